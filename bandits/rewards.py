@@ -1,0 +1,109 @@
+"""Rewards: plain elementwise functions of an outcome and a preference."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+PREFERENCE = 0.2  # the weight on cost when nobody says otherwise
+
+
+class Outcome(NamedTuple):
+    """What one call gave, elementwise over arrays of any one shape.
+
+    Attributes:
+        utility: in [0, 1].
+        cost: in the table's unit a call; 0 where the table records no cost.
+        latency: seconds; NaN where not recorded.
+        tokens: output tokens; NaN where not recorded.
+        cost_scale: the unit in which rewards count cost: mean cost of the stream's dearest model.
+    """
+
+    utility: Any
+    cost: Any
+    latency: Any
+    tokens: Any
+    cost_scale: Any
+
+
+Reward = Callable[[Outcome, Any], Any]
+
+
+def linear(outcome: Outcome, preference: Any) -> Any:
+    """Utility minus preference times cost in units of the dearest model's mean cost (MMR-Bench's scalarisation)."""
+    return outcome.utility - preference * outcome.cost / outcome.cost_scale
+
+
+def accuracy(outcome: Outcome, preference: Any) -> Any:
+    """Utility alone; the preference and the cost do not count."""
+    return outcome.utility + 0.0 * preference
+
+
+def log_cost(outcome: Outcome, preference: Any, *, floor: float = 1e-4, ceiling: float = 0.1) -> Any:
+    """Utility minus preference times log-scaled cost, clipped to [0, 1] (ParetoBandit, arXiv 2604.00136, section 3).
+
+    `c~ = (log c - log floor) / (log ceiling - log floor)`, with both ends in the table's cost unit.
+
+    Raises:
+        ValueError: unless 0 < floor < ceiling.
+    """
+    if not 0 < floor < ceiling:
+        raise ValueError(f"log_cost needs 0 < floor < ceiling, got floor={floor}, ceiling={ceiling}")
+    clipped = jnp.clip(outcome.cost, floor, ceiling)
+    return outcome.utility - preference * (jnp.log(clipped) - math.log(floor)) / math.log(ceiling / floor)
+
+
+REWARDS: dict[str, Callable[..., Any]] = {"linear": linear, "accuracy": accuracy, "log_cost": log_cost}
+
+
+def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> NDArray[np.float64]:
+    """Return the `(T, K)` float64 table of what each model's outcome is worth; NaN where it is unavailable.
+
+    Args:
+        reward: `(outcome, preference) -> reward`, elementwise.
+        stream: a `Stream`.
+        preference: one number, or `(T,)` one for each query.
+
+    Raises:
+        ValueError: the function raised, or returned another shape or a number that is not finite; the line
+            names the function and its file.
+    """
+    preference = np.broadcast_to(np.asarray(preference, np.float64), (len(stream),))[:, None]
+    unknown = np.full(stream.utility.shape, np.nan)
+    outcome = Outcome(
+        np.where(stream.available, stream.utility, 0.0),
+        np.where(stream.available, stream.cost, 0.0),
+        unknown if stream.latency is None else stream.latency,
+        unknown if stream.tokens is None else stream.tokens,
+        stream.cost_scale,
+    )
+    where = _where(reward)
+    try:
+        table = np.asarray(reward(outcome, preference), np.float64)
+    except Exception as error:
+        raise ValueError(f"reward {where} raised {type(error).__name__}: {error}") from error
+    if table.shape != stream.utility.shape:
+        raise ValueError(f"reward {where} needs to return shape {stream.utility.shape}, got {table.shape}")
+    bad = stream.available & ~np.isfinite(table)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"reward {where} needs to return finite numbers, got {table[row, column]} for model"
+            f" {stream.models[column]!r}, query {str(stream.query_id[row])!r}"
+        )
+    return np.where(stream.available, table, np.nan)
+
+
+def _where(function: Any) -> str:
+    """Name a function with its file and line, for messages."""
+    inner = getattr(function, "func", function)
+    try:
+        return f"{inner.__name__} ({inspect.getsourcefile(inner)}:{inspect.getsourcelines(inner)[1]})"
+    except (TypeError, OSError, AttributeError):
+        return repr(inner)

@@ -1,0 +1,183 @@
+"""Stream: outcomes with the contexts that a policy sees, by name or by path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs import features, formats, twin
+from envs.outcomes import Floats, Outcomes, Texts
+
+SCENARIOS = ("ocr", "vqa", "math", "text")
+_ALIASES = {"seed": "seedbench2plus", "seedv2": "seedbench2plus", "rwqa": "realworldqa"}
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Queries in file order with their contexts; the loop gives each seed an order of its own.
+
+    Attributes:
+        name: what was asked for, for titles.
+        outcomes: the table, `T` queries by `K` models.
+        context: `(T, d)` float32; the last column is the constant 1.
+        notes: one line each, to be shown to the user.
+    """
+
+    name: str
+    outcomes: Outcomes
+    context: Floats
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.context.ndim != 2 or len(self.context) != len(self.outcomes):
+            raise ValueError(f"context needs shape ({len(self.outcomes)}, d), got {self.context.shape}")
+        if not np.isfinite(self.context).all():
+            raise ValueError("context needs finite numbers")
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The `K` model names."""
+        return self.outcomes.models
+
+    @property
+    def n_arms(self) -> int:
+        """`K`."""
+        return len(self.outcomes.models)
+
+    @property
+    def dim(self) -> int:
+        """`d`, the constant column included."""
+        return int(self.context.shape[1])
+
+    @property
+    def available(self) -> NDArray[np.bool_]:
+        """`(T, K)` True where the model can be called."""
+        return self.outcomes.available
+
+    @property
+    def utility(self) -> Floats:
+        """`(T, K)` in [0, 1], NaN where unavailable."""
+        return self.outcomes.utility
+
+    @property
+    def cost(self) -> Floats:
+        """`(T, K)` in the table's cost unit, NaN where unavailable; 0 throughout when the table has no cost."""
+        if self.outcomes.priced:
+            return self.outcomes.cost
+        return np.where(self.available, 0.0, np.nan)
+
+    @property
+    def latency(self) -> Floats | None:
+        """`(T, K)` seconds, or None."""
+        return self.outcomes.latency
+
+    @property
+    def tokens(self) -> Floats | None:
+        """`(T, K)` output tokens, or None."""
+        return self.outcomes.tokens
+
+    @property
+    def price(self) -> Floats:
+        """`(K,)` posted cost of a call, NaN where none is posted."""
+        return self.outcomes.price
+
+    @property
+    def dataset(self) -> Texts:
+        """`(T,)` dataset names."""
+        return self.outcomes.dataset
+
+    @property
+    def query_id(self) -> Texts:
+        """`(T,)` query ids."""
+        return self.outcomes.query_id
+
+    @property
+    def cost_scale(self) -> float:
+        """The unit in which rewards count cost: mean cost of the dearest model; 1 where nothing costs."""
+        cost = self.cost
+        mean = np.nansum(cost, axis=0) / np.maximum(self.available.sum(axis=0), 1)
+        return float(mean.max()) or 1.0
+
+
+def load(
+    name: str = "all",
+    *,
+    data: str | Path | None = None,
+    prices: str | Path | None = None,
+    models: Sequence[str] | None = None,
+    modality: str = "both",
+    fusion: str = "concat",
+    dim: int = 32,
+    whiten: bool = False,
+) -> Stream:
+    """Return the stream of this name, or of the table at this path.
+
+    Args:
+        name: `all`, a scenario (`ocr`, `vqa`, `math`, `text`), a dataset of the table, or a path to a table.
+        data: a table to use instead of the calibrated twin.
+        prices: price file that turns tokens or calls into cost, see `formats.apply_prices`.
+        models: keep these models only.
+        modality, fusion, dim, whiten: see `features.context`.
+
+    Raises:
+        ValueError: with one line that names the file or option, what it needs and what it got.
+    """
+    if data is None and _is_path(name):
+        data, name = name, "all"
+    outcomes = twin.twin() if data is None else formats.read(data)
+    if prices is not None:
+        outcomes = formats.apply_prices(outcomes, prices)
+    rows = _rows(outcomes, name, "the twin" if data is None else str(data))
+    outcomes = outcomes if rows.all() else outcomes.take(rows)
+    if models is not None:
+        outcomes = outcomes.select(models)
+    elif not outcomes.available.any(axis=0).all():
+        heard = [m for m, any_row in zip(outcomes.models, outcomes.available.any(axis=0), strict=True) if any_row]
+        outcomes = outcomes.select(heard)
+    context, note = features.context(outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten)
+    notes = (*outcomes.notes, *([note] if note else []))
+    if not outcomes.priced:
+        notes = (*notes, "the table has no costs: every call counts as free (give --prices FILE to price it)")
+    title = name if data is None else f"{Path(data).name}:{name}"
+    return Stream(title, replace(outcomes, notes=()), context, notes)
+
+
+def names(outcomes: Outcomes) -> list[str]:
+    """Return the stream names that this table offers: `all`, then scenarios, then datasets."""
+    scenarios = [s for s in SCENARIOS if (outcomes.scenario == s).any()]
+    return ["all", *scenarios, *sorted({str(d) for d in outcomes.dataset if d})]
+
+
+def _rows(outcomes: Outcomes, name: str, where: str) -> NDArray[Any]:
+    """Return the `(T,)` mask of the rows that a stream name selects."""
+    wanted = _plain(name)
+    wanted = _ALIASES.get(wanted, wanted)
+    if wanted == "all":
+        return np.ones(len(outcomes), bool)
+    if wanted in SCENARIOS and (outcomes.scenario == wanted).any():
+        return np.asarray(outcomes.scenario == wanted)
+    plain = {d: _plain(d) for d in {str(x) for x in outcomes.dataset}}
+    mask = np.array([plain[str(d)] == wanted for d in outcomes.dataset])
+    if mask.any():
+        return mask
+    offered = names(outcomes)
+    near = difflib.get_close_matches(name, offered, 3, 0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"it offers {', '.join(offered[:12])}"
+    raise ValueError(f"no stream {name!r} in {where}; {hint}")
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).suffix.lower() in formats.SUFFIXES or "/" in name or Path(name).is_file()
