@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
+
+from bandits import resolve
 
 PREFERENCE = 0.2  # the weight on cost when nobody says otherwise
 
@@ -55,8 +55,9 @@ def log_cost(outcome: Outcome, preference: Any, *, floor: float = 1e-4, ceiling:
     """
     if not 0 < floor < ceiling:
         raise ValueError(f"log_cost needs 0 < floor < ceiling, got floor={floor}, ceiling={ceiling}")
-    clipped = jnp.clip(outcome.cost, floor, ceiling)
-    return outcome.utility - preference * (jnp.log(clipped) - math.log(floor)) / math.log(ceiling / floor)
+    xp = outcome.cost.__array_namespace__()  # NumPy for the table, in float64; JAX for a policy's estimates
+    clipped = xp.clip(outcome.cost, floor, ceiling)
+    return outcome.utility - preference * (xp.log(clipped) - math.log(floor)) / math.log(ceiling / floor)
 
 
 REWARDS: dict[str, Callable[..., Any]] = {"linear": linear, "accuracy": accuracy, "log_cost": log_cost}
@@ -72,7 +73,7 @@ def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> N
 
     Raises:
         ValueError: the function raised, or returned another shape or a number that is not finite; the line
-            names the function and its file.
+            names the function and where it is.
     """
     preference = np.broadcast_to(np.asarray(preference, np.float64), (len(stream),))[:, None]
     unknown = np.full(stream.utility.shape, np.nan)
@@ -83,27 +84,21 @@ def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> N
         unknown if stream.tokens is None else stream.tokens,
         stream.cost_scale,
     )
-    where = _where(reward)
+    name = getattr(getattr(reward, "func", reward), "__name__", repr(reward))
     try:
         table = np.asarray(reward(outcome, preference), np.float64)
     except Exception as error:
-        raise ValueError(f"reward {where} raised {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"reward {name}{resolve.where(reward, error)} raised {type(error).__name__}: {error}"
+        ) from error
     if table.shape != stream.utility.shape:
-        raise ValueError(f"reward {where} needs to return shape {stream.utility.shape}, got {table.shape}")
+        raise ValueError(f"reward {name}{resolve.where(reward)} needs to return shape {stream.utility.shape}, got {table.shape}")
     bad = stream.available & ~np.isfinite(table)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise ValueError(
-            f"reward {where} needs to return finite numbers, got {table[row, column]} for model"
+            f"reward {name}{resolve.where(reward)} needs to return finite numbers, got {table[row, column]} for model"
             f" {stream.models[column]!r}, query {str(stream.query_id[row])!r}"
         )
     return np.where(stream.available, table, np.nan)
 
-
-def _where(function: Any) -> str:
-    """Name a function with its file and line, for messages."""
-    inner = getattr(function, "func", function)
-    try:
-        return f"{inner.__name__} ({inspect.getsourcefile(inner)}:{inspect.getsourcelines(inner)[1]})"
-    except (TypeError, OSError, AttributeError):
-        return repr(inner)

@@ -136,8 +136,8 @@ def load(
     outcomes = twin.twin() if data is None else formats.read(data)
     if prices is not None:
         outcomes = formats.apply_prices(outcomes, prices)
-    rows = _rows(outcomes, name, "the twin" if data is None else str(data))
-    outcomes = outcomes if rows.all() else outcomes.take(rows)
+    kept = rows(outcomes, name, "the twin" if data is None else str(data))
+    outcomes = outcomes if kept.all() else outcomes.take(kept)
     if models is not None:
         outcomes = outcomes.select(models)
     elif not outcomes.available.any(axis=0).all():
@@ -157,7 +157,7 @@ def names(outcomes: Outcomes) -> list[str]:
     return ["all", *scenarios, *sorted({str(d) for d in outcomes.dataset if d})]
 
 
-def _rows(outcomes: Outcomes, name: str, where: str) -> NDArray[Any]:
+def rows(outcomes: Outcomes, name: str, where: str) -> NDArray[Any]:
     """Return the `(T,)` mask of the rows that a stream name selects."""
     wanted = _plain(name)
     wanted = _ALIASES.get(wanted, wanted)

@@ -1,0 +1,105 @@
+"""The files of a finished run: written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bandits.replay import Trace
+
+_LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that can change a digit."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def fingerprint(outcomes: Any) -> str:
+    """Return the sha256 of what was replayed: names, ids, utilities, costs and embeddings, whatever file they came from."""
+    digest = hashlib.sha256(repr(outcomes.models).encode())
+    digest.update("\n".join(outcomes.query_id.astype(str)).encode())
+    for array in (outcomes.utility, outcomes.cost, outcomes.text, outcomes.image):
+        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def check_folder(folder: Path) -> Path:
+    """Return the folder if a run may be written there: absent, empty, or an earlier run.
+
+    Raises:
+        ValueError: it cannot be written, or holds something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out needs a folder, {folder} is a file")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
+        raise ValueError(f"--out {folder} holds other files and no earlier run; name an empty or a new folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error
+    return folder
+
+
+def save(folder: Path, *, files: Mapping[str, str], traces: Mapping[str, Trace], manifest: Mapping[str, Any]) -> None:
+    """Write `files` (name to text), `trace.parquet` and `manifest.json` as one folder that appears whole.
+
+    An earlier run there is replaced; anything else is refused by `check_folder`, which goes first.
+    """
+    check_folder(folder)
+    staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        for name, text in files.items():
+            (staged / name).write_text(text, encoding="utf-8")
+        (staged / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        _write_trace(staged / "trace.parquet", traces)
+        staged.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        staged.rename(folder)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+
+
+def _write_trace(path: Path, traces: Mapping[str, Trace]) -> None:
+    """Write one row a call: policy, seed, round (from 0), row of the stream, arm (-1 where none was called)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [
+            ("policy", pa.dictionary(pa.int32(), pa.string())),
+            ("seed", pa.int32()),
+            ("round", pa.int32()),
+            ("row", pa.int32()),
+            ("arm", pa.int32()),
+        ]
+    )
+    with pq.ParquetWriter(path, schema) as writer:
+        for name, trace in traces.items():
+            seeds, rounds = trace.order.shape
+            columns = [
+                pa.DictionaryArray.from_arrays(np.zeros(seeds * rounds, np.int32), [name]),
+                np.repeat(np.arange(seeds, dtype=np.int32), rounds),
+                np.tile(np.arange(rounds, dtype=np.int32), seeds),
+                trace.order.ravel(),
+                trace.arms.ravel(),
+            ]
+            writer.write_table(pa.Table.from_arrays([pa.array(c) for c in columns], schema=schema))

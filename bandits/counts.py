@@ -1,0 +1,48 @@
+"""What the context-free policies keep: pulls and mean reward of each arm, with rewards brought to [0, 1].
+
+The theory of these policies needs rewards in [0, 1]; a reward here is a utility in [0, 1] minus a weighted cost. The
+default range [-0.2, 1] is that of the linear reward at the default preference 0.2, for calls that cost up to the mean
+of the dearest model: only a wrong answer that was dearer still is clipped. A larger preference wants `low` = minus
+the preference; a range too wide is safe but explores more.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from bandits import require
+
+LOW, HIGH = -0.2, 1.0
+
+
+class Counts(NamedTuple):
+    """Attributes: `pulls` `(K,)` float32, exact up to 2^24; `mean` `(K,)` of the rewards in units of the range."""
+
+    pulls: jax.Array
+    mean: jax.Array
+
+
+def nothing(n_arms: int) -> Counts:
+    """Return the counts before the first round."""
+    return Counts(jnp.zeros(n_arms, jnp.float32), jnp.zeros(n_arms, jnp.float32))
+
+
+def count(counts: Counts, arm: jax.Array, value: jax.Array) -> Counts:
+    """Return the counts after `arm` gave `value`."""
+    pulls = counts.pulls.at[arm].add(1.0)
+    return Counts(pulls, counts.mean.at[arm].add((value - counts.mean[arm]) / pulls[arm]))
+
+
+def unit(reward: jax.Array, low: float, high: float) -> jax.Array:
+    """Return `reward` in units of the range, clipped to [0, 1]."""
+    return jnp.clip((reward - low) / (high - low), 0.0, 1.0)
+
+
+def require_range(policy: str, low: float, high: float) -> None:
+    """Raise unless `low < high`, both finite numbers."""
+    require.at_least(policy, -math.inf, low=low)
+    require.above(policy, low, high=high)

@@ -1,0 +1,106 @@
+"""From specs to traces: build every policy once, check it, and replay all of them on the same seeds."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits import POLICIES, resolve
+from bandits.base import Policy, check
+from bandits.metrics.regret import comparator
+from bandits.replay import Trace, orders, replay
+from bandits.rewards import Reward
+
+# Not policies: they know the outcomes. Computed from the reward table, in the same order of queries.
+REFERENCES = {
+    "oracle": "Call the model of the highest reward for each query, the cheapest among equals (needs hindsight).",
+    "best_fixed": "Call the one model of the highest mean reward over the stream (needs hindsight).",
+    "best_per_dataset": "Call the model of the highest mean reward in the query's dataset (needs hindsight).",
+}
+
+
+def build(spec: str, stream: Any, reward: Reward) -> Policy:
+    """Return the checked policy that a spec names, sized for the stream.
+
+    A hyperparameter `model` is given as the model's name; a factory that asks for `reward` gets the run's reward.
+
+    Raises:
+        ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
+            contract; the line names the file and line where there is one.
+    """
+    offered = {**POLICIES, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
+    factory = resolve.function(spec, offered, "policy")
+    keys = resolve.hyperparameters(factory)
+    given: dict[str, Any] = {}
+    if "model" in keys:
+        if keys["model"] is inspect.Parameter.empty:
+            raise ValueError(f"policy {spec!r} needs model=NAME; the models are {', '.join(stream.models)}")
+        given["model"] = _arm(str(keys["model"]), stream.models)
+    if "reward" in keys:
+        given["reward"] = reward
+    try:
+        return check(factory(stream.n_arms, stream.dim, **given), stream.n_arms, stream.dim, spec)
+    except Exception as error:
+        if isinstance(error, ValueError) and ".py:" not in spec:
+            raise
+        place = resolve.where(factory, error)
+        raise ValueError(f"policy {spec!r}{place} raised {type(error).__name__}: {_first_line(error)}") from error
+
+
+def run(
+    stream: Any,
+    specs: Sequence[str],
+    table: NDArray[np.float64],
+    reward: Reward,
+    *,
+    progress: Callable[[str, int], object] | None = None,
+    **options: Any,
+) -> dict[str, Trace]:
+    """Return a trace for each spec, all on the same seeds and orders.
+
+    Args:
+        stream: a `Stream`.
+        specs: policies or references; each only once.
+        table: `(N, K)` from `reward_table(reward, stream, preference)`.
+        reward: the same reward, for the policies that apply it to their estimates.
+        progress: called with the spec and the number of rounds done.
+        options: as `replay` takes them (seeds, seed, order, rounds, preference).
+    """
+    repeated = [s for i, s in enumerate(specs) if s in specs[:i]]
+    if repeated:
+        raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
+    policies = {spec: None if spec in REFERENCES else build(spec, stream, reward) for spec in specs}
+    traces = {}
+    for spec, policy in policies.items():
+        told = None if progress is None else _partial(progress, spec)
+        if policy is None:
+            traces[spec] = hindsight(stream, table, spec, options)
+        else:
+            traces[spec] = replay(policy, stream, table, progress=told, **options)
+    return traces
+
+
+def hindsight(stream: Any, table: NDArray[np.float64], name: str, options: Mapping[str, Any]) -> Trace:
+    """Return the trace of a reference: what hindsight would have called, query by query."""
+    kept = {k: v for k, v in options.items() if k in ("seeds", "seed", "order", "rounds")}
+    rows = orders(stream, **kept)
+    arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset)
+    return Trace(rows, arms[rows].astype(np.int32))
+
+
+def _partial(progress: Callable[[str, int], object], spec: str) -> Callable[[int], object]:
+    return lambda done: progress(spec, done)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def _arm(name: str, models: Sequence[str]) -> int:
+    if name not in models:
+        raise ValueError(f"no model {name!r}; {resolve.nearest(name, list(models))}")
+    return list(models).index(name)

@@ -1,0 +1,30 @@
+"""LinUCB with disjoint arms: Li, Chu, Langford, Schapire 2010, arXiv 1003.0146, Algorithm 1."""
+
+from __future__ import annotations
+
+import jax
+
+from bandits import require
+from bandits.base import Observation, Policy, choose
+from bandits.ridge import Estimate, index_policy
+
+
+def linucb(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0) -> Policy:
+    """Call the arm with the highest ridge estimate plus alpha times its width (disjoint LinUCB).
+
+    The index is `theta_k' x + alpha sqrt(x' A_k^-1 x)` (Algorithm 1, line 9).
+
+    Args:
+        n_arms: `K`.
+        dim: `d`, the constant column included.
+        alpha: width of the confidence bound, >= 0; 0 is greedy.
+        ridge: prior precision of every weight, > 0 (the paper has 1).
+    """
+    require.at_least("linucb", 0, alpha=alpha)
+    require.above("linucb", 0, ridge=ridge)
+
+    def select(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
+        del key
+        return choose(estimate.mean + alpha * estimate.width, observation.available)
+
+    return index_policy(n_arms, dim, ridge, select)

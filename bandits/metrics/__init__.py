@@ -1,0 +1,13 @@
+"""What a trace is worth: regret, spend, shares, frontiers and intervals, all computed after the run."""
+
+from bandits.metrics.frontier import hypervolume as hypervolume
+from bandits.metrics.frontier import pareto as pareto
+from bandits.metrics.intervals import bootstrap as bootstrap
+from bandits.metrics.intervals import paired as paired
+from bandits.metrics.regret import comparator as comparator
+from bandits.metrics.regret import cumulative_regret as cumulative_regret
+from bandits.metrics.regret import earned_by as earned_by
+from bandits.metrics.regret import exponent as exponent
+from bandits.metrics.regret import rewards as rewards
+from bandits.metrics.regret import shares as shares
+from bandits.metrics.regret import spend as spend

@@ -1,0 +1,158 @@
+"""A router's curve of cost and utility, and what is read off it: nAUC and QNC (arXiv 2601.17814)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.metrics import kernels_curve
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.integer[Any]]
+
+
+class Path(NamedTuple):
+    """A sequence of `P` assignments of `n` queries to models, kept as the first one and its changes.
+
+    Attributes:
+        start: `(n,)` int32, the assignment before any change.
+        row, arm, point: `(E,)` int32: at point `point` (ascending) query `row` moves to model `arm`.
+        threshold: `(P,)` the predicted cost at which each point starts.
+    """
+
+    start: Integers
+    row: Integers
+    arm: Integers
+    point: Integers
+    threshold: Floats
+
+
+class Curve(NamedTuple):
+    """One point for every distinct predicted cost.
+
+    Attributes:
+        threshold: `(C,)` ascending.
+        cost, utility: `(C,)` true means over the queries of what is chosen at this threshold.
+    """
+
+    threshold: Floats
+    cost: Floats
+    utility: Floats
+
+
+def path(utility: Floats, cost: Floats, *, start: Integers | None = None, ties: str = "lowest") -> Path:
+    """Return the choices that predictions lead to as the threshold on predicted cost rises.
+
+    At threshold C each query goes to the model of the highest predicted utility among those of predicted cost
+    <= C. One sort and one pass: O(n K log(n K)).
+
+    Args:
+        utility, cost: `(n, K)` predictions; a model whose prediction is not finite is never chosen.
+        start: `(n,)` the model of a query while none is affordable; index 0 as published when left out.
+        ties: equal predicted utility goes to the `lowest` index (published) or to the `cheapest` model.
+
+    Raises:
+        ValueError: shapes differ, nothing is finite, or `ties` is unknown.
+    """
+    if ties not in ("lowest", "cheapest"):
+        raise ValueError(f"ties needs lowest or cheapest, got {ties!r}")
+    utility, cost = (np.ascontiguousarray(a, np.float64) for a in (utility, cost))
+    if utility.ndim != 2 or utility.shape != cost.shape:
+        raise ValueError(
+            f"a path needs predictions of one shape (n, K), got {utility.shape} and {cost.shape}"
+        )
+    flat_cost = cost.ravel()
+    offered = np.flatnonzero(np.isfinite(flat_cost) & np.isfinite(utility.ravel()))
+    if not len(offered):
+        raise ValueError("a path needs at least one finite prediction, got none")
+    order = offered[np.argsort(flat_cost[offered])]
+    first = np.zeros(len(cost), np.int32) if start is None else np.asarray(start, np.int32)
+    changes = kernels_curve.switches(
+        order, utility.ravel(), flat_cost, first, cost.shape[1], ties == "lowest"
+    )
+    return Path(first, *changes)
+
+
+def sequence(choices: Integers) -> Path:
+    """Return the path through `P` given assignments, `choices` `(P, n)`; thresholds are their numbers."""
+    choices = np.asarray(choices, np.int32)
+    point, row = np.nonzero(choices[1:] != choices[:-1])
+    arm = choices[1:][point, row]
+    return Path(
+        choices[0],
+        row.astype(np.int32),
+        arm,
+        (point + 1).astype(np.int32),
+        np.arange(len(choices), dtype=float),
+    )
+
+
+def points(path: Path, utility: Floats, cost: Floats, weight: Floats | None = None) -> tuple[Floats, Floats]:
+    """Return true mean cost and utility, each `(P,)`, at every point of a path.
+
+    Args:
+        path: of `n` queries.
+        utility, cost: `(n, K)` true outcomes.
+        weight: `(n,)` how often each query counts, for resampling; once each when left out.
+    """
+    weight = np.ones(len(path.start)) if weight is None else np.asarray(weight, np.float64)
+    changes, size, total = path[:4], len(path.threshold), weight.sum()
+    sums = (
+        kernels_curve.path_sums(*changes, np.asarray(v, np.float64), weight, size) for v in (cost, utility)
+    )
+    mean_cost, mean_utility = (s / total for s in sums)
+    return mean_cost, mean_utility
+
+
+def curve(predicted_utility: Floats, predicted_cost: Floats, utility: Floats, cost: Floats) -> Curve:
+    """Return the published curve: for every distinct predicted cost the true means of what is then chosen.
+
+    Args:
+        predicted_utility, predicted_cost: `(n, K)` what the router believes.
+        utility, cost: `(n, K)` what is true.
+    """
+    walked = path(predicted_utility, predicted_cost)
+    mean_cost, mean_utility = points(walked, utility, cost)
+    offered = np.isfinite(predicted_cost) & np.isfinite(predicted_utility)
+    threshold = np.unique(np.asarray(predicted_cost, np.float64)[offered])
+    at = np.searchsorted(walked.threshold, threshold, side="right") - 1
+    return Curve(threshold, mean_cost[at], mean_utility[at])
+
+
+def frontier(cost: Floats, utility: Floats) -> Integers:
+    """Return indices of the points that beat all cheaper ones, by ascending cost (the published filter).
+
+    Unlike `metrics.pareto`, one of several equal points is kept, the first.
+    """
+    order = np.argsort(cost, kind="stable")
+    ranked = utility[order]
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(ranked)[:-1]])
+    kept = order[ranked > before]
+    last_of_equal_cost = np.append(cost[kept][1:] != cost[kept][:-1], True)
+    return np.asarray(kept[last_of_equal_cost])
+
+
+def nauc(cost: Floats, utility: Floats) -> float:
+    """Return the area under a frontier over its own cost range, divided by that range (the published nAUC).
+
+    Not comparable between routers: one that covers only the dear end scores higher. NaN with fewer than 2 points.
+    """
+    if len(cost) < 2 or not cost[-1] > cost[0]:
+        return float("nan")
+    return float(np.trapezoid(utility, cost) / (cost[-1] - cost[0]))
+
+
+def fair_nauc(cost: Floats, utility: Floats, low: float, high: float) -> float:
+    """Return the area under a frontier over `[low, high]` by that range, constant beyond its ends; NaN if empty."""
+    if not high > low:
+        return float("nan")
+    grid = np.concatenate([[low], cost[(cost > low) & (cost < high)], [high]])
+    return float(np.trapezoid(np.interp(grid, cost, utility), grid) / (high - low))
+
+
+def qnc(cost: Floats, utility: Floats, best_utility: float, best_cost: float) -> float:
+    """Return the lowest cost on a frontier that reaches `best_utility`, by `best_cost`; inf if it never does."""
+    reached = np.flatnonzero(utility >= best_utility)
+    return float(cost[reached[0]] / best_cost) if len(reached) and best_cost > 0 else float("inf")

@@ -1,0 +1,57 @@
+"""Loops over (seed, round) that NumPy would need several passes for; compiled once, cached on disk.
+
+Callers pass C-contiguous writable float64 and int32 arrays (`regret.plain` makes them so), so that each
+kernel is compiled for one signature only, and indices that are already checked: nothing here checks bounds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def gather(table: Floats, order: Ints, arms: Ints) -> Floats:
+    """Return `(S, T)` entries `table[order, arms]`, 0 where the arm is -1."""
+    out = np.zeros(order.shape)
+    for s in range(order.shape[0]):
+        for t in range(order.shape[1]):
+            if arms[s, t] >= 0:
+                out[s, t] = table[order[s, t], arms[s, t]]
+    return out
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def cumulative_gap(reference: Floats, table: Floats, order: Ints, arms: Ints) -> Floats:
+    """Return `(S, T)` running sums of `reference[order] - table[order, arms]`, the latter 0 for arm -1."""
+    out = np.empty(order.shape)
+    for s in range(order.shape[0]):
+        total = 0.0
+        for t in range(order.shape[1]):
+            total += reference[order[s, t]]
+            if arms[s, t] >= 0:
+                total -= table[order[s, t], arms[s, t]]
+            out[s, t] = total
+    return out
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def calls_before(arms: Ints, stops: Ints, n_arms: int) -> Any:
+    """Return `(S, P, K)` how often each arm was called in the rounds before each of the ascending `stops`."""
+    out = np.zeros((arms.shape[0], stops.shape[0], n_arms))
+    for s in range(arms.shape[0]):
+        t = 0
+        for p in range(stops.shape[0]):
+            if p > 0:
+                out[s, p] = out[s, p - 1]
+            while t < stops[p]:
+                if arms[s, t] >= 0:
+                    out[s, p, arms[s, t]] += 1.0
+                t += 1
+    return out

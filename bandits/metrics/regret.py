@@ -1,0 +1,210 @@
+"""Regret, reward, spend and shares of a trace, computed afterwards from the table of rewards.
+
+A trace is `order (S, T)`, the row of the table asked at each round, and `arms (S, T)`, the model called there
+(-1 where none was). A call that was not made earns reward 0 and costs 0. Rows may repeat or be left out in
+`order`; what is "best in hindsight" is always judged over all rows of the table, each counted once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bandits.metrics import kernels
+
+if TYPE_CHECKING:
+    from bandits.replay import Trace
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+BASELINES = ("oracle", "best_fixed", "best_per_dataset")
+
+
+def plain(array: ArrayLike, dtype: type[Any]) -> NDArray[Any]:
+    """Return the array in this dtype, contiguous and writable: the one kind that kernels are compiled for."""
+    return np.require(np.asarray(array), dtype, ["C", "W"])
+
+
+def checked(table: ArrayLike, trace: Trace) -> tuple[Floats, Ints, Ints]:
+    """Return the table, the order and the arms as the kernels need them.
+
+    Raises:
+        ValueError: shapes that do not fit, a row or model outside the table, or a call where it has NaN.
+    """
+    values, order, arms = plain(table, np.float64), plain(trace.order, np.int32), plain(trace.arms, np.int32)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"table needs shape (rows, models), got {values.shape}")
+    if order.ndim != 2 or order.size == 0 or order.shape != arms.shape:
+        raise ValueError(
+            f"trace needs order and arms of one shape (seeds, rounds), got {order.shape} and {arms.shape}"
+        )
+    if order.min() < 0 or order.max() >= len(values):
+        raise ValueError(f"trace.order needs rows 0 to {len(values) - 1}, got {order.min()} to {order.max()}")
+    if arms.min() < -1 or arms.max() >= values.shape[1]:
+        raise ValueError(
+            f"trace.arms needs models -1 to {values.shape[1] - 1}, got {arms.min()} to {arms.max()}"
+        )
+    return values, order, arms
+
+
+def comparator(
+    table: ArrayLike, baseline: str | int, *, cost: ArrayLike | None = None, dataset: ArrayLike | None = None
+) -> Ints:
+    """Return `(rows,)` int32: the model that a reference with hindsight calls in each row of the table.
+
+    Args:
+        table: `(rows, K)` reward, NaN where the model is unavailable.
+        baseline: `oracle` is the best model of each row, ties to the cheapest where `cost` is given, then to
+            the lowest index. `best_fixed` ranks the models by mean reward over the rows where they are
+            available, and takes the highest-ranked available one. `best_per_dataset` does so inside each
+            dataset. A model's index takes that model, and -1 where it is unavailable.
+        cost: `(rows, K)`, for the oracle's ties.
+        dataset: `(rows,)` labels, for `best_per_dataset`.
+
+    Raises:
+        ValueError: an unknown baseline, `dataset` missing or of another length, a row without any model.
+    """
+    values = plain(table, np.float64)
+    seen = ~np.isnan(values)
+    if not seen.any(axis=1).all():
+        raise ValueError(
+            f"table row {int(np.argmin(seen.any(axis=1)))} needs a reward of at least one model, got none"
+        )
+    if baseline == "oracle":
+        best = values == np.nanmax(values, axis=1, keepdims=True)
+        if cost is None:
+            return np.asarray(best.argmax(axis=1), np.int32)
+        tied = np.where(best, np.nan_to_num(plain(cost, np.float64)), np.inf)
+        return np.asarray(tied.argmin(axis=1), np.int32)
+    if baseline == "best_fixed":
+        return _highest_ranked(values)
+    if baseline == "best_per_dataset":
+        if dataset is None or len(labels := np.asarray(dataset).astype(str)) != len(values):
+            raise ValueError(f"best_per_dataset needs dataset, one label for each of {len(values)} rows")
+        arms = np.empty(len(values), np.int32)
+        for label in np.unique(labels):
+            arms[labels == label] = _highest_ranked(values[labels == label])
+        return arms
+    if not isinstance(baseline, (int, np.integer)) or not 0 <= baseline < values.shape[1]:
+        raise ValueError(
+            f"baseline needs {', '.join(BASELINES)} or a model's index below {values.shape[1]},"
+            f" got {baseline!r}"
+        )
+    return np.where(seen[:, baseline], baseline, -1).astype(np.int32)
+
+
+def _highest_ranked(values: Floats) -> Ints:
+    """Return `(rows,)`: in each row the available model of the highest mean reward, ties to the lowest."""
+    seen = ~np.isnan(values)
+    mean = np.where(seen, values, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    return np.asarray(np.where(seen, mean, -np.inf).argmax(axis=1), np.int32)
+
+
+def earned_by(table: ArrayLike, arms: ArrayLike) -> Floats:
+    """Return `(rows,)`: the table's entry for one arm a row, 0 where the arm is -1."""
+    values, picked = plain(table, np.float64), plain(arms, np.int32)
+    return np.where(picked < 0, 0.0, values[np.arange(len(values)), np.maximum(picked, 0)])
+
+
+def cumulative_regret(
+    table: ArrayLike,
+    trace: Trace,
+    baseline: str | int | NDArray[np.floating[Any]] = "oracle",
+    *,
+    cost: ArrayLike | None = None,
+    dataset: ArrayLike | None = None,
+) -> Floats:
+    """Return `(S, T)`: how much less reward than the baseline a trace has earned, each round included.
+
+    Against `best_fixed` or `best_per_dataset` it can fall below 0: the context can help to beat them.
+
+    Args:
+        table: `(rows, K)` reward, NaN where the model is unavailable.
+        trace: a `Trace`.
+        baseline: see `comparator`, or `(rows,)` the reward of a comparator of your own.
+        cost, dataset: see `comparator`.
+
+    Raises:
+        ValueError: as `comparator`, or a trace that does not fit the table.
+    """
+    values, order, arms = checked(table, trace)
+    if isinstance(baseline, np.ndarray):
+        if baseline.shape != (len(values),):
+            raise ValueError(
+                f"baseline needs one reward for each of {len(values)} rows, got shape {baseline.shape}"
+            )
+        reference = plain(baseline, np.float64)
+    else:
+        reference = earned_by(values, comparator(values, baseline, cost=cost, dataset=dataset))
+    return _finite(kernels.cumulative_gap(reference, values, order, arms))
+
+
+def rewards(table: ArrayLike, trace: Trace) -> Floats:
+    """Return `(S, T)`: what each round earned, 0 where no call was made."""
+    return _finite(kernels.gather(*checked(table, trace)))
+
+
+def spend(cost: ArrayLike, trace: Trace) -> Floats:
+    """Return `(S, T)`: what was spent up to and including each round, in the unit of `cost (rows, K)`."""
+    return np.cumsum(rewards(cost, trace), axis=1)
+
+
+def _finite(values: Floats) -> Floats:
+    """Return the values unchanged; raise where a call hit a cell that the table does not have."""
+    if np.isnan(values).any():
+        seed, turn = np.argwhere(np.isnan(values))[0]
+        raise ValueError(
+            f"trace needs calls of available models only, got an unavailable one at seed {seed}, round {turn}"
+        )
+    return values
+
+
+def shares(arms: ArrayLike, n_arms: int, points: ArrayLike, *, window: int) -> Floats:
+    """Return `(S, P, K)`: the share of each model in the `window` rounds up to each point.
+
+    Rounds without a call count in the window, so the shares of a stopped policy add up to less than 1.
+
+    Args:
+        arms: `(S, T)` models called, -1 where none was.
+        n_arms: `K`.
+        points: `(P,)` ascending numbers of rounds, from 1 to `T`.
+        window: rounds, at least 1; the first points have as many as there are.
+
+    Raises:
+        ValueError: points that do not ascend from 1 to `T`, or a window below 1.
+    """
+    called, stops = plain(arms, np.int32), plain(points, np.int32)
+    if (
+        stops.ndim != 1
+        or len(stops) == 0
+        or stops[0] < 1
+        or stops[-1] > called.shape[1]
+        or (np.diff(stops) < 0).any()
+    ):
+        raise ValueError(f"points needs ascending rounds from 1 to {called.shape[1]}, got {points!r}")
+    if window < 1 or called.max() >= n_arms:
+        raise ValueError(f"shares needs window >= 1 and arms below {n_arms}, got {window} and {called.max()}")
+    starts = plain(np.maximum(stops - window, 0), np.int32)
+    calls = kernels.calls_before(called, stops, n_arms) - kernels.calls_before(called, starts, n_arms)
+    return np.asarray(calls / (stops - starts)[:, None])
+
+
+def exponent(regret: ArrayLike, *, skip: float = 0.1) -> float:
+    """Return the slope of log regret on log round: about 0.5 for sqrt(T) regret, 1 for linear regret.
+
+    Least squares over 100 rounds spaced evenly in the logarithm from 1 to `T`, without the first share `skip`
+    of them, where a handful of rounds decides. NaN where fewer than 10 of them have positive regret.
+
+    Args:
+        regret: `(T,)` cumulative regret, best averaged over seeds.
+        skip: in [0, 1).
+    """
+    curve = np.asarray(regret, np.float64)
+    rounds = np.unique(np.geomspace(len(curve) ** skip, len(curve), 90).round().astype(int))
+    rounds = rounds[curve[rounds - 1] > 0]
+    if len(rounds) < 10:
+        return float("nan")
+    x, y = np.log(rounds), np.log(curve[rounds - 1])
+    return float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())

@@ -1,0 +1,53 @@
+"""One run for every trade-off: utility and cost learned apart, combined by this round's preference."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from bandits import require
+from bandits.base import Feedback, Observation, Policy, choose
+from bandits.rewards import Outcome, Reward, linear
+from bandits.ridge import Ridge, estimate, fresh, learn
+
+
+def preference(
+    n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, reward: Reward = linear
+) -> Policy:
+    """Learn utility and cost apart and call by the reward of both at this round's preference (preference-conditioned).
+
+    Two targets on one shared ridge (Li et al. 2010, Algorithm 1, for each). The index is the reward function at the
+    two estimates and the preference shown, plus alpha times the width: at a fixed preference and the linear reward
+    it is LinUCB's, since ridge estimates are linear in their targets; when the preference changes from round to
+    round, what was learned under one serves every other.
+
+    Args:
+        n_arms: `K`.
+        dim: `d`, the constant column included.
+        alpha: width of the confidence bound, in units of reward, >= 0.
+        ridge: prior precision of every weight, > 0.
+        reward: `(outcome, preference) -> reward`, elementwise; the run's own.
+    """
+    require.at_least("preference", 0, alpha=alpha)
+    require.above("preference", 0, ridge=ridge)
+
+    def init(key: jax.Array) -> Ridge:
+        del key
+        return fresh(n_arms, dim, ridge, targets=(2,))
+
+    def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+        del key
+        now = estimate(state, observation.context)
+        unknown = jnp.full(n_arms, jnp.nan)
+        # Cost was learned in units of the scale, so that both targets are of one size in float32.
+        expected = Outcome(now.mean[:, 0], now.mean[:, 1] * observation.cost_scale, unknown, unknown, observation.cost_scale)
+        return choose(reward(expected, observation.preference) + alpha * now.width, observation.available)
+
+    def update(
+        key: jax.Array, state: Ridge, observation: Observation, arm: jax.Array, feedback: Feedback
+    ) -> Ridge:
+        del key
+        target = jnp.stack([feedback.utility, feedback.cost / observation.cost_scale])
+        return learn(state, observation.context, arm, target)
+
+    return Policy(init, act, update)

@@ -1,0 +1,94 @@
+"""From "name,key=value" or "file.py:name,key=value" to a function: the only look-up."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+
+def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -> Callable[..., Any]:
+    """Return the function that a spec names, with its hyperparameters bound by keyword.
+
+    Args:
+        spec: `name,key=value,...` from the registry, or `file.py:name,key=value,...` from a user's own file.
+        registry: name to function.
+        kind: what it is, for messages: "policy", "reward", "router".
+
+    Raises:
+        ValueError: the name, the key or the file is unknown, with the nearest names.
+    """
+    name, *pairs = (part.strip() for part in spec.split(","))
+    found = _from_file(name, kind) if ".py:" in name else registry.get(name)
+    if found is None:
+        raise ValueError(f"no {kind} {name!r}; {nearest(name, list(registry))}")
+    allowed = hyperparameters(found)
+    bound = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not value:
+            raise ValueError(f"{kind} {name!r} needs key=value after the name, got {pair!r}")
+        if key not in allowed:
+            has = nearest(key, list(allowed)) if allowed else "it has none"
+            raise ValueError(f"{kind} {name!r} has no hyperparameter {key!r}; {has}")
+        bound[key] = _literal(value)
+    return partial(found, **bound) if bound else found
+
+
+def hyperparameters(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the keyword-only parameters of a function and their defaults (`inspect.Parameter.empty` where none)."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _literal(value: str) -> Any:
+    """Return a number, boolean or None where the text is one, else the text."""
+    lowered = {"true": True, "false": False, "none": None, "inf": float("inf"), "nan": float("nan")}
+    if value.lower() in lowered:
+        return lowered[value.lower()]
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def _from_file(name: str, kind: str) -> Callable[..., Any]:
+    path, _, wanted = name.rpartition(":")
+    if not Path(path).is_file():
+        raise ValueError(f"no file {path!r} for the {kind} {name!r}")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"cannot load {path!r} as Python for the {kind} {name!r}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path} raised {type(error).__name__} while it was loaded: {error}") from error
+    found = getattr(module, wanted, None)
+    if not callable(found):
+        own = [n for n, f in vars(module).items() if callable(f) and getattr(f, "__module__", "") == module.__name__]
+        raise ValueError(f"{path} has no function {wanted!r}; {nearest(wanted, own)}")
+    return found  # type: ignore[no-any-return]
+
+
+def nearest(name: str, offered: list[str]) -> str:
+    """Return the hint for a name that was not found: the nearest ones, or all there are."""
+    near = difflib.get_close_matches(name, offered, 3, 0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(offered))}"
+
+
+def where(function: Any, error: BaseException | None = None) -> str:
+    """Return " (file.py:12)": the line in the function's file at which `error` passed, else where it is defined."""
+    inner = getattr(function, "func", function)
+    try:
+        path, line = inspect.getsourcefile(inner), inspect.getsourcelines(inner)[1]
+    except (TypeError, OSError):
+        return ""
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
+    return f" ({path}:{([line] + [f.lineno for f in frames if f.filename == path])[-1]})"

@@ -1,0 +1,32 @@
+"""MMR-Bench's routers (arXiv 2601.17814): they see all outcomes of a training share, then predict the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bandits.routers.base import Fit, Reference
+from bandits.routers.fixed import best_per_dataset, best_single
+from bandits.routers.kmeans import kmeans
+from bandits.routers.kmeansnew import kmeansnew
+from bandits.routers.knn import knn
+from bandits.routers.linear import linear
+from bandits.routers.linearmf import linearmf
+from bandits.routers.oracle import oracle
+from bandits.routers.random import random
+
+# Name -> factory of a `Fit`; a user's own comes from "file.py:name" and needs no entry.
+ROUTERS: dict[str, Callable[..., Fit]] = {
+    "knn": knn,
+    "kmeans": kmeans,
+    "kmeansnew": kmeansnew,
+    "linear": linear,
+    "linearmf": linearmf,
+}
+
+# Name -> factory of a `Reference`: they do not learn, they are computed from the test queries' outcomes.
+REFERENCES: dict[str, Callable[..., Reference]] = {
+    "random": random,
+    "best_single": best_single,
+    "best_per_dataset": best_per_dataset,
+    "oracle": oracle,
+}

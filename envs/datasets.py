@@ -1,0 +1,65 @@
+"""What is known of public data sets by name: their scenario, and where MMR-Bench keeps their images."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from envs.outcomes import Texts
+
+_SCENARIO = {
+    "ocrbench": "ocr",
+    "seedbench2plus": "ocr",
+    "seedbenchv2plus": "ocr",
+    "mmstar": "vqa",
+    "realworldqa": "vqa",
+    "mathvista": "math",
+    "mathverse": "math",
+    "mathvision": "math",
+}
+_VQA = re.compile(r"(worldcuisines|mmmu)(?![a-z])")
+_TEXT = re.compile(
+    r"(agieval|alpaca_?eval|arc|bbh|boolq|cnn_?dm|cnn_dailymail|commonsense_?qa|drop|gpqa|gsm8k|hellaswag|hotpot_?qa"
+    r"|human_?eval|ifeval|mbpp|mmlu|mt_?bench|nq|natural_?questions|openbook_?qa|piqa|squad|trivia_?qa|truthful_?qa"
+    r"|winogrande)(?![a-z])"
+)
+# MMR-Bench's `dataset_idx` prefix -> its image folder, as the published loader has it (data/mllm_data.py).
+_FOLDERS = {
+    name: name for name in ("MathVerse", "MathVision", "MathVista", "OCRBench", "RealWorldQA", "MMStar")
+} | {"SEEDBench2_Plus": "SEEDBenchv2Plus"}
+
+
+def scenario_of(dataset: str) -> str:
+    """Return `ocr`, `vqa`, `math` or `text` for a data set known by name, else ""."""
+    plain = "".join(c for c in dataset.lower() if c.isalnum())
+    if plain in _SCENARIO:
+        return _SCENARIO[plain]
+    if _VQA.match(dataset.lower()):
+        return "vqa"
+    return "text" if _TEXT.match(dataset.lower()) else ""
+
+
+def split_index(dataset_idx: Texts) -> tuple[Texts, list[str]]:
+    """Return the `(T,)` data set and the index of each MMR-Bench row: `SEEDBench2_Plus_0` is row `0` of `SEEDBench2_Plus`."""
+    parts = [str(name).rpartition("_") for name in dataset_idx]
+    return np.array([head or tail for head, _, tail in parts], dtype=object), [tail for _, _, tail in parts]
+
+
+def image_paths(folder: Path, dataset: Texts, index: list[str]) -> Texts:
+    """Return the `(T,)` image path of each MMR-Bench row, relative to the folder of the table.
+
+    Images lie beside the table as `<data set>/<index>.<ending>`, SEEDBench2_Plus under `SEEDBenchv2Plus`. The ending is
+    that of the file which is there, and `.jpg` where none is; data sets of another name have no image: "".
+    """
+    present: dict[tuple[str, str], str] = {}
+    for name in {_FOLDERS[d] for d in set(dataset.tolist()) & set(_FOLDERS)}:
+        if (folder / name).is_dir():
+            present |= {(name, Path(file).stem): file for file in sorted(os.listdir(folder / name), reverse=True)}
+    paths = []
+    for name, row in zip(dataset, index, strict=True):
+        home = _FOLDERS.get(name)
+        paths.append(f"{home}/{present.get((home, row), row + '.jpg')}" if home else "")
+    return np.array(paths, dtype=object)
