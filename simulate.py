@@ -23,7 +23,9 @@ def world(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which table is replayed and what a policy sees of it."""
     for option in reversed(
         [
-            click.option("--data", metavar="FILE", help="A table of outcomes instead of the calibrated twin."),
+            click.option(
+                "--data", metavar="FILE", help="A table of outcomes instead of the calibrated twin."
+            ),
             click.option("--prices", metavar="FILE", help="Prices that turn tokens or calls into cost."),
             click.option("--models", metavar="A,B,...", help="Keep these models only."),
             click.option("--modality", default="both", show_default=True, help="text, image or both."),
@@ -37,17 +39,25 @@ def world(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.group(invoke_without_command=True, **_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
-@click.option("--policy", "policies", multiple=True, metavar="SPEC", help="name,key=value or file.py:name; repeatable.")
+@click.option(
+    "--policy", "policies", multiple=True, metavar="SPEC", help="name,key=value or file.py:name; repeatable."
+)
 @click.option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset, or a path.")
 @world
-@click.option("--reward", default="linear", show_default=True, metavar="SPEC", help="name,key=value or file.py:name.")
-@click.option("--preference", default=0.2, show_default=True, help="Weight on cost, in units of the dearest model.")
+@click.option(
+    "--reward", default="linear", show_default=True, metavar="SPEC", help="name,key=value or file.py:name."
+)
+@click.option(
+    "--preference", default=0.2, show_default=True, help="Weight on cost, in units of the dearest model."
+)
 @click.option("--seeds", default=20, show_default=True, help="Runs, each with its own order of the queries.")
 @click.option("--seed", default=0, show_default=True, help="Fixes the orders and the policies' randomness.")
 @click.option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
 @click.option("--rounds", type=int, help="Repeat or cut the stream to this many rounds.")
 @click.option("--out", metavar="DIR", help="Where the files go.  [default: runs/<stream>]")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True, help="Of the summary on stdout.")
+@click.option(
+    "--format", "form", type=FORMATS, default="table", show_default=True, help="Of the summary on stdout."
+)
 @click.version_option(package_name="routebandit", prog_name="simulate")
 @click.pass_context
 def cli(ctx: click.Context, **options: Any) -> None:
@@ -66,11 +76,15 @@ def cli(ctx: click.Context, **options: Any) -> None:
         run(**options)
 
 
-def run(*, policies: tuple[str, ...], reward: str, preference: float, out: str | None, form: str, **options: Any) -> None:
+def run(
+    *, policies: tuple[str, ...], reward: str, preference: float, out: str | None, form: str, **options: Any
+) -> None:
     """Replay, summarise, save, print."""
     started = time.perf_counter()
     if not policies:
-        raise click.UsageError("--policy is needed, for example --policy linucb; `simulate.py list` names them all")
+        raise click.UsageError(
+            "--policy is needed, for example --policy linucb; `simulate.py list` names them all"
+        )
     stream = _load(options)
     folder = Path(out or Path("runs") / "-".join(filter(None, (_safe(stream.name),))))
     _prepare_jax()
@@ -82,7 +96,9 @@ def run(*, policies: tuple[str, ...], reward: str, preference: float, out: str |
     table = rewards.reward_table(worth, stream, preference)
     replayed = {k: options[k] for k in ("seeds", "seed", "order", "rounds")}
     with _progress(len(policies) * options["seeds"] * (options["rounds"] or len(stream))) as told:
-        traces = experiment.run(stream, policies, table, worth, progress=told, preference=preference, **replayed)
+        traces = experiment.run(
+            stream, policies, table, worth, progress=told, preference=preference, **replayed
+        )
     summary, curves = summarise(stream, table, traces, seed=options["seed"])
     manifest = {
         "title": f"{', '.join(policies)} on {stream.name}",

@@ -47,7 +47,9 @@ def check_folder(folder: Path) -> Path:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out needs a folder, {folder} is a file")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
-        raise ValueError(f"--out {folder} holds other files and no earlier run; name an empty or a new folder")
+        raise ValueError(
+            f"--out {folder} holds other files and no earlier run; name an empty or a new folder"
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent):
@@ -57,7 +59,9 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
-def save(folder: Path, *, files: Mapping[str, str], traces: Mapping[str, Trace], manifest: Mapping[str, Any]) -> None:
+def save(
+    folder: Path, *, files: Mapping[str, str], traces: Mapping[str, Trace], manifest: Mapping[str, Any]
+) -> None:
     """Write `files` (name to text), `trace.parquet` and `manifest.json` as one folder that appears whole.
 
     An earlier run there is replaced; anything else is refused by `check_folder`, which goes first.

@@ -74,7 +74,7 @@ def choose(index: jax.Array, available: jax.Array) -> jax.Array:
     """
     masked = jnp.where(available, index, -jnp.inf)
     best = masked.max()
-    return jnp.argmax(masked >= best - 1e-5 * jnp.abs(best)).astype(jnp.int32)
+    return jnp.argmax(available & (masked >= best - 1e-5 * jnp.abs(best))).astype(jnp.int32)
 
 
 def example(n_arms: int, dim: int) -> tuple[Observation, Feedback]:
@@ -97,7 +97,9 @@ def check(policy: Policy, n_arms: int, dim: int, name: str = "policy") -> Policy
         ValueError: one line naming the function of the policy, what it needs and what it returned.
     """
     if not isinstance(policy, Policy):
-        raise ValueError(f"{name} needs to return a bandits.Policy(init, act, update), got {type(policy).__name__}")
+        raise ValueError(
+            f"{name} needs to return a bandits.Policy(init, act, update), got {type(policy).__name__}"
+        )
     key = jax.random.key(0)
     observation, feedback = example(n_arms, dim)
     state = policy.init(key)
@@ -105,13 +107,17 @@ def check(policy: Policy, n_arms: int, dim: int, name: str = "policy") -> Policy
         arm = policy.act(key, state, observation._replace(available=jnp.arange(n_arms) == only))
         found = (getattr(arm, "shape", None), str(getattr(arm, "dtype", type(arm).__name__)))
         if found != ((), "int32"):
-            raise ValueError(f"{name}: act needs to return an int32 scalar, got shape {found[0]} of {found[1]}")
+            raise ValueError(
+                f"{name}: act needs to return an int32 scalar, got shape {found[0]} of {found[1]}"
+            )
         if int(arm) != only:
             raise ValueError(f"{name}: act chose arm {int(arm)} when only arm {only} was available")
     after = policy.update(key, state, observation, jnp.int32(0), feedback)
     before_tree, after_tree = jax.tree.structure(state), jax.tree.structure(after)
     if before_tree != after_tree:
-        raise ValueError(f"{name}: update needs to return a state like init's, {before_tree}, got {after_tree}")
+        raise ValueError(
+            f"{name}: update needs to return a state like init's, {before_tree}, got {after_tree}"
+        )
     for was, now in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True):
         if (np.shape(was), jnp.result_type(was)) != (np.shape(now), jnp.result_type(now)):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Beta-Bernoulli Thompson sampling for rewards in a range (Agrawal and Goyal, arXiv 1111.1797, Algorithm 2)."""
+"""Beta-Bernoulli Thompson sampling in a range: Agrawal and Goyal 2012, arXiv 1111.1797, Algorithm 2."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class Beta(NamedTuple):
     failure: jax.Array
 
 
-def beta_thompson(n_arms: int, dim: int, *, prior: float = 1.0, low: float = LOW, high: float = HIGH) -> Policy:
+def beta_thompson(
+    n_arms: int, dim: int, *, prior: float = 1.0, low: float = LOW, high: float = HIGH
+) -> Policy:
     """Call the arm whose draw from its Beta posterior is highest, whatever the query (Beta Thompson).
 
     Agrawal and Goyal 2012 (arXiv 1111.1797, Algorithm 2): a reward of `r` in [0, 1] counts as a success with

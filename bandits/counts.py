@@ -1,9 +1,9 @@
 """What the context-free policies keep: pulls and mean reward of each arm, with rewards brought to [0, 1].
 
-The theory of these policies needs rewards in [0, 1]; a reward here is a utility in [0, 1] minus a weighted cost. The
-default range [-0.2, 1] is that of the linear reward at the default preference 0.2, for calls that cost up to the mean
-of the dearest model: only a wrong answer that was dearer still is clipped. A larger preference wants `low` = minus
-the preference; a range too wide is safe but explores more.
+The theory of these policies needs rewards in [0, 1]; a reward here is a utility in [0, 1] less a weighted cost.
+The default range [-0.2, 1] is that of the linear reward at the default preference 0.2, for calls that cost up
+to the mean of the dearest model: only a wrong answer that was dearer still is clipped. A larger preference
+wants `low` = minus the preference; a range too wide is safe but explores more.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from bandits import require
-
 LOW, HIGH = -0.2, 1.0
 
 
 class Counts(NamedTuple):
-    """Attributes: `pulls` `(K,)` float32, exact up to 2^24; `mean` `(K,)` of the rewards in units of the range."""
+    """How often each arm was pulled and what it gave.
+
+    Attributes:
+        pulls: `(K,)` float32, exact up to 2^24.
+        mean: `(K,)` mean reward, in units of the range.
+    """
 
     pulls: jax.Array
     mean: jax.Array
@@ -44,5 +47,6 @@ def unit(reward: jax.Array, low: float, high: float) -> jax.Array:
 
 def require_range(policy: str, low: float, high: float) -> None:
     """Raise unless `low < high`, both finite numbers."""
-    require.at_least(policy, -math.inf, low=low)
-    require.above(policy, low, high=high)
+    finite = all(isinstance(end, int | float) and math.isfinite(end) for end in (low, high))
+    if not (finite and low < high):
+        raise ValueError(f"{policy} needs numbers low < high, got low={low}, high={high}")

@@ -24,8 +24,8 @@ def successive_elimination(
 ) -> Policy:
     """Call every arm in turn, dropping for good those surely worse than another (successive elimination).
 
-    Even-Dar, Mannor and Mansour 2006 (JMLR 7, Algorithm 3). With arms that come and go the pulls differ, so each arm
-    has a width of its own instead of one for the round.
+    Even-Dar, Mannor and Mansour 2006 (JMLR 7, Algorithm 3). With arms that come and go the pulls differ, so
+    each arm has a width of its own instead of one for the round.
 
     Args:
         n_arms: `K`.
@@ -63,8 +63,8 @@ def successive_elimination(
 def survivors(counts: Counts, active: jax.Array, delta: float, alpha: float) -> jax.Array:
     """Return the `(K,)` bool arms whose upper bound reaches the highest lower bound among the active.
 
-    The width is `sqrt(ln(4 K n^2 / delta) / (2 n))`: by Hoeffding a mean of `n` rewards leaves it with probability
-    `delta / (2 K n^2)`, which sums to less than `delta` over all `n` and `K`.
+    The width is `sqrt(ln(4 K n^2 / delta) / (2 n))`: by Hoeffding a mean of `n` rewards leaves it with
+    probability `delta / (2 K n^2)`, which sums to less than `delta` over all `n` and `K`.
     """
     pulls = jnp.maximum(counts.pulls, 1.0)
     n_arms = counts.pulls.shape[0]

@@ -1,4 +1,4 @@
-"""Exp3: exponential weights over importance-weighted losses (Bubeck and Cesa-Bianchi 2012, arXiv 1204.5721, Figure 3.1)."""
+"""Exp3, exponential weights over losses: Bubeck and Cesa-Bianchi 2012, arXiv 1204.5721, Figure 3.1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from bandits.counts import HIGH, LOW, require_range, unit
 
 
 class Losses(NamedTuple):
-    """Attributes: `total` `(N,)` float32, estimated loss of each option so far; `round` `()`, that of the next choice."""
+    """How the options, arms or experts, have done.
+
+    Attributes:
+        total: `(N,)` float32, estimated loss of each so far.
+        round: `()` float32, the number of the coming round, from 1.
+    """
 
     total: jax.Array
     round: jax.Array
@@ -63,7 +68,7 @@ def no_losses(options: int) -> Losses:
 
 
 def weights(state: Losses, rate: float, awake: jax.Array) -> jax.Array:
-    """Return the `(N,)` probabilities `p_i ~ exp(-rate / sqrt(t) total_i)` over the options that are awake."""
+    """Return the `(N,)` probabilities `p_i ~ exp(-rate / sqrt(t) total_i)` over the options awake."""
     return jax.nn.softmax(jnp.where(awake, -rate / jnp.sqrt(state.round) * state.total, -jnp.inf))
 
 
@@ -75,8 +80,8 @@ def draw(key: jax.Array, chance: jax.Array) -> jax.Array:
 def suffer(state: Losses, estimated: jax.Array, loss: jax.Array, awake: jax.Array) -> Losses:
     """Return the losses after a round.
 
-    Options asleep are charged the loss that the policy suffered (Freund et al. 1997): charged nothing, an arm would
-    come out of an outage as the apparent best.
+    Options asleep are charged the loss that the policy suffered (Freund et al. 1997): charged nothing, an arm
+    would come out of an outage as the apparent best.
     """
     total = state.total + jnp.where(awake, estimated, loss)
     # Only differences matter; taking the least off keeps float32 exact where it counts on long streams.

@@ -1,4 +1,4 @@
-"""Exp4: exponential weights over expert policies (Bubeck and Cesa-Bianchi 2012, arXiv 1204.5721, Figure 4.1)."""
+"""Exp4, exponential weights over experts: Bubeck and Cesa-Bianchi 2012, arXiv 1204.5721, Figure 4.1."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Committee(NamedTuple):
 
     Attributes:
         losses: of the `N` experts.
-        lot: `()` uint32, seeds the experts' randomness in the coming round. Kept, since `update` has to know the
-            same advice that `act` followed.
+        lot: `()` uint32, seeds the experts' randomness in the coming round. Kept, since `update` has to know
+            the same advice that `act` followed.
         experts: the state of each policy.
     """
 
@@ -44,8 +44,8 @@ def exp4(
     """Call an arm advised by an expert drawn by exponential weights of the experts' estimated losses (Exp4).
 
     The experts are each arm alone, the uniform choice, and `experts`. At round `t` the rate is
-    `eta sqrt(ln N / (K t))` (Theorem 4.2). Every expert learns from every round, so choose ones that can learn from
-    a call that another made.
+    `eta sqrt(ln N / (K t))` (Theorem 4.2). Every expert learns from every round, so choose ones that can
+    learn from a call that another made.
 
     Args:
         n_arms: `K`.
@@ -64,7 +64,9 @@ def exp4(
     rate = eta * math.sqrt(math.log(n_experts) / n_arms)
 
     def counsel(state: Committee, observation: Observation) -> tuple[jax.Array, jax.Array]:
-        return advice(panel, state, observation), jnp.append(observation.available, jnp.ones(1 + len(panel), bool))
+        return advice(panel, state, observation), jnp.append(
+            observation.available, jnp.ones(1 + len(panel), bool)
+        )
 
     def init(key: jax.Array) -> Committee:
         keys = jax.random.split(key, len(panel) + 1)
@@ -93,7 +95,7 @@ def exp4(
 
 
 def advice(panel: Sequence[Policy], state: Committee, observation: Observation) -> jax.Array:
-    """Return the `(N, K)` probabilities that each expert advises: each arm, the uniform choice, then the policies."""
+    """Return the `(N, K)` probabilities advised by each arm alone, the uniform choice and the policies."""
     available = observation.available.astype(jnp.float32)
     n_arms = available.shape[0]
     keys = jax.random.split(jax.random.key(state.lot), len(panel))

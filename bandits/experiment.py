@@ -48,7 +48,9 @@ def build(spec: str, stream: Any, reward: Reward) -> Policy:
         if isinstance(error, ValueError) and ".py:" not in spec:
             raise
         place = resolve.where(factory, error)
-        raise ValueError(f"policy {spec!r}{place} raised {type(error).__name__}: {_first_line(error)}") from error
+        raise ValueError(
+            f"policy {spec!r}{place} raised {type(error).__name__}: {_first_line(error)}"
+        ) from error
 
 
 def run(

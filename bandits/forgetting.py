@@ -21,7 +21,13 @@ class Discounted(NamedTuple):
 
 
 def dlinucb(
-    n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 0.5, ridge: float = 1.0, floor: float = 0.005
+    n_arms: int,
+    dim: int,
+    *,
+    gamma: float = 0.997,
+    alpha: float = 0.5,
+    ridge: float = 1.0,
+    floor: float = 0.005,
 ) -> Policy:
     """Call by LinUCB with evidence that fades by gamma a round (discounted; ParetoBandit's form, arXiv 2604.00136).
 
@@ -67,7 +73,7 @@ def dlinucb(
         scaled = arms.inverse[arm] / factor
         cap = jnp.minimum(1.0, dim / (ridge * floor) / jnp.trace(scaled))
         arms = arms._replace(inverse=arms.inverse.at[arm].set(scaled * cap))
-        return Discounted(arms, state.last.at[arm].set(state.round + 1), state.round + 1)
+        return Discounted(arms, state.last.at[arm].set(state.round), state.round + 1)
 
     return Policy(init, act, update)
 
@@ -82,9 +88,7 @@ class Window(NamedTuple):
     at: jax.Array
 
 
-def swlinucb(
-    n_arms: int, dim: int, *, window: int = 1000, alpha: float = 0.5, ridge: float = 1.0
-) -> Policy:
+def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 0.5, ridge: float = 1.0) -> Policy:
     """Call by LinUCB on the last `window` rounds only (SW-LinUCB, Cheung, Simchi-Levi, Zhu 2019, arXiv 1810.03024).
 
     Each round adds its own observation by rank one and takes the one that leaves the window out by another
@@ -105,7 +109,11 @@ def swlinucb(
         del key
         nobody = jnp.full(window, -1, jnp.int32)
         return Window(
-            fresh(n_arms, dim, ridge), jnp.zeros((window, dim)), nobody, jnp.zeros(window), jnp.zeros((), jnp.int32)
+            fresh(n_arms, dim, ridge),
+            jnp.zeros((window, dim)),
+            nobody,
+            jnp.zeros(window),
+            jnp.zeros((), jnp.int32),
         )
 
     def act(key: jax.Array, state: Window, observation: Observation) -> jax.Array:

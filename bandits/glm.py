@@ -11,9 +11,7 @@ from bandits.rewards import Outcome, Reward, linear
 from bandits.ridge import Ridge, estimate, fresh
 
 
-def glm(
-    n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, reward: Reward = linear
-) -> Policy:
+def glm(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, reward: Reward = linear) -> Policy:
     """Call by an upper bound on a logistic model of the utility, cost learned apart (GLM-UCB with Laplace updates).
 
     Utility is modelled as `mu(x' theta_k)` with the logistic `mu`. The posterior is Gaussian with precision
@@ -40,7 +38,9 @@ def glm(
         now = estimate(state, observation.context)
         utility = jnp.minimum(jax.nn.sigmoid(now.mean[:, 0]) + alpha * now.width, 1.0)
         unknown = jnp.full(n_arms, jnp.nan)
-        expected = Outcome(utility, now.mean[:, 1] * observation.cost_scale, unknown, unknown, observation.cost_scale)
+        expected = Outcome(
+            utility, now.mean[:, 1] * observation.cost_scale, unknown, unknown, observation.cost_scale
+        )
         return choose(reward(expected, observation.preference), observation.available)
 
     def update(
@@ -54,7 +54,9 @@ def glm(
         direction = state.inverse[arm] @ x
         after = direction / (1.0 + curvature * (x @ direction))  # A_new^-1 x
         # The Newton step on the utility; weighted least squares, with the same weights, on the cost.
-        error = jnp.stack([feedback.utility - probability, curvature * (feedback.cost / observation.cost_scale - cost)])
+        error = jnp.stack(
+            [feedback.utility - probability, curvature * (feedback.cost / observation.cost_scale - cost)]
+        )
         return Ridge(
             state.inverse.at[arm].add(-curvature * jnp.outer(after, direction)),
             state.weight.at[arm].add(error[:, None] * after),

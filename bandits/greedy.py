@@ -10,7 +10,9 @@ from bandits.base import Observation, Policy, choose
 from bandits.ridge import Estimate, index_policy
 
 
-def epsilon(n_arms: int, dim: int, *, epsilon: float = 0.1, decay: float = 0.01, ridge: float = 1.0) -> Policy:
+def epsilon(
+    n_arms: int, dim: int, *, epsilon: float = 0.1, decay: float = 0.01, ridge: float = 1.0
+) -> Policy:
     """Call the best arm by ridge, or with a decaying chance any available one (linear epsilon-greedy).
 
     The chance at round `t` is `epsilon / (1 + decay t)` (Auer, Cesa-Bianchi, Fischer 2002, Figure 3: order `1/t`).
@@ -46,7 +48,9 @@ def greedy(n_arms: int, dim: int, *, ridge: float = 1.0) -> Policy:
     return index_policy(n_arms, dim, ridge, select)
 
 
-def softmax(n_arms: int, dim: int, *, temperature: float = 1.0, decay: float = 0.5, ridge: float = 1.0) -> Policy:
+def softmax(
+    n_arms: int, dim: int, *, temperature: float = 1.0, decay: float = 0.5, ridge: float = 1.0
+) -> Policy:
     """Call an arm with probability proportional to exp(ridge estimate / temperature), cooling over time (Boltzmann).
 
     The temperature at round `t` is `temperature / t^decay`. The draw is by the Gumbel-max identity: the arm of the

@@ -1,4 +1,4 @@
-"""KL-UCB: the arm whose mean could still be highest in Bernoulli divergence (arXiv 1102.2490, Algorithm 1)."""
+"""KL-UCB, upper bounds in Bernoulli divergence: Garivier and Cappe 2011, arXiv 1102.2490, Algorithm 1."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def klucb(n_arms: int, dim: int, *, c: float = 0.0, low: float = LOW, high: floa
 
 
 def upper_bound(counts: Counts, c: float) -> jax.Array:
-    """Return the `(K,)` index: the largest `q` with `pulls d(mean, q) <= ln t + c ln ln t`; 2 for untried arms."""
+    """Return the `(K,)` index: the largest `q` with `pulls d(mean, q) <= ln t + c ln ln t`; 2 untried."""
     log_played = jnp.log(jnp.maximum(counts.pulls.sum(), 1.0))
     allowed = (log_played + c * jnp.log(jnp.maximum(log_played, 1.0))) / jnp.maximum(counts.pulls, 1.0)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bandits.routers.base import Floats
+from envs import features
 from envs.outcomes import Outcomes
 
 TEXT, BOTH, IMAGE = "1", "2", "3"
@@ -51,24 +52,18 @@ def mean(rows: Outcomes, digit: str) -> Floats:
         return _embedding(rows, "text")
     if digit == IMAGE:
         return _embedding(rows, "image")
-    text, image = _both(rows)
-    return (text + image) / 2
+    return features.fuse(_embedding(rows, "text"), _embedding(rows, "image"), "mean")
 
 
 def adaptive(rows: Outcomes, digit: str) -> Floats:
     """Return text, or the adaptive fusion of both, for `2` and, as published, for `3` too.
 
-    Each channel weighs `softmax(5 c)` by its confidence `c`: half its cosine to the channel's mean, half the
-    standing of its norm. Product and absolute difference join at half weight. Means and norms are those of the
-    rows passed in, so both sides of a split have their own (as published).
+    Means and norms are those of the rows passed in, so each side of a split has its own (as published).
     """
     if digit == TEXT:
         return _embedding(rows, "text")
-    text, image = _both(rows)
-    weight = np.exp(5 * np.stack([_confidence(text), _confidence(image)]))
-    weight = (weight / (weight.sum(axis=0) + _TINY))[:, :, None]
-    fused = weight[0] * text + weight[1] * image + 0.5 * text * image + 0.5 * np.abs(text - image)
-    return np.asarray(fused / (np.linalg.norm(fused, axis=1, keepdims=True) + _TINY), np.float32)
+    fused = features.fuse(_embedding(rows, "text"), _embedding(rows, "image"), "adaptive")
+    return np.asarray(fused, np.float32)
 
 
 def tokens(rows: Outcomes, digit: str) -> Floats:
@@ -80,23 +75,6 @@ def tokens(rows: Outcomes, digit: str) -> Floats:
     image = np.zeros_like(text) if digit == TEXT else _embedding(rows, "image")
     width = max(text.shape[1], image.shape[1])
     return np.hstack([np.pad(side, ((0, 0), (0, width - side.shape[1]))) for side in (text, image)])
-
-
-_TINY = 1e-8
-
-
-def _confidence(channel: Floats) -> Floats:
-    """Return `(n,)` in [0, 1], how typical each embedding is of its channel."""
-    centre, norm = channel.mean(axis=0), np.linalg.norm(channel, axis=1)
-    cosine = (channel * centre).sum(axis=1) / (norm * np.linalg.norm(centre) + _TINY)
-    standing = 1 / (1 + np.exp(-(norm - norm.mean()) / (norm.std() + _TINY)))
-    return np.clip(0.5 * (cosine + 1) / 2 + 0.5 * standing, 0, 1)
-
-
-def _both(rows: Outcomes) -> tuple[Floats, Floats]:
-    text, image = _embedding(rows, "text"), _embedding(rows, "image")
-    width = min(text.shape[1], image.shape[1])
-    return text[:, :width], image[:, :width]
 
 
 def _embedding(rows: Outcomes, channel: str) -> Floats:

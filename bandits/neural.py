@@ -19,17 +19,24 @@ class Heard(NamedTuple):
         context: `(M, d)`.
         arm: `(M,)` int32.
         reward: `(M,)`.
-        count: `()` int32, rounds heard in all; the first `min(count, M)` places are filled.
+        rounds: `()` int32, heard in all; the first `min(rounds, M)` places are filled.
     """
 
     context: jax.Array
     arm: jax.Array
     reward: jax.Array
-    count: jax.Array
+    rounds: jax.Array
 
 
 class Learner(NamedTuple):
-    """Attributes: `weight` and `start`, the network now and at first; `moments` of Adam; `heard`, the buffer."""
+    """A network that learns.
+
+    Attributes:
+        weight: of the network now.
+        start: of the network at first.
+        moments: Adam's.
+        heard: the buffer.
+    """
 
     weight: Any
     start: Any
@@ -37,7 +44,7 @@ class Learner(NamedTuple):
     heard: Heard
 
 
-# (weight, start, key, batch) -> (); the batch's `count` is that of the buffer it is drawn from.
+# (weight, start, key, batch) -> (); the batch's `rounds` is that of the buffer it is drawn from.
 Loss = Callable[[Any, Any, jax.Array, Heard], jax.Array]
 
 
@@ -80,8 +87,8 @@ def training(
         return Learner(weight, weight, adam.init(weight), empty)
 
     def due(observation: Observation) -> jax.Array:
-        # `rounds_left` is the one number that all seeds share unbatched: a branch on it stays a branch under the
-        # loop's `vmap`. A counter in the state would turn it into a select, which trains in every round.
+        # `rounds_left` is the one number that all seeds share unbatched: a branch on it stays a branch under
+        # the loop's `vmap`. A counter in the state would turn it into a select, which trains in every round.
         return observation.rounds_left % train_every == 0
 
     def train(key: jax.Array, weight: Any, moments: Any, start: Any, heard: Heard) -> tuple[Any, Any]:
@@ -112,17 +119,17 @@ def training(
 
 def remember(heard: Heard, context: jax.Array, arm: jax.Array, reward: jax.Array) -> Heard:
     """Return the buffer with this round in the place of the oldest."""
-    at = heard.count % heard.arm.shape[0]
+    at = heard.rounds % heard.arm.shape[0]
     return Heard(
         heard.context.at[at].set(context),
         heard.arm.at[at].set(arm),
         heard.reward.at[at].set(reward),
-        heard.count + 1,
+        heard.rounds + 1,
     )
 
 
 def sample(key: jax.Array, heard: Heard, batch: int) -> Heard:
-    """Return `batch` rounds drawn from the buffer with replacement; `count` stays that of the buffer."""
-    filled = jnp.minimum(heard.count, heard.arm.shape[0])
+    """Return `batch` rounds drawn from the buffer with replacement; `rounds` stays that of the buffer."""
+    filled = jnp.minimum(heard.rounds, heard.arm.shape[0])
     at = jax.random.randint(key, (batch,), 0, filled)
-    return Heard(heard.context[at], heard.arm[at], heard.reward[at], heard.count)
+    return Heard(heard.context[at], heard.arm[at], heard.reward[at], heard.rounds)

@@ -40,7 +40,9 @@ def preference(
         now = estimate(state, observation.context)
         unknown = jnp.full(n_arms, jnp.nan)
         # Cost was learned in units of the scale, so that both targets are of one size in float32.
-        expected = Outcome(now.mean[:, 0], now.mean[:, 1] * observation.cost_scale, unknown, unknown, observation.cost_scale)
+        expected = Outcome(
+            now.mean[:, 0], now.mean[:, 1] * observation.cost_scale, unknown, unknown, observation.cost_scale
+        )
         return choose(reward(expected, observation.preference) + alpha * now.width, observation.available)
 
     def update(

@@ -44,7 +44,9 @@ class _Chunk(NamedTuple):
     preference: Any  # (S, C)
 
 
-def orders(stream: Any, *, seeds: int, seed: int = 0, order: str = "shuffle", rounds: int | None = None) -> NDArray[np.int32]:
+def orders(
+    stream: Any, *, seeds: int, seed: int = 0, order: str = "shuffle", rounds: int | None = None
+) -> NDArray[np.int32]:
     """Return the `(S, T)` rows that each seed asks, in order.
 
     Args:
@@ -104,7 +106,9 @@ def replay(
         ValueError: an option or a shape is wrong.
     """
     if table.shape != stream.utility.shape:
-        raise ValueError(f"replay needs a table of shape {stream.utility.shape} like the stream, got {table.shape}")
+        raise ValueError(
+            f"replay needs a table of shape {stream.utility.shape} like the stream, got {table.shape}"
+        )
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
     sheet = _sheet(stream, table, preference)
     shared = jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale)
@@ -117,7 +121,9 @@ def replay(
         padded = np.pad(ahead, ((0, 0), (0, CHUNK - ahead.shape[1])), mode="edge")
         number = np.arange(begin, begin + CHUNK)
         left = np.maximum(total - number, 1).astype(np.float32)
-        state, called = _run_chunk(policy, state, keys, shared, number, left, _Chunk(*(a[padded] for a in sheet)))
+        state, called = _run_chunk(
+            policy, state, keys, shared, number, left, _Chunk(*(a[padded] for a in sheet))
+        )
         arms[:, begin : begin + CHUNK] = np.asarray(called)[:, : ahead.shape[1]]
         if progress is not None:
             progress(arms[:, : begin + CHUNK].size)

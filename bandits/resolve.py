@@ -72,7 +72,11 @@ def _from_file(name: str, kind: str) -> Callable[..., Any]:
         raise ValueError(f"{path} raised {type(error).__name__} while it was loaded: {error}") from error
     found = getattr(module, wanted, None)
     if not callable(found):
-        own = [n for n, f in vars(module).items() if callable(f) and getattr(f, "__module__", "") == module.__name__]
+        own = [
+            n
+            for n, f in vars(module).items()
+            if callable(f) and getattr(f, "__module__", "") == module.__name__
+        ]
         raise ValueError(f"{path} has no function {wanted!r}; {nearest(wanted, own)}")
     return found  # type: ignore[no-any-return]
 

@@ -92,7 +92,9 @@ def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> N
             f"reward {name}{resolve.where(reward, error)} raised {type(error).__name__}: {error}"
         ) from error
     if table.shape != stream.utility.shape:
-        raise ValueError(f"reward {name}{resolve.where(reward)} needs to return shape {stream.utility.shape}, got {table.shape}")
+        raise ValueError(
+            f"reward {name}{resolve.where(reward)} needs to return shape {stream.utility.shape}, got {table.shape}"
+        )
     bad = stream.available & ~np.isfinite(table)
     if bad.any():
         row, column = np.argwhere(bad)[0]
@@ -101,4 +103,3 @@ def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> N
             f" {stream.models[column]!r}, query {str(stream.query_id[row])!r}"
         )
     return np.where(stream.available, table, np.nan)
-

@@ -49,7 +49,9 @@ def select(outcomes: Outcomes, dataset: str) -> tuple[Outcomes, tuple[str, ...]]
     return chosen.select(sorted(outcomes.models)), tuple(named)
 
 
-def make(outcomes: Outcomes, dataset: str, datasets: tuple[str, ...], kind: str, share: float, seed: int) -> list[Split]:
+def make(
+    outcomes: Outcomes, dataset: str, datasets: tuple[str, ...], kind: str, share: float, seed: int
+) -> list[Split]:
     """Return the splits of a selected table: one for `in` and `out`, one for each pair for `cross`.
 
     `in` draws rows at random, the same ones as scikit-learn's `train_test_split(train_size=share, random_state=seed)`;
@@ -95,7 +97,9 @@ def _out(outcomes: Outcomes, datasets: tuple[str, ...], share: float) -> tuple[R
 def _cross(outcomes: Outcomes, datasets: tuple[str, ...]) -> list[Split]:
     rows = {d: np.flatnonzero(outcomes.dataset == d) for d in datasets}
     scenario = {d: str(outcomes.scenario[rows[d][0]]) for d in datasets}
-    pairs = [(a, b) for a in datasets for b in datasets if a != b and scenario[a] and scenario[a] == scenario[b]]
+    pairs = [
+        (a, b) for a in datasets for b in datasets if a != b and scenario[a] and scenario[a] == scenario[b]
+    ]
     if not pairs:
         raise ValueError(
             f"split 'cross' needs two datasets of one scenario, got {', '.join(datasets) or 'none'}"

@@ -45,7 +45,7 @@ def ucb1(n_arms: int, dim: int, *, alpha: float = 1.0, low: float = LOW, high: f
 
 
 def upper_bound(counts: Counts, alpha: float) -> jax.Array:
-    """Return the `(K,)` index `mean + alpha sqrt(2 ln t / pulls)`, `t` all pulls so far; untried arms come first."""
+    """Return the `(K,)` index `mean + alpha sqrt(2 ln t / pulls)`, `t` all pulls so far; untried first."""
     played = jnp.maximum(counts.pulls.sum(), 1.0)
     width = jnp.sqrt(2.0 * jnp.log(played) / jnp.maximum(counts.pulls, 1.0))
     return jnp.where(counts.pulls > 0, counts.mean + alpha * width, UNTRIED)

@@ -39,8 +39,10 @@ def numbers(
         row = int(bad.argmax())
         needed = "a finite number >= 0" if math.isinf(top) else f"a number in [0, {top:g}]"
         rescale = top == 1 and np.nanmin(values) >= 0 and 1 < np.nanmax(values) <= 100
-        hint = "; scores in 0..100 need dividing by 100 first" if rescale else ""
-        raise ValueError(f"{path}: row {row + 1}, column {name!r} needs {needed}, found {values[row]:g}{hint}")
+        hint = "; divide scores in 0..100 by 100 first" if rescale else ""
+        raise ValueError(
+            f"{path}: row {row + 1}, column {name!r} needs {needed}, found {values[row]:g}{hint}"
+        )
     return values
 
 
@@ -61,7 +63,9 @@ def _floats(path: Path, table: Any, name: str) -> Floats:
             try:
                 float(0 if cell is None else cell)
             except (TypeError, ValueError):
-                raise ValueError(f"{path}: row {row + 1}, column {name!r} needs a number, found {cell!r}") from error
+                raise ValueError(
+                    f"{path}: row {row + 1}, column {name!r} needs a number, found {cell!r}"
+                ) from error
         values = np.array([np.nan if cell is None else float(cell) for cell in column.to_pylist()])
     return np.asarray(values, np.float64)
 
@@ -86,7 +90,9 @@ def _plain(column: Any) -> Any:
 
 def is_embedding(name: str) -> bool:
     """Whether a column of this name may hold embeddings: `text`, `text_embedding`, `text_0` and the like."""
-    return bool(_NUMBERED.fullmatch(name)) or name in [f"{m}{end}" for m in MODALITIES for end in ("", "_embedding")]
+    return bool(_NUMBERED.fullmatch(name)) or name in [
+        f"{m}{end}" for m in MODALITIES for end in ("", "_embedding")
+    ]
 
 
 def is_list(table: Any, name: str) -> bool:
@@ -105,18 +111,22 @@ def embeddings(path: Path, table: Any) -> dict[str, Floats]:
     """
     found: dict[str, Floats] = {}
     for modality in MODALITIES:
-        names = [n for n in (modality, f"{modality}_embedding") if n in table.column_names and is_list(table, n)]
-        if names:
-            found[modality] = _from_lists(path, table, names[0])
+        present = {modality, f"{modality}_embedding"}.intersection(table.column_names)
+        lists = sorted(name for name in present if is_list(table, name))
+        if lists:
+            found[modality] = _from_lists(path, table, lists[0])
             continue
         hits = [_NUMBERED.fullmatch(name) for name in table.column_names]
         ranks = sorted(int(hit[2]) for hit in hits if hit and hit[1] == modality)
         if ranks and ranks != list(range(len(ranks))):
             gap = next(i for i, rank in enumerate(ranks) if i != rank)
-            raise ValueError(f"{path}: embeddings need columns {modality}_0, {modality}_1 ...; {modality}_{gap} is missing")
+            raise ValueError(
+                f"{path}: embeddings need columns {modality}_0, {modality}_1 ...; {modality}_{gap} is missing"
+            )
         if ranks:
-            columns = [_finite(path, f"{modality}_{i}", _floats(path, table, f"{modality}_{i}")) for i in ranks]
-            found[modality] = np.stack(columns, axis=1).astype(np.float32)
+            numbered = [f"{modality}_{i}" for i in ranks]
+            features = [_finite(path, name, _floats(path, table, name)) for name in numbered]
+            found[modality] = np.stack(features, axis=1).astype(np.float32)
     return found
 
 
@@ -128,7 +138,8 @@ def _from_lists(path: Path, table: Any, name: str) -> Floats:
     odd = np.flatnonzero((lengths != lengths[0]) | (lengths == 0))
     if len(odd):
         raise ValueError(
-            f"{path}: row {odd[0] + 1}, column {name!r} needs {lengths[0] or 'some'} numbers like row 1, found {lengths[odd[0]]}"
+            f"{path}: row {odd[0] + 1}, column {name!r} needs {lengths[0] or 'some'} numbers like row 1,"
+            f" found {lengths[odd[0]]}"
         )
     values = np.asarray(column.flatten().to_numpy(zero_copy_only=False), np.float32)
     matrix = values.reshape(len(lengths), int(lengths[0]))

@@ -10,6 +10,7 @@ import numpy as np
 
 from envs.outcomes import Texts
 
+SCENARIOS = ("ocr", "vqa", "math", "text")
 _SCENARIO = {
     "ocrbench": "ocr",
     "seedbench2plus": "ocr",
@@ -42,8 +43,14 @@ def scenario_of(dataset: str) -> str:
     return "text" if _TEXT.match(dataset.lower()) else ""
 
 
+def is_index(names: Texts) -> bool:
+    """Whether these query ids are MMR-Bench's own, `<data set>_<index>` throughout."""
+    parts = (str(name).rpartition("_") for name in names)
+    return all(head in _FOLDERS and tail.isdigit() for head, _, tail in parts)
+
+
 def split_index(dataset_idx: Texts) -> tuple[Texts, list[str]]:
-    """Return the `(T,)` data set and the index of each MMR-Bench row: `SEEDBench2_Plus_0` is row `0` of `SEEDBench2_Plus`."""
+    """Return the `(T,)` data set and the index of each MMR-Bench row: `MMStar_7` is row `7` of `MMStar`."""
     parts = [str(name).rpartition("_") for name in dataset_idx]
     return np.array([head or tail for head, _, tail in parts], dtype=object), [tail for _, _, tail in parts]
 
@@ -51,13 +58,16 @@ def split_index(dataset_idx: Texts) -> tuple[Texts, list[str]]:
 def image_paths(folder: Path, dataset: Texts, index: list[str]) -> Texts:
     """Return the `(T,)` image path of each MMR-Bench row, relative to the folder of the table.
 
-    Images lie beside the table as `<data set>/<index>.<ending>`, SEEDBench2_Plus under `SEEDBenchv2Plus`. The ending is
-    that of the file which is there, and `.jpg` where none is; data sets of another name have no image: "".
+    Images lie beside the table as `<data set>/<index>.<ending>`, those of SEEDBench2_Plus under
+    `SEEDBenchv2Plus`. The ending is that of the file which is there, and `.jpg` where none is, as in the
+    published loader; data sets of another name have no image: "".
     """
     present: dict[tuple[str, str], str] = {}
     for name in {_FOLDERS[d] for d in set(dataset.tolist()) & set(_FOLDERS)}:
         if (folder / name).is_dir():
-            present |= {(name, Path(file).stem): file for file in sorted(os.listdir(folder / name), reverse=True)}
+            present |= {
+                (name, Path(file).stem): file for file in sorted(os.listdir(folder / name), reverse=True)
+            }
     paths = []
     for name, row in zip(dataset, index, strict=True):
         home = _FOLDERS.get(name)

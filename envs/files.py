@@ -1,4 +1,4 @@
-"""Table files as Arrow columns: CSV, JSON lines and Parquet, with one-line errors; nothing is ever unpickled."""
+"""Table files as Arrow columns: CSV, JSON lines, Parquet, with one-line errors; nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -84,9 +84,11 @@ def _csv(path: Path, data: bytes, keep: Keep) -> Any:
     from pyarrow import csv as arrow_csv
 
     try:
-        names = next(csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: not a CSV file in UTF-8 ({error})") from error
+        names = next(_rows(data))
+    except csv.Error as error:
+        raise ValueError(f"{path}: line 1 cannot be parsed ({error})") from error
+    if any(map(_undecoded, names)):
+        raise ValueError(f"{path}: line 1 is not UTF-8 text")
     _unique(path, names)
     kept = keep(names)
     try:
@@ -100,14 +102,23 @@ def _csv(path: Path, data: bytes, keep: Keep) -> Any:
         raise ValueError(f"{path}: {_csv_fault(data, len(names)) or _one_line(error)}") from error
 
 
+def _rows(data: bytes) -> Any:
+    """Return Python's own CSV reader, which counts lines; bytes that are not UTF-8 come as lone surrogates."""
+    return csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="surrogateescape", newline=""))
+
+
+def _undecoded(field: str) -> bool:
+    return any("\udc80" <= character <= "\udcff" for character in field)
+
+
 def _csv_fault(data: bytes, width: int) -> str:
     """Return what is wrong with a CSV file and on which line, or "" if Python's own reader finds nothing."""
-    rows = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="surrogateescape", newline=""))
+    rows = _rows(data)
     try:
         for row in rows:
             if row and len(row) != width:
                 return f"line {rows.line_num} needs {width} fields like the header, found {len(row)}"
-            if any("\udc80" <= c <= "\udcff" for field in row for c in field):
+            if any(map(_undecoded, row)):
                 return f"line {rows.line_num} is not UTF-8 text"
     except csv.Error as error:
         return f"line {rows.line_num} cannot be parsed ({error})"
@@ -145,7 +156,9 @@ def _json_lines(path: Path, data: bytes, keep: Keep) -> Any:
             else:
                 columns[name] = pa.array([None if v is None else str(v) for v in values], pa.string())
         except (pa.ArrowException, TypeError) as error:
-            raise ValueError(f"{path}: {name!r} needs a list of numbers on every line ({_one_line(error)})") from error
+            raise ValueError(
+                f"{path}: {name!r} needs a list of numbers on every line ({_one_line(error)})"
+            ) from error
     return pa.table(columns)
 
 
@@ -168,7 +181,9 @@ def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
     if arms is None:
         return record
     if not (isinstance(arms, dict) and all(isinstance(cell, dict) for cell in arms.values())):
-        raise ValueError(f"{path}: line {number} needs {_NESTED!r} as {{model: {{reward, cost}}}}, found otherwise")
+        raise ValueError(
+            f"{path}: line {number} needs {_NESTED!r} as {{model: {{reward, cost}}}}, found otherwise"
+        )
     flat = {f"{_NESTED}.{model}.{key}": value for model, cell in arms.items() for key, value in cell.items()}
     return {**record, **flat}
 

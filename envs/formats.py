@@ -20,7 +20,6 @@ from envs.recognise import Answers
 
 __all__ = ["SUFFIXES", "apply_prices", "read", "write"]
 
-SCENARIOS = ("ocr", "vqa", "math", "text")
 _TEXTS = ("dataset", "scenario", "group_id", "question", "image_path")
 _SAID = ("cost_unit", "label", "source", "licence", "notes")
 _KEY = "routebandit"
@@ -31,11 +30,12 @@ def read(
 ) -> Outcomes:
     """Return the outcomes that a CSV, JSON-lines or Parquet file (`.gz` for the first two) holds.
 
-    The columns tell the kind: a wide table (`<model>_correct`, `_score` or `_utility` and optional `_cost`, `_tokens`,
-    `_latency_s`, `_outchars`); the released MMR-Bench CSV, a wide table whose `dataset_idx` names data set and image
-    (see `datasets.image_paths`); a long table (query, model, utility); or JSON lines that nest `arms: {model: {reward,
-    cost}}`, where cost is USD a request, as ParetoBandit records it. Embeddings come from columns, or from the arrays
-    `text` and `image` of `<name>.embeddings.npz` beside the file, one row a query.
+    The columns tell the kind: a wide table (`<model>_correct`, `_score` or `_utility` and optional `_cost`,
+    `_tokens`, `_latency_s`, `_outchars`); the released MMR-Bench CSV, a wide table whose `dataset_idx` names
+    data set and image (see `datasets.image_paths`); a long table (query, model, utility); or JSON lines that
+    nest `arms: {model: {reward, cost}}`, where cost is USD a request, as ParetoBandit records it. Embeddings
+    come from columns, or from the arrays `text` and `image` of `<name>.embeddings.npz` beside the file, one
+    row a query.
 
     Args:
         path: the file.
@@ -82,7 +82,9 @@ def _about(path: Path, table: Any) -> dict[str, Any]:
         about = json.loads(said or "{}")
         kept = {f: about[f] for f in (*_SAID, "price") if f in about}
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: column {recognise.ABOUT!r} needs a JSON object, found {said[:40]!r}") from error
+        raise ValueError(
+            f"{path}: column {recognise.ABOUT!r} needs a JSON object, found {said[:40]!r}"
+        ) from error
     return kept
 
 
@@ -110,7 +112,8 @@ def _complete(path: Path, answers: Answers) -> Answers:
     for name, lacking, seen in zip(answers.models, free, (~np.isnan(utility)).sum(axis=0), strict=True):
         if lacking and lacking == seen:
             raise ValueError(
-                f"{path}: model {name!r} has no cost, while other models have; leave it out with --models or give --prices"
+                f"{path}: model {name!r} has no cost, while other models have; leave it out with --models or"
+                " give --prices"
             )
     if not free.any():
         return answers
@@ -126,22 +129,30 @@ def _answered(path: Path, answers: Answers, query_id: Texts, selected: bool) -> 
         note = f"left out {(~seen).sum()} queries that no selected model answered"
         return np.flatnonzero(seen), () if seen.all() else (note,)
     row = int(answers.first[~seen][0])
-    raise ValueError(f"{path}: row {row + 1}, query {query_id[~seen][0]!r} needs an outcome of a model, found none")
+    raise ValueError(
+        f"{path}: row {row + 1}, query {query_id[~seen][0]!r} needs an outcome of a model, found none"
+    )
 
 
 def _metadata(path: Path, table: Any, answers: Answers) -> dict[str, Any]:
     """Return ids, names, texts and embeddings, one row a query, as keyword arguments of Outcomes."""
     rows = table.take(answers.first)
     strings = [n for n in rows.column_names if not columns.is_list(rows, n)]
-    meta = {f: columns.texts(rows, c) for f, aliases in recognise.META.items() if (c := recognise.pick(strings, aliases))}
+    meta = {
+        f: columns.texts(rows, c)
+        for f, aliases in recognise.META.items()
+        if (c := recognise.pick(strings, aliases))
+    }
     key = answers.key
     question = recognise.pick(strings, recognise.QUESTION)
     if question == "query" and not any(" " in q for q in columns.texts(rows, question)):
         key, question = key or question, ""  # ids, not questions
-    meta["query_id"] = columns.texts(rows, key) if key else np.array([str(i + 1) for i in range(len(rows))], object)
+    meta["query_id"] = (
+        columns.texts(rows, key) if key else np.array([str(i + 1) for i in range(len(rows))], object)
+    )
     if question:
         meta["question"] = columns.texts(rows, question)
-    if key == "dataset_idx":
+    if key == "dataset_idx" or ("dataset" not in meta and datasets.is_index(meta["query_id"])):
         dataset, index = datasets.split_index(meta["query_id"])
         meta.setdefault("dataset", dataset)
         meta.setdefault("image_path", datasets.image_paths(path.parent, dataset, index))
@@ -155,7 +166,8 @@ def _refuse_repeated(path: Path, query_id: Texts, key: str) -> None:
     for row, name in enumerate(query_id.tolist(), 1):
         if seen.setdefault(name, row) != row:
             raise ValueError(
-                f"{path}: row {row}, column {key!r} needs a query id of its own, found {name!r} as in row {seen[name]}"
+                f"{path}: row {row}, column {key!r} needs a query id of its own, found {name!r} as in row"
+                f" {seen[name]}"
             )
 
 
@@ -164,8 +176,11 @@ def _scenario(path: Path, meta: dict[str, Any]) -> Texts:
     if "scenario" in meta:
         said = np.array([str(s).strip().lower() for s in meta["scenario"]], object)
         for row, name in enumerate(said, 1):
-            if name not in ("", *SCENARIOS):
-                raise ValueError(f"{path}: row {row}, column 'scenario' needs {', '.join(SCENARIOS)} or nothing, found {name!r}")
+            if name not in ("", *datasets.SCENARIOS):
+                raise ValueError(
+                    f"{path}: row {row}, column 'scenario' needs {', '.join(datasets.SCENARIOS)} or nothing,"
+                    f" found {name!r}"
+                )
         return said
     names = meta.get("dataset", np.full(len(meta["query_id"]), "", object))
     known = {name: datasets.scenario_of(name) for name in set(names.tolist())}
@@ -176,7 +191,7 @@ def _embeddings(path: Path, rows: Any) -> dict[str, Floats]:
     """Return the embeddings by modality, from columns or from `<name>.embeddings.npz` beside the file.
 
     Raises:
-        ValueError: the arrays have another number of rows, or the file holds something else; it is never unpickled.
+        ValueError: another number of rows, or something else than plain arrays; nothing is ever unpickled.
     """
     found = columns.embeddings(path, rows)
     beside = path.with_name(path.name[: -len(files.ending(path))] + ".embeddings.npz")
@@ -192,17 +207,20 @@ def _embeddings(path: Path, rows: Any) -> dict[str, Floats]:
         raise ValueError(f"{beside}: needs arrays named text or image, found {', '.join(held) or 'none'}")
     for name, matrix in found.items():
         if matrix.ndim != 2 or len(matrix) != len(rows):
-            raise ValueError(f"{beside}: {name!r} needs {len(rows)} rows like {path.name}, found shape {matrix.shape}")
+            raise ValueError(
+                f"{beside}: {name!r} needs {len(rows)} rows like {path.name}, found shape {matrix.shape}"
+            )
     return found
 
 
 def write(outcomes: Outcomes, path: str | Path) -> None:
     """Write a wide table, whole or not at all; `read` gives the same table back, bit for bit.
 
-    Columns: `query_id`, `dataset`, `scenario`, `group_id`, `question`, `image_path`; for each model `<model>_utility` and,
-    where recorded, `_cost`, `_latency_s`, `_tokens`; embeddings as lists `text`, `image` (Parquet) or as `text_0`,
-    `text_1` ... (CSV). What is no column (cost unit, label, notes, source, licence, posted price) stands as JSON in the
-    Parquet schema under `routebandit`, and in the first row of the CSV's last column, `_about`.
+    Columns: `query_id`, `dataset`, `scenario`, `group_id`, `question`, `image_path`; for each model
+    `<model>_utility` and, where recorded, `_cost`, `_latency_s`, `_tokens`, empty where NaN; embeddings as
+    lists `text`, `image` (Parquet) or as `text_0`, `text_1` ... (CSV). What is no column (cost unit, label,
+    notes, source, licence, posted price) stands as JSON in the Parquet schema under `routebandit`, and in the
+    first row of the CSV's last column, `_about`.
 
     Raises:
         ValueError: the name does not end in .parquet, .csv or .csv.gz, or the file cannot be written.
@@ -213,7 +231,9 @@ def write(outcomes: Outcomes, path: str | Path) -> None:
     path = Path(path)
     kind = files.ending(path) if path.name.lower().endswith((".parquet", ".csv", ".csv.gz")) else ""
     if not kind:
-        raise ValueError(f"{path}: needs a name that ends in .parquet, .csv or .csv.gz to write, got {path.name!r}")
+        raise ValueError(
+            f"{path}: needs a name that ends in .parquet, .csv or .csv.gz to write, got {path.name!r}"
+        )
     table = _arrow(outcomes, lists=kind == ".parquet")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -234,9 +254,18 @@ def _arrow(o: Outcomes, *, lists: bool) -> Any:
     import pyarrow as pa
 
     rows: dict[str, Any] = {f: pa.array(getattr(o, f), pa.string()) for f in ("query_id", *_TEXTS)}
-    cells = {"utility": o.utility, "cost": o.cost if o.priced else None, "latency_s": o.latency, "tokens": o.tokens}
+    cells = {
+        "utility": o.utility,
+        "cost": o.cost if o.priced else None,
+        "latency_s": o.latency,
+        "tokens": o.tokens,
+    }
     for k, model in enumerate(o.models):
-        rows |= {f"{model}_{ending}": _numbers(v[:, k]) for ending, v in cells.items() if v is not None}
+        rows |= {
+            f"{model}_{ending}": pa.array(v[:, k], from_pandas=True)
+            for ending, v in cells.items()
+            if v is not None
+        }
     for modality in columns.MODALITIES:
         matrix = getattr(o, modality)
         if matrix is not None and lists:

@@ -81,7 +81,12 @@ class Outcomes:
         for name in _TEXT_FIELDS:
             given = getattr(self, name)
             put(name, _frozen(np.full(n, "", object) if given is None else np.asarray(given, dtype=object)))
-        for name, kind in (("latency", np.float64), ("tokens", np.float64), ("text", np.float32), ("image", np.float32)):
+        for name, kind in (
+            ("latency", np.float64),
+            ("tokens", np.float64),
+            ("text", np.float32),
+            ("image", np.float32),
+        ):
             if getattr(self, name) is not None:
                 put(name, _frozen(np.asarray(getattr(self, name), dtype=kind)))
         posted = np.full(len(self.models), np.nan) if self.price is None else self.price
@@ -122,7 +127,10 @@ class Outcomes:
             f: None if getattr(rows, f) is None else getattr(rows, f)[:, columns] for f in _BY_MODEL
         }
         if len(kept) < len(self):
-            changed["notes"] = (*self.notes, f"left out {len(self) - len(kept)} queries that no selected model answered")
+            changed["notes"] = (
+                *self.notes,
+                f"left out {len(self) - len(kept)} queries that no selected model answered",
+            )
         return replace(rows, models=tuple(models), price=self.price[columns], **changed)
 
 
@@ -136,7 +144,9 @@ def _frozen(array: NDArray[Any]) -> NDArray[Any]:
 def _validate(o: Outcomes) -> None:
     n_models = len(o.models)
     if o.utility.ndim != 2 or o.utility.shape[0] == 0:
-        raise ValueError(f"utility needs shape (queries, models) with at least one query, got {o.utility.shape}")
+        raise ValueError(
+            f"utility needs shape (queries, models) with at least one query, got {o.utility.shape}"
+        )
     if o.utility.shape[1] != n_models or n_models < 2:
         raise ValueError(
             f"needs at least 2 models, one utility column each; got {n_models} names, {o.utility.shape[1]} columns"
@@ -160,13 +170,17 @@ def _validate_shapes(o: Outcomes) -> None:
         if f.name in _BY_QUERY and value.shape[0] != len(o):
             raise ValueError(f"{f.name} needs one row a query ({len(o)}), got {value.shape[0]}")
         if f.name in ("text", "image") and (value.ndim != 2 or not np.isfinite(value).all()):
-            raise ValueError(f"{f.name} embeddings need finite numbers in 2 dimensions, got shape {value.shape}")
+            raise ValueError(
+                f"{f.name} embeddings need finite numbers in 2 dimensions, got shape {value.shape}"
+            )
 
 
 def _validate_values(o: Outcomes) -> None:
     ids, counts = np.unique(o.query_id.astype(str), return_counts=True)
     if (counts > 1).any():
-        raise ValueError(f"query id {str(ids[counts > 1][0])!r} appears {counts.max()} times; ids must be unique")
+        raise ValueError(
+            f"query id {str(ids[counts > 1][0])!r} appears {counts.max()} times; ids must be unique"
+        )
     seen = o.available
     _refuse(o, "utility", seen & ~((o.utility >= 0) & (o.utility <= 1)), "a number in [0, 1]")
     if not seen.any(axis=1).all():
@@ -180,7 +194,12 @@ def _validate_values(o: Outcomes) -> None:
     for name in ("latency", "tokens"):
         value = getattr(o, name)
         if value is not None:
-            _refuse(o, name, seen & ~np.isnan(value) & ~(np.isfinite(value) & (value >= 0)), "a finite number >= 0")
+            _refuse(
+                o,
+                name,
+                seen & ~np.isnan(value) & ~(np.isfinite(value) & (value >= 0)),
+                "a finite number >= 0",
+            )
     if not np.all(np.isnan(o.price) | (np.isfinite(o.price) & (o.price >= 0))):
         raise ValueError(f"price needs finite numbers >= 0 or NaN, got {o.price.tolist()}")
 

@@ -35,10 +35,11 @@ class Prices(NamedTuple):
 
 
 def read_prices(path: str | Path) -> Prices:
-    """Return the price file's rows: a table with the columns `model`, and `input_per_1m`, `output_per_1m` or `per_call`.
+    """Return the prices of a table with the columns `model`, `input_per_1m`, `output_per_1m` and `per_call`.
 
-    Prices are USD, per 1,000,000 tokens or a call; an empty cell means that nothing is posted. Also understood:
-    `price_in`, `input`, `in`, `price_out`, `output`, `out`, `price_per_call`, `cost_per_call`, `call`.
+    Prices are USD, per 1,000,000 tokens or a call; an empty cell means that nothing is posted, and of the
+    price columns `output_per_1m` or `per_call` is enough. Also understood: `price_in`, `input`, `in`,
+    `price_out`, `output`, `out`, `price_per_call`, `cost_per_call`, `call`.
 
     Raises:
         ValueError: one line that names the file and the row or column.
@@ -47,10 +48,12 @@ def read_prices(path: str | Path) -> Prices:
 
     def keep(names: Any) -> list[str]:
         kept = [c for aliases in (_MODEL, *_COLUMNS.values()) if (c := recognise.pick(names, aliases))]
-        if not recognise.pick(names, _MODEL) or not {*kept} & {a for c in ("output", "call") for a in _COLUMNS[c]}:
+        if not recognise.pick(names, _MODEL) or not {*kept} & {
+            a for c in ("output", "call") for a in _COLUMNS[c]
+        }:
             raise ValueError(
-                f"{path}: a price file needs the columns model and output_per_1m or per_call (input_per_1m is optional),"
-                f" found {', '.join(names)}"
+                f"{path}: a price file needs the columns model and output_per_1m or per_call (input_per_1m is"
+                f" optional), found {', '.join(names)}"
             )
         return kept
 
@@ -69,8 +72,9 @@ def read_prices(path: str | Path) -> Prices:
 def apply_prices(outcomes: Outcomes, path: str | Path, *, input_tokens: Floats | None = None) -> Outcomes:
     """Return the table with costs derived from a price file, and labelled so; costs of its own are replaced.
 
-    A call costs `per_call` plus `output_per_1m x output tokens / 1e6` plus `input_per_1m x input tokens / 1e6`, each where
-    posted. The posted price of a model is the mean of that over its recorded outcomes: exact for a price a call.
+    A call costs `per_call` plus `output_per_1m x output tokens / 1e6` plus `input_per_1m x input tokens /
+    1e6`, each where posted. The posted price of a model is the mean of that over its recorded outcomes: exact
+    for a price a call, an estimate for a price a token.
 
     Args:
         outcomes: the table; an outcome without the tokens that its price needs becomes missing, with a note.
@@ -84,7 +88,10 @@ def apply_prices(outcomes: Outcomes, path: str | Path, *, input_tokens: Floats |
     cost, unused = _costs(outcomes, prices, Path(path), input_tokens)
     lost = outcomes.available & np.isnan(cost)
     utility = np.where(lost, np.nan, outcomes.utility)
-    notes = [f"cost derived from {Path(path).name}" + (", the table's own costs replaced" if outcomes.priced else "")]
+    notes = [
+        f"cost derived from {Path(path).name}"
+        + (", the table's own costs replaced" if outcomes.priced else "")
+    ]
     if unused:
         notes.append("the price of input tokens is left out: the table does not record them")
     if lost.any():
@@ -92,7 +99,9 @@ def apply_prices(outcomes: Outcomes, path: str | Path, *, input_tokens: Floats |
     seen = ~np.isnan(utility)
     if not seen.any(axis=1).all():
         query = outcomes.query_id[~seen.any(axis=1)][0]
-        raise ValueError(f"{path}: query {str(query)!r} has no outcome whose tokens are known, so none has a cost")
+        raise ValueError(
+            f"{path}: query {str(query)!r} has no outcome whose tokens are known, so none has a cost"
+        )
     mean = np.where(seen, cost, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     return replace(
         outcomes,
@@ -105,8 +114,10 @@ def apply_prices(outcomes: Outcomes, path: str | Path, *, input_tokens: Floats |
     )
 
 
-def _costs(outcomes: Outcomes, prices: Prices, path: Path, input_tokens: Floats | None) -> tuple[Floats, bool]:
-    """Return `(T, K)` USD a call, NaN where tokens are missing, and whether a price of input tokens found no use."""
+def _costs(
+    outcomes: Outcomes, prices: Prices, path: Path, input_tokens: Floats | None
+) -> tuple[Floats, bool]:
+    """Return `(T, K)` USD a call, NaN where tokens are missing, and whether an input price is unused."""
     cost = np.zeros(outcomes.utility.shape)
     unused = False
     for k, model in enumerate(outcomes.models):
@@ -115,12 +126,16 @@ def _costs(outcomes: Outcomes, prices: Prices, path: Path, input_tokens: Floats 
         row = prices.models.index(model)
         a_call, a_token, an_input = prices.call[row], prices.output[row], prices.input[row]
         if np.isnan(a_call) and np.isnan(a_token):
-            raise ValueError(f"{path}: row {row + 1}, model {model!r} needs output_per_1m or per_call, found neither")
+            raise ValueError(
+                f"{path}: row {row + 1}, model {model!r} needs output_per_1m or per_call, found neither"
+            )
         if not np.isnan(a_call):
             cost[:, k] += a_call
         if not np.isnan(a_token):
             if outcomes.tokens is None or np.isnan(outcomes.tokens[:, k]).all():
-                raise ValueError(f"{path}: model {model!r} has a price a token and no tokens recorded; it needs per_call")
+                raise ValueError(
+                    f"{path}: model {model!r} has a price a token and no tokens recorded; it needs per_call"
+                )
             cost[:, k] += a_token * outcomes.tokens[:, k] / 1e6
         if an_input > 0 and input_tokens is not None and not np.isnan(input_tokens[:, k]).all():
             cost[:, k] += an_input * input_tokens[:, k] / 1e6

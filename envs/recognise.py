@@ -37,13 +37,15 @@ Cells = dict[str, dict[str, str]]  # model -> field -> column name
 
 
 class Answers(NamedTuple):
-    """What the models gave, as the file says it: `(T, K)` arrays, NaN where a cell is empty, None where no column is.
+    """What the models gave, as the file says it.
 
     Attributes:
         models: `K` names, in the file's order.
         first: `(T,)` the data row that holds each query's metadata.
         key: the name of the column that holds the query id, "" where there is none.
-        fields: `utility`, `cost`, `latency`, `tokens`, `input_tokens`.
+        fields: `utility` and, where there are columns, `cost`, `latency`, `tokens`, `input_tokens`, each `(T,
+            K)`
+            with NaN where a cell is empty.
         unit: the cost unit that the columns tell, or "".
         notes: what was assumed.
     """
@@ -64,7 +66,8 @@ def pick(names: Iterable[str], aliases: Sequence[str]) -> str:
 
 def near(name: str, known: Sequence[str]) -> str:
     """Return the known names closest to a wrong one, or the first of them, for a message."""
-    close = difflib.get_close_matches(name, known, 3, 0.4)
+    plain = {other.lower(): other for other in known}
+    close = [plain[other] for other in difflib.get_close_matches(name.lower(), plain, 3, 0.4)]
     return f"nearest: {', '.join(close)}" if close else f"known: {', '.join(known[:12])}"
 
 
@@ -78,12 +81,14 @@ def wanted(path: Path, names: Sequence[str]) -> list[str]:
     if not long and not _cells(names):
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         raise ValueError(
-            f"{path}: no kind of table has these columns: {shown}. A wide table needs <model>_correct, <model>_score or"
-            f" <model>_utility; a long table query_id, model and utility; JSON lines may nest arms: {{model: {{reward, cost}}}}"
+            f"{path}: no kind of table has the columns {shown}; a wide table needs <model>_correct,"
+            " <model>_score or <model>_utility; a long table query_id, model and utility (or correct, score);"
+            " JSON lines may nest arms: {model: {reward, cost}}"
         )
-    used = {c for cell in _cells(names).values() for c in cell.values()} if not long else set(long.values())
+    cells = {} if long else _cells(names)
+    used = {*long.values(), *(column for cell in cells.values() for column in cell.values())}
     meta = {ABOUT, *QUERY_ID, *QUESTION, *(alias for aliases in META.values() for alias in aliases)}
-    return [n for n in names if n in used or n in meta or columns.is_embedding(n)]
+    return [n for n in names if n in used or n in meta or columns.is_embedding(n) or _other_ending(n, cells)]
 
 
 def answers(path: Path, table: Any) -> Answers:
@@ -122,10 +127,20 @@ def _cells(names: Sequence[str]) -> Cells:
     cells: Cells = {}
     for model in models:
         columns_of = {"utility": (found[model],), **_FIELDS}
-        hits = {f: pick(present, [f"{stem}{model}{joint}{a}" for a in aliases]) for f, aliases in columns_of.items()}
+        hits = {
+            f: pick(present, [f"{stem}{model}{joint}{a}" for a in aliases])
+            for f, aliases in columns_of.items()
+        }
         if hits["utility"] and model:
             cells[model] = {f: c for f, c in hits.items() if c}
     return cells
+
+
+def _other_ending(name: str, cells: Cells) -> bool:
+    """Whether a column looks like a model's utility and is none: `b_score` in a table of `a_correct`."""
+    model, _, ending = name.rpartition("_")
+    nested = any(cell["utility"].startswith("arms.") for cell in cells.values())
+    return bool(cells) and not nested and bool(model) and ending in _UTILITY and model not in cells
 
 
 def _wide(path: Path, table: Any) -> Answers:
@@ -139,11 +154,12 @@ def _wide(path: Path, table: Any) -> Answers:
         for field, column in cell.items():
             if field != "utility":
                 fields[field][:, k] = columns.numbers(path, table, column, seen=~np.isnan(utility))
-    nested = any(c.startswith("arms.") for c in table.column_names)
     costs = [cell.get("cost", "") for cell in cells.values()]
-    unit = "USD/query" if nested or any(c.endswith("usd") for c in costs) else ""
+    unit = "USD/query" if any(c.startswith("arms.") or c.endswith("usd") for c in costs) else ""
+    other = [n for n in table.column_names if _other_ending(n, cells)]
+    notes = (f"not read as models: {', '.join(other)}, another ending than the models'",) if other else ()
     key = pick(table.column_names, QUERY_ID)
-    return Answers(models, np.arange(table.num_rows), key, fields, unit, ())
+    return Answers(models, np.arange(table.num_rows), key, fields, unit, notes)
 
 
 def _long(path: Path, table: Any, names: dict[str, str]) -> Answers:
@@ -151,28 +167,32 @@ def _long(path: Path, table: Any, names: dict[str, str]) -> Answers:
     for part, values in (("key", keys), ("model", called)):
         if (values == "").any():
             row = int(np.flatnonzero(values == "")[0])
-            raise ValueError(f"{path}: row {row + 1}, column {names[part]!r} needs a name, found an empty cell")
+            raise ValueError(
+                f"{path}: row {row + 1}, column {names[part]!r} needs a name, found an empty cell"
+            )
     rows, row_of = _codes(keys)
     models, model_of = _codes(called)
     place = row_of * len(models) + model_of
     _, first, counts = np.unique(place, return_index=True, return_counts=True)
     if (counts > 1).any():
         again = int(np.setdiff1d(np.arange(len(place)), first)[0])
-        raise ValueError(f"{path}: row {again + 1} gives query {keys[again]!r}, model {called[again]!r} a second time")
+        raise ValueError(
+            f"{path}: row {again + 1} gives query {keys[again]!r}, model {called[again]!r} a second time"
+        )
     utility = columns.numbers(path, table, names["utility"], top=1)
+    seen = ~np.isnan(utility)
+    given = {f: columns.numbers(path, table, names[f], seen=seen) for f in _FIELDS if f in names}
     fields = {}
-    for field in ("utility", *_FIELDS):
-        if field in names:
-            fields[field] = np.full((len(rows), len(models)), np.nan)
-            values = columns.numbers(path, table, names[field], seen=~np.isnan(utility)) if field != "utility" else utility
-            fields[field].ravel()[place] = values
+    for field, recorded in {"utility": utility, **given}.items():
+        fields[field] = np.full((len(rows), len(models)), np.nan)
+        fields[field].ravel()[place] = recorded
     _, first = np.unique(row_of, return_index=True)
     unit = "USD/query" if names.get("cost", "").endswith("usd") else ""
     return Answers(tuple(models), first, names["key"], fields, unit, ())
 
 
 def _codes(values: Texts) -> tuple[list[str], Any]:
-    """Return the distinct values in order of first appearance, and the `(n,)` position of each value among them."""
+    """Return the distinct values in order of first appearance, and the `(n,)` position of each among them."""
     distinct = list(dict.fromkeys(values.tolist()))
     position = {value: i for i, value in enumerate(distinct)}
     return distinct, np.array([position[value] for value in values.tolist()])
@@ -183,6 +203,6 @@ def _estimated(found: Answers) -> Answers:
     chars = found.fields.pop("outchars", None)
     if chars is None or "tokens" in found.fields:
         return found
-    note = f"output tokens are estimated: characters of the answer / {_CHARS_A_TOKEN:g} (the table records no tokens)"
+    note = f"output tokens are estimated as characters of the answer / {_CHARS_A_TOKEN:g}: none are recorded"
     fields = {**found.fields, "tokens": chars / _CHARS_A_TOKEN}
     return found._replace(fields=fields, notes=(*found.notes, note))

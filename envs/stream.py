@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs import features, formats, twin
+from envs.datasets import SCENARIOS
 from envs.outcomes import Floats, Outcomes, Texts
+from envs.recognise import near
 
-SCENARIOS = ("ocr", "vqa", "math", "text")
-_ALIASES = {"seed": "seedbench2plus", "seedv2": "seedbench2plus", "rwqa": "realworldqa"}
+_ALIASES = {
+    "seed": "seedbench2plus",
+    "seedv2": "seedbench2plus",
+    "seedbenchv2plus": "seedbench2plus",
+    "rwqa": "realworldqa",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,16 +138,11 @@ def load(
     """
     if data is None and _is_path(name):
         data, name = name, "all"
-    outcomes = twin.twin() if data is None else formats.read(data)
-    if prices is not None:
-        outcomes = formats.apply_prices(outcomes, prices)
-    kept = rows(outcomes, name, "the twin" if data is None else str(data))
-    outcomes = outcomes if kept.all() else outcomes.take(kept)
-    if models is not None:
-        outcomes = outcomes.select(models)
-    elif not outcomes.available.any(axis=0).all():
-        heard = [m for m, any_row in zip(outcomes.models, outcomes.available.any(axis=0), strict=True) if any_row]
-        outcomes = outcomes.select(heard)
+    if data is not None:
+        outcomes = formats.read(data, models=models, prices=prices)
+    else:
+        outcomes = twin.twin() if prices is None else formats.apply_prices(twin.twin(), prices)
+    outcomes = _narrowed(outcomes, name, "the twin" if data is None else str(data), models)
     context, note = features.context(outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten)
     notes = (*outcomes.notes, *([note] if note else []))
     if not outcomes.priced:
@@ -157,6 +157,22 @@ def names(outcomes: Outcomes) -> list[str]:
     return ["all", *scenarios, *sorted({str(d) for d in outcomes.dataset if d})]
 
 
+def _narrowed(outcomes: Outcomes, name: str, where: str, models: Sequence[str] | None) -> Outcomes:
+    """Return the rows that a stream name selects, with these models or those that answered any of the rows."""
+    kept = rows(outcomes, name, where)
+    heard = outcomes.available[kept].any(axis=0)
+    if models is not None:
+        outcomes = outcomes.select(models)
+    elif not heard.all():
+        answering = [m for m, any_row in zip(outcomes.models, heard, strict=True) if any_row]
+        silent = [m for m in outcomes.models if m not in answering]
+        notes = (*outcomes.notes, f"left out {', '.join(silent)}: no outcome in {name}")
+        outcomes = replace(outcomes.select(answering), notes=notes)
+    if len(outcomes) < len(kept):  # no selected model answered some queries: they are gone
+        kept = rows(outcomes, name, where)
+    return outcomes if kept.all() else outcomes.take(kept)
+
+
 def rows(outcomes: Outcomes, name: str, where: str) -> NDArray[Any]:
     """Return the `(T,)` mask of the rows that a stream name selects."""
     wanted = _plain(name)
@@ -169,10 +185,7 @@ def rows(outcomes: Outcomes, name: str, where: str) -> NDArray[Any]:
     mask = np.array([plain[str(d)] == wanted for d in outcomes.dataset])
     if mask.any():
         return mask
-    offered = names(outcomes)
-    near = difflib.get_close_matches(name, offered, 3, 0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"it offers {', '.join(offered[:12])}"
-    raise ValueError(f"no stream {name!r} in {where}; {hint}")
+    raise ValueError(f"no stream {name!r} in {where}; {near(name, names(outcomes))}")
 
 
 def _plain(name: str) -> str:

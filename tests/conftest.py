@@ -13,7 +13,9 @@ from envs.stream import Stream
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-def make_stream(rows: int = 600, arms: int = 4, features: int = 5, seed: int = 0, missing: float = 0.0) -> Stream:
+def make_stream(
+    rows: int = 600, arms: int = 4, features: int = 5, seed: int = 0, missing: float = 0.0
+) -> Stream:
     """Return a stream on which arm `k` is right for the queries of topic `k` with 0.9, for the others with 0.2.
 
     The topic is one of `arms - 1` and stands one-hot in the context; the last arm is right with 0.5 everywhere.

@@ -31,7 +31,9 @@ def solve(x, y, at, ridge: float, weights=None):
     w = np.ones(len(x)) if weights is None else weights
     a = ridge * np.eye(x.shape[1]) + (x * w[:, None]).T @ x
     factor = scipy.linalg.cho_factor(a)
-    return at @ scipy.linalg.cho_solve(factor, x.T @ (w * y)), np.sqrt(at @ scipy.linalg.cho_solve(factor, at))
+    return at @ scipy.linalg.cho_solve(factor, x.T @ (w * y)), np.sqrt(
+        at @ scipy.linalg.cho_solve(factor, at)
+    )
 
 
 def feed(policy: Policy, x, a, r, price=None, arms: int = 3, cost=None):
@@ -50,7 +52,9 @@ def observe(x, arms: int = 3, price=None, left: int = 1):
     from bandits.base import example
 
     posted = jnp.ones(arms) if price is None else jnp.asarray(price, jnp.float32)
-    return example(arms, len(x))[0]._replace(context=jnp.asarray(x, jnp.float32), price=posted, rounds_left=jnp.float32(left))
+    return example(arms, len(x))[0]._replace(
+        context=jnp.asarray(x, jnp.float32), price=posted, rounds_left=jnp.float32(left)
+    )
 
 
 @pytest.mark.parametrize("ridge", [0.1, 1.0, 7.0])
@@ -109,9 +113,11 @@ def test_thompson_draws_have_the_posterior_moments() -> None:
     keys = jax.random.split(jax.random.key(1), 20_000)
     arms = jax.vmap(policy.act, in_axes=(0, None, None))(keys, state, observe(at))
     solved = [solve(x[a == k], r[a == k], at, 1.0) for k in range(3)]
-    draws = np.random.default_rng(0).normal(
-        [m for m, _ in solved], [0.5 * w for _, w in solved], (200_000, 3)
-    ).argmax(axis=1)
+    draws = (
+        np.random.default_rng(0)
+        .normal([m for m, _ in solved], [0.5 * w for _, w in solved], (200_000, 3))
+        .argmax(axis=1)
+    )
     share, expected = (np.bincount(np.asarray(c), minlength=3) / len(c) for c in (arms, draws))
     # Four standard errors of a share over 20,000 draws: 4 * .5 / sqrt(20000) = .014.
     np.testing.assert_allclose(share, expected, atol=0.014)
@@ -165,7 +171,7 @@ def test_discounted_moments_equal_a_weighted_regression() -> None:
         mine = np.flatnonzero(a == k)
         last = mine[-1]
         weights = gamma ** (last - mine)
-        ridge = gamma ** (last + 1.0)  # the prior fades too
+        ridge = gamma ** float(last)  # the prior fades too
         mean, width = solve(x[mine], r[mine], x[5], ridge, weights)
         np.testing.assert_allclose([now.mean[k], now.width[k]], [mean, width], rtol=2e-3)
 

@@ -45,7 +45,12 @@ def test_chunks_do_not_show(known) -> None:
 def test_progress_counts_every_round(known) -> None:
     told: list[int] = []
     replay_function(
-        bandits.uniform(4, 6), known, reward_table(accuracy, known), seeds=2, rounds=1500, progress=told.append
+        bandits.uniform(4, 6),
+        known,
+        reward_table(accuracy, known),
+        seeds=2,
+        rounds=1500,
+        progress=told.append,
     )
     assert told == [2 * CHUNK, 2 * 1500]
 
@@ -74,7 +79,9 @@ def test_linear_reward_is_the_formula(patchy) -> None:
     expected = patchy.utility - 0.3 * cost / dearest
     np.testing.assert_allclose(reward_table(linear, patchy, 0.3), expected)
     each = np.linspace(0, 1, len(patchy))
-    np.testing.assert_allclose(reward_table(linear, patchy, each)[7], patchy.utility[7] - each[7] * cost[7] / dearest)
+    np.testing.assert_allclose(
+        reward_table(linear, patchy, each)[7], patchy.utility[7] - each[7] * cost[7] / dearest
+    )
 
 
 def test_log_cost_is_the_formula_and_zero_at_the_floor(known) -> None:

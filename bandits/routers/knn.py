@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bandits import require
 from bandits.routers.base import Fit, Floats, Predict, mean_where_seen
 
@@ -24,7 +26,8 @@ def knn(*, k: int = 50, metric: str = "cosine") -> Fit:
         index = NearestNeighbors(n_neighbors=min(k, len(context)), metric=metric).fit(context)
 
         def predict(context: Floats) -> tuple[Floats, Floats]:
-            near = index.kneighbors(context, return_distance=False)
+            # In one order, whatever the distances: equal neighbourhoods get equal means, to the last bit.
+            near = np.sort(index.kneighbors(context, return_distance=False), axis=1)
             return mean_where_seen(utility[near], axis=1), mean_where_seen(cost[near], axis=1)
 
         return predict

@@ -1,0 +1,113 @@
+"""Scores of a router's path on its test queries, and their paired bootstrap over queries (arXiv 2601.17814)."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.metrics import curve
+from bandits.metrics.curve import Path
+from bandits.metrics.frontier import hypervolume
+
+Floats = NDArray[np.float64]
+RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain")  # scores that the bootstrap recomputes, in this order
+
+
+class Truth(NamedTuple):
+    """True outcomes of test queries, and what every single model makes of them.
+
+    Attributes:
+        utility, cost: `(n, K)`, NaN where not recorded.
+        model_utility, model_cost: `(K,)` means over the recorded queries.
+    """
+
+    utility: Floats
+    cost: Floats
+    model_utility: Floats
+    model_cost: Floats
+
+    @property
+    def best(self) -> int:
+        """The single model of the highest mean utility; ties to the lowest index."""
+        return int(np.nanargmax(self.model_utility))
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Mean cost of the cheapest and of the dearest single model: the common range of `nAUC_fair`."""
+        return float(np.nanmin(self.model_cost)), float(np.nanmax(self.model_cost))
+
+
+def truth(utility: Floats, cost: Floats) -> Truth:
+    """Return the outcomes with each model's exactly rounded means (so that ties with a curve's points are ties)."""
+    seen = ~np.isnan(utility)
+    means = [
+        [
+            math.fsum(column[s]) / max(int(s.sum()), 1) if s.any() else math.nan
+            for column, s in zip(v.T, seen.T, strict=True)
+        ]
+        for v in (utility, cost)
+    ]
+    return Truth(utility, cost, np.array(means[0]), np.array(means[1]))
+
+
+def score(path: Path, true: Truth) -> dict[str, float]:
+    """Return the scores of a path.
+
+    Returns:
+        nAUC: published form, over the path's own cost range. nAUC_fair: over the range from the cheapest to the
+        dearest single model, constant beyond the ends. Ps: highest mean utility. QNC: lowest cost that reaches
+        the best single model's utility, by that model's cost; QNC_99 reaches 99 % of it, QNC_01 comes within
+        0.01. hypervolume: share of the box [0, dearest model's cost] x [0, 1] below the frontier.
+        n_pareto: points on the frontier. gain: Ps less the best single model's utility.
+    """
+    cost, utility = curve.points(path, true.utility, true.cost)
+    kept = curve.frontier(cost, utility)
+    cost, utility = cost[kept], utility[kept]
+    best, best_cost = float(true.model_utility[true.best]), float(true.model_cost[true.best])
+    low, high = true.span
+    return {
+        "nAUC": curve.nauc(cost, utility),
+        "Ps": float(utility[-1]),
+        "QNC": curve.qnc(cost, utility, best, best_cost),
+        "n_pareto": len(kept),
+        "nAUC_fair": curve.fair_nauc(cost, utility, low, high),
+        "gain": float(utility[-1]) - best,
+        "QNC_99": curve.qnc(cost, utility, 0.99 * best, best_cost),
+        "QNC_01": curve.qnc(cost, utility, best - 0.01, best_cost),
+        "hypervolume": hypervolume(cost, utility, worst_cost=high) / high if high > 0 else math.nan,
+    }
+
+
+def resample(path: Path, true: Truth, weights: NDArray[np.integer]) -> Floats:
+    """Return `(B, 4)`, the scores `RESAMPLED` of a path on each resample of its queries.
+
+    The path stays as it is (the router is not trained again); the frontier, its range and the best single model
+    are found anew. A peak over a frontier is higher, in the mean, on a resample than on the sample.
+
+    Args:
+        path: of `n` queries.
+        true: their outcomes.
+        weights: `(B, n)`, how often each resample draws each query.
+    """
+    seen = ~np.isnan(true.utility)
+    drawn = np.maximum(weights @ seen, 1)
+    model_utility = weights @ np.where(seen, true.utility, 0) / drawn
+    model_cost = weights @ np.where(seen, true.cost, 0) / drawn
+    out = np.empty((len(weights), len(RESAMPLED)))
+    for b, weight in enumerate(weights):
+        cost, utility = curve.points(path, true.utility, true.cost, weight)
+        kept = curve.frontier(cost, utility)
+        cost, utility = cost[kept], utility[kept]
+        fair = curve.fair_nauc(cost, utility, float(model_cost[b].min()), float(model_cost[b].max()))
+        out[b] = curve.nauc(cost, utility), fair, utility[-1], utility[-1] - model_utility[b].max()
+    return out
+
+
+def interval(draws: Floats) -> tuple[float, float]:
+    """Return the 2.5 % and 97.5 % quantiles of `(B,)` draws, those that are numbers; NaN where there are none."""
+    known = draws[np.isfinite(draws)]
+    low, high = np.quantile(known, (0.025, 0.975)) if len(known) else (math.nan, math.nan)
+    return float(low), float(high)

@@ -1,0 +1,197 @@
+"""Contexts from embeddings: modality, fusion (MMR-Bench's adaptive one: arXiv 2601.17814, App. D.2), PCA."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+
+import numpy as np
+
+from envs.cache import cached
+from envs.outcomes import Floats, Outcomes, Texts
+
+MODALITIES = ("text", "image", "both")
+FUSIONS = ("concat", "mean", "adaptive")
+_EPS = 1e-8  # the published code's guard of each division
+_HASHED = 2**16  # columns of the hashed counts
+_COMPONENTS = 64  # of the truncated SVD; more where more features are asked for
+_RANK = 1e-10  # a component with a smaller share of the largest variance is rounding
+
+
+def context(
+    outcomes: Outcomes, *, modality: str = "both", fusion: str = "concat", dim: int = 32, whiten: bool = False
+) -> tuple[Floats, str]:
+    """Return the `(T, d + 1)` float32 contexts, the last column the constant 1, and what was assumed or "".
+
+    Embeddings are scaled to unit length row by row in each modality, fused, centred and reduced by PCA to
+    `d <= dim` features, then scaled by one number so that their mean squared norm is 1. A table without text
+    embeddings has its questions embedded, see `tfidf`; a table with neither has one indicator a data set.
+
+    Args:
+        outcomes: the table of `T` queries.
+        modality: `text`, `image` or `both`; `both` uses the one there is.
+        fusion: how two modalities become one, see `fuse`.
+        dim: the most features to keep, >= 1; fewer where the embeddings have a lower rank.
+        whiten: scale each feature to the variance 1/d instead; the mean squared norm is 1 as well.
+
+    Raises:
+        ValueError: an unknown modality or fusion, a `dim` below 1, or a modality that the table lacks.
+    """
+    for option, value, known in (("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS)):
+        if value not in known:
+            raise ValueError(f"{option} needs one of {', '.join(known)}, got {value!r}")
+    if dim < 1:
+        raise ValueError(f"dim needs at least 1 feature, got {dim}")
+    text, image, note = _modalities(outcomes, modality, dim)
+    if text is None and image is None:
+        features, note = _one_hot(outcomes.dataset)
+    else:
+        parts = [unit_rows(np.asarray(part, np.float64)) for part in (text, image) if part is not None]
+        fused = fuse(parts[0], parts[1], fusion) if len(parts) == 2 else parts[0]
+        features = _scaled(reduce(fused, dim), whiten)
+        if not features.shape[1]:
+            note = _joined(note, "every query has the same embeddings: the context is the constant only")
+    return np.hstack([features, np.ones((len(outcomes), 1))]).astype(np.float32), note
+
+
+def _modalities(outcomes: Outcomes, modality: str, dim: int) -> tuple[Floats | None, Floats | None, str]:
+    """Return the text and image embeddings to use, None for what is not wanted or not there, and a note."""
+    if modality == "image":
+        if outcomes.image is None:
+            raise ValueError("modality image needs image embeddings, the table has none; use text or both")
+        return None, outcomes.image, ""
+    text, note = outcomes.text, ""
+    if text is None and any(outcomes.question):
+        text = tfidf(outcomes.question, max(dim, _COMPONENTS))
+        note = "the table has no text embeddings: hashed TF-IDF of the questions stands in"
+    if modality == "text":
+        if text is None and outcomes.image is not None:
+            raise ValueError(
+                "modality text needs text embeddings or questions, and the table has neither; use image"
+            )
+        return text, None, note
+    if (text is None) != (outcomes.image is None):
+        there, lacking = ("image", "text") if text is None else ("text", "image")
+        note = _joined(note, f"the table has no {lacking} embeddings: the context is {there} alone")
+    return text, outcomes.image, note
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def unit_rows(matrix: Floats) -> Floats:
+    """Return the rows of `(T, d)` at length 1; rows of zeros stay zero (a modality that a query lacks)."""
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return matrix / np.where(lengths > 0, lengths, 1)
+
+
+def fuse(text: Floats, image: Floats, fusion: str) -> Floats:
+    """Return two modalities as one: `concat` `(T, dt + di)`, `mean` or `adaptive` `(T, min(dt, di))`.
+
+    `mean` and `adaptive` crop the wider modality to the dimension of the other, as the published code does.
+
+    Raises:
+        ValueError: an unknown fusion.
+    """
+    if fusion not in FUSIONS:
+        raise ValueError(f"fusion needs one of {', '.join(FUSIONS)}, got {fusion!r}")
+    if fusion == "concat":
+        return np.hstack([text, image])
+    d = min(text.shape[1], image.shape[1])
+    text, image = text[:, :d], image[:, :d]
+    return (text + image) / 2 if fusion == "mean" else adaptive_fusion(text, image)
+
+
+def adaptive_fusion(text: Floats, image: Floats, eta: float = 5.0) -> Floats:
+    """Return MMR-Bench's adaptive fusion `(T, d)` of two `(T, d)` modalities (arXiv 2601.17814, App. D.2).
+
+    With `c_r` the `confidence` in a modality, `(w_t, w_v) = softmax(eta (c_t, c_v))` and `e_w = w_t e_t + w_v
+    e_v`: `f = normalise(e_w + 0.5 e_t * e_v + 0.5 |e_t - e_v|)`. The rows passed in are the batch whose means
+    count, and the arithmetic is in their dtype, as in the published `kmeansnew`.
+
+    Args:
+        text, image: the embeddings, rows of unit length in the paper.
+        eta: >= 0, how sharply the more confident modality is preferred; 0 weighs both alike.
+    """
+    e_text, e_image = np.exp(eta * confidence(text)), np.exp(eta * confidence(image))
+    both = e_text + e_image + _EPS
+    weighted = (e_text / both)[:, None] * text + (e_image / both)[:, None] * image
+    fused = weighted + 0.5 * (text * image) + 0.5 * np.abs(text - image)
+    return np.asarray(fused / (np.linalg.norm(fused, axis=1, keepdims=True) + _EPS))
+
+
+def confidence(rows: Floats) -> Floats:
+    """Return how sure one modality is of each row, `(T,)` in [0, 1].
+
+    `clip(0.5 (cos(e, mean e) + 1) / 2 + 0.5 sigmoid((|e| - mean |e|) / std |e|), 0, 1)`. On unit rows in
+    float32 the second term is the rounding of the norms, as it is in the published code; in float64 it is
+    1/2.
+    """
+    lengths = np.linalg.norm(rows, axis=1)
+    mean = rows.mean(axis=0, keepdims=True)
+    cosine = (rows * mean).sum(axis=1) / (lengths * np.linalg.norm(mean) + _EPS)
+    spread = (lengths - float(lengths.mean())) / float(lengths.std() + _EPS)
+    return np.asarray(np.clip(0.5 * (cosine + 1) / 2 + 0.5 / (1 + np.exp(-spread)), 0, 1))
+
+
+def reduce(matrix: Floats, dim: int) -> Floats:
+    """Return the first `d <= dim` principal components `(T, d)` of `(T, D)`, centred, variance falling.
+
+    The largest loading of each component is positive, so that the signs are the same on every machine.
+    Components without variance are left out, so `d` can be 0.
+    """
+    centred = matrix - matrix.mean(axis=0)
+    if len(centred) < centred.shape[1]:
+        _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+        variance, axes = singular**2, axes.T
+    else:
+        variance, axes = np.linalg.eigh(centred.T @ centred)
+        variance, axes = variance[::-1], axes[:, ::-1]
+    floor = max(_RANK * variance[0], _RANK**2 * len(matrix))
+    axes = axes[:, : min(dim, int((variance > floor).sum()))]
+    size = np.abs(axes)
+    # The first among loadings that are equal up to rounding decides, so that rounding cannot.
+    largest = (size > (1 - 1e-6) * size.max(axis=0, initial=0)).argmax(axis=0)
+    signs = np.sign(axes[largest, np.arange(axes.shape[1])])
+    return np.asarray(centred @ (axes * signs))
+
+
+def _scaled(components: Floats, whiten: bool) -> Floats:
+    """Return centred components with mean squared norm 1, by one factor or by one a component."""
+    power = (components**2).mean(axis=0)
+    if not len(power):
+        return components
+    scale = np.sqrt(power * len(power) if whiten else power.sum())
+    return np.asarray(components / scale)
+
+
+def tfidf(questions: Texts, components: int = _COMPONENTS) -> Floats:
+    """Return `(T, d)` float32 embeddings of texts, `d <= components`.
+
+    Hashed counts of words and word pairs, TF-IDF weights, truncated SVD with a fixed seed; kept in the cache
+    by a digest of the texts.
+    """
+    parameters = f"{_HASHED} words 1-2, svd {components}, scikit-learn {version('scikit-learn')}"
+    digest = hashlib.sha256("\0".join([parameters, *questions]).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def make() -> dict[str, Floats]:
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
+        counts = HashingVectorizer(n_features=_HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None)
+        weights = TfidfTransformer(sublinear_tf=True).fit_transform(counts.transform(questions))
+        svd = TruncatedSVD(min(components, len(questions)), random_state=0)
+        with np.errstate(divide="ignore", invalid="ignore"):  # its explained share, where all texts are one
+            return {"text": svd.fit_transform(weights).astype(np.float32)}
+
+    return np.asarray(cached("tfidf", digest, make)["text"])
+
+
+def _one_hot(dataset: Texts) -> tuple[Floats, str]:
+    """Return one indicator a data set, `(T, n)`, or `(T, 0)` where there is one, and a note that says so."""
+    names, code = np.unique(dataset.astype(str), return_inverse=True)
+    lacking = "the table has neither embeddings nor questions"
+    if len(names) < 2:
+        return np.zeros((len(dataset), 0)), f"{lacking} and one data set: the context is the constant only"
+    return np.eye(len(names))[code], f"{lacking}: the context is an indicator of the {len(names)} data sets"
