@@ -60,7 +60,7 @@ def world(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.version_option(package_name="routebandit", prog_name="simulate")
 @click.pass_context
-def cli(ctx: click.Context, **options: Any) -> None:
+def cli(ctx: click.Context, /, **options: Any) -> None:
     """Replay a table of multimodal-LLM outcomes (query x model: utility, cost) through routing policies.
 
     A policy sees a query, calls one model, and hears only that model's outcome. The run ends in a summary on
@@ -215,6 +215,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2)
     else:
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -234,15 +236,12 @@ def _load(options: dict[str, Any]) -> Any:
 
 
 def _prepare_jax() -> None:
-    """Keep compiled programs between runs, unless the user has settled where."""
-    import jax
-
+    """Keep compiled programs between runs, unless the user has settled where; before the first import of jax."""
     from envs import cache
 
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache.folder() / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.folder() / "xla"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def versions() -> dict[str, str]:
 
 
 def fingerprint(outcomes: Any) -> str:
-    """Return the sha256 of what was replayed: names, ids, utilities, costs and embeddings, whatever file they came from."""
+    """Return the sha256 of what was replayed (names, ids, utilities, costs, embeddings), whatever file it was in."""
     digest = hashlib.sha256(repr(outcomes.models).encode())
     digest.update("\n".join(outcomes.query_id.astype(str)).encode())
     for array in (outcomes.utility, outcomes.cost, outcomes.text, outcomes.image):
@@ -51,8 +51,8 @@ def check_folder(folder: Path) -> Path:
             f"--out {folder} holds other files and no earlier run; name an empty or a new folder"
         )
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent):
+        standing = next(p for p in folder.absolute().parents if p.exists())
+        with tempfile.TemporaryDirectory(dir=standing):
             pass
     except OSError as error:
         raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error
@@ -66,7 +66,7 @@ def save(
 
     An earlier run there is replaced; anything else is refused by `check_folder`, which goes first.
     """
-    check_folder(folder)
+    check_folder(folder).parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         for name, text in files.items():

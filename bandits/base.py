@@ -113,7 +113,7 @@ def check(policy: Policy, n_arms: int, dim: int, name: str = "policy") -> Policy
         if int(arm) != only:
             raise ValueError(f"{name}: act chose arm {int(arm)} when only arm {only} was available")
     after = policy.update(key, state, observation, jnp.int32(0), feedback)
-    before_tree, after_tree = jax.tree.structure(state), jax.tree.structure(after)
+    before_tree, after_tree = str(jax.tree.structure(state)), str(jax.tree.structure(after))
     if before_tree != after_tree:
         raise ValueError(
             f"{name}: update needs to return a state like init's, {before_tree}, got {after_tree}"

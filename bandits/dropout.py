@@ -25,7 +25,7 @@ def dropout(
     dim: int,
     *,
     rate: float = 0.2,
-    initial: int = 5,
+    initial: int = 10,
     width: int = 64,
     depth: int = 2,
     lr: float = 0.001,

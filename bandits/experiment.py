@@ -14,6 +14,7 @@ from bandits.base import Policy, check
 from bandits.metrics.regret import comparator
 from bandits.replay import Trace, orders, replay
 from bandits.rewards import Reward
+from envs.nearest import near
 
 # Not policies: they know the outcomes. Computed from the reward table, in the same order of queries.
 REFERENCES = {
@@ -104,5 +105,5 @@ def _first_line(error: Exception) -> str:
 
 def _arm(name: str, models: Sequence[str]) -> int:
     if name not in models:
-        raise ValueError(f"no model {name!r}; {resolve.nearest(name, list(models))}")
+        raise ValueError(f"no model {name!r}; {near(name, list(models))}")
     return list(models).index(name)

@@ -11,7 +11,7 @@ from bandits.ridge import Estimate, index_policy
 
 
 def epsilon(
-    n_arms: int, dim: int, *, epsilon: float = 0.1, decay: float = 0.01, ridge: float = 1.0
+    n_arms: int, dim: int, *, epsilon: float = 0.3, decay: float = 0.02, ridge: float = 1.0
 ) -> Policy:
     """Call the best arm by ridge, or with a decaying chance any available one (linear epsilon-greedy).
 

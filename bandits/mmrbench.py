@@ -18,7 +18,7 @@ from envs.outcomes import Outcomes
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Row = dict[str, Any]
 
 
@@ -110,7 +110,7 @@ def frontier_points(outcomes: Outcomes, **settings: Any) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def test_rows(outcomes: Outcomes, **settings: Any) -> list[str]:
+def held_out(outcomes: Outcomes, **settings: Any) -> list[str]:
     """Return the ids of the test queries of the first split, for an online run on the same stream."""
     protocol = Protocol(**settings)
     table, datasets = splits.select(outcomes, protocol.dataset)

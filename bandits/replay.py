@@ -175,5 +175,5 @@ def _run_chunk(
         return jax.vmap(one_round, in_axes=(0, 0, 0, None, None))(state, keys, now, number, left)
 
     by_round = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), chunk)
-    state, arms = jax.lax.scan(step, state, (by_round, number, rounds_left))
-    return state, arms.T
+    after, arms = jax.lax.scan(step, state, (by_round, number, rounds_left))
+    return after, jnp.asarray(arms).T

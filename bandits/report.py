@@ -115,9 +115,9 @@ def _line(row: Row) -> str:
         number(row["exponent"], 2),
         "n/a" if row["gap_closed"] != row["gap_closed"] else f"{row['gap_closed']:.0%}",
     ]
-    return (
-        f'<tr><th scope="row">{html.escape(row["policy"])}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>'
-    )
+    silent = f"<small>no call in {row['unanswered']:.0%} of rounds</small>" if row["unanswered"] > 0 else ""
+    name = f'<th scope="row">{html.escape(row["policy"])}{silent}</th>'
+    return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _cell(mean: str, row: Row, name: str, decimals: int | None) -> str:

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 Figure = dict[str, Any]
 # Okabe and Ito's palette, safe for colour-blind readers. Yellow is for areas only: as a line it vanishes
-# on a light page, and black does so on a dark one. A seventh policy takes the first colour again, dashed.
+# on a light page, and black does so on a dark one. A seventh policy takes the first colour again, dashed and
+# with another symbol.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 AREAS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 GREY = "#808080"
 _DASHES = ("solid", "dash", "dot", "dashdot")
+_MARKERS = dict(zip(_DASHES, ("diamond", "circle", "pentagon", "hexagram"), strict=True))
 _REFERENCE_DASH = {
     "best_fixed": "dash",
     "best_per_dataset": "dot",
@@ -123,8 +125,9 @@ def plane(rows: Sequence[Row], unit: str) -> tuple[Figure, list[str]]:
     data = [line, {**named, "mode": "markers+text", "labels": True}]
     for name, style in styles(rows).items():
         row = next(r for r in rows if r["policy"] == name)
-        symbol = _SYMBOLS.get(name, "diamond") if row["kind"] == "reference" else "diamond"
-        marker = {"color": style["color"], "size": 12 if row["kind"] == "policy" else 10, "symbol": symbol}
+        own = row["kind"] == "policy"
+        symbol = _MARKERS[style["dash"]] if own else _SYMBOLS.get(name, "diamond")
+        marker = {"color": style["color"], "size": 12 if own else 10, "symbol": symbol}
         data.append({**_points([row], name, marker), "mode": "markers"})
     cost = f"mean cost ({unit})" if unit else "mean cost"
     figure = {

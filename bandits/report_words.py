@@ -43,9 +43,9 @@ def headline(rows: Sequence[Row], label: str) -> str:
     if not policies:
         return f"No policy was run, only references. Data: {html.escape(label)}."
     leader, others = policies[0], {r["policy"]: r for r in rows}
-    rank = f"earns the most of {len(policies)} policies" if len(policies) > 1 else "earns"
+    rank = f"earns the most of {len(policies)} policies:" if len(policies) > 1 else "earns"
     sentences = [
-        f"<strong>{code(leader['policy'])} {rank}: {number(leader['reward_mean'], 4)} reward a query</strong>"
+        f"<strong>{code(leader['policy'])} {rank} {number(leader['reward_mean'], 4)} reward a query</strong>"
         f" ({interval(leader, 'reward', 4)})."
     ]
     if len(policies) > 1:
@@ -87,12 +87,13 @@ def regret_caption(rows: Sequence[Row]) -> str:
     ran = [r for r in rows if r["kind"] == "policy" or r["policy"] == "uniform"]
     finals = []
     for row in ran:
-        growth = number(row["exponent"], 2)
+        growth, low = number(row["exponent"], 2), row["regret_lo"]
+        span = "" if math.isnan(low) else f" ({number(low, 1)} to {number(row['regret_hi'], 1)})"
         power = "" if growth == "n/a" else f", growing as rounds to the power {growth}"
-        finals.append(
-            f"{row['policy']} {number(row['regret_oracle'], 1)} ({interval(row, 'regret', 1)}){power}"
-        )
-    return f"Cumulative regret against the per-query oracle after {rows[0]['rounds']:,} rounds: {'; '.join(finals)}."
+        finals.append(f"{row['policy']} {number(row['regret_oracle'], 1)}{span}{power}")
+    seeds = f"95 % intervals over {rows[0]['seeds']} seeds" if rows[0]["seeds"] > 1 else "one seed"
+    run = f"after {rows[0]['rounds']:,} rounds, {seeds}"
+    return f"Cumulative regret against the per-query oracle {run}: {'; '.join(finals)}."
 
 
 def plane_caption(rows: Sequence[Row], frontier: Sequence[str], unit: str) -> str:

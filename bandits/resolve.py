@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib.util
 import inspect
 import traceback
@@ -11,6 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from envs.nearest import near
 
 
 def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -> Callable[..., Any]:
@@ -27,7 +28,7 @@ def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -
     name, *pairs = (part.strip() for part in spec.split(","))
     found = _from_file(name, kind) if ".py:" in name else registry.get(name)
     if found is None:
-        raise ValueError(f"no {kind} {name!r}; {nearest(name, list(registry))}")
+        raise ValueError(f"no {kind} {name!r}; {near(name, list(registry))}")
     allowed = hyperparameters(found)
     bound = {}
     for pair in pairs:
@@ -35,7 +36,7 @@ def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -
         if not equals or not value:
             raise ValueError(f"{kind} {name!r} needs key=value after the name, got {pair!r}")
         if key not in allowed:
-            has = nearest(key, list(allowed)) if allowed else "it has none"
+            has = near(key, list(allowed)) if allowed else "it has none"
             raise ValueError(f"{kind} {name!r} has no hyperparameter {key!r}; {has}")
         bound[key] = _literal(value)
     return partial(found, **bound) if bound else found
@@ -77,14 +78,8 @@ def _from_file(name: str, kind: str) -> Callable[..., Any]:
             for n, f in vars(module).items()
             if callable(f) and getattr(f, "__module__", "") == module.__name__
         ]
-        raise ValueError(f"{path} has no function {wanted!r}; {nearest(wanted, own)}")
+        raise ValueError(f"{path} has no function {wanted!r}; {near(wanted, own)}")
     return found  # type: ignore[no-any-return]
-
-
-def nearest(name: str, offered: list[str]) -> str:
-    """Return the hint for a name that was not found: the nearest ones, or all there are."""
-    near = difflib.get_close_matches(name, offered, 3, 0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(offered))}"
 
 
 def where(function: Any, error: BaseException | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from bandits.metrics import curve
 from bandits.metrics.curve import Path
 from bandits.metrics.frontier import hypervolume
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain")  # scores that the bootstrap recomputes, in this order
 
 
@@ -81,7 +81,7 @@ def score(path: Path, true: Truth) -> dict[str, float]:
     }
 
 
-def resample(path: Path, true: Truth, weights: NDArray[np.integer]) -> Floats:
+def resample(path: Path, true: Truth, weights: NDArray[np.integer[Any]]) -> Floats:
     """Return `(B, 4)`, the scores `RESAMPLED` of a path on each resample of its queries.
 
     The path stays as it is (the router is not trained again); the frontier, its range and the best single model

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.resolve import nearest
+from envs.nearest import near
 from envs.outcomes import Outcomes
 
 Rows = NDArray[np.intp]
@@ -109,20 +109,21 @@ def _cross(outcomes: Outcomes, datasets: tuple[str, ...]) -> list[Split]:
 
 def _matching(outcomes: Outcomes, name: str, present: list[str]) -> list[str]:
     """Return the datasets that a name stands for."""
-    wanted = _plain(name)
+    wanted = plain(name)
     wanted = _ALIASES.get(wanted, wanted)
     if wanted == "all":
         return present
-    exact = [d for d in present if _plain(d) == wanted]
+    exact = [d for d in present if plain(d) == wanted]
     in_scenario = list(dict.fromkeys(str(d) for d in outcomes.dataset[outcomes.scenario == wanted]))
-    begins = [d for d in present if wanted and _plain(d).startswith(wanted)]
+    begins = [d for d in present if wanted and plain(d).startswith(wanted)]
     found = exact or in_scenario or begins
     if not found:
-        raise ValueError(f"no dataset {name!r} in the table; {nearest(name, ['all', *present])}")
+        raise ValueError(f"no dataset {name!r} in the table; {near(name, ['all', *present])}")
     if found is begins and len(begins) > 1:
         raise ValueError(f"dataset {name!r} could be {' or '.join(begins)}; name one of them")
     return found
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a dataset's name in lower case, letters and digits only: how names are compared."""
     return "".join(c for c in name.lower() if c.isalnum())

@@ -27,7 +27,7 @@ _COLUMNS = (
     "accuracy_lo", "accuracy_hi", "cost_lo", "cost_hi", "lag", "lag_lo", "lag_hi",
 )  # fmt: skip
 _POINTS = 250  # rounds at which curves are kept: 200 evenly spaced, the others evenly in the logarithm
-_BAND_RESAMPLES = 1000  # a band is looked at, not read off: half the draws of a reported interval
+_BAND_RESAMPLES = 500  # a band is looked at, not read off: a quarter of the draws of a reported interval
 
 
 class Summary(NamedTuple):

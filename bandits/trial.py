@@ -15,7 +15,7 @@ from bandits.routers import REFERENCES, ROUTERS
 from bandits.splits import Split
 from envs.outcomes import Outcomes
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 MISSING = ("mean", "drop")
 
 # What these routers see of a query; every other one, a user's own included, sees `modes.mean`.
@@ -114,7 +114,7 @@ def walk(maker: Maker, case: Case, mode: str, seed: int) -> Path:
         utility, cost = (np.asarray(p, np.float64) for p in predicted)
     except Exception as error:
         raise ValueError(
-            f"router {maker.spec!r} raised {type(error).__name__}: {error}{resolve.blame(error)}"
+            f"router {maker.spec!r} raised {type(error).__name__}: {error}{resolve.where(maker.make, error)}"
         ) from error
     if utility.shape != true.utility.shape or cost.shape != true.utility.shape:
         raise ValueError(

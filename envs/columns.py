@@ -103,6 +103,14 @@ def is_list(table: Any, name: str) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
+def is_text(table: Any, name: str) -> bool:
+    """Whether the cells of the column can be written as text: not lists, structures (images in Parquet) or bytes."""
+    from pyarrow import types
+
+    kind = table.schema.field(name).type
+    return not (types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind))
+
+
 def embeddings(path: Path, table: Any) -> dict[str, Floats]:
     """Return the `(n, d)` float32 embeddings that columns hold, by modality: lists, or `text_0`, `text_1` ...
 

@@ -20,7 +20,13 @@ Generator = np.random.Generator
 # Chosen, not published; what each one does stands in data/README.md. What is fitted stands in data/twin.json.
 SKILL_SHARE = 0.2  # variance of a latent, difficulty apart, that is skill; the rest is private to the model
 FEATURES = 64  # of each modality
-DATASET, BLUR, SKILL, NOISE = 2.0, 0.2, 1.0, 0.4  # lengths of an embedding's parts before it is normalised
+SCENARIO, DATASET, BLUR, SKILL, NOISE = (
+    1.5,
+    1.0,
+    0.3,
+    1.0,
+    0.4,
+)  # an embedding's parts before it is normalised
 COST_SPREAD = 0.9  # standard deviation of the log cost of a call within one model and dataset
 COST_HARDNESS = 0.5  # share of that variance which is the query's difficulty
 
@@ -96,24 +102,28 @@ def answers(latents: Latents, lean: Floats, successes: Ints, oracle: float) -> N
     return at(low)
 
 
-def embed(rng: Generator, dataset: Ints, skill: Floats, reveal: float) -> Floats:
+def embed(rng: Generator, scenario: Ints, dataset: Ints, skill: Floats, reveal: float) -> Floats:
     """Return one modality's embeddings, `(T, FEATURES)` float32 of unit length, rounded to 4 decimals.
 
-    A random direction for each dataset, blurred between datasets; one for the skill, along which the embedding
-    shows `sqrt(reveal) skill + sqrt(1 - reveal) nuisance`; and noise in every direction.
+    Random directions: one for each scenario; one for each dataset, blurred between datasets; one for the skill,
+    along which it shows `sqrt(reveal) skill + sqrt(1 - reveal) nuisance`. And noise in every direction.
 
     Args:
         rng: draws the directions, the blur, the nuisance and the noise.
-        dataset: `(T,)` in 0..D-1.
+        scenario, dataset: `(T,)` numbers from 0.
         skill: `(T,)` the skill that this modality is about.
         reveal: in [0, 1], the share of the variance of what it shows that is the skill.
     """
-    n, n_datasets = len(dataset), int(dataset.max()) + 1
-    directions = rng.standard_normal((n_datasets + 1, FEATURES)) / np.sqrt(FEATURES)
-    place = np.eye(n_datasets)[dataset] + BLUR * rng.standard_normal((n, n_datasets))
+    n, kinds = len(skill), (int(scenario.max()) + 1, int(dataset.max()) + 1, 1)
+    directions = [rng.standard_normal((kind, FEATURES)) / np.sqrt(FEATURES) for kind in kinds]
+    near = np.eye(kinds[1])[dataset] + BLUR * rng.standard_normal((n, kinds[1]))
     shown = np.sqrt(reveal) * skill + np.sqrt(1 - reveal) * rng.standard_normal(n)
-    noise = rng.standard_normal((n, FEATURES)) / np.sqrt(FEATURES)
-    raw = DATASET * place @ directions[:-1] + SKILL * shown[:, None] * directions[-1] + NOISE * noise
+    raw = NOISE * rng.standard_normal((n, FEATURES)) / np.sqrt(FEATURES)
+    raw += (
+        SCENARIO * directions[0][scenario]
+        + DATASET * near @ directions[1]
+        + SKILL * shown[:, None] * directions[2]
+    )
     unit = raw / np.sqrt((raw**2).sum(axis=1, keepdims=True))
     return np.asarray(np.round(unit, 4), np.float32)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from envs import columns, datasets, files, recognise
 from envs.files import SUFFIXES
+from envs.nearest import near
 from envs.outcomes import Floats, Outcomes, Texts
 from envs.prices import apply_prices
 from envs.recognise import Answers
@@ -94,7 +95,7 @@ def _chosen(path: Path, answers: Answers, models: Sequence[str] | None) -> Answe
         return answers
     for name in models:
         if name not in answers.models:
-            raise ValueError(f"{path}: no model {name!r}; {recognise.near(name, answers.models)}")
+            raise ValueError(f"{path}: no model {name!r}; {near(name, answers.models)}")
     places = [answers.models.index(name) for name in models]
     return answers._replace(models=tuple(models), fields={f: v[:, places] for f, v in answers.fields.items()})
 
@@ -137,7 +138,7 @@ def _answered(path: Path, answers: Answers, query_id: Texts, selected: bool) -> 
 def _metadata(path: Path, table: Any, answers: Answers) -> dict[str, Any]:
     """Return ids, names, texts and embeddings, one row a query, as keyword arguments of Outcomes."""
     rows = table.take(answers.first)
-    strings = [n for n in rows.column_names if not columns.is_list(rows, n)]
+    strings = [n for n in rows.column_names if columns.is_text(rows, n)]
     meta = {
         f: columns.texts(rows, c)
         for f, aliases in recognise.META.items()

@@ -108,7 +108,9 @@ class Outcomes:
 
     def take(self, rows: NDArray[Any]) -> Outcomes:
         """Return the table of these rows (integer indices or a boolean mask), in the order given."""
-        changed = {f: None if getattr(self, f) is None else getattr(self, f)[rows] for f in _BY_QUERY}
+        changed: dict[str, Any] = {
+            f: None if getattr(self, f) is None else getattr(self, f)[rows] for f in _BY_QUERY
+        }
         return replace(self, **changed)
 
     def select(self, models: Sequence[str]) -> Outcomes:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envs import columns, files, recognise
+from envs.nearest import near
 from envs.outcomes import Floats, Outcomes
 
 _MODEL = ("model", "model_name", "name")
@@ -47,15 +48,14 @@ def read_prices(path: str | Path) -> Prices:
     path = Path(path)
 
     def keep(names: Any) -> list[str]:
-        kept = [c for aliases in (_MODEL, *_COLUMNS.values()) if (c := recognise.pick(names, aliases))]
-        if not recognise.pick(names, _MODEL) or not {*kept} & {
-            a for c in ("output", "call") for a in _COLUMNS[c]
-        }:
+        model = recognise.pick(names, _MODEL)
+        posted = {field: recognise.pick(names, aliases) for field, aliases in _COLUMNS.items()}
+        if not model or not (posted["output"] or posted["call"]):
             raise ValueError(
                 f"{path}: a price file needs the columns model and output_per_1m or per_call (input_per_1m is"
-                f" optional), found {', '.join(names)}"
+                f" optional), found {recognise.shown(names)}"
             )
-        return kept
+        return [model, *(column for column in posted.values() if column)]
 
     table = files.load(path, keep)
     models = columns.texts(table, recognise.pick(table.column_names, _MODEL)).tolist()
@@ -122,7 +122,7 @@ def _costs(
     unused = False
     for k, model in enumerate(outcomes.models):
         if model not in prices.models:
-            raise ValueError(f"{path}: no price for model {model!r}; {recognise.near(model, prices.models)}")
+            raise ValueError(f"{path}: no price for model {model!r}; {near(model, prices.models)}")
         row = prices.models.index(model)
         a_call, a_token, an_input = prices.call[row], prices.output[row], prices.input[row]
         if np.isnan(a_call) and np.isnan(a_token):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,11 +63,10 @@ def pick(names: Iterable[str], aliases: Sequence[str]) -> str:
     return next((alias for alias in aliases if alias in present), "")
 
 
-def near(name: str, known: Sequence[str]) -> str:
-    """Return the known names closest to a wrong one, or the first of them, for a message."""
-    plain = {other.lower(): other for other in known}
-    close = [plain[other] for other in difflib.get_close_matches(name.lower(), plain, 3, 0.4)]
-    return f"nearest: {', '.join(close)}" if close else f"known: {', '.join(known[:12])}"
+def shown(names: Sequence[str]) -> str:
+    """Return the first column names of a file on one line, for a message."""
+    first = ", ".join(" ".join(name.split())[:60] for name in names[:12])
+    return first + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
 def wanted(path: Path, names: Sequence[str]) -> list[str]:
@@ -79,9 +77,8 @@ def wanted(path: Path, names: Sequence[str]) -> list[str]:
     """
     long = _long_columns(names)
     if not long and not _cells(names):
-        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         raise ValueError(
-            f"{path}: no kind of table has the columns {shown}; a wide table needs <model>_correct,"
+            f"{path}: no kind of table has the columns {shown(names)}; a wide table needs <model>_correct,"
             " <model>_score or <model>_utility; a long table query_id, model and utility (or correct, score);"
             " JSON lines may nest arms: {model: {reward, cost}}"
         )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from envs import features, formats, twin
 from envs.datasets import SCENARIOS
+from envs.nearest import near
 from envs.outcomes import Floats, Outcomes, Texts
-from envs.recognise import near
 
 _ALIASES = {
     "seed": "seedbench2plus",

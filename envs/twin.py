@@ -61,11 +61,13 @@ def _arrays(figures: published.Published, seed: int, constants: published.Solved
         successes = np.rint(accuracy[:, d] * n).astype(int)
         part = copula.Latents(*(latent[rows] for latent in latents))
         utility[rows] = copula.answers(part, lean, successes, float(figures.oracle[d]))
+    scenario = np.unique(figures.scenario, return_inverse=True)[1][dataset]
+    skills, reveal = latents.skill.T, constants.reveal
     return {
         "utility": utility,
         "cost": copula.costs(latents, dataset, published.mean_costs(figures, accuracy)),
-        "text": copula.embed(rng, dataset, latents.skill[:, 0], constants.reveal),
-        "image": copula.embed(rng, dataset, latents.skill[:, 1], constants.reveal),
+        "text": copula.embed(rng, scenario, dataset, skills[0], reveal),
+        "image": copula.embed(rng, scenario, dataset, skills[1], reveal),
     }
 
 

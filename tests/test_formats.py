@@ -191,6 +191,22 @@ def test_parquet_with_typed_columns_and_lists(tmp_path: Path) -> None:
     np.testing.assert_array_equal(table.text, [[1, 2], [3, 4]])
 
 
+def test_parquet_with_stored_images_is_read_without_them(tmp_path: Path) -> None:
+    image = [{"bytes": b"\x89PNG", "path": "0.png"}]
+    pd.DataFrame({"id": ["1"], "image": image, "a_correct": [1], "b_correct": [0]}).to_parquet(
+        tmp_path / "t.parquet"
+    )
+    table = formats.read(tmp_path / "t.parquet")
+    assert table.image is None and table.image_path.tolist() == [""]
+
+
+def test_csv_of_other_systems(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(("\ufeff" + "," + WIDE.replace("\nq", "\n9,q").replace("\n", "\r\n") + "\r\n").encode())
+    table = formats.read(path)
+    assert table.query_id.tolist() == ["q1", "q2"] and table.models == ("a", "b")
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
 def test_long_tables_keep_first_appearance(tmp_path: Path, name: str) -> None:
     frame = pd.DataFrame(
@@ -322,7 +338,7 @@ def test_models_leave_out_what_lacks_a_cost(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("model,per_call\nb,1\n", r"p\.csv: no price for model 'a'"),
-        ("model,per_call\naa,1\nb,1\n", "nearest: aa"),
+        ("model,per_call\naa,1\nb,1\n", "did you mean aa"),
         ("model,per_call\na,1\nb,1\na,1\n", "'a' appears twice"),
         ("model,per_call\na,x\nb,1\n", "row 1, column 'per_call' needs a number, found 'x'"),
         ("model,per_call\na,1\nb,-1\n", "row 2, column 'per_call' needs a finite number >= 0, found -1"),
@@ -344,6 +360,7 @@ FAULTS = {
     "empty": ("", "the file is empty"),
     "header only": ("query_id,a_correct,b_correct\n", "needs at least one row of data, found none"),
     "columns": ("x,y\n1,2\n", "no kind of table has the columns x, y; a wide table needs"),
+    "names with line breaks": ('"x\ny",z\n1,2\n', "no kind of table has the columns x y, z;"),
     "short row": ("id,a_correct,b_correct\n1,1,0\n2,1\n", "line 3 needs 3 fields like the header, found 2"),
     "long row": (
         'id,a_correct,b_correct\n"1\n",1,0\n2,1,0,9\n',

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bandits.metrics import kernels_curve
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def switches(
     order: Array, utility: Array, cost: Array, start: Array, n_models: int, lowest: bool
 ) -> tuple[Array, Array, Array, Array]:
@@ -56,7 +56,7 @@ def switches(
     return row[:n_events].copy(), arm[:n_events].copy(), point[:n_events].copy(), threshold[: last + 1].copy()
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _add(total: float, carry: float, term: float) -> tuple[float, float]:
     """Return total and carry after a compensated addition (Neumaier 1974): 100,000 updates leave no drift."""
     after = total + term
@@ -65,7 +65,7 @@ def _add(total: float, carry: float, term: float) -> tuple[float, float]:
     return after, carry + ((term - after) + total)
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def path_sums(
     start: Array, row: Array, arm: Array, point: Array, value: Array, weight: Array, n_points: int
 ) -> Array:

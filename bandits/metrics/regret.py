@@ -191,11 +191,11 @@ def shares(arms: ArrayLike, n_arms: int, points: ArrayLike, *, window: int) -> F
     return np.asarray(calls / (stops - starts)[:, None])
 
 
-def exponent(regret: ArrayLike, *, skip: float = 0.1) -> float:
+def exponent(regret: ArrayLike, *, skip: float = 0.5) -> float:
     """Return the slope of log regret on log round: about 0.5 for sqrt(T) regret, 1 for linear regret.
 
-    Least squares over 100 rounds spaced evenly in the logarithm from 1 to `T`, without the first share `skip`
-    of them, where a handful of rounds decides. NaN where fewer than 10 of them have positive regret.
+    Least squares over 90 rounds spaced evenly in the logarithm from `T ** skip` to `T`; before that, a handful
+    of rounds and the first look at each model decide. NaN where fewer than 10 of them have positive regret.
 
     Args:
         regret: `(T,)` cumulative regret, best averaged over seeds.

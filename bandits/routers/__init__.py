@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bandits.routers.base import Fit, Reference
+from bandits.routers.cmr import cmr
 from bandits.routers.fixed import best_per_dataset, best_single
 from bandits.routers.kmeans import kmeans
 from bandits.routers.kmeansnew import kmeansnew
 from bandits.routers.knn import knn
 from bandits.routers.linear import linear
 from bandits.routers.linearmf import linearmf
+from bandits.routers.mlp import mlp
+from bandits.routers.mlpmf import mlpmf
 from bandits.routers.oracle import oracle
 from bandits.routers.random import random
 
@@ -21,6 +24,9 @@ ROUTERS: dict[str, Callable[..., Fit]] = {
     "kmeansnew": kmeansnew,
     "linear": linear,
     "linearmf": linearmf,
+    "mlp": mlp,
+    "mlpmf": mlpmf,
+    "cmr": cmr,
 }
 
 # Name -> factory of a `Reference`: they do not learn, they are computed from the test queries' outcomes.

@@ -39,4 +39,4 @@ def _best(utility: Floats) -> NDArray[np.int32]:
     """Return `(n,)` the best model by mean utility; a query that lacks it goes to the next best that it has."""
     mean = mean_where_seen(utility, axis=0)
     ranked = np.where(np.isnan(utility), -np.inf, mean)
-    return ranked.argmax(axis=1).astype(np.int32)
+    return np.asarray(ranked.argmax(axis=1), np.int32)

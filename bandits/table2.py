@@ -1,0 +1,82 @@
+"""Table 2 of MMR-Bench (arXiv 2601.17814) beside what our routers score on a table."""
+
+from __future__ import annotations
+
+import csv
+from typing import Any
+
+from bandits import mmrbench, splits
+from bandits.mmrbench import Row
+from envs import published
+from envs.outcomes import Outcomes
+
+# The paper's name of a method -> our spec.
+METHODS = {
+    "Random": "random",
+    "LinearMF": "linearmf",
+    "MLPMF": "mlpmf",
+    "KNN": "knn",
+    "KMeans": "kmeans",
+    "Oracle": "oracle",
+}
+FULL = "ALL"
+
+
+def table2(outcomes: Outcomes, **settings: Any) -> list[Row]:
+    """Return our nAUC and peak score beside the paper's, a row for each method and dataset of both.
+
+    Every dataset is split by itself, and `ALL` is the whole table, as in the paper.
+
+    Args:
+        outcomes: the twin, or the released table.
+        settings: fields of `mmrbench.Protocol` other than `dataset` and `routers`.
+
+    Returns:
+        Rows with `dataset, method`, and for `nAUC` and `Ps`: ours, `_lo` and `_hi` of its 95 % interval over
+        resampled queries, `_paper`, `_difference` (ours less the paper's) and `_within` (whether the interval holds
+        the paper's figure); NaN and None where the paper gives none.
+
+    Raises:
+        ValueError: the table has no dataset of the paper.
+    """
+    paper = _paper()
+    present = {splits.plain(str(d)) for d in outcomes.dataset}
+    wanted = [d for d in dict.fromkeys(d for d, _ in paper) if d == FULL or splits.plain(d) in present]
+    if wanted == [FULL] or not wanted:
+        raise ValueError(
+            f"table 2 needs datasets of MMR-Bench, the table has {', '.join(sorted(present)[:5])}"
+        )
+    rows = []
+    for dataset in wanted:
+        name = "all" if dataset == FULL else dataset
+        scored = mmrbench.evaluate(
+            outcomes, **{**settings, "dataset": name, "routers": tuple(METHODS.values())}
+        )
+        for method, row in zip(METHODS, scored, strict=True):
+            rows.append({"dataset": dataset, "method": method} | _beside(row, paper[dataset, method]))
+    return rows
+
+
+def _beside(row: Row, paper: dict[str, float]) -> Row:
+    out: Row = {"n_test": row["n_test"]}
+    for name, figure in paper.items():
+        low, high = row[f"{name}_lo"], row[f"{name}_hi"]
+        known = figure == figure
+        out |= {
+            name: row[name],
+            f"{name}_lo": low,
+            f"{name}_hi": high,
+            f"{name}_paper": figure,
+            f"{name}_difference": row[name] - figure,
+            f"{name}_within": bool(low <= figure <= high) if known else None,
+        }
+    return out | {"label": row["label"]}
+
+
+def _paper() -> dict[tuple[str, str], dict[str, float]]:
+    """Return the published figures by dataset and method; NaN where the paper prints none."""
+    with open(published.folder() / "mmr_table2.csv", newline="", encoding="utf-8") as file:
+        return {
+            (row["dataset"], row["method"]): {k: float(row[k] or "nan") for k in ("nAUC", "Ps")}
+            for row in csv.DictReader(file)
+        }

@@ -1,0 +1,175 @@
+"""Metrics against NumPy one-liners, closed forms and brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bandits import metrics
+from bandits.metrics import kernels
+from bandits.replay import Trace
+
+ROWS, MODELS, SEEDS, ROUNDS = 40, 4, 3, 90  # more rounds than rows: rows repeat
+
+
+@pytest.fixture
+def table() -> np.ndarray:
+    """Rewards with holes, but never a row without any model."""
+    rng = np.random.default_rng(0)
+    values = rng.random((ROWS, MODELS))
+    values[rng.random((ROWS, MODELS)) < 0.2] = np.nan
+    values[:, 2] = rng.random(ROWS)
+    return values
+
+
+@pytest.fixture
+def trace(table: np.ndarray) -> Trace:
+    """Random available calls, one in ten of them not made."""
+    rng = np.random.default_rng(1)
+    order = rng.integers(0, ROWS, (SEEDS, ROUNDS)).astype(np.int32)
+    arms = np.where(np.isnan(table[order]), -1.0, rng.random((*order.shape, MODELS))).argmax(axis=-1)
+    return Trace(order, np.where(rng.random(order.shape) < 0.1, -1, arms).astype(np.int32))
+
+
+def earned(table: np.ndarray, trace: Trace) -> np.ndarray:
+    return np.where(trace.arms < 0, 0.0, table[trace.order, np.maximum(trace.arms, 0)])
+
+
+def test_rewards_and_spend_are_table_look_ups(table: np.ndarray, trace: Trace) -> None:
+    np.testing.assert_array_equal(metrics.rewards(table, trace), earned(table, trace))
+    np.testing.assert_allclose(metrics.spend(table, trace), earned(table, trace).cumsum(axis=1), rtol=1e-12)
+
+
+def test_cumulative_regret_is_the_running_sum_of_gaps(table: np.ndarray, trace: Trace) -> None:
+    best = np.nanmax(table, axis=1)
+    expected = np.cumsum(best[trace.order] - earned(table, trace), axis=1)
+    np.testing.assert_allclose(metrics.cumulative_regret(table, trace), expected, rtol=1e-12)
+    np.testing.assert_allclose(metrics.cumulative_regret(table, trace, best), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("baseline", ["oracle", "best_fixed", "best_per_dataset", 2])
+def test_a_comparator_has_no_regret_against_itself(
+    table: np.ndarray, trace: Trace, baseline: str | int
+) -> None:
+    dataset = np.array(["a", "b"], object)[np.arange(ROWS) % 2]
+    arms = metrics.comparator(table, baseline, dataset=dataset)
+    own = Trace(trace.order, arms[trace.order])
+    regret = metrics.cumulative_regret(table, own, baseline, dataset=dataset)
+    np.testing.assert_allclose(regret, 0.0, atol=1e-12)
+
+
+def test_oracle_takes_the_cheapest_of_equals_and_then_the_first() -> None:
+    table = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [np.nan, 0.5, 0.5]])
+    cost = np.array([[2.0, 1.0, 0.0], [1.0, 1.0, 3.0], [np.nan, 2.0, 1.0]])
+    assert metrics.comparator(table, "oracle").tolist() == [0, 0, 1]
+    assert metrics.comparator(table, "oracle", cost=cost).tolist() == [1, 0, 2]
+
+
+def test_best_fixed_ranks_by_mean_where_available_and_falls_back() -> None:
+    table = np.array([[0.9, 0.6, 0.1], [np.nan, 0.6, 0.7], [0.9, 0.6, 0.1]])  # means 0.9, 0.6, 0.3
+    assert metrics.comparator(table, "best_fixed").tolist() == [0, 1, 0]
+    per_dataset = metrics.comparator(table, "best_per_dataset", dataset=np.array(["x", "y", "x"], object))
+    assert per_dataset.tolist() == [0, 2, 0]
+    assert metrics.comparator(table, 0).tolist() == [0, -1, 0]
+
+
+def test_shares_count_calls_in_a_trailing_window(trace: Trace) -> None:
+    points, window = np.array([1, 10, 50, ROUNDS]), 20
+    found = metrics.shares(trace.arms, MODELS, points, window=window)
+    for p, point in enumerate(points):
+        recent = trace.arms[:, max(point - window, 0) : point]
+        expected = np.stack([(recent == k).mean(axis=1) for k in range(MODELS)], axis=1)
+        np.testing.assert_allclose(found[:, p], expected, rtol=1e-12)
+
+
+def test_one_compiled_form_serves_every_dtype_and_layout(table: np.ndarray, trace: Trace) -> None:
+    frozen = np.asfortranarray(table)
+    frozen.flags.writeable = False
+    wide = Trace(trace.order.astype(np.int64), trace.arms.astype(np.int64))
+    for given in (trace, wide):
+        metrics.rewards(frozen, given)
+        metrics.cumulative_regret(frozen, given)
+        metrics.shares(given.arms, MODELS, [5, 10], window=3)
+    for kernel in (kernels.gather, kernels.cumulative_gap, kernels.calls_before):
+        assert len(kernel.signatures) == 1
+
+
+@pytest.mark.parametrize("power", [0.5, 2 / 3, 1.0])
+def test_exponent_recovers_the_power_of_a_power_law(power: float) -> None:
+    assert metrics.exponent(3.0 * np.arange(1, 5001) ** power) == pytest.approx(power, abs=1e-9)
+
+
+def test_exponent_of_no_regret_is_unknown() -> None:
+    assert np.isnan(metrics.exponent(np.zeros(1000)))
+
+
+def test_pareto_agrees_with_comparing_all_pairs() -> None:
+    rng = np.random.default_rng(2)
+    cost, value = rng.integers(0, 8, 60) / 4, rng.integers(0, 8, 60) / 4  # coarse: many ties
+    value[::7] = np.nan
+    no_worse = (cost[:, None] <= cost) & (value[:, None] >= value)
+    better = (cost[:, None] < cost) | (value[:, None] > value)
+    dominated = (no_worse & better).any(axis=0)
+    np.testing.assert_array_equal(metrics.pareto(cost, value), ~dominated & ~np.isnan(value))
+
+
+def test_hypervolume_is_the_area_of_the_steps() -> None:
+    cost, value = (
+        [2.0, 1.0, 3.0, 9.0],
+        [0.8, 0.5, 0.7, 1.0],
+    )  # the third is dominated, the last beyond the reference
+    expected = (2 - 1) * 0.5 + (4 - 2) * 0.8
+    assert metrics.hypervolume(cost, value, worst_cost=4.0) == pytest.approx(expected)
+    assert metrics.hypervolume([], [], worst_cost=4.0) == 0.0
+
+
+def test_bootstrap_is_near_the_normal_interval_of_many_seeds() -> None:
+    values = np.random.default_rng(3).normal(size=(400, 2))
+    low, high = metrics.bootstrap(values, resamples=4000)
+    half = 1.96 * values.std(axis=0) / 20
+    # A quantile at 2.5 % of 4000 draws has a standard error of sqrt(.025 * .975 / 4000) / (density .058) = 0.043
+    # standard errors of the mean, 0.002 here; four of them, and as much for the skew of the sample.
+    np.testing.assert_allclose(low, values.mean(axis=0) - half, atol=0.016)
+    np.testing.assert_allclose(high, values.mean(axis=0) + half, atol=0.016)
+
+
+def test_bootstrap_draws_the_same_seeds_for_every_column() -> None:
+    values = np.random.default_rng(4).random((12, 5))
+    low, high = metrics.bootstrap(values)
+    for p in range(5):
+        alone = metrics.bootstrap(values[:, p])
+        np.testing.assert_allclose([low[p], high[p]], alone, rtol=1e-12)
+
+
+def test_one_seed_has_no_interval() -> None:
+    low, high = metrics.bootstrap(np.ones((1, 3)))
+    assert low.shape == (3,)
+    assert np.isnan(low).all()
+    assert np.isnan(high).all()
+
+
+def test_paired_cancels_what_the_seeds_share() -> None:
+    shared = np.random.default_rng(5).normal(scale=100.0, size=30)
+    mean, low, high = metrics.paired(shared + 1.0, shared)
+    np.testing.assert_allclose([mean, low, high], 1.0, atol=1e-10)
+
+
+def test_messages_say_what_is_needed_and_what_was_found(table: np.ndarray, trace: Trace) -> None:
+    with pytest.raises(
+        ValueError, match="oracle, best_fixed, best_per_dataset or a model's index below 4, got 'best'"
+    ):
+        metrics.comparator(table, "best")
+    with pytest.raises(ValueError, match="best_per_dataset needs dataset, one label for each of 40 rows"):
+        metrics.comparator(table, "best_per_dataset")
+    with pytest.raises(ValueError, match="rows 0 to 9, got 0 to 39"):
+        metrics.rewards(table[:10], trace)
+    with pytest.raises(ValueError, match="models -1 to 2, got -1 to 3"):
+        metrics.rewards(table[:, :3], trace)
+    with pytest.raises(ValueError, match="unavailable one at seed 0, round 0"):
+        metrics.rewards(np.full_like(table, np.nan), Trace(trace.order, np.zeros_like(trace.arms)))
+    with pytest.raises(ValueError, match="ascending rounds from 1 to 90"):
+        metrics.shares(trace.arms, MODELS, [0, 5], window=3)
+    with pytest.raises(ValueError, match="one shape"):
+        metrics.paired(np.ones(3), np.ones(4))
+    with pytest.raises(ValueError, match="0 < level < 1, got 2000 and 95"):
+        metrics.bootstrap(np.ones(3), level=95)

@@ -1,0 +1,216 @@
+"""The report: what its words claim, that it is self-contained, and that names cannot break it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bandits import report, report_figures, report_words
+
+NASTY = 'bad</script><img src=x onerror="alert(1)">&'
+MODELS = ["small", NASTY]
+
+
+def row(name: str, kind: str, reward: float, lag: float, **changes: Any) -> dict[str, Any]:
+    """One row of a summary, with intervals 0.01 wide each way."""
+    base = {
+        "policy": name, "stream": "made", "seeds": 5, "rounds": 100, "kind": kind, "accuracy": 0.5,
+        "cost_mean": 0.1, "cost_total": 10.0, "regret_oracle": 30.0, "regret_best_fixed": 3.0,
+        "regret_best_per_dataset": 4.0, "exponent": 0.9, "gap_closed": 0.5, "unanswered": 0.0,
+    }  # fmt: skip
+    means = {"reward": reward, "accuracy": 0.5, "cost": 0.1, "regret": 30.0, "lag": lag}
+    spread = {f"{q}_{end}": m + d for q, m in means.items() for end, d in (("lo", -0.01), ("hi", 0.01))}
+    return base | {"reward_mean": reward, "lag": lag} | spread | changes
+
+
+def make_summary(
+    *, lag_fixed: float = 0.1, lag_uniform: float = 0.2, lag_next: float = 0.05
+) -> list[dict[str, Any]]:
+    return [
+        row("linucb", "policy", 0.6, 0.0, accuracy=0.6, cost_mean=0.05),
+        row("epsilon", "policy", 0.6 - lag_next, lag_next),
+        row("oracle", "reference", 0.9, -0.3, accuracy=0.95, cost_mean=0.01),
+        row("best_fixed", "reference", 0.6 - lag_fixed, lag_fixed, accuracy=0.5, cost_mean=0.1),
+        row("best_per_dataset", "reference", 0.55, 0.05),
+        row("uniform", "reference", 0.6 - lag_uniform, lag_uniform, accuracy=0.4),
+        row("small", "model", 0.3, 0.3, accuracy=0.3, cost_mean=0.002),
+        row(NASTY, "model", 0.5, 0.1, accuracy=0.5, cost_mean=0.1),
+    ]
+
+
+def make_curves() -> pd.DataFrame:
+    rounds = [1, 50, 100]
+    quantities = ["regret_oracle", "regret_best_fixed", "regret_best_per_dataset", "reward", "cost"]
+    rows = [
+        (policy, t, quantity, t / 2, t / 2 - 0.1, t / 2 + 0.1)
+        for policy in ("linucb", "epsilon", "oracle", "best_fixed", "best_per_dataset", "uniform")
+        for quantity in quantities
+        for t in rounds
+    ]
+    rows += [
+        (policy, t, f"share:{model}", share, np.nan, np.nan)
+        for policy in ("linucb", "epsilon")
+        for model, share in zip(MODELS, (0.25, 0.75), strict=True)
+        for t in rounds
+    ]
+    return pd.DataFrame(rows, columns=["policy", "round", "quantity", "mean", "lo", "hi"])
+
+
+MANIFEST = {
+    "title": f"Run of {NASTY}", "label": "calibrated twin, not recorded answers", "notes": [NASTY],
+    "command": f"simulate --policy linucb --stream '{NASTY}'", "cost_unit": "USD/query", "models": MODELS,
+    "policies": ["linucb", "epsilon"], "stream": "made", "seeds": 5, "seed": 0, "rounds": 100, "reward": "linear",
+    "preference": 0.2, "data": {"name": NASTY, "sha256": "ab" * 32, "source": "here", "licence": "CC0"},
+    "versions": {"numpy": "2.0"}, "seconds": 1.5, "time": "2026-01-01T00:00:00Z",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return report.render(pd.DataFrame(make_summary()), make_curves(), MANIFEST)
+
+
+class Elements(HTMLParser):
+    """Collects start tags with their attributes and the text outside scripts and styles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1][0] not in ("script", "style"):
+            self.text += data
+
+
+def parsed(page: str) -> Elements:
+    elements = Elements()
+    elements.feed(page)
+    return elements
+
+
+def test_opens_offline_and_is_small_enough(page: str) -> None:
+    assert len(page.encode()) < 6e6
+    for tag, attributes in parsed(page).tags:
+        assert tag not in ("link", "img", "iframe", "base")
+        assert not {"src", "href", "srcset"} & attributes.keys()
+
+
+def test_names_cannot_break_out(page: str) -> None:
+    elements = parsed(page)
+    assert [tag for tag, _ in elements.tags].count("script") == 3
+    assert not any("onerror" in attributes for _, attributes in elements.tags)
+    assert NASTY in elements.text
+
+
+def test_figures_are_json_with_escaped_names(page: str) -> None:
+    block = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.S)
+    assert block is not None
+    figures = json.loads(block[1])
+    assert [f["id"] for f in figures] == ["regret", "plane", "shares-0", "shares-1"]
+    texts = [str(d.get("text")) + str(d.get("name")) for f in figures for v in f["views"] for d in v["data"]]
+    assert not any("<img" in text for text in texts)  # Plotly would read some tags in a name
+    assert all(d["x"] for f in figures for v in f["views"] for d in v["data"])
+
+
+def test_every_chart_has_a_heading_and_a_text_alternative(page: str) -> None:
+    charts = [a for tag, a in parsed(page).tags if a.get("role") == "img"]
+    assert len(charts) == 4
+    assert all(len(a["aria-label"] or "") > 20 for a in charts)
+    assert page.count("<figcaption>") == 4
+
+
+def test_a_policy_keeps_its_colour_in_every_chart() -> None:
+    rows = make_summary()
+    expected = report_figures.styles(rows)["linucb"]["color"]
+    lines = [d for v in report_figures.regret(rows, make_curves())["views"] for d in v["data"]]
+    assert {d["line"]["color"] for d in lines if d.get("name") == "linucb"} == {expected}
+    plane, _ = report_figures.plane(rows, "USD")
+    assert [d["marker"]["color"] for d in plane["views"][0]["data"] if d["name"] == "linucb"] == [expected]
+
+
+def test_plane_is_logarithmic_for_wide_costs_and_its_frontier_leaves_hindsight_out() -> None:
+    rows = make_summary()
+    figure, frontier = report_figures.plane(rows, "USD")
+    assert frontier == ["small", "linucb"]  # the oracle dominates both, but knows the answers
+    assert figure["axes"]["logx"] == "D2"  # 0.002 to 0.1: fifty times
+    narrow = [r | {"cost_mean": 0.05 + r["cost_mean"]} for r in rows]
+    assert report_figures.plane(narrow, "USD")[0]["axes"]["logx"] == 0
+
+
+def test_a_table_without_costs_gets_a_dot_plot() -> None:
+    free = {"cost_mean": np.nan, "cost_total": np.nan, "cost_lo": np.nan, "cost_hi": np.nan}
+    summary = pd.DataFrame([r | free for r in make_summary()])
+    curves = make_curves().query("quantity != 'cost'")
+    text = parsed(report.render(summary, curves, MANIFEST | {"cost_unit": ""})).text
+    assert "The table has no costs. Highest accuracy of policies and single models: linucb 0.600" in text
+
+
+def test_many_models_share_one_colour() -> None:
+    names = [f"m{k}" for k in range(12)]
+    rows = [("linucb", t, f"share:{m}", 1 / 12, np.nan, np.nan) for m in names for t in (1, 100)]
+    curves = pd.DataFrame(rows, columns=["policy", "round", "quantity", "mean", "lo", "hi"])
+    figures, colours, _ = report_figures.shares(make_summary()[:1], curves)
+    areas = figures[0]["views"][0]["data"]
+    assert len(colours) == len(areas) == len(report_figures.AREAS) + 1
+    np.testing.assert_allclose(sum(area["y"][-1] for area in areas), 1.0, atol=1e-4)
+
+
+def words(**lags: float) -> str:
+    return re.sub(r"<[^>]+>", "", report_words.headline(make_summary(**lags), "recorded answers"))
+
+
+def test_headline_tells_who_leads_and_by_how_much() -> None:
+    text = words()
+    assert text.startswith(
+        "linucb earns the most of 2 policies: 0.6000 reward a query (95 % interval 0.5900 to 0.6100"
+    )
+    assert "beats the next, epsilon (0.0500 a query, paired interval 0.0400 to 0.0600)" in text
+    assert "120.0% of the best fixed model's, at 50.0% of its cost" in text
+    assert text.endswith("Data: recorded answers.")
+
+
+def test_headline_of_one_policy_compares_it_with_references_only() -> None:
+    text = report_words.headline([r for r in make_summary() if r["policy"] != "epsilon"], "recorded answers")
+    assert "</code> earns 0.6000 reward a query</strong>" in text
+    assert "the next" not in text
+
+
+def test_headline_does_not_claim_what_the_interval_does_not_show() -> None:
+    assert "not told apart from the next, epsilon (0.0050" in words(lag_next=0.005)
+    assert "not told apart from the best fixed model" in words(lag_fixed=-0.005)
+    assert "Nothing here beats the best fixed model" in words(lag_fixed=-0.05)
+    assert "Nothing here beats choosing at random" in words(lag_uniform=-0.05)
+
+
+def test_headline_of_one_seed_says_that_it_has_no_interval() -> None:
+    single = {f"{q}_{end}": np.nan for q in ("reward", "lag", "regret") for end in ("lo", "hi")} | {
+        "seeds": 1
+    }
+    text = report_words.headline([r | single for r in make_summary()], "recorded answers")
+    assert "one seed: no interval" in text
+    assert "nan" not in text
+    assert "beats" not in text
+
+
+def test_rebuilt_from_the_files_of_a_run_it_is_the_same(page: str) -> None:
+    summary, curves = (
+        pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+        for frame in (pd.DataFrame(make_summary()), make_curves())
+    )
+    assert report.render(summary, curves, json.loads(json.dumps(MANIFEST))) == page
+
+
+def test_a_table_without_a_needed_column_is_refused() -> None:
+    with pytest.raises(ValueError, match="report needs curves with column lo"):
+        report.render(pd.DataFrame(make_summary()), make_curves().drop(columns="lo"), MANIFEST)

@@ -1,0 +1,136 @@
+"""Offline routers: what each must do on data with a known answer, and against another library's arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bandits.metrics import curve
+from bandits.routers import REFERENCES, ROUTERS, linear, linearmf
+from bandits.routers.base import Floats
+
+# Small enough for a test; the defaults are the published ones.
+QUICK = {"cmr": {"width": 32, "layers": 1, "heads": 4, "epochs": 30, "lr": 3e-3}}
+
+
+def two_kinds(n: int = 400, seed: int = 0) -> tuple[Floats, Floats, Floats]:
+    """Return contexts of two kinds of query; model 0 is right on one, model 1 on the other, model 2 never."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, 2, n)
+    context = 0.1 * rng.standard_normal((n, 6))
+    context[np.arange(n), kind] += 1
+    utility = np.stack([kind == 0, kind == 1, np.zeros(n)], axis=1).astype(float)
+    cost = np.array([1.0, 2.0, 3.0]) * rng.lognormal(0, 0.1, (n, 3))
+    return context.astype(np.float32), utility, cost
+
+
+@pytest.mark.parametrize("name", sorted(ROUTERS))
+def test_learns_which_model_is_right(name: str) -> None:
+    context, utility, cost = two_kinds()
+    believed, price = ROUTERS[name](**QUICK.get(name, {}))(context[:200], utility[:200], cost[:200])(context[200:])
+    assert believed.shape == price.shape == (200, 3)
+    np.testing.assert_array_equal(believed.argmax(axis=1), utility[200:].argmax(axis=1))
+    np.testing.assert_allclose(price.mean(axis=0), [1, 2, 3], rtol=0.15)  # the mean of exp(N(0, .1)) is 1.005
+
+
+@pytest.mark.parametrize("name", sorted(ROUTERS))
+def test_learns_from_the_outcomes_that_there_are(name: str) -> None:
+    context, utility, cost = two_kinds()
+    hidden = np.random.default_rng(1).random(utility.shape) < 0.3
+    utility, cost = np.where(hidden, np.nan, utility), np.where(hidden, np.nan, cost)
+    believed, price = ROUTERS[name](**QUICK.get(name, {}))(context[:200], utility[:200], cost[:200])(context[200:])
+    assert np.isfinite(believed).all() and np.isfinite(price).all()
+    kind = (context[200:, 1] > context[200:, 0]).astype(int)
+    np.testing.assert_array_equal(believed.argmax(axis=1), kind)
+
+
+@pytest.mark.parametrize("name", ["kmeans", "linearmf", "mlp", "mlpmf", "cmr"])
+def test_same_seed_same_predictions(name: str) -> None:
+    context, utility, cost = two_kinds(60)
+    quick = QUICK.get(name, {}) | ({"epochs": 2} if name in ("mlp", "mlpmf", "cmr") else {})
+    told = [ROUTERS[name](**quick, seed=3)(context, utility, cost)(context)[0] for _ in range(2)]
+    np.testing.assert_array_equal(told[0], told[1])
+
+
+def test_knn_is_the_mean_of_the_nearest_by_cosine() -> None:
+    context, utility, cost = two_kinds(50)
+    believed, price = ROUTERS["knn"](k=7)(context[:40], utility[:40], cost[:40])(context[40:])
+    unit = context / np.linalg.norm(context, axis=1, keepdims=True)
+    near = np.argsort(-unit[40:] @ unit[:40].T, axis=1)[:, :7]
+    np.testing.assert_allclose(believed, utility[near].mean(axis=1))
+    np.testing.assert_allclose(price, cost[near].mean(axis=1))
+
+
+def test_linear_is_least_squares_and_linearmf_of_full_rank_is_ridge() -> None:
+    context, utility, cost = two_kinds(80)
+    design = np.hstack([context.astype(float), np.ones((80, 1))])
+    solved = np.linalg.lstsq(design, cost, rcond=None)[0]
+    np.testing.assert_allclose(linear()(context, utility, cost)(context)[1], design @ solved, rtol=1e-4)
+    centred, mean = context - context.mean(axis=0), cost.mean(axis=0)
+    weight = np.linalg.solve(centred.T @ centred + 2 * np.eye(6), centred.T @ (cost - mean))
+    told = linearmf(rank=6, alpha=2.0)(context, utility, cost)(context)[1]
+    np.testing.assert_allclose(told, centred @ weight + mean, rtol=1e-4)
+
+
+def test_a_cost_unit_does_not_matter_to_the_networks() -> None:
+    context, utility, cost = two_kinds(60)
+    told = [ROUTERS["mlp"](epochs=3)(context, utility, cost * unit)(context)[1] / unit for unit in (1.0, 2.0**-20)]
+    np.testing.assert_allclose(told[0], told[1], rtol=1e-5)
+
+
+def test_references_by_hand() -> None:
+    utility = np.array([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    cost = np.array([[5.0, 1.0], [5.0, 2.0], [5.0, 3.0]])
+    dataset = np.array(["a", "a", "b"], object)
+
+    def ends(name: str, **hyper: str) -> tuple[float, float]:
+        mean_cost, mean_utility = curve.points(REFERENCES[name](**hyper)(utility, cost, dataset), utility, cost)
+        return float(mean_cost[-1]), float(mean_utility[-1])
+
+    assert ends("oracle") == pytest.approx(((5 + 2 + 5) / 3, 1))
+    assert ends("oracle", ties="cheapest") == pytest.approx(((1 + 2 + 5) / 3, 1))
+    assert ends("best_single") == pytest.approx((5, 2 / 3))
+    assert ends("best_per_dataset") == pytest.approx(((1 + 2 + 5) / 3, 1))
+
+
+def test_the_cheapest_oracle_is_never_below_the_published_one() -> None:
+    rng = np.random.default_rng(5)
+    utility, cost = (rng.random((300, 5)) < 0.5).astype(float), rng.lognormal(size=(300, 5))
+    areas = []
+    for ties in ("lowest", "cheapest"):
+        mean_cost, mean_utility = curve.points(REFERENCES["oracle"](ties=ties)(utility, cost, None), utility, cost)
+        kept = curve.frontier(mean_cost, mean_utility)
+        areas.append(curve.fair_nauc(mean_cost[kept], mean_utility[kept], 0.0, 3.0))
+    assert areas[1] > areas[0]
+
+
+def test_random_sends_queries_to_recorded_models_only_and_evenly() -> None:
+    utility = np.array([[1.0, np.nan, 1.0], [1.0, 1.0, 1.0]])
+    made = REFERENCES["random"](trials=3000)(utility, utility, None)
+    visits = np.zeros((2, 3))
+    choice = made.start.copy()
+    for trial in range(3000):
+        at = made.point == trial
+        choice[made.row[at]] = made.arm[at]
+        visits[np.arange(2), choice] += 1
+    # five standard deviations of a share of 1/2 or 1/3 over 3000 draws are below .046
+    np.testing.assert_allclose(visits / 3000, [[0.5, 0, 0.5], [1 / 3, 1 / 3, 1 / 3]], atol=0.046)
+
+
+@pytest.mark.parametrize(
+    ("name", "hyper"),
+    [
+        ("knn", {"k": 0}),
+        ("kmeans", {"clusters": 0}),
+        ("kmeansnew", {"clusters": 1.5}),
+        ("linearmf", {"rank": 0}),
+        ("linearmf", {"alpha": -1.0}),
+        ("mlp", {"epochs": 0}),
+        ("mlpmf", {"latent": 0}),
+        ("cmr", {"width": 30, "heads": 8}),
+        ("cmr", {"lr": 0.0}),
+    ],
+)
+def test_refuses_hyperparameters_out_of_range(name: str, hyper: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"{name} needs"):
+        ROUTERS[name](**hyper)

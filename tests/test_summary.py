@@ -1,0 +1,177 @@
+"""The summary and the curves against direct recomputation from the table and the traces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bandits import metrics
+from bandits.replay import Trace
+from bandits.summary import Summary, paired_differences, summarise
+from envs.outcomes import Outcomes
+from envs.stream import Stream
+
+ROWS, SEEDS = 120, 6
+REQUIRED = [
+    "policy", "stream", "seeds", "rounds", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
+    "cost_total", "regret_oracle", "regret_best_fixed", "regret_best_per_dataset", "regret_lo", "regret_hi",
+]  # fmt: skip
+
+
+def make_stream(*, priced: bool = True, holes: bool = False) -> Stream:
+    rng = np.random.default_rng(0)
+    utility = (rng.random((ROWS, 3)) < (0.4, 0.6, 0.8)).astype(float)
+    cost = rng.lognormal(size=(ROWS, 3)) * (0.1, 1.0, 3.0)
+    if holes:
+        utility[::5, 2] = np.nan
+    outcomes = Outcomes(
+        models=("small", "middle", "large"),
+        utility=utility,
+        cost=cost if priced else np.full_like(cost, np.nan),
+        query_id=np.array([f"q{i}" for i in range(ROWS)], object),
+        dataset=np.array(["a", "b"], object)[np.arange(ROWS) % 2],
+    )
+    return Stream("made", outcomes, np.ones((ROWS, 1), np.float32))
+
+
+def make_table(stream: Stream) -> np.ndarray:
+    return stream.utility - 0.2 * stream.cost / stream.cost_scale
+
+
+def make_traces(stream: Stream) -> dict[str, Trace]:
+    rng = np.random.default_rng(1)
+    order = np.stack([rng.permutation(ROWS) for _ in range(SEEDS)]).astype(np.int32)
+    arms = rng.integers(0, 2, order.shape).astype(np.int32)  # models that answer everything
+    stopped = arms.copy()
+    stopped[:, ROWS // 2 :] = -1
+    return {"mixed": Trace(order, arms), "stopped": Trace(order, stopped)}
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[Stream, np.ndarray, dict[str, Trace], Summary]:
+    stream = make_stream()
+    table, traces = make_table(stream), make_traces(stream)
+    return stream, table, traces, summarise(stream, table, traces)
+
+
+def test_columns_and_rows(made: tuple[Stream, np.ndarray, dict[str, Trace], Summary]) -> None:
+    frame = made[3].summary
+    assert list(frame.columns[: len(REQUIRED)]) == REQUIRED
+    players = [
+        "mixed",
+        "stopped",
+        "oracle",
+        "best_fixed",
+        "best_per_dataset",
+        "uniform",
+        "small",
+        "middle",
+        "large",
+    ]
+    assert frame["policy"].tolist() == players
+    assert frame["kind"].tolist() == ["policy"] * 2 + ["reference"] * 4 + ["model"] * 3
+    assert (frame["seeds"] == SEEDS).all()
+    assert (frame["rounds"] == ROWS).all()
+
+
+def test_policies_are_as_recomputed(made: tuple[Stream, np.ndarray, dict[str, Trace], Summary]) -> None:
+    stream, table, traces, (frame, _) = made
+    for name, trace in traces.items():
+        row = frame.set_index("policy").loc[name]
+        assert row["reward_mean"] == pytest.approx(metrics.rewards(table, trace).mean())
+        assert row["accuracy"] == pytest.approx(metrics.rewards(stream.utility, trace).mean())
+        assert row["cost_total"] == pytest.approx(metrics.spend(stream.cost, trace)[:, -1].mean())
+        for baseline in ("oracle", "best_fixed", "best_per_dataset"):
+            final = metrics.cumulative_regret(table, trace, baseline, dataset=stream.dataset)[:, -1]
+            assert row[f"regret_{baseline}"] == pytest.approx(final.mean())
+        low, high = metrics.bootstrap(metrics.cumulative_regret(table, trace)[:, -1])
+        assert (row["regret_lo"], row["regret_hi"]) == (pytest.approx(low), pytest.approx(high))
+    assert frame.set_index("policy")["unanswered"]["stopped"] == pytest.approx(0.5)
+
+
+def test_references_are_means_over_the_table(
+    made: tuple[Stream, np.ndarray, dict[str, Trace], Summary],
+) -> None:
+    _, table, _, (frame, _) = made  # every seed asks every row once, so orders cannot matter
+    reward = frame.set_index("policy")["reward_mean"]
+    assert reward["uniform"] == pytest.approx(table.mean())
+    assert reward["oracle"] == pytest.approx(table.max(axis=1).mean())
+    assert reward["best_fixed"] == pytest.approx(table.mean(axis=0).max())
+    per_dataset = np.mean([table[0::2].mean(axis=0).max(), table[1::2].mean(axis=0).max()])
+    assert reward["best_per_dataset"] == pytest.approx(per_dataset)
+    np.testing.assert_allclose(reward[["small", "middle", "large"]], table.mean(axis=0))
+    gap = frame.set_index("policy")["gap_closed"]
+    assert gap["oracle"] == pytest.approx(1.0)
+    assert gap["best_fixed"] == pytest.approx(0.0)
+
+
+def test_lag_is_the_paired_difference(made: tuple[Stream, np.ndarray, dict[str, Trace], Summary]) -> None:
+    stream, table, traces, (frame, _) = made
+    leader = max(traces, key=lambda name: metrics.rewards(table, traces[name]).mean())
+    other = next(name for name in traces if name != leader)
+    pair = paired_differences(stream, table, traces, leader).iloc[0]
+    row = frame.set_index("policy").loc[other]
+    assert (pair["policy"], pair["against"]) == (other, leader)
+    np.testing.assert_allclose(
+        row[["lag", "lag_lo", "lag_hi"]].astype(float), -pair[["difference", "hi", "lo"]].astype(float)
+    )
+    expected = metrics.rewards(table, traces[other]).mean() - metrics.rewards(table, traces[leader]).mean()
+    assert pair["difference"] == pytest.approx(expected)
+
+
+def test_curves_end_at_the_summary(made: tuple[Stream, np.ndarray, dict[str, Trace], Summary]) -> None:
+    _, _, traces, (frame, curves) = made
+    last = curves[curves["round"] == ROWS].set_index(["policy", "quantity"])["mean"]
+    for name in traces:
+        row = frame.set_index("policy").loc[name]
+        for quantity in ("regret_oracle", "regret_best_fixed", "regret_best_per_dataset"):
+            assert last[name, quantity] == pytest.approx(row[quantity])
+        assert last[name, "cost"] == pytest.approx(row["cost_total"])
+    shares = curves[(curves["policy"] == "mixed") & curves["quantity"].str.startswith("share:")]
+    np.testing.assert_allclose(shares.groupby("round")["mean"].sum(), 1.0)
+
+
+def test_curves_of_a_long_run_are_thinned() -> None:
+    stream = make_stream()
+    order = np.random.default_rng(2).integers(0, ROWS, (2, 5000)).astype(np.int32)
+    curves = summarise(stream, make_table(stream), {"p": Trace(order, np.zeros_like(order))}).curves
+    rounds = curves["round"].unique()
+    assert len(rounds) <= 500
+    assert rounds[0] == 1
+    assert rounds[-1] == 5000
+
+
+def test_a_model_with_holes_is_averaged_over_what_it_answered() -> None:
+    stream = make_stream(holes=True)
+    row = summarise(stream, make_table(stream), make_traces(stream)).summary.set_index("policy").loc["large"]
+    assert row["accuracy"] == pytest.approx(np.nanmean(stream.utility[:, 2]))
+    assert row["unanswered"] == pytest.approx(0.2)
+
+
+def test_no_costs_stay_unknown() -> None:
+    stream = make_stream(priced=False)
+    frame, curves = summarise(stream, make_table(stream), make_traces(stream))
+    assert frame[["cost_mean", "cost_total", "cost_lo", "cost_hi"]].isna().all().all()
+    assert "cost" not in set(curves["quantity"])
+
+
+def test_one_seed_has_no_intervals_and_a_run_reference_is_not_doubled() -> None:
+    stream = make_stream()
+    order = np.arange(ROWS, dtype=np.int32)[None]
+    uniform = Trace(order, np.random.default_rng(3).integers(0, 3, order.shape).astype(np.int32))
+    frame = summarise(stream, make_table(stream), {"uniform": uniform}).summary
+    assert frame["reward_lo"].isna().all()
+    assert frame["policy"].tolist().count("uniform") == 1
+    assert frame.set_index("policy")["kind"]["uniform"] == "policy"
+
+
+def test_traces_that_cannot_be_compared_are_refused() -> None:
+    stream = make_stream()
+    traces = make_traces(stream)
+    traces["other"] = Trace(traces["mixed"].order[:, ::-1], traces["mixed"].arms)
+    with pytest.raises(ValueError, match="mixed and other differ"):
+        summarise(stream, make_table(stream), traces)
+    with pytest.raises(ValueError, match="at least one trace"):
+        summarise(stream, make_table(stream), {})
+    with pytest.raises(ValueError, match="no player 'nobody'"):
+        paired_differences(stream, make_table(stream), make_traces(stream), "nobody")
