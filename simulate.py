@@ -48,7 +48,7 @@ def world(function: Callable[..., Any]) -> Callable[..., Any]:
     "--reward", default="linear", show_default=True, metavar="SPEC", help="name,key=value or file.py:name."
 )
 @click.option(
-    "--preference", default=0.2, show_default=True, help="Weight on cost, in units of the dearest model."
+    "--preference", default="0.2", show_default=True, help="Weight on cost: number, list, uniform(0,2)."
 )
 @click.option("--seeds", default=20, show_default=True, help="Runs, each with its own order of the queries.")
 @click.option("--seed", default=0, show_default=True, help="Fixes the orders and the policies' randomness.")
@@ -77,63 +77,47 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 
 def run(
-    *, policies: tuple[str, ...], reward: str, preference: float, out: str | None, form: str, **options: Any
+    *, policies: tuple[str, ...], reward: str, preference: str, out: str | None, form: str, **options: Any
 ) -> None:
-    """Replay, summarise, save, print."""
-    started = time.perf_counter()
+    """Replay, summarise, save, print; once for each preference."""
     if not policies:
         raise click.UsageError(
             "--policy is needed, for example --policy linucb; `simulate.py list` names them all"
         )
     stream = _load(options)
-    folder = Path(out or Path("runs") / "-".join(filter(None, (_safe(stream.name),))))
+    folder = Path(out or Path("runs") / _safe(stream.name))
     _prepare_jax()
-    from bandits import artefacts, experiment, report, resolve, rewards
-    from bandits.summary import summarise
+    from bandits import artefacts, experiment, resolve, rewards
 
-    artefacts.check_folder(folder)
     worth = resolve.function(reward, rewards.REWARDS, "reward")
-    table = rewards.reward_table(worth, stream, preference)
+    asked = rewards.preferences(preference, len(stream), options["seed"])
+    places = {text: folder / f"preference={text}" if len(asked) > 1 else folder for text in asked}
+    for place in places.values():
+        artefacts.check_folder(place)
+    lineup = experiment.lineup(stream, policies, worth)
     replayed = {k: options[k] for k in ("seeds", "seed", "order", "rounds")}
-    with _progress(len(policies) * options["seeds"] * (options["rounds"] or len(stream))) as told:
-        traces = experiment.run(
-            stream, policies, table, worth, progress=told, preference=preference, **replayed
-        )
-    summary, curves = summarise(stream, table, traces, seed=options["seed"])
-    manifest = {
-        "title": f"{', '.join(policies)} on {stream.name}",
-        "command": " ".join(["simulate.py", *sys.argv[1:]]),
-        "stream": stream.name,
-        "label": stream.outcomes.label,
-        "notes": list(stream.notes),
-        "cost_unit": stream.outcomes.cost_unit,
-        "models": list(stream.models),
-        "policies": list(policies),
-        "reward": reward,
-        "preference": preference,
-        **replayed,
-        "rounds": next(iter(traces.values())).arms.shape[1],
-        "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
-        "data": {
-            "name": options["data"] or stream.name,
-            "sha256": artefacts.fingerprint(stream.outcomes),
-            "source": stream.outcomes.source,
-            "licence": stream.outcomes.licence,
-        },
-        "versions": artefacts.versions(),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    files = {
-        "summary.csv": summary.to_csv(index=False),
-        "curves.csv": curves.to_csv(index=False),
-        "report.html": report.render(summary, curves, manifest),
-    }
-    artefacts.save(folder, files=files, traces=traces, manifest=manifest)
+    summaries: list[Any] = []
+    for text, value in asked.items():
+        started = time.perf_counter()
+        table = rewards.reward_table(worth, stream, value)
+        with _progress(len(policies) * options["seeds"] * (options["rounds"] or len(stream))) as told:
+            traces = experiment.run(stream, lineup, table, progress=told, preference=value, **replayed)
+        known = {
+            "command": " ".join(["simulate.py", *sys.argv[1:]]),
+            "reward": reward,
+            "preference": text,
+            **replayed,
+            "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
+            "data": options["data"] or stream.name,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        summaries.append(artefacts.publish(places[text], stream, table, traces, known))
+        if form == "table":
+            _print(_short(summaries[-1]), form)
+            click.echo(f"\npreference {text}, report: {places[text] / 'report.html'}")
+    if form != "table":
+        _print([row for summary in summaries for row in summary.to_dict("records")], form)
     _say(*stream.notes, f"numbers are from: {stream.outcomes.label}")
-    _print(summary if form != "table" else _short(summary), form)
-    if form == "table":
-        click.echo(f"\nreport: {folder / 'report.html'}")
 
 
 @cli.command("inspect", **_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]

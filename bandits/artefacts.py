@@ -7,14 +7,19 @@ import importlib.metadata
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bandits.replay import Trace
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILES = ("summary.csv", "curves.csv", "trace.parquet", "manifest.json", "report.html")
 _LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
 
 
@@ -57,6 +62,52 @@ def check_folder(folder: Path) -> Path:
     except OSError as error:
         raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error
     return folder
+
+
+def publish(
+    folder: Path, stream: Any, table: Any, traces: Mapping[str, Trace], known: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Summarise a finished run, write its folder, and return the summary.
+
+    Args:
+        folder: where to.
+        stream: what was replayed.
+        table: `(N, K)` reward.
+        traces: each policy's `Trace`.
+        known: what only the caller knows: command, reward, preference, seeds, seed, order, context, data, seconds.
+    """
+    from bandits import report
+    from bandits.summary import summarise
+
+    summary, curves = summarise(stream, table, dict(traces), seed=known["seed"])
+    summary["preference"] = known["preference"]
+    outcomes = stream.outcomes
+    manifest = {
+        "title": f"{', '.join(traces)} on {stream.name}",
+        "stream": stream.name,
+        "label": outcomes.label,
+        "notes": list(stream.notes),
+        "cost_unit": outcomes.cost_unit,
+        "models": list(stream.models),
+        "policies": list(traces),
+        **known,
+        "rounds": next(iter(traces.values())).arms.shape[1],
+        "data": {
+            "name": known["data"],
+            "sha256": fingerprint(outcomes),
+            "source": outcomes.source,
+            "licence": outcomes.licence,
+        },
+        "versions": versions(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    files = {
+        "summary.csv": summary.to_csv(index=False),
+        "curves.csv": curves.to_csv(index=False),
+        "report.html": report.render(summary, curves, manifest),
+    }
+    save(folder, files=files, traces=traces, manifest=manifest)
+    return summary
 
 
 def save(

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy
+from bandits.ranked import Ranked
 from bandits.ridge import Ridge, fresh, learn
 
 
@@ -32,9 +33,9 @@ def bootstrap(n_arms: int, dim: int, *, heads: int = 8, ridge: float = 1.0) -> P
         start = jax.random.normal(key, (heads, n_arms, dim)) / jnp.sqrt(ridge * dim)
         return Ridge(*(jnp.broadcast_to(a, (heads, *a.shape)) for a in one))._replace(weight=start)
 
-    def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
         head = jax.random.randint(key, (), 0, heads)
-        return choose(state.weight[head] @ observation.context, observation.available)
+        return state.weight[head] @ observation.context
 
     def update(
         key: jax.Array, state: Ridge, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -43,4 +44,4 @@ def bootstrap(n_arms: int, dim: int, *, heads: int = 8, ridge: float = 1.0) -> P
         each = jax.vmap(learn, in_axes=(0, None, None, None, 0))
         return each(state, observation.context, arm, feedback.reward, importance)
 
-    return Policy(init, act, update)
+    return Policy(init, Ranked(index), update)

@@ -25,7 +25,8 @@ def successive_elimination(
     """Call every arm in turn, dropping for good those surely worse than another (successive elimination).
 
     Even-Dar, Mannor and Mansour 2006 (JMLR 7, Algorithm 3). With arms that come and go the pulls differ, so
-    each arm has a width of its own instead of one for the round.
+    each arm has a width of its own instead of one for the round. Made to be sure, not quick: with 10 arms whose
+    means lie within .3 it drops nothing in the first few thousand rounds, and is as good as uniform until then.
 
     Args:
         n_arms: `K`.

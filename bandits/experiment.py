@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,35 +55,41 @@ def build(spec: str, stream: Any, reward: Reward) -> Policy:
         ) from error
 
 
-def run(
-    stream: Any,
-    specs: Sequence[str],
-    table: NDArray[np.float64],
-    reward: Reward,
-    *,
-    progress: Callable[[str, int], object] | None = None,
-    **options: Any,
-) -> dict[str, Trace]:
-    """Return a trace for each spec, all on the same seeds and orders.
+def lineup(stream: Any, specs: Sequence[str], reward: Reward) -> dict[str, Policy | None]:
+    """Return each spec's policy, built and checked once; None for a reference.
 
-    Args:
-        stream: a `Stream`.
-        specs: policies or references; each only once.
-        table: `(N, K)` from `reward_table(reward, stream, preference)`.
-        reward: the same reward, for the policies that apply it to their estimates.
-        progress: called with the spec and the number of rounds done.
-        options: as `replay` takes them (seeds, seed, order, rounds, preference).
+    Raises:
+        ValueError: a spec is given twice, or as `build`.
     """
     repeated = [s for i, s in enumerate(specs) if s in specs[:i]]
     if repeated:
         raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
-    policies = {spec: None if spec in REFERENCES else build(spec, stream, reward) for spec in specs}
+    return {spec: None if spec in REFERENCES else build(spec, stream, reward) for spec in specs}
+
+
+def run(
+    stream: Any,
+    policies: Mapping[str, Policy | None],
+    table: NDArray[np.float64],
+    *,
+    progress: Callable[[str, int], object] | None = None,
+    **options: Any,
+) -> dict[str, Trace]:
+    """Return a trace for each policy, all on the same seeds and orders.
+
+    Args:
+        stream: a `Stream`.
+        policies: from `lineup`; the same ones serve every preference, seed and order without compiling anew.
+        table: `(N, K)` from `reward_table`.
+        progress: called with the spec and the number of rounds done.
+        options: as `replay` takes them (seeds, seed, order, rounds, preference).
+    """
     traces = {}
     for spec, policy in policies.items():
-        told = None if progress is None else _partial(progress, spec)
         if policy is None:
             traces[spec] = hindsight(stream, table, spec, options)
         else:
+            told = None if progress is None else partial(progress, spec)
             traces[spec] = replay(policy, stream, table, progress=told, **options)
     return traces
 
@@ -93,10 +100,6 @@ def hindsight(stream: Any, table: NDArray[np.float64], name: str, options: Mappi
     rows = orders(stream, **kept)
     arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset)
     return Trace(rows, arms[rows].astype(np.int32))
-
-
-def _partial(progress: Callable[[str, int], object], spec: str) -> Callable[[int], object]:
-    return lambda done: progress(spec, done)
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy
+from bandits.ranked import Ranked
 from bandits.ridge import Ridge, estimate, fresh, learn
 
 
@@ -56,10 +57,10 @@ def dlinucb(
         del key
         return Discounted(fresh(n_arms, dim, ridge), jnp.zeros(n_arms, jnp.int32), jnp.zeros((), jnp.int32))
 
-    def act(key: jax.Array, state: Discounted, observation: Observation) -> jax.Array:
+    def index(key: jax.Array, state: Discounted, observation: Observation) -> jax.Array:
         del key
         now = estimate(state.arms, observation.context)
-        return choose(now.mean + alpha * now.width / jnp.sqrt(kept(state)), observation.available)
+        return now.mean + alpha * now.width / jnp.sqrt(kept(state))
 
     def update(
         key: jax.Array, state: Discounted, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -75,7 +76,7 @@ def dlinucb(
         arms = arms._replace(inverse=arms.inverse.at[arm].set(scaled * cap))
         return Discounted(arms, state.last.at[arm].set(state.round), state.round + 1)
 
-    return Policy(init, act, update)
+    return Policy(init, Ranked(index), update)
 
 
 class Window(NamedTuple):
@@ -116,10 +117,10 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 0.5, r
             jnp.zeros((), jnp.int32),
         )
 
-    def act(key: jax.Array, state: Window, observation: Observation) -> jax.Array:
+    def index(key: jax.Array, state: Window, observation: Observation) -> jax.Array:
         del key
         now = estimate(state.arms, observation.context)
-        return choose(now.mean + alpha * now.width, observation.available)
+        return now.mean + alpha * now.width
 
     def update(
         key: jax.Array, state: Window, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -139,4 +140,4 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 0.5, r
             (state.at + 1) % window,
         )
 
-    return Policy(init, act, update)
+    return Policy(init, Ranked(index), update)

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy
+from bandits.ranked import Ranked
 from bandits.rewards import Outcome, Reward, linear
 from bandits.ridge import Ridge, estimate, fresh
 
@@ -33,7 +34,7 @@ def glm(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, reward
         del key
         return fresh(n_arms, dim, ridge, targets=(2,))
 
-    def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
         del key
         now = estimate(state, observation.context)
         utility = jnp.minimum(jax.nn.sigmoid(now.mean[:, 0]) + alpha * now.width, 1.0)
@@ -41,7 +42,8 @@ def glm(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, reward
         expected = Outcome(
             utility, now.mean[:, 1] * observation.cost_scale, unknown, unknown, observation.cost_scale
         )
-        return choose(reward(expected, observation.preference), observation.available)
+        worth: jax.Array = reward(expected, observation.preference)
+        return worth
 
     def update(
         key: jax.Array, state: Ridge, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -63,4 +65,4 @@ def glm(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, reward
             state.pulls.at[arm].add(1),
         )
 
-    return Policy(init, act, update)
+    return Policy(init, Ranked(index), update)

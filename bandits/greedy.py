@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Observation, Policy, choose
-from bandits.ridge import Estimate, index_policy
+from bandits.ridge import Estimate, index_policy, ridge_policy
 
 
 def epsilon(
@@ -34,18 +34,18 @@ def epsilon(
         anything = jax.random.uniform(pick, estimate.mean.shape)
         return choose(jnp.where(explore, anything, estimate.mean), observation.available)
 
-    return index_policy(n_arms, dim, ridge, select)
+    return ridge_policy(n_arms, dim, ridge, select)
 
 
 def greedy(n_arms: int, dim: int, *, ridge: float = 1.0) -> Policy:
     """Call the best arm by ridge and never explore (the myopic reference: any gain of exploring is over this)."""
     require.above("greedy", 0, ridge=ridge)
 
-    def select(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
-        del key
-        return choose(estimate.mean, observation.available)
+    def index(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
+        del key, observation
+        return estimate.mean
 
-    return index_policy(n_arms, dim, ridge, select)
+    return index_policy(n_arms, dim, ridge, index)
 
 
 def softmax(
@@ -66,9 +66,9 @@ def softmax(
     require.above("softmax", 0, temperature=temperature, ridge=ridge)
     require.at_least("softmax", 0, decay=decay)
 
-    def select(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
-        inverse_temperature = estimate.round**decay / temperature
-        noise = jax.random.gumbel(key, estimate.mean.shape)
-        return choose(estimate.mean * inverse_temperature + noise, observation.available)
+    def index(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
+        del observation
+        cooled = temperature / estimate.round**decay
+        return estimate.mean + cooled * jax.random.gumbel(key, estimate.mean.shape)
 
-    return index_policy(n_arms, dim, ridge, select)
+    return index_policy(n_arms, dim, ridge, index)

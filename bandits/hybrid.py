@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy
+from bandits.ranked import Ranked
 
 
 class Hybrid(NamedTuple):
@@ -65,10 +66,10 @@ def hybrid(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0) -> 
         none = jnp.zeros((n_arms, dim, q))
         return Hybrid(jnp.eye(q) / ridge, jnp.zeros(q), eye, none, jnp.zeros((n_arms, dim)))
 
-    def act(key: jax.Array, state: Hybrid, observation: Observation) -> jax.Array:
+    def index(key: jax.Array, state: Hybrid, observation: Observation) -> jax.Array:
         del key
         mean, variance = moments(state, observation.context, shared_features(observation))
-        return choose(mean + alpha * jnp.sqrt(variance), observation.available)
+        return mean + alpha * jnp.sqrt(variance)
 
     def update(
         key: jax.Array, state: Hybrid, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -90,4 +91,4 @@ def hybrid(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0) -> 
             state.weight.at[arm].add(gain * surprise),
         )
 
-    return Policy(init, act, update)
+    return Policy(init, Ranked(index), update)

@@ -40,10 +40,10 @@ class Settings(NamedTuple):
 
     size: int = 16
     width: int = 32
-    steps: int = 600
+    steps: int = 300
     batch: int = 256
     lr: float = 5e-3
-    decay: float = 1e-3
+    decay: float = 1.0
     kl: float = 1.0
 
 

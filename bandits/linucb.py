@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from bandits import require
-from bandits.base import Observation, Policy, choose
+from bandits.base import Observation, Policy
 from bandits.ridge import Estimate, index_policy
 
 
@@ -23,8 +23,8 @@ def linucb(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0) -> 
     require.at_least("linucb", 0, alpha=alpha)
     require.above("linucb", 0, ridge=ridge)
 
-    def select(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
-        del key
-        return choose(estimate.mean + alpha * estimate.width, observation.available)
+    def index(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
+        del key, observation
+        return estimate.mean + alpha * estimate.width
 
-    return index_policy(n_arms, dim, ridge, select)
+    return index_policy(n_arms, dim, ridge, index)

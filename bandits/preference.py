@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy
+from bandits.ranked import Ranked
 from bandits.rewards import Outcome, Reward, linear
 from bandits.ridge import Ridge, estimate, fresh, learn
 
@@ -35,7 +36,7 @@ def preference(
         del key
         return fresh(n_arms, dim, ridge, targets=(2,))
 
-    def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
         del key
         now = estimate(state, observation.context)
         unknown = jnp.full(n_arms, jnp.nan)
@@ -43,7 +44,8 @@ def preference(
         expected = Outcome(
             now.mean[:, 0], now.mean[:, 1] * observation.cost_scale, unknown, unknown, observation.cost_scale
         )
-        return choose(reward(expected, observation.preference) + alpha * now.width, observation.available)
+        worth: jax.Array = reward(expected, observation.preference)
+        return worth + alpha * now.width
 
     def update(
         key: jax.Array, state: Ridge, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -52,4 +54,4 @@ def preference(
         target = jnp.stack([feedback.utility, feedback.cost / observation.cost_scale])
         return learn(state, observation.context, arm, target)
 
-    return Policy(init, act, update)
+    return Policy(init, Ranked(index), update)

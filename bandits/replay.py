@@ -29,10 +29,12 @@ class Trace(NamedTuple):
     Attributes:
         order: `(S, T)` int32 row of the stream asked at each round.
         arms: `(S, T)` int32 model called, -1 where no call was made.
+        probed: `(S, T, ...)` what a probe read in the policy's state before each round; None without one.
     """
 
     order: NDArray[np.int32]
     arms: NDArray[np.int32]
+    probed: NDArray[np.float32] | None = None
 
 
 class _Chunk(NamedTuple):
@@ -42,6 +44,22 @@ class _Chunk(NamedTuple):
     available: Any  # (S, C, K)
     outcome: Any  # (S, C, K, 2 + R)
     preference: Any  # (S, C)
+
+
+class _Account(NamedTuple):
+    """What a run has spent of each of `RESOURCES`, `(S, R)`: the sum, and what rounding has kept out of it.
+
+    Ten thousand float32 additions are off by up to a call; with the second term (Kahan 1965) they are not.
+    """
+
+    spent: jax.Array
+    owed: jax.Array
+
+    def pay(self, used: jax.Array) -> _Account:
+        """Return the account after `used`."""
+        due = used + self.owed
+        spent = self.spent + due
+        return _Account(spent, due - (spent - self.spent))
 
 
 def orders(
@@ -88,6 +106,8 @@ def replay(
     order: str = "shuffle",
     rounds: int | None = None,
     preference: Any = PREFERENCE,
+    budget: NDArray[np.float64] | None = None,
+    probe: Callable[[State], jax.Array] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Trace:
     """Return what `policy` called when each of `S` seeds met the stream in an order of its own.
@@ -100,6 +120,10 @@ def replay(
         seed: fixes the orders and the policy's randomness.
         order, rounds: see `orders`.
         preference: what the policy is shown: a number, or `(N,)` one for each query; give `reward_table` the same.
+        budget: `(R,)` how much of each of `RESOURCES` a run may use, inf where that is not limited. The policy sees
+            what is left; once something is overdrawn no further call is made. A policy that may answer -1 (no call)
+            needs a budget, if only an infinite one.
+        probe: `(state) -> array`, read before each round; build it once, since it is compiled by identity.
         progress: called after each chunk with the number of rounds done, all seeds together.
 
     Raises:
@@ -111,23 +135,54 @@ def replay(
         )
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
     sheet = _sheet(stream, table, preference)
-    shared = jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale)
+    limits = None if budget is None else jnp.asarray(_checked(budget), jnp.float32)
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(seeds))
+    shared = keys, jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale), limits
     state, total = _start(policy, keys), rows.shape[1]
-    arms = np.empty(rows.shape, np.int32)
+    account = None if budget is None else _Account(*jnp.zeros((2, seeds, len(RESOURCES)), jnp.float32))
+    arms, probed = np.empty(rows.shape, np.int32), []
     for begin in range(0, total, CHUNK):
         ahead = rows[:, begin : begin + CHUNK]
         # The last chunk is filled up with rounds after the end; nothing that they do is kept.
         padded = np.pad(ahead, ((0, 0), (0, CHUNK - ahead.shape[1])), mode="edge")
         number = np.arange(begin, begin + CHUNK)
         left = np.maximum(total - number, 1).astype(np.float32)
-        state, called = _run_chunk(
-            policy, state, keys, shared, number, left, _Chunk(*(a[padded] for a in sheet))
+        (state, account), called, read = _run_chunk(
+            policy, probe, (state, account), shared, (number, left), _Chunk(*(a[padded] for a in sheet))
         )
         arms[:, begin : begin + CHUNK] = np.asarray(called)[:, : ahead.shape[1]]
+        if read is not None:
+            probed.append(np.asarray(read)[:, : ahead.shape[1]])
         if progress is not None:
             progress(arms[:, : begin + CHUNK].size)
-    return Trace(rows, arms)
+    if budget is not None:
+        arms = _stopped(stream, rows, arms, budget)
+    return Trace(rows, arms, np.concatenate(probed, axis=1) if probed else None)
+
+
+def _checked(budget: NDArray[np.float64]) -> NDArray[np.float64]:
+    limits = np.asarray(budget, np.float64)
+    if limits.shape != (len(RESOURCES),) or not (limits > 0).all():
+        raise ValueError(
+            f"replay needs a budget of {len(RESOURCES)} numbers > 0 ({', '.join(RESOURCES)}), got {limits.tolist()}"
+        )
+    return limits
+
+
+def _stopped(
+    stream: Any, rows: NDArray[np.int32], arms: NDArray[np.int32], budget: NDArray[np.float64]
+) -> NDArray[np.int32]:
+    """Return the arms with -1 after the round that overdrew the budget.
+
+    Marked here and not in the scan: a state frozen there would be copied whole, every round.
+    """
+    over = np.zeros(arms.shape, bool)
+    for name, limit in zip(RESOURCES, budget, strict=True):
+        if np.isfinite(limit):
+            used = np.where(arms >= 0, getattr(stream, name)[rows, np.maximum(arms, 0)], 0.0)
+            over |= np.cumsum(used, axis=1) > limit * (1 + 1e-6)  # float32's rounding is no overdraft
+    late = np.pad(over[:, :-1], ((0, 0), (1, 0)))
+    return np.where(late, np.int32(-1), arms)
 
 
 def _sheet(stream: Any, table: NDArray[np.float64], preference: Any) -> _Chunk:
@@ -148,32 +203,42 @@ def _start(policy: Policy, keys: jax.Array) -> State:
     return jax.vmap(policy.init)(keys)
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=1)
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _run_chunk(
-    policy: Policy, state: State, keys: jax.Array, shared: Any, number: Any, rounds_left: Any, chunk: _Chunk
-) -> tuple[State, jax.Array]:
-    """Return the states after a chunk and the `(S, C)` arms called in it.
+    policy: Policy,
+    probe: Callable[[State], jax.Array] | None,
+    carry: tuple[State, _Account | None],
+    shared: Any,
+    clock: Any,
+    chunk: _Chunk,
+) -> tuple[tuple[State, _Account | None], jax.Array, jax.Array | None]:
+    """Return the states and accounts after a chunk, the `(S, C)` arms called in it and what the probe read.
 
-    `number` and `rounds_left`, `(C,)`, are the same for every seed and stay outside the `vmap`: a policy that
+    The `clock`, round number and rounds left `(C,)`, is the same for every seed and stays outside the `vmap`: a policy that
     branches on them alone keeps a real branch, where a branch on its own state would run both sides every round.
     """
-    price, cost_scale = shared
+    keys, price, cost_scale, limits = shared
     open_budget = jnp.full(len(RESOURCES), jnp.inf, jnp.float32)
 
-    def one_round(state: State, key: jax.Array, now: _Chunk, number: jax.Array, left: jax.Array) -> Any:
+    def one_round(carry: Any, key: jax.Array, now: _Chunk, number: jax.Array, left: jax.Array) -> Any:
+        state, account = carry
         to_act, to_learn = jax.random.split(jax.random.fold_in(key, number))
-        observation = Observation(
-            now.context, now.available, price, now.preference, cost_scale, open_budget, left
-        )
+        budget = open_budget if account is None else limits - account.spent
+        observation = Observation(now.context, now.available, price, now.preference, cost_scale, budget, left)
         arm = policy.act(to_act, state, observation)
-        utility, reward, cost, latency, tokens = now.outcome[arm]
+        read = None if probe is None else probe(state)
+        heard = now.outcome[arm]
+        if account is not None:
+            heard = jnp.where(arm >= 0, heard, 0.0)
+            account = account.pay(jnp.nan_to_num(heard[-len(RESOURCES) :]))
+        utility, reward, cost, latency, tokens = heard
         feedback = Feedback(utility, cost, reward, latency, tokens)
-        return policy.update(to_learn, state, observation, arm, feedback), arm
+        return (policy.update(to_learn, state, observation, arm, feedback), account), (arm, read)
 
-    def step(state: State, xs: Any) -> tuple[State, jax.Array]:
+    def step(carry: Any, xs: Any) -> Any:
         now, number, left = xs
-        return jax.vmap(one_round, in_axes=(0, 0, 0, None, None))(state, keys, now, number, left)
+        return jax.vmap(one_round, in_axes=(0, 0, 0, None, None))(carry, keys, now, number, left)
 
     by_round = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), chunk)
-    after, arms = jax.lax.scan(step, state, (by_round, number, rounds_left))
-    return after, jnp.asarray(arms).T
+    after, (arms, read) = jax.lax.scan(step, carry, (by_round, *clock))
+    return after, jnp.asarray(arms).T, None if read is None else jnp.swapaxes(read, 0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -103,3 +104,29 @@ def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> N
             f" {stream.models[column]!r}, query {str(stream.query_id[row])!r}"
         )
     return np.where(stream.available, table, np.nan)
+
+
+def preferences(text: str, rows: int, seed: int) -> dict[str, float | NDArray[np.float64]]:
+    """Return the preferences that a text asks for, one run each, by their own text.
+
+    Args:
+        text: a number, a list `0,0.1,1` (a run for each), or `uniform(low,high)` (one run in which every query
+            comes with its own draw, the same for all seeds and policies: the preference belongs to who asks).
+        rows: `N`, queries of the stream.
+        seed: of the draws.
+
+    Raises:
+        ValueError: it is none of these, or a preference is negative or not finite.
+    """
+    drawn = re.fullmatch(r"\s*uniform\(([^,]+),([^,]+)\)\s*", text)
+    try:
+        numbers = [float(part) for part in (drawn.groups() if drawn else text.split(","))]
+    except ValueError:
+        numbers = [math.nan]
+    if not all(math.isfinite(n) and n >= 0 for n in numbers) or (drawn and numbers[0] > numbers[1]):
+        raise ValueError(
+            f"preference needs a number >= 0, a list such as 0,0.1,1 or uniform(0,2), got {text!r}"
+        )
+    if drawn:
+        return {text.strip(): np.random.default_rng([seed, 7]).uniform(*numbers, rows)}
+    return {f"{n:g}": n for n in numbers}

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits.base import Feedback, Observation, Policy
+from bandits.ranked import Ranked
 
 
 class Ridge(NamedTuple):
@@ -39,7 +40,7 @@ class Estimate(NamedTuple):
     round: jax.Array
 
 
-# (key, estimate, observation) -> arm: the only part in which index policies differ.
+# (key, estimate, observation) -> arm, or -> (K,) index: the only part in which policies on a ridge differ.
 Select = Callable[[jax.Array, Estimate, Observation], jax.Array]
 
 
@@ -77,7 +78,7 @@ def learn(
     )
 
 
-def index_policy(n_arms: int, dim: int, ridge: float, select: Select) -> Policy:
+def ridge_policy(n_arms: int, dim: int, ridge: float, select: Select) -> Policy:
     """Return the policy that learns the reward by ridge and chooses by `select` from mean and width."""
 
     def init(key: jax.Array) -> Ridge:
@@ -94,3 +95,12 @@ def index_policy(n_arms: int, dim: int, ridge: float, select: Select) -> Policy:
         return learn(state, observation.context, arm, feedback.reward)
 
     return Policy(init, act, update)
+
+
+def index_policy(n_arms: int, dim: int, ridge: float, index: Select) -> Policy:
+    """Return the policy that learns the reward by ridge and calls the highest `index` of mean and width."""
+
+    def ranked(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+        return index(key, estimate(state, observation.context), observation)
+
+    return ridge_policy(n_arms, dim, ridge, index)._replace(act=Ranked(ranked))

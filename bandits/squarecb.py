@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Observation, Policy, choose
-from bandits.ridge import Estimate, index_policy
+from bandits.ridge import Estimate, ridge_policy
 
 
 def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -45,7 +45,7 @@ def squarecb(
         weights = gap_weights(estimate.mean, observation.available, rate)
         return jax.random.categorical(key, jnp.log(weights)).astype(jnp.int32)
 
-    return index_policy(n_arms, dim, ridge, select)
+    return ridge_policy(n_arms, dim, ridge, select)
 
 
 def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.05, ridge: float = 1.0) -> Policy:
@@ -76,4 +76,4 @@ def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.05, r
         alive = observation.available & (upper >= lower)
         return choose(jax.random.uniform(key, estimate.mean.shape), alive)
 
-    return index_policy(n_arms, dim, ridge, select)
+    return ridge_policy(n_arms, dim, ridge, select)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from bandits import require
-from bandits.base import Observation, Policy, choose
+from bandits.base import Observation, Policy
 from bandits.ridge import Estimate, index_policy
 
 
@@ -24,8 +24,8 @@ def thompson(n_arms: int, dim: int, *, v: float = 0.25, ridge: float = 1.0) -> P
     require.at_least("thompson", 0, v=v)
     require.above("thompson", 0, ridge=ridge)
 
-    def select(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
-        draw = jax.random.normal(key, estimate.mean.shape)
-        return choose(estimate.mean + v * estimate.width * draw, observation.available)
+    def index(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
+        del observation
+        return estimate.mean + v * estimate.width * jax.random.normal(key, estimate.mean.shape)
 
-    return index_policy(n_arms, dim, ridge, select)
+    return index_policy(n_arms, dim, ridge, index)

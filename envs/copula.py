@@ -20,13 +20,8 @@ Generator = np.random.Generator
 # Chosen, not published; what each one does stands in data/README.md. What is fitted stands in data/twin.json.
 SKILL_SHARE = 0.2  # variance of a latent, difficulty apart, that is skill; the rest is private to the model
 FEATURES = 64  # of each modality
-SCENARIO, DATASET, BLUR, SKILL, NOISE = (
-    1.5,
-    1.0,
-    0.3,
-    1.0,
-    0.4,
-)  # an embedding's parts before it is normalised
+# Lengths of an embedding's parts before it is normalised; BLUR is in units of DATASET.
+SCENARIO, DATASET, BLUR, SKILL, NOISE = 1.5, 1.0, 0.4, 1.0, 0.4
 COST_SPREAD = 0.9  # standard deviation of the log cost of a call within one model and dataset
 COST_HARDNESS = 0.5  # share of that variance which is the query's difficulty
 

@@ -83,6 +83,14 @@ def figures() -> Published:
     )
 
 
+def table2() -> dict[tuple[str, str], dict[str, float]]:
+    """Return Table 2's `nAUC` and `Ps` by dataset (`ALL`: its Full column) and method; NaN where it has none."""
+    return {
+        (row["dataset"], row["method"]): {score: float(row[score] or "nan") for score in ("nAUC", "Ps")}
+        for row in _rows("mmr_table2.csv")
+    }
+
+
 def solved() -> Solved:
     """Return the fitted constants of `data/twin.json`."""
     stored = json.loads((folder() / "twin.json").read_text("utf-8"))

@@ -15,7 +15,7 @@ import pytest
 import simulate
 from bandits.metrics.regret import cumulative_regret
 from bandits.replay import Trace
-from bandits.rewards import linear, reward_table
+from bandits.rewards import linear, preferences, reward_table
 from envs import load, write
 from tests.conftest import make_stream
 
@@ -49,7 +49,9 @@ SMALL = ("--seeds", 3, "--rounds", 250)
 
 
 def test_a_run_prints_a_summary_and_writes_five_files(run, table) -> None:
-    code, out, err = run("--policy", "linucb", "--policy", "uniform", "--data", table, *SMALL, "--out", "done")
+    code, out, err = run(
+        "--policy", "linucb", "--policy", "uniform", "--data", table, *SMALL, "--out", "done"
+    )
     assert code == 0 and "Traceback" not in err
     assert "linucb" in out and "best_fixed" in out and "done/report.html" in out
     assert "recorded answers" in err
@@ -122,8 +124,42 @@ def test_own_policy_and_own_reward_need_no_registration(run, table) -> None:
     assert row["regret_oracle"] > 0 and row["reward_mean"] == pytest.approx(worth[:, 0].mean(), abs=0.1)
 
 
+def test_a_list_of_preferences_is_one_run_each(run, table) -> None:
+    given = ("--policy", "linucb", "--data", table, *SMALL, "--out", "sweep", "--format", "json")
+    code, out, _ = run(*given, "--preference", "0,0.5")
+    rows = [row for row in json.loads(out) if row["policy"] == "linucb"]
+    assert code == 0 and [row["preference"] for row in rows] == ["0", "0.5"]
+    assert rows[0]["reward_mean"] == pytest.approx(rows[0]["accuracy"])
+    for text in ("0", "0.5"):
+        assert json.loads(Path(f"sweep/preference={text}/manifest.json").read_text())["preference"] == text
+
+
+def test_drawn_preferences_are_shown_to_the_policy(run, table) -> None:
+    given = (
+        "--policy",
+        "preference",
+        "--data",
+        table,
+        *SMALL,
+        "--format",
+        "json",
+        "--preference",
+        "uniform(0,2)",
+    )
+    code, out, _ = run(*given)
+    assert code == 0 and json.loads(out)[0]["preference"] == "uniform(0,2)"
+    stream = load(str(table))
+    drawn = preferences("uniform(0,2)", len(stream), 0)["uniform(0,2)"]
+    assert drawn.shape == (300,) and 0 <= drawn.min() < 0.1 and 1.9 < drawn.max() <= 2
+    oracle = np.nanmax(reward_table(linear, stream, drawn), axis=1)
+    row = next(r for r in json.loads(out) if r["policy"] == "oracle")
+    assert row["reward_mean"] == pytest.approx(oracle.mean(), abs=0.05)
+
+
 def test_always_takes_a_model_by_name(run, table) -> None:
-    code, out, _ = run("--policy", "always,model=model-2", "--data", table, *SMALL, "--rounds", 300, "--format", "json")
+    code, out, _ = run(
+        "--policy", "always,model=model-2", "--data", table, *SMALL, "--rounds", 300, "--format", "json"
+    )
     assert code == 0
     stream = load(str(table))
     assert json.loads(out)[0]["accuracy"] == pytest.approx(stream.utility[:, 2].mean())
@@ -171,12 +207,22 @@ MISTAKES = {
     "unknown fusion": (("--policy", "linucb", "--fusion", "glue"), "glue"),
     "no dimensions": (("--policy", "linucb", "--dim", 0), "dim"),
     "unknown order": (("--policy", "linucb", "--order", "up"), "got 'up'"),
+    "senseless preference": (
+        ("--policy", "linucb", "--preference", "0,-1"),
+        "preference needs a number >= 0",
+    ),
     "no seeds": (("--policy", "linucb", "--seeds", 0), "seeds=0"),
     "no rounds": (("--policy", "linucb", "--rounds", 0), "rounds=0"),
     "seeds in words": (("--policy", "linucb", "--seeds", "ten"), "'ten'"),
     "no such file": (("--policy", "linucb", "--data", "nowhere.csv"), "nowhere.csv"),
     "no such price file": (("--policy", "linucb", "--prices", "nowhere.csv"), "nowhere.csv"),
-    "no such policy file": (("--policy", "nowhere.py:mine",), "no file 'nowhere.py'"),
+    "no such policy file": (
+        (
+            "--policy",
+            "nowhere.py:mine",
+        ),
+        "no file 'nowhere.py'",
+    ),
     "unknown command": (("inspekt",), "inspekt"),
     "fidelity of a part": (("inspect", "vqa", "--fidelity"), "--fidelity compares the whole twin"),
 }

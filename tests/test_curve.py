@@ -36,7 +36,9 @@ def test_equals_the_definition_on_500_cases() -> None:
     rng = np.random.default_rng(0)
     for _ in range(500):
         case = random_case(rng)
-        np.testing.assert_allclose(np.stack(curve.curve(*case), axis=1), direct(*case), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(
+            np.stack(curve.curve(*case), axis=1), direct(*case), rtol=1e-12, atol=1e-12
+        )
 
 
 def test_a_weighted_path_is_the_path_of_repeated_queries() -> None:

@@ -292,11 +292,12 @@ def test_dropout_keeps_the_mean_and_drops_its_share() -> None:
 
 def test_dropout_calls_every_arm_first_and_only_what_is_available() -> None:
     policy = dropout(3, 2, initial=2, memory=16, batch=4)
+    act, update = jax.jit(policy.act), jax.jit(policy.update)
     state, calls = policy.init(jax.random.key(0)), []
     for t in range(6):
         now = seen(3, [0.1, 1.0])._replace(available=jnp.array([True, t != 1, True]))
-        calls.append(int(policy.act(jax.random.key(t), state, now)))
-        state = policy.update(jax.random.key(t), state, now, jnp.int32(calls[-1]), heard(0.5))
+        calls.append(int(act(jax.random.key(t), state, now)))
+        state = update(jax.random.key(t), state, now, jnp.int32(calls[-1]), heard(0.5))
     assert calls == [0, 2, 1, 0, 1, 2]
 
 
@@ -316,11 +317,11 @@ def test_training_happens_when_rounds_left_says_so_and_lowers_the_loss() -> None
     weight = heads.first_weights(jax.random.key(10), 2, 3, 8, 2)
     loss = lambda w, s, k, b: heads.loss(0.0, w, s, k, b)  # noqa: E731
     trainer = training("mine", loss, lr=0.05, train_every=4, train_steps=30, batch=8, memory=16)
-    learner = trainer.begin(weight, 3)
+    learner, learn = trainer.begin(weight, 3), jax.jit(trainer.learn)
     for left in (8, 7, 6, 5, 4, 3):
         before = learner
         now = seen(2, rng.normal(size=3), rounds_left=left)
-        learner = trainer.learn(jax.random.key(left), learner, now, jnp.int32(left % 2), heard(0.8))
+        learner = learn(jax.random.key(left), learner, now, jnp.int32(left % 2), heard(0.8))
         moved = any(bool((a != b).any()) for a, b in zip(before.weight, learner.weight, strict=True))
         assert moved == (left % 4 == 0)
     held = jax.tree.map(lambda a: a[:6] if a.ndim else a, learner.heard)

@@ -117,5 +117,6 @@ def _drop(x: jax.Array, key: jax.Array | None) -> jax.Array:
 def _normalised(norm: Params, x: jax.Array) -> jax.Array:
     """Return layer normalisation over the last axis."""
     spread = jnp.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
-    scaled: jax.Array = (x - x.mean(axis=-1, keepdims=True)) / spread * norm["scale"]
-    return scaled + norm["shift"]
+    scaled = (x - x.mean(axis=-1, keepdims=True)) / spread * norm["scale"]
+    shifted: jax.Array = scaled + norm["shift"]
+    return shifted

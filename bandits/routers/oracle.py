@@ -17,7 +17,8 @@ def oracle(*, ties: str = "lowest") -> Reference:
 
     Args:
         ties: among equally good models that a budget allows, the `lowest` index (published: the first in
-            alphabetical order, however dear) or the `cheapest`, which no assignment beats at any budget.
+            alphabetical order, however dear) or the `cheapest`: the same utility for less, with the cheapest model
+            where a budget allows none.
 
     Raises:
         ValueError: ties is unknown.

@@ -27,9 +27,13 @@ def random(*, trials: int = 50, seed: int = 42) -> Reference:
 
     def reference(utility: Floats, cost: Floats, dataset: NDArray[Any]) -> Path:
         del cost, dataset
-        seen = ~np.isnan(utility)
-        recorded_first = np.argsort(~seen, axis=1, kind="stable")
-        drawn = np.random.default_rng(seed).integers(0, utility.shape[1], (trials, len(utility)))
-        return sequence(recorded_first[np.arange(len(utility)), drawn % seen.sum(axis=1)])
+        seen, rng = ~np.isnan(utility), np.random.default_rng(seed)
+        n, n_models = utility.shape
+        choices = rng.integers(0, n_models, (trials, n))
+        partly = np.flatnonzero(~seen.all(axis=1))
+        recorded_first = np.argsort(~seen[partly], axis=1, kind="stable")
+        drawn = rng.integers(0, seen[partly].sum(axis=1), (trials, len(partly)))
+        choices[:, partly] = recorded_first[np.arange(len(partly)), drawn]
+        return sequence(choices)
 
     return reference
