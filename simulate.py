@@ -87,7 +87,7 @@ def run(
     stream = _load(options)
     folder = Path(out or Path("runs") / _safe(stream.name))
     _prepare_jax()
-    from bandits import artefacts, experiment, resolve, rewards
+    from bandits import artefacts, experiment, resolve, rewards, tables
 
     worth = resolve.function(reward, rewards.REWARDS, "reward")
     asked = rewards.preferences(preference, len(stream), options["seed"])
@@ -113,7 +113,7 @@ def run(
         }
         summaries.append(artefacts.publish(places[text], stream, table, traces, known))
         if form == "table":
-            _print(_short(summaries[-1]), form)
+            _print(summaries[-1][list(tables.SHORT)], form)
             click.echo(f"\npreference {text}, report: {places[text] / 'report.html'}")
     if form != "table":
         _print([row for summary in summaries for row in summary.to_dict("records")], form)
@@ -143,16 +143,17 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
 
         _print(compare(stream.outcomes), form)
         return
+    from bandits import tables
     from envs import describe
 
     whole = describe.overview(stream.outcomes)
     parts = {"models": describe.by_model(stream.outcomes), "datasets": describe.by_dataset(stream.outcomes)}
     if form == "json":
-        click.echo(json.dumps(_plain({**whole, "notes": list(stream.notes), "by": parts}), indent=2))
+        click.echo(json.dumps(tables.plain({**whole, "notes": list(stream.notes), "by": parts}), indent=2))
     elif form == "csv":
         _print(parts["models"], form)
     else:
-        click.echo("\n".join(f"{k.replace('_', ' '):28} {_number(v)}" for k, v in whole.items()))
+        click.echo("\n".join(f"{k.replace('_', ' '):28} {tables.number(v)}" for k, v in whole.items()))
         for title, rows in parts.items():
             click.echo(f"\n{title}")
             _print(rows, form)
@@ -163,21 +164,9 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
 def list_names(form: str) -> None:
     """Name every policy, reward and stream, with hyperparameters."""
-    from bandits import POLICIES, experiment, resolve, rewards
-    from envs import stream, twin
+    from bandits import experiment
 
-    rows = []
-    for kind, registry in (("policy", POLICIES), ("reward", rewards.REWARDS)):
-        for name, function in registry.items():
-            first = (function.__doc__ or "").splitlines()[0]
-            hyper = ", ".join(f"{k}={_default(v)}" for k, v in resolve.hyperparameters(function).items())
-            rows.append({"kind": kind, "name": name, "what": first, "hyperparameters": hyper})
-    for name, what in experiment.REFERENCES.items():
-        rows.append({"kind": "reference", "name": name, "what": what, "hyperparameters": ""})
-    table = twin.twin()
-    for name in stream.names(table):
-        what = f"{int(stream.rows(table, name, 'the twin').sum())} queries of the {table.label}"
-        rows.append({"kind": "stream", "name": name, "what": what, "hyperparameters": ""})
+    rows = experiment.catalogue()
     if form != "table":
         _print(rows, form)
         return
@@ -250,50 +239,14 @@ def _say(*lines: str) -> None:
         click.echo(line, err=True)
 
 
+def _print(rows: Any, form: str) -> None:
+    from bandits import tables
+
+    click.echo(tables.render(rows, form))
+
+
 def _safe(name: str) -> str:
     return "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
-
-
-def _short(summary: Any) -> Any:
-    """Return the columns that fit a terminal; the files hold them all."""
-    kept = [
-        "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
-        "regret_oracle", "regret_lo", "regret_hi", "regret_best_fixed", "exponent",
-    ]  # fmt: skip
-    return summary[kept]
-
-
-def _print(rows: Any, form: str) -> None:
-    """Print rows (a DataFrame or a list of dicts) as an aligned table, CSV or JSON."""
-    import pandas as pd
-
-    frame = pd.DataFrame(rows)
-    if form == "json":
-        click.echo(json.dumps(_plain(frame.to_dict("records")), indent=2))
-    elif form == "csv":
-        click.echo(frame.to_csv(index=False), nl=False)
-    else:
-        click.echo(frame.to_string(index=False, float_format=_number, na_rep="-"))
-
-
-def _plain(value: Any) -> Any:
-    """Return JSON's own types: NumPy numbers unwrapped, numbers that JSON has no word for as null."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
-
-
-def _number(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _default(value: Any) -> str:
-    from inspect import Parameter
-
-    return "NAME" if value is Parameter.empty else getattr(value, "__name__", str(value))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def barp(
     n_arms: int,
     dim: int,
     *,
-    lr: float = 0.01,
+    lr: float = 0.03,
     entropy: float = 0.01,
     width: int = 64,
     batch: int = 32,

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -20,24 +21,24 @@ SEEDS = range(6)  # the twins whose mean is fitted, so that the constants do not
 SCORED = {"linearmf": "LinearMF", "knn": "KNN", "kmeans": "KMeans", "oracle": "Oracle"}
 
 
-def area(constants: Solved) -> float:
+def area(nano_share: float, reveal: float) -> float:
     """Return by how much the twin's nAUC on Full exceeds Table 2's, mean over `SCORED` and seeds."""
     goal, misses = published.table2(), []
     for seed in SEEDS:
-        made = twin.generate(seed, constants=constants)
+        made = twin.generate(seed, constants=Solved(reveal, nano_share))
         for row in evaluate(made, routers=tuple(SCORED), mode="22", resamples=1):
             misses.append(row["nAUC"] - goal["ALL", SCORED[row["router"]]]["nAUC"])
     return float(np.mean(misses))
 
 
-def peak(constants: Solved) -> float:
+def peak(reveal: float, nano_share: float) -> float:
     """Return by how much LinearMF's peak on Full exceeds Table 2's, mean over seeds and two fusions.
 
     The fusions are the mean of both embeddings, as published, and both side by side, as our streams have them.
     """
     goal, misses = published.table2()["ALL", "LinearMF"]["Ps"], []
     for seed in SEEDS:
-        made = twin.generate(seed, constants=constants)
+        made = twin.generate(seed, constants=Solved(reveal, nano_share))
         joined = replace(made, text=np.concatenate([made.text, made.image], axis=1))
         for outcomes, mode in ((made, "22"), (joined, "11")):
             (row,) = evaluate(outcomes, routers=("linearmf",), mode=mode, resamples=1)
@@ -57,8 +58,8 @@ def solve() -> Solved:
     """Return both constants, in turn and twice: `reveal` moves mostly the peak, `nano_share` mostly the area."""
     reveal, nano_share = 0.2, 0.7
     for _ in range(2):
-        reveal = root(lambda trial, held=nano_share: peak(Solved(trial, held)), 0.0, 0.4)
-        nano_share = root(lambda trial, held=reveal: area(Solved(held, trial)), 0.4, 1.0)
+        reveal = root(partial(peak, nano_share=nano_share), 0.0, 0.4)
+        nano_share = root(partial(area, reveal=reveal), 0.4, 1.0)
     return Solved(round(reveal, 3), round(nano_share, 3))
 
 

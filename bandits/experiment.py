@@ -14,8 +14,10 @@ from bandits import POLICIES, resolve
 from bandits.base import Policy, check
 from bandits.metrics.regret import comparator
 from bandits.replay import Trace, orders, replay
-from bandits.rewards import Reward
+from bandits.rewards import REWARDS, Reward
 from envs.nearest import near
+from envs.stream import names, select
+from envs.twin import twin
 
 # Not policies: they know the outcomes. Computed from the reward table, in the same order of queries.
 REFERENCES = {
@@ -53,6 +55,36 @@ def build(spec: str, stream: Any, reward: Reward) -> Policy:
         raise ValueError(
             f"policy {spec!r}{place} raised {type(error).__name__}: {_first_line(error)}"
         ) from error
+
+
+def catalogue() -> list[dict[str, str]]:
+    """Return a row for every policy, reward, reference and stream of the twin: kind, name, what, hyperparameters."""
+    registries = (("policy", POLICIES), ("reward", REWARDS))
+    rows = [
+        {
+            "kind": kind,
+            "name": name,
+            "what": (function.__doc__ or "").splitlines()[0],
+            "hyperparameters": ", ".join(
+                f"{k}={_default(v)}" for k, v in resolve.hyperparameters(function).items()
+            ),
+        }
+        for kind, registry in registries
+        for name, function in registry.items()
+    ]
+    table = twin()
+    streams = {
+        n: f"{int(select(table, n, 'the twin').sum())} queries of the {table.label}" for n in names(table)
+    }
+    for kind, told in (("reference", REFERENCES), ("stream", streams)):
+        rows += [{"kind": kind, "name": n, "what": what, "hyperparameters": ""} for n, what in told.items()]
+    return rows
+
+
+def _default(value: Any) -> str:
+    if value is inspect.Parameter.empty:
+        return "NAME"
+    return str(getattr(value, "__name__", value))
 
 
 def lineup(stream: Any, specs: Sequence[str], reward: Reward) -> dict[str, Policy | None]:

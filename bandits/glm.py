@@ -12,7 +12,7 @@ from bandits.rewards import Outcome, Reward, linear
 from bandits.ridge import Ridge, estimate, fresh
 
 
-def glm(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, reward: Reward = linear) -> Policy:
+def glm(n_arms: int, dim: int, *, alpha: float = 0.2, ridge: float = 1.0, reward: Reward = linear) -> Policy:
     """Call by an upper bound on a logistic model of the utility, cost learned apart (GLM-UCB with Laplace updates).
 
     Utility is modelled as `mu(x' theta_k)` with the logistic `mu`. The posterior is Gaussian with precision

@@ -98,10 +98,10 @@ def first_encoder(key: jax.Array, size: int, width: int) -> Encoder:
     )
 
 
-def first_actor(key: jax.Array, dim: int, size: int, width: int) -> Actor:
+def first_actor(key: jax.Array, dim: int, size: int, width: int, out: int = 0) -> Actor:
     """Return a policy network for contexts of `dim` features and identities of `size` numbers."""
     encoder, omega, head = jax.random.split(key, 3)
-    sizes = (width + dim + _OMEGA, 2 * width, size)
+    sizes = (width + dim + _OMEGA, 2 * width, size + out)
     return Actor(first_encoder(encoder, size, width), dense(omega, 2, _OMEGA), stack(head, sizes))
 
 
@@ -160,7 +160,9 @@ def scores(
     """
     omega = apply(actor.omega, jnp.stack([jnp.ones_like(preference), preference]))
     models = encode(actor.encoder, vector, cost, chance, available)
-    return vector @ relu_net(actor.head, jnp.concatenate([models, context, omega]))
+    wanted = relu_net(actor.head, jnp.concatenate([models, context, omega]))
+    told = jnp.concatenate([vector, cost[:, None], chance[:, None]], axis=1)
+    return told[:, : len(wanted)] @ wanted
 
 
 def values(

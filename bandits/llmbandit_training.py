@@ -48,11 +48,12 @@ class Schedule(NamedTuple):
     width: int = 32
     pretrain_steps: int = 500
     pretrain_batch: int = 256
-    pretrain_lr: float = 1e-3
+    pretrain_lr: float = 5e-3
     rollouts: int = 100
     rollout_batch: int = 512
     passes: int = 3
-    ppo_lr: float = 3e-4
+    ppo_lr: float = 1e-3
+    price_spread: float = 1.0
 
 
 class Task(NamedTuple):
@@ -62,13 +63,15 @@ class Task(NamedTuple):
         context: `(b, d)`.
         available: `(b, K)` the action set.
         preference: `(b,)`.
-        scale: `(b,)` mean cost of the dearest model of the set, the unit of cost.
+        cost: `(b, K)` mean cost of a call in units of the set's dearest model, after the change of prices.
+        unit: `(b, K)` what that change and the unit divide a logged cost by.
     """
 
     context: jax.Array
     available: jax.Array
     preference: jax.Array
-    scale: jax.Array
+    cost: jax.Array
+    unit: jax.Array
 
 
 class Rollout(NamedTuple):
@@ -138,22 +141,24 @@ def targets(data: Any, task: Task, rows: jax.Array) -> jax.Array:
     slope, offset = data.calibration
     score = logit(data.irt.response, data.log.context[rows], data.pool.vector)
     chance = jnp.where(task.available, jax.nn.sigmoid(slope * score + offset), 0.0)
-    cost = data.pool.cost / task.scale[:, None]
-    worth = chance / chance.max(axis=1, keepdims=True) - task.preference[:, None] * cost
+    worth = chance / chance.max(axis=1, keepdims=True) - task.preference[:, None] * task.cost
     return jnp.argmax(jnp.where(task.available, worth, -jnp.inf), axis=1)
 
 
-def draw(key: jax.Array, data: _Data, batch: int) -> tuple[Task, jax.Array]:
+def draw(key: jax.Array, data: _Data, batch: int, spread: float) -> tuple[Task, jax.Array]:
     """Return tasks on different queries of the log, with random sets and preferences, and the rows `(b,)`."""
-    of_rows, of_size, of_set, of_preference = jax.random.split(key, 4)
+    of_rows, of_size, of_set, of_preference, of_price = jax.random.split(key, 5)
     n, n_models = data.seen.shape
     rows = jax.random.permutation(of_rows, n)[:batch]
     size = jax.random.randint(of_size, (len(rows), 1), 2, n_models + 1)
     order = jnp.where(data.seen[rows], jax.random.uniform(of_set, (len(rows), n_models)), 2.0)
     available = data.seen[rows] & (jnp.argsort(jnp.argsort(order, axis=1), axis=1) < size)
     preference = jax.random.uniform(of_preference, (len(rows),), maxval=_PREFERENCE)
-    scale = jnp.max(jnp.where(available, data.pool.cost, 0.0), axis=1)
-    return Task(data.log.context[rows], available, preference, jnp.where(scale > 0, scale, 1.0)), rows
+    factor = jnp.exp(spread * jax.random.normal(of_price, available.shape))
+    cost = factor * data.pool.cost
+    dearest = jnp.max(jnp.where(available, cost, 0.0), axis=1, keepdims=True)
+    unit = jnp.where(dearest > 0, dearest, 1.0)
+    return Task(data.log.context[rows], available, preference, cost / unit, unit / factor), rows
 
 
 def log_chances(actor: Actor, data: _Data, task: Task) -> jax.Array:
@@ -164,8 +169,7 @@ def log_chances(actor: Actor, data: _Data, task: Task) -> jax.Array:
 def _by_task(network: Any, weights: Any, data: _Data, task: Task) -> jax.Array:
     """Return `network` of every task; identities stay frozen, and the network sees chances that are not calibrated."""
     chance = jax.nn.sigmoid(logit(data.irt.response, task.context, data.pool.vector))
-    cost = data.pool.cost / task.scale[:, None]
-    told = (cost, chance, task.available, task.context)
+    told = (task.cost, chance, task.available, task.context)
     told = (*told, task.preference) if network is scores else told
     return jax.vmap(partial(network, weights, data.pool.vector))(*told)
 
@@ -179,7 +183,7 @@ def _pretrain(schedule: Schedule, key: jax.Array, actor: Actor, data: _Data) -> 
 
     def step(carry: tuple[Actor, Any], key: jax.Array) -> tuple[tuple[Actor, Any], None]:
         actor, moments = carry
-        task, rows = draw(key, data, schedule.pretrain_batch)
+        task, rows = draw(key, data, schedule.pretrain_batch, schedule.price_spread)
         best = targets(data, task, rows)[:, None]
 
         def missed(actor: Actor) -> jax.Array:
@@ -192,18 +196,18 @@ def _pretrain(schedule: Schedule, key: jax.Array, actor: Actor, data: _Data) -> 
     return jax.lax.scan(step, (actor, adam.init(actor)), keys)[0][0]
 
 
-def roll_out(key: jax.Array, actor: Actor, critic: Critic, data: _Data, batch: int) -> Rollout:
+def roll_out(key: jax.Array, actor: Actor, critic: Critic, data: _Data, schedule: Schedule) -> Rollout:
     """Return what the policy does on tasks drawn from the log, and what that gave (Eq. 2: `r = [utility, -cost]`).
 
     One decision ends an episode, so the advantage is `r - V` and the critic's target is `r`. Cost is the logged one
     of the call, where the paper has one number a model.
     """
     of_task, of_arm = jax.random.split(key)
-    task, rows = draw(of_task, data, batch)
+    task, rows = draw(of_task, data, schedule.rollout_batch, schedule.price_spread)
     chances = log_chances(actor, data, task)
     arm = jax.random.categorical(of_arm, chances)
     pair = jnp.arange(len(rows))
-    reward = jnp.stack([data.log.utility[rows, arm], -data.log.cost[rows, arm] / task.scale], axis=1)
+    reward = jnp.stack([data.log.utility[rows, arm], -data.log.cost[rows, arm] / task.unit[pair, arm]], axis=1)
     advantage = reward - _by_task(values, critic, data, task)
     return Rollout(task, arm, chances[pair, arm], advantage, reward)
 
@@ -272,7 +276,7 @@ def _ppo(
 
     def step(carry: Any, key: jax.Array) -> tuple[Any, None]:
         of_rollout, of_mix = jax.random.split(key)
-        done = roll_out(of_rollout, *carry[0], data, schedule.rollout_batch)
+        done = roll_out(of_rollout, *carry[0], data, schedule)
 
         def once(carry: Any, key: jax.Array) -> tuple[Any, None]:
             networks, moments = carry

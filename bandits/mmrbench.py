@@ -60,7 +60,7 @@ def evaluate(outcomes: Outcomes, **settings: Any) -> list[Row]:
     """Return one row for each split and router, in the order asked.
 
     Args:
-        outcomes: the whole table, with embeddings.
+        outcomes: the whole table, with embeddings, or with questions to embed (`modes.embedded`).
         settings: the fields of `Protocol`.
 
     Returns:
@@ -143,6 +143,7 @@ def _played(outcomes: Outcomes, protocol: Protocol) -> Iterator[tuple[list[trial
         if getattr(protocol, name) < 1:
             raise ValueError(f"{name} needs to be 1 or more, got {getattr(protocol, name)}")
     table, datasets = splits.select(outcomes, protocol.dataset)
+    table = modes.embedded(table)
     makers = trial.makers(tuple(protocol.routers))
     repetitions = range(protocol.seeds)
     drawn = [_splits(table, datasets, protocol, s) for s in repetitions]

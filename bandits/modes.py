@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,6 +28,13 @@ def parse(mode: str) -> tuple[str, str]:
     if len(mode) != 2 or set(mode) - {TEXT, BOTH, IMAGE}:
         raise ValueError(f"mode needs two digits, train and test (1 text, 2 both, 3 image), got {mode!r}")
     return mode[0], mode[1]
+
+
+def embedded(table: Outcomes) -> Outcomes:
+    """Return the table with text embeddings: its own, else hashed TF-IDF of its questions where it has those."""
+    if table.text is not None or not any(table.question):
+        return table
+    return replace(table, text=features.tfidf(table.question))
 
 
 def contexts(fusion: Fusion, mode: str, train: Outcomes, test: Outcomes) -> tuple[Floats, Floats]:

@@ -79,7 +79,7 @@ def neuralts(
     n_arms: int,
     dim: int,
     *,
-    nu: float = 0.3,
+    nu: float = 0.1,
     ridge: float = 0.1,
     width: int = 32,
     depth: int = 2,

@@ -1,4 +1,4 @@
-"""How the router curve's time grows: `python benchmarks/bench_curve.py` prints it up to a million queries by 10 models."""
+"""How the router curve's time grows, to a million queries by 10 models: `python benchmarks/bench_curve.py`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SKILL_SHARE = 0.2  # variance of a latent, difficulty apart, that is skill; the 
 FEATURES = 64  # of each modality
 # Lengths of an embedding's parts before it is normalised; BLUR is in units of DATASET.
 SCENARIO, DATASET, BLUR, SKILL, NOISE = 1.5, 1.0, 0.4, 1.0, 0.4
-COST_SPREAD = 0.9  # standard deviation of the log cost of a call within one model and dataset
+COST_SPREAD = 1.0  # standard deviation of the log cost of a call within one model and dataset
 COST_HARDNESS = 0.5  # share of that variance which is the query's difficulty
 
 

@@ -159,7 +159,7 @@ def names(outcomes: Outcomes) -> list[str]:
 
 def _narrowed(outcomes: Outcomes, name: str, where: str, models: Sequence[str] | None) -> Outcomes:
     """Return the rows that a stream name selects, with these models or those that answered any of the rows."""
-    kept = rows(outcomes, name, where)
+    kept = select(outcomes, name, where)
     heard = outcomes.available[kept].any(axis=0)
     if models is not None:
         outcomes = outcomes.select(models)
@@ -169,11 +169,11 @@ def _narrowed(outcomes: Outcomes, name: str, where: str, models: Sequence[str] |
         notes = (*outcomes.notes, f"left out {', '.join(silent)}: no outcome in {name}")
         outcomes = replace(outcomes.select(answering), notes=notes)
     if len(outcomes) < len(kept):  # no selected model answered some queries: they are gone
-        kept = rows(outcomes, name, where)
+        kept = select(outcomes, name, where)
     return outcomes if kept.all() else outcomes.take(kept)
 
 
-def rows(outcomes: Outcomes, name: str, where: str) -> NDArray[Any]:
+def select(outcomes: Outcomes, name: str, where: str) -> NDArray[Any]:
     """Return the `(T,)` mask of the rows that a stream name selects."""
     wanted = _plain(name)
     wanted = _ALIASES.get(wanted, wanted)

@@ -297,6 +297,16 @@ def test_says_which_embeddings_a_mode_needs() -> None:
     assert mmrbench.evaluate(small_table(image=None), mode="11", routers=["knn"], resamples=1)
 
 
+def test_questions_serve_where_there_are_no_embeddings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROUTEBANDIT_CACHE", str(tmp_path))
+    told = small_table().dataset
+    question = np.array([f"a question of {d}, number {i}" for i, d in enumerate(told)], object)
+    table = small_table(text=None, image=None, question=question)
+    assert mmrbench.evaluate(table, mode="11", routers=["knn"], resamples=1)[0]["Ps"] > 0
+
+
 def test_printable_rows() -> None:
     given = {"a": math.inf, "b": [math.nan, 1], "c": np.float64(2.5), "d": (np.int64(3), "x", None)}
     assert mmrbench.printable(given) == {"a": "inf", "b": ["nan", 1], "c": 2.5, "d": [3, "x", None]}

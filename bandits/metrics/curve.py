@@ -46,7 +46,7 @@ def path(utility: Floats, cost: Floats, *, start: Integers | None = None, ties: 
     """Return the choices that predictions lead to as the threshold on predicted cost rises.
 
     At threshold C each query goes to the model of the highest predicted utility among those of predicted cost
-    <= C. One sort and one pass: O(n K log(n K)).
+    <= C. Each query's own steps first, then one sort of all steps: O(n K (K + log(n K))).
 
     Args:
         utility, cost: `(n, K)` predictions; a model whose prediction is not finite is never chosen.
@@ -63,16 +63,14 @@ def path(utility: Floats, cost: Floats, *, start: Integers | None = None, ties: 
         raise ValueError(
             f"a path needs predictions of one shape (n, K), got {utility.shape} and {cost.shape}"
         )
-    flat_cost = cost.ravel()
-    offered = np.flatnonzero(np.isfinite(flat_cost) & np.isfinite(utility.ravel()))
-    if not len(offered):
+    row, arm, at = kernels_curve.improvements(utility, cost, ties == "lowest")
+    if not len(row):
         raise ValueError("a path needs at least one finite prediction, got none")
-    order = offered[np.argsort(flat_cost[offered])]
+    order = np.argsort(at)
+    at = at[order]
+    new = np.append(True, at[1:] != at[:-1])
     first = np.zeros(len(cost), np.int32) if start is None else np.asarray(start, np.int32)
-    changes = kernels_curve.switches(
-        order, utility.ravel(), flat_cost, first, cost.shape[1], ties == "lowest"
-    )
-    return Path(first, *changes)
+    return Path(first, row[order], arm[order], (np.cumsum(new) - 1).astype(np.int32), at[new])
 
 
 def sequence(choices: Integers) -> Path:
@@ -97,13 +95,12 @@ def points(path: Path, utility: Floats, cost: Floats, weight: Floats | None = No
         utility, cost: `(n, K)` true outcomes.
         weight: `(n,)` how often each query counts, for resampling; once each when left out.
     """
-    weight = np.ones(len(path.start)) if weight is None else np.asarray(weight, np.float64)
-    changes, size, total = path[:4], len(path.threshold), weight.sum()
-    sums = (
-        kernels_curve.path_sums(*changes, np.asarray(v, np.float64), weight, size) for v in (cost, utility)
-    )
-    mean_cost, mean_utility = (s / total for s in sums)
-    return mean_cost, mean_utility
+    sums = []
+    for value in (cost, utility):
+        counted = np.array(value, np.float64) if weight is None else value * np.asarray(weight)[:, None]
+        sums.append(kernels_curve.path_sums(*path[:4], counted, len(path.threshold)))
+    total = len(path.start) if weight is None else np.sum(weight)
+    return sums[0] / total, sums[1] / total
 
 
 def curve(predicted_utility: Floats, predicted_cost: Floats, utility: Floats, cost: Floats) -> Curve:
@@ -117,7 +114,8 @@ def curve(predicted_utility: Floats, predicted_cost: Floats, utility: Floats, co
     mean_cost, mean_utility = points(walked, utility, cost)
     offered = np.isfinite(predicted_cost) & np.isfinite(predicted_utility)
     threshold = np.unique(np.asarray(predicted_cost, np.float64)[offered])
-    at = np.searchsorted(walked.threshold, threshold, side="right") - 1
+    starts = np.searchsorted(threshold, walked.threshold)
+    at = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(threshold))))
     return Curve(threshold, mean_cost[at], mean_utility[at])
 
 

@@ -1,4 +1,4 @@
-"""Numba kernels of the router curve (arXiv 2601.17814, section 4): one pass over the sorted predicted costs."""
+"""Numba kernels of the router curve (arXiv 2601.17814, section 4): what a rising budget changes, and its sums."""
 
 from __future__ import annotations
 
@@ -12,48 +12,43 @@ Array = NDArray[Any]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def switches(
-    order: Array, utility: Array, cost: Array, start: Array, n_models: int, lowest: bool
-) -> tuple[Array, Array, Array, Array]:
-    """Return every change of choice while the threshold on predicted cost rises.
+def improvements(utility: Array, cost: Array, lowest: bool) -> tuple[Array, Array, Array]:
+    """Return, query by query, the models that its choice moves to while the threshold on predicted cost rises.
 
     Args:
-        order: `(L,)` flat indices into the predictions, by ascending predicted cost.
-        utility, cost: `(n * K,)` predictions, row by row.
-        start: `(n,)` the model of a query before any of its models is affordable.
-        n_models: `K`.
+        utility, cost: `(n, K)` predictions; an entry that is not finite is passed over.
         lowest: ties in predicted utility go to the lowest index; otherwise to the cheapest, then the lowest.
 
     Returns:
-        row, arm, point: `(E,)` query `row` moves to model `arm` at point number `point`.
-        threshold: `(P,)` predicted cost of each point; the first one always counts, a later one if it changed anything.
+        row, arm, at: `(E,)` from predicted cost `at` on, query `row` goes to model `arm`.
     """
-    chosen = start.copy()
-    best = np.full(start.size, -np.inf)
-    row = np.empty(order.size, np.int32)
-    arm = np.empty(order.size, np.int32)
-    point = np.empty(order.size, np.int32)
-    threshold = np.empty(order.size, np.float64)
-    n_events, last = 0, 0
-    threshold[0] = cost[order[0]]
-    for e in order:
-        i, j = e // n_models, e % n_models
-        held = chosen[i]
-        better = utility[e] > best[i]
-        if utility[e] == best[i] and j < held:
-            better = lowest or cost[e] == cost[i * n_models + held]
-        if not better:
-            continue
-        best[i] = utility[e]
-        if j == held:
-            continue
-        if cost[e] != threshold[last]:
-            last += 1
-            threshold[last] = cost[e]
-        chosen[i] = j
-        row[n_events], arm[n_events], point[n_events] = i, j, last
-        n_events += 1
-    return row[:n_events].copy(), arm[:n_events].copy(), point[:n_events].copy(), threshold[: last + 1].copy()
+    n, n_models = cost.shape
+    row = np.empty(cost.size, np.int32)
+    arm = np.empty(cost.size, np.int32)
+    at = np.empty(cost.size, np.float64)
+    ranked = np.empty(n_models, np.int32)
+    n_events = 0
+    for i in range(n):
+        size = 0
+        for j in range(n_models):  # insertion sort by cost, then index: K is small
+            if not (np.isfinite(cost[i, j]) and np.isfinite(utility[i, j])):
+                continue
+            place = size
+            while place > 0 and cost[i, ranked[place - 1]] > cost[i, j]:
+                ranked[place] = ranked[place - 1]
+                place -= 1
+            ranked[place] = j
+            size += 1
+        best, held, first = -np.inf, -1, n_events
+        for j in ranked[:size]:
+            if not (utility[i, j] > best or (lowest and utility[i, j] == best and j < held)):
+                continue
+            if n_events > first and at[n_events - 1] == cost[i, j]:
+                n_events -= 1  # of models of one cost the last to improve is the choice
+            row[n_events], arm[n_events], at[n_events] = i, j, cost[i, j]
+            n_events += 1
+            best, held = utility[i, j], j
+    return row[:n_events].copy(), arm[:n_events].copy(), at[:n_events].copy()
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -66,21 +61,18 @@ def _add(total: float, carry: float, term: float) -> tuple[float, float]:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def path_sums(
-    start: Array, row: Array, arm: Array, point: Array, value: Array, weight: Array, n_points: int
-) -> Array:
-    """Return `(P,)`, the weighted sum of `value[query, chosen model]` at each point of a path.
+def path_sums(start: Array, row: Array, arm: Array, point: Array, value: Array, n_points: int) -> Array:
+    """Return `(P,)`, the sum of `value[query, chosen model]` at each point of a path.
 
     Args:
-        start, row, arm, point: the path, see `switches`; `point` is ascending.
+        start, row, arm, point: the path, see `curve.Path`; `point` is ascending.
         value: `(n, K)`.
-        weight: `(n,)`.
         n_points: `P`.
     """
     chosen = start.copy()
     total, carry = 0.0, 0.0
     for i in range(start.size):
-        total, carry = _add(total, carry, weight[i] * value[i, chosen[i]])
+        total, carry = _add(total, carry, value[i, chosen[i]])
     out = np.empty(n_points)
     done = 0
     for e in range(row.size):
@@ -88,9 +80,9 @@ def path_sums(
             out[done] = total + carry
             done += 1
         i = row[e]
-        if weight[i] != 0.0:
-            total, carry = _add(total, carry, -weight[i] * value[i, chosen[i]])
-            total, carry = _add(total, carry, weight[i] * value[i, arm[e]])
+        if arm[e] != chosen[i]:
+            total, carry = _add(total, carry, -value[i, chosen[i]])
+            total, carry = _add(total, carry, value[i, arm[e]])
         chosen[i] = arm[e]
     while done < n_points:
         out[done] = total + carry

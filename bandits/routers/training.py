@@ -57,9 +57,9 @@ def network(name: str, initial: Initial, forward: Forward, schedule: Schedule, s
         target = jnp.asarray(np.stack([utility, cost / scale], axis=1), jnp.float32)
         start, drawn = jax.random.split(jax.random.key(seed))
         params = initial(start, context.shape[1], utility.shape[1])
-        batches = schedule.epochs, min(schedule.batch, len(context))
-        rates = schedule.lr, schedule.decay
-        params = _train(forward, *batches, params, jnp.asarray(context, jnp.float32), target, drawn, rates)
+        data = jnp.asarray(context, jnp.float32), target
+        passes = schedule.epochs, min(schedule.batch, len(context))
+        params = _train(forward, passes, params, data, drawn, (schedule.lr, schedule.decay))
 
         def predict(context: Floats) -> tuple[Floats, Floats]:
             told = np.asarray(_ask(forward, params, jnp.asarray(context, jnp.float32)), np.float64)
@@ -75,27 +75,29 @@ def _ask(forward: Forward, params: Params, context: jax.Array) -> jax.Array:
     return forward(params, context, None)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(jax.jit, static_argnums=(0, 1))
 def _train(
     forward: Forward,
-    epochs: int,
-    batch: int,
+    passes: tuple[int, int],
     params: Params,
-    context: jax.Array,
-    target: jax.Array,
+    data: tuple[jax.Array, jax.Array],
     key: jax.Array,
     rates: tuple[float, float],
 ) -> Params:
-    """Return the parameters after `epochs` passes in fresh random order; the last batch of a pass may be short.
+    """Return the trained parameters; every pass has a fresh random order, and its last batch may be short.
 
     Args:
-        context: `(n, d)`.
-        target: `(n, 2, K)`, NaN where missing.
+        forward: the network.
+        passes: epochs, and queries a step.
+        params: to start from.
+        data: context `(n, d)` and target `(n, 2, K)`, NaN where missing.
+        key: of orders and dropout.
         rates: learning rate and weight decay.
     """
     import optax
 
     optimiser = optax.adamw(rates[0], weight_decay=rates[1])
+    (epochs, batch), (context, target) = passes, data
     n = len(context)
     steps = -(-n // batch)
     live = (jnp.arange(steps * batch) < n).reshape(steps, batch)
