@@ -139,7 +139,7 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
         if options["data"] is not None or stream.name != "all":
             raise ValueError(f"--fidelity compares the whole twin with the paper, got {stream.name!r}")
         _prepare_jax()
-        from bandits.fidelity import fidelity as compare
+        from bandits.mmrbench.fidelity import fidelity as compare
 
         _print(compare(stream.outcomes), form)
         return
@@ -158,6 +158,56 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
             click.echo(f"\n{title}")
             _print(rows, form)
         _say(*stream.notes)
+
+
+@cli.command(**_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+@click.option("--data", metavar="FILE", help="A table of outcomes instead of the calibrated twin.")
+@click.option("--models", metavar="A,B,...", help="Keep these models only.")
+@click.option(
+    "--dataset", default="all", show_default=True, help="Datasets and scenarios joined by +, or all."
+)
+@click.option("--mode", default="22", show_default=True, help="Train and test see: 1 text, 2 both, 3 image.")
+@click.option("--split", default="in", show_default=True, help="in (random), out (other datasets) or cross.")
+@click.option(
+    "--train-share", default=0.2, show_default=True, help="Of the queries, or of the datasets (out)."
+)
+@click.option(
+    "--router", "routers", multiple=True, default=("all",), metavar="SPEC", help="Repeatable, or all."
+)
+@click.option("--random-state", default=42, show_default=True, help="Of the split and of routers that draw.")
+@click.option("--seeds", default=1, show_default=True, help="Repetitions, each with a split of its own.")
+@click.option("--missing", default="mean", show_default=True, help="Outcomes not recorded: mean or drop.")
+@click.option("--table2", is_flag=True, help="Put nAUC and peak score beside the paper's Table 2.")
+@click.option("--out", metavar="FILE", help="Also write the rows: .csv or .json.")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def mmrbench(
+    data: str | None, models: str | None, table2: bool, out: str | None, form: str, **settings: Any
+) -> None:
+    """Train and score full-information routers by MMR-Bench's protocol (arXiv 2601.17814)."""
+    _prepare_jax()
+    from bandits import tables
+    from bandits.mmrbench import evaluate, printable, side_by_side
+    from envs import formats, twin
+
+    if out is not None and Path(out).suffix not in (".csv", ".json"):
+        raise ValueError(f"--out needs a name that ends in .csv or .json, got {out!r}")
+    table = twin.twin() if data is None else formats.read(data)
+    table = table.select([m.strip() for m in models.split(",")]) if models else table
+    if table2:
+        rows = side_by_side(table, **{k: v for k, v in settings.items() if k not in ("dataset", "routers")})
+    else:
+        rows = evaluate(table, **settings)
+    if form == "json":
+        click.echo(json.dumps(printable(rows), indent=2))
+    else:
+        click.echo(tables.render(tables.routers(rows, form), form))
+    if out is not None:
+        as_json = json.dumps(printable(rows), indent=2)
+        tables.write(
+            out, as_json if out.endswith(".json") else tables.render(tables.routers(rows, "csv"), "csv")
+        )
+        _say(f"wrote {out}")
+    _say(f"numbers are from: {table.label}")
 
 
 @cli.command("list", **_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]

@@ -6,12 +6,18 @@ from collections.abc import Callable
 
 from bandits import metrics as metrics
 from bandits import rewards as rewards
+from bandits.barp import barp as barp
 from bandits.base import Feedback as Feedback
 from bandits.base import Observation as Observation
 from bandits.base import Policy as Policy
 from bandits.base import check as check
 from bandits.base import choose as choose
+from bandits.beta_thompson import beta_thompson as beta_thompson
 from bandits.bootstrap import bootstrap as bootstrap
+from bandits.dropout import dropout as dropout
+from bandits.elimination import successive_elimination as successive_elimination
+from bandits.exp3 import exp3 as exp3
+from bandits.exp4 import exp4 as exp4
 from bandits.fixed import always as always
 from bandits.fixed import uniform as uniform
 from bandits.forgetting import dlinucb as dlinucb
@@ -21,7 +27,11 @@ from bandits.greedy import epsilon as epsilon
 from bandits.greedy import greedy as greedy
 from bandits.greedy import softmax as softmax
 from bandits.hybrid import hybrid as hybrid
+from bandits.klucb import klucb as klucb
 from bandits.linucb import linucb as linucb
+from bandits.neurallinear import neurallinear as neurallinear
+from bandits.neuralucb import neuralts as neuralts
+from bandits.neuralucb import neuralucb as neuralucb
 from bandits.preference import preference as preference
 from bandits.replay import Trace as Trace
 from bandits.replay import replay as replay
@@ -29,6 +39,7 @@ from bandits.rewards import reward_table as reward_table
 from bandits.squarecb import regcb as regcb
 from bandits.squarecb import squarecb as squarecb
 from bandits.thompson import thompson as thompson
+from bandits.ucb1 import ucb1 as ucb1
 
 # Name on the command line -> factory `(n_arms, dim, *, hyper=...) -> Policy`. `simulate.py list` and the
 # conformance suite walk this table; a user's own policy needs no entry.
@@ -46,6 +57,17 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "glm": glm,
     "bootstrap": bootstrap,
     "preference": preference,
+    "barp": barp,
+    "neuralucb": neuralucb,
+    "neuralts": neuralts,
+    "neurallinear": neurallinear,
+    "dropout": dropout,
+    "ucb1": ucb1,
+    "klucb": klucb,
+    "beta_thompson": beta_thompson,
+    "exp3": exp3,
+    "exp4": exp4,
+    "successive_elimination": successive_elimination,
     "uniform": uniform,
     "always": always,
 }

@@ -14,22 +14,21 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
-from bandits.pacing import Pacer, R, Terms, Worth, paced, used
+from bandits.pacing import Pacer, R, Terms, Usage, Worth, first, no_usage, paced, used
 from bandits.ranked import index_of
-from bandits.ridge import Ridge, estimate, fresh, learn
 
 _HALVINGS = 30
 _CHEAPEST, _DEAREST = -16.0, 8.0  # logs of the dual prices between which the program is solved
 
 
 class Plan(NamedTuple):
-    """`price` `(R,)` per unit of each resource, the dual of the last program; `context` `(W, d)`, the recent queries,
-    of which `seen` `()` have been asked; `costs` the ridge of what calls use."""
+    """`price` `(R,)` per unit of each resource, the dual of the last program, NaN before the first; `context` `(W, d)`,
+    the recent queries, of which `seen` `()` have been asked; `usage` what calls use."""
 
     price: jax.Array
     context: jax.Array
     seen: jax.Array
-    costs: Ridge
+    usage: Usage
 
 
 def dual_price(worth: jax.Array, load: jax.Array, weight: jax.Array) -> jax.Array:
@@ -63,13 +62,20 @@ def dual_price(worth: jax.Array, load: jax.Array, weight: jax.Array) -> jax.Arra
 
 
 def lp(
-    policy: Policy, n_arms: int, dim: int, *, resolve_every: int = 32, window: int = 128, ridge: float = 1.0
+    policy: Policy,
+    n_arms: int,
+    dim: int,
+    *,
+    resolve_every: int = 32,
+    window: int = 128,
+    start: float = 0.1,
+    ridge: float = 1.0,
 ) -> Policy:
     """Charge by the dual price of a fractional allocation of what is left, solved again every few rounds (adaptive LP).
 
     Every `resolve_every` rounds the price of `dual_price` is computed for the last `window` queries from the
     policy's present index and a ridge regression of each arm's use, with what is left of the budget over the
-    rounds left as the limit. The first program waits for `resolve_every` queries.
+    rounds left as the limit. Until the first one, a round's budget is priced at `start`.
 
     Args:
         policy: what is paced; it needs an index.
@@ -77,6 +83,7 @@ def lp(
         dim: `d`, the constant column included.
         resolve_every: rounds between programs, >= 1.
         window: recent queries in a program, >= 1.
+        start: reward that a round's budget counts for before the first program, >= 0.
         ridge: prior precision of the cost weights, > 0.
 
     Raises:
@@ -86,19 +93,21 @@ def lp(
         raise ValueError("lp needs a policy that ranks its arms by an index, for example linucb or thompson")
     require.whole("lp", 1, resolve_every=resolve_every, window=window)
     require.above("lp", 0, ridge=ridge)
+    require.at_least("lp", 0, start=start)
 
     def init() -> Plan:
-        costs = fresh(n_arms, dim, ridge, targets=(R,))
-        return Plan(jnp.zeros(R), jnp.zeros((window, dim)), jnp.zeros((), jnp.int32), costs)
+        unasked = jnp.zeros((window, dim)), jnp.zeros((), jnp.int32)
+        return Plan(jnp.full(R, jnp.nan), *unasked, no_usage(n_arms, dim, ridge))
 
     def terms(state: Plan, worth: jax.Array, observation: Observation) -> Terms:
         del worth
-        cost = jnp.maximum(estimate(state.costs, observation.context).mean, 0.0)
-        return Terms(cost @ state.price, jnp.ones(n_arms, bool), cost[:, 0])
+        cost = state.usage.expected(observation.context)
+        price = first(state.price, start * observation.rounds_left / observation.budget)
+        return Terms(cost @ price, jnp.ones(n_arms, bool), cost[:, 0])
 
     def solve(key: jax.Array, state: Plan, left: jax.Array, worth: Worth) -> jax.Array:
         values = jax.vmap(worth)(jax.random.split(key, window), state.context)
-        cost = jnp.maximum(jnp.einsum("krd,wd->wkr", state.costs.weight, state.context), 0.0)
+        cost = state.usage.at_least(jnp.einsum("krd,wd->wkr", state.usage.costs.weight, state.context))
         asked = jnp.arange(window) < state.seen
         # What is overdrawn leaves nothing to spend: the price is then the highest there is.
         share = jnp.maximum(left, 1e-30)
@@ -112,9 +121,9 @@ def lp(
         feedback: Feedback,
         worth: Worth,
     ) -> Plan:
-        costs = learn(state.costs, observation.context, arm, used(feedback))
+        usage = state.usage.heard(observation.context, arm, used(feedback))
         context = state.context.at[state.seen % window].set(observation.context)
-        after = Plan(state.price, context, state.seen + 1, costs)
+        after = Plan(state.price, context, state.seen + 1, usage)
         coming = observation.rounds_left - 1.0
         left = (observation.budget - used(feedback)) / jnp.maximum(coming, 1.0)
         # On the clock alone, which all seeds share, so that the branch stays a branch under `vmap`.

@@ -74,7 +74,8 @@ def choose(index: jax.Array, available: jax.Array) -> jax.Array:
     """
     masked = jnp.where(available, index, -jnp.inf)
     best = masked.max()
-    return jnp.argmax(available & (masked >= best - 1e-5 * jnp.abs(best))).astype(jnp.int32)
+    slack = jnp.where(jnp.isfinite(best), 1e-5 * jnp.abs(best), 0.0)
+    return jnp.argmax(available & (masked >= best - slack)).astype(jnp.int32)
 
 
 def example(n_arms: int, dim: int) -> tuple[Observation, Feedback]:

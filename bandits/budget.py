@@ -17,6 +17,7 @@ from bandits import promise, resolve
 from bandits.adaptive_lp import lp
 from bandits.base import RESOURCES, Policy
 from bandits.bwk import bwk
+from bandits.mirror import mirror
 from bandits.pacing import R, stop
 from bandits.primal_dual import primal_dual
 from bandits.threshold import threshold
@@ -29,6 +30,7 @@ PACINGS: dict[str, Callable[..., Policy]] = {
     "stop": stop,
     "primal_dual": primal_dual,
     "threshold": threshold,
+    "mirror": mirror,
     "bwk": bwk,
     "lp": lp,
 }

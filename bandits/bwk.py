@@ -9,21 +9,21 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
-from bandits.pacing import Pacer, R, Terms, Worth, first, paced, used
-from bandits.ridge import Ridge, estimate, fresh, learn
+from bandits.pacing import Pacer, R, Terms, Usage, Worth, first, no_usage, paced, used
+from bandits.ridge import estimate
 
 _FLOOR = -12.0  # of a log weight: below a price of 6e-6 nothing is charged, and the way back up stays short
 
 
 class Knapsack(NamedTuple):
     """`price` `(R,)` per share of a round's budget; `weight` `(R,)` logs of the mirror descent's weights; `target`
-    `(R,)` a round and `rounds` `()` of the run, NaN before the first; `costs` the ridge of what calls use."""
+    `(R,)` a round and `rounds` `()` of the run, NaN before the first; `usage` what calls use."""
 
     price: jax.Array
     weight: jax.Array
     target: jax.Array
     rounds: jax.Array
-    costs: Ridge
+    usage: Usage
 
 
 def bwk(
@@ -40,7 +40,7 @@ def bwk(
 
     Algorithm 1 plays `argmax_a UCB_r(x, a) - Z sum_j theta_j LCB_c,j(x, a)` and exits when a budget is gone. The
     policy's own index is the optimistic reward. Costs are a ridge regression an arm, in shares of the budget a
-    round; `LCB = mean - alpha width mean_0` with `mean_0` the mean use of all calls heard, at least 0. `theta` comes
+    round; `LCB = mean (1 - alpha width)`, at least 0: the width in units of the cost itself. `theta` comes
     from multiplicative weights with a slack: `w_j <- w_j exp(step (c_j / (B_j / T) - 1))`, `theta_j = w_j / (1 +
     sum w)`, `step = sqrt(log(R + 1) / T)` for `R` limited resources. The paper scales costs to [0, 1] and has `Z`
     about OPT / B; in shares of the budget a round that is OPT / T <= 1, the default `z`.
@@ -58,17 +58,17 @@ def bwk(
     require.at_least("bwk", 0, alpha=alpha)
 
     def init() -> Knapsack:
-        costs = fresh(n_arms, dim, ridge, targets=(R,))
-        return Knapsack(jnp.zeros(R), jnp.zeros(R), jnp.full(R, jnp.nan), jnp.asarray(jnp.nan), costs)
+        unknown = jnp.full(R, jnp.nan)
+        return Knapsack(jnp.zeros(R), jnp.zeros(R), unknown, unknown[0], no_usage(n_arms, dim, ridge))
 
     def terms(state: Knapsack, worth: jax.Array, observation: Observation) -> Terms:
         del worth
         target = first(state.target, observation.budget / observation.rounds_left)
-        now = estimate(state.costs, observation.context)
-        typical = jnp.maximum(now.mean, 0.0).mean(axis=0)
-        pessimistic = jnp.maximum(now.mean - alpha * now.width[:, None] * typical, 0.0)
+        expected = state.usage.expected(observation.context)
+        width = estimate(state.usage.costs, observation.context).width
+        pessimistic = jnp.maximum(expected * (1.0 - alpha * width[:, None]), 0.0)
         charge = z * (pessimistic / target) @ state.price
-        return Terms(charge, jnp.ones(n_arms, bool), now.mean[:, 0])
+        return Terms(charge, jnp.ones(n_arms, bool), expected[:, 0])
 
     def update(
         key: jax.Array,
@@ -86,7 +86,7 @@ def bwk(
         rate = jnp.sqrt(jnp.log(limited.sum() + 1.0) / rounds) if step is None else step
         weight = jnp.clip(state.weight + rate * (amount / target - 1.0), _FLOOR, -_FLOOR)
         share = jnp.where(limited, jnp.exp(weight), 0.0)
-        costs = learn(state.costs, observation.context, arm, amount)
-        return Knapsack(share / (1.0 + share.sum()), weight, target, rounds, costs)
+        usage = state.usage.heard(observation.context, arm, amount)
+        return Knapsack(share / (1.0 + share.sum()), weight, target, rounds, usage)
 
     return paced(policy, Pacer(init, terms, update))

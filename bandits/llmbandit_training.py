@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from bandits.identity import Irt, Settings, binarise, fit, logit, place, platt
-from bandits.identity import quiz as most_telling
 from bandits.llmbandit import Actor, Critic, Pool, Trained, first_actor, first_critic, scores, values
 
 _CLIP = 0.2  # of PPO's probability ratio
@@ -53,7 +52,8 @@ class Schedule(NamedTuple):
     rollout_batch: int = 512
     passes: int = 3
     ppo_lr: float = 1e-3
-    price_spread: float = 1.0
+    entropy: float = 0.01
+    price_spread: float = 1.5
 
 
 class Task(NamedTuple):
@@ -130,10 +130,10 @@ def take_in(trained: Trained, quiz: Log) -> Pool:
         quiz: 20 to 50 queries, put to each of the new models.
     """
     right = binarise(quiz.utility)
-    vector = place(
-        trained.response, jnp.asarray(quiz.context, jnp.float32), jnp.asarray(right, jnp.float32)
+    vector = place(trained.response, jnp.asarray(quiz.context, jnp.float32), jnp.asarray(right, jnp.float32))
+    return Pool(
+        vector, jnp.asarray(np.nanmean(np.where(np.isnan(right), np.nan, quiz.cost), axis=0), jnp.float32)
     )
-    return Pool(vector, jnp.asarray(np.nanmean(np.where(np.isnan(right), np.nan, quiz.cost), axis=0), jnp.float32))
 
 
 def targets(data: Any, task: Task, rows: jax.Array) -> jax.Array:
@@ -207,7 +207,9 @@ def roll_out(key: jax.Array, actor: Actor, critic: Critic, data: _Data, schedule
     chances = log_chances(actor, data, task)
     arm = jax.random.categorical(of_arm, chances)
     pair = jnp.arange(len(rows))
-    reward = jnp.stack([data.log.utility[rows, arm], -data.log.cost[rows, arm] / task.unit[pair, arm]], axis=1)
+    reward = jnp.stack(
+        [data.log.utility[rows, arm], -data.log.cost[rows, arm] / task.unit[pair, arm]], axis=1
+    )
     advantage = reward - _by_task(values, critic, data, task)
     return Rollout(task, arm, chances[pair, arm], advantage, reward)
 
@@ -256,13 +258,16 @@ def clipped(log_ratio: jax.Array, advantage: jax.Array) -> jax.Array:
     return -jnp.mean(jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - _CLIP, 1 + _CLIP) * advantage))
 
 
-def ppo_loss(networks: tuple[Actor, Critic], data: _Data, done: Rollout) -> jax.Array:
+def ppo_loss(networks: tuple[Actor, Critic], data: _Data, done: Rollout, entropy: float) -> jax.Array:
     """Return the clipped loss on `omega'A` plus the critic's squared error (section 2.4, appendix E.5)."""
     actor, critic = networks
-    chances = jnp.take_along_axis(log_chances(actor, data, done.task), done.arm[:, None], axis=1)[:, 0]
+    every = log_chances(actor, data, done.task)
+    chances = jnp.take_along_axis(every, done.arm[:, None], axis=1)[:, 0]
+    spread = -jnp.mean(jnp.sum(jnp.exp(every) * jnp.where(done.task.available, every, 0.0), axis=1))
     advantage = done.advantage[:, 0] + done.task.preference * done.advantage[:, 1]
     error = _by_task(values, critic, data, done.task) - done.target
-    return clipped(chances - done.log_chance, advantage) + jnp.mean(jnp.sum(jnp.square(error), axis=1))
+    fit = jnp.mean(jnp.sum(jnp.square(error), axis=1))
+    return clipped(chances - done.log_chance, advantage) + fit - entropy * spread
 
 
 @partial(jax.jit, static_argnums=0)
@@ -281,7 +286,9 @@ def _ppo(
         def once(carry: Any, key: jax.Array) -> tuple[Any, None]:
             networks, moments = carry
             share = jax.random.beta(key, _MIX, _MIX, (len(done.arm),))
-            change, moments = adam.update(jax.grad(ppo_loss)(networks, data, mixup(done, share)), moments)
+            change, moments = adam.update(
+                jax.grad(ppo_loss)(networks, data, mixup(done, share), schedule.entropy), moments
+            )
             return (optax.apply_updates(networks, change), moments), None
 
         return jax.lax.scan(once, carry, jax.random.split(of_mix, schedule.passes))[0], None
@@ -294,6 +301,10 @@ def _require(log: Log) -> None:
     """Raise unless there is something to learn from."""
     seen = ~np.isnan(np.asarray(log.utility))
     if len(seen) < 2 * _HELD_OUT or seen.shape[1] < 2:
-        raise ValueError(f"llmbandit needs a log of at least {2 * _HELD_OUT} queries and 2 models, got {seen.shape}")
+        raise ValueError(
+            f"llmbandit needs a log of at least {2 * _HELD_OUT} queries and 2 models, got {seen.shape}"
+        )
     if not seen.any(axis=0).all():
-        raise ValueError(f"llmbandit needs an outcome of every model in the log, got none of model {int((~seen.any(axis=0)).argmax())}")
+        raise ValueError(
+            f"llmbandit needs an outcome of every model in the log, got none of model {int((~seen.any(axis=0)).argmax())}"
+        )

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from bandits.base import RESOURCES, Feedback, Observation, Policy, State, choose
 from bandits.ranked import index_of
+from bandits.ridge import Ridge, fresh, learn
 
 R = len(RESOURCES)
 Worth = Callable[
@@ -115,6 +116,30 @@ class Means(NamedTuple):
 def no_means(n_arms: int) -> Means:
     """Return the means before the first call."""
     return Means(jnp.zeros((n_arms, R)), jnp.zeros(n_arms))
+
+
+class Usage(NamedTuple):
+    """What a call of each arm uses at a context: `costs` a ridge regression, `means` what bounds it from below."""
+
+    costs: Ridge
+    means: Means
+
+    def heard(self, context: jax.Array, arm: jax.Array, amount: jax.Array) -> Usage:
+        """Return the usage after a call of `arm` that used `amount (R,)`."""
+        return Usage(learn(self.costs, context, arm, amount), self.means.heard(arm, amount))
+
+    def at_least(self, predicted: jax.Array) -> jax.Array:
+        """Return predictions `(..., K, R)`, none below a quarter of the arm's mean: a line may cross 0, a cost not."""
+        return jnp.maximum(predicted, 0.25 * jnp.nan_to_num(self.means.total / self.means.calls[:, None]))
+
+    def expected(self, context: jax.Array) -> jax.Array:
+        """Return `(K, R)`, what a call of each arm is expected to use; 0 before the first call."""
+        return self.at_least(self.costs.weight @ context)
+
+
+def no_usage(n_arms: int, dim: int, ridge: float) -> Usage:
+    """Return the usage before the first call."""
+    return Usage(fresh(n_arms, dim, ridge, targets=(R,)), no_means(n_arms))
 
 
 def first(kept: jax.Array, now: jax.Array) -> jax.Array:

@@ -28,6 +28,7 @@ def primal_dual(
     *,
     step: float = 0.05,
     smoothing: float = 0.05,
+    start: float = 0.0,
     highest: float = 5.0,
 ) -> Policy:
     """Charge by a dual price that follows smoothed spend, with a hard ceiling on dear arms (ParetoBandit's pacer).
@@ -45,14 +46,16 @@ def primal_dual(
         dim: `d`; it plays no part.
         step: of the dual price, > 0.
         smoothing: weight of the newest spend, in (0, 1].
+        start: the first dual price, >= 0; above 0 keeps the dearest arm out until spending is known to be low.
         highest: dual price at most, > 0.
     """
     del dim
     require.above("primal_dual", 0, step=step, highest=highest)
+    require.within("primal_dual", 0, highest, start=start)
     require.within("primal_dual", 1e-6, 1, smoothing=smoothing)
 
     def init() -> Dual:
-        return Dual(jnp.zeros(R), jnp.ones(R), jnp.full(R, jnp.nan), no_means(n_arms))
+        return Dual(jnp.full(R, start), jnp.ones(R), jnp.full(R, jnp.nan), no_means(n_arms))
 
     def terms(state: Dual, worth: jax.Array, observation: Observation) -> Terms:
         del worth
@@ -61,8 +64,9 @@ def primal_dual(
         least = jnp.maximum(cost.min(axis=0), 1e-3 * dearest)
         spread = jnp.log(dearest / least)
         scaled = jnp.where(spread > 0, jnp.log(jnp.maximum(cost, least) / least) / spread, 0.0)
-        below = (cost <= dearest / (1.0 + state.price)) | (state.price <= 0)
-        return Terms(scaled @ state.price, below.all(axis=1), cost[:, 0])
+        price = jnp.where(jnp.isfinite(observation.budget), state.price, 0.0)
+        below = (cost <= dearest / (1.0 + price)) | (price <= 0)
+        return Terms(scaled @ price, below.all(axis=1), cost[:, 0])
 
     def update(
         key: jax.Array,

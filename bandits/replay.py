@@ -214,8 +214,8 @@ def _run_chunk(
 ) -> tuple[tuple[State, _Account | None], jax.Array, jax.Array | None]:
     """Return the states and accounts after a chunk, the `(S, C)` arms called in it and what the probe read.
 
-    The `clock`, round number and rounds left `(C,)`, is the same for every seed and stays outside the `vmap`: a policy that
-    branches on them alone keeps a real branch, where a branch on its own state would run both sides every round.
+    The `clock`, round number and rounds left `(C,)`, is the same for every seed and stays outside the `vmap`: a
+    policy that branches on it alone keeps a real branch, where one on its own state would run both sides each round.
     """
     keys, price, cost_scale, limits = shared
     open_budget = jnp.full(len(RESOURCES), jnp.inf, jnp.float32)

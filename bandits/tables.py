@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 FORMATS = ("table", "csv", "json")
@@ -10,6 +13,11 @@ FORMATS = ("table", "csv", "json")
 SHORT = (
     "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
     "regret_oracle", "regret_lo", "regret_hi", "regret_best_fixed", "exponent",
+)  # fmt: skip
+ROUTER_SHORT = (
+    "dataset", "mode", "split", "router", "method", "n_test", "Ps", "Ps_lo", "Ps_hi", "Ps_paper", "Ps_difference",
+    "behind", "behind_lo", "behind_hi", "nAUC", "nAUC_lo", "nAUC_hi", "nAUC_paper", "nAUC_difference", "nAUC_fair",
+    "QNC", "QNC_99", "n_pareto", "best_single",
 )  # fmt: skip
 
 
@@ -23,6 +31,23 @@ def render(rows: Any, form: str) -> str:
     if form == "csv":
         return str(frame.to_csv(index=False)).rstrip("\n")
     return str(frame.to_string(index=False, float_format=number, na_rep="-"))
+
+
+def routers(rows: list[dict[str, Any]], form: str) -> list[dict[str, Any]]:
+    """Return rows of MMR-Bench's protocol with the best single model by name; for a terminal, those that fit."""
+    flat = [
+        {**row, "best_single": row["best_single"]["model_name"]} if "best_single" in row else row
+        for row in rows
+    ]
+    return [{k: row[k] for k in ROUTER_SHORT if k in row} for row in flat] if form == "table" else flat
+
+
+def write(path: str, text: str) -> None:
+    """Write a text file whole or not at all."""
+    place = Path(path).absolute()
+    with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as part:
+        part.write(text + "\n")
+    os.replace(part.name, place)
 
 
 def plain(value: Any) -> Any:

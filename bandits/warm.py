@@ -38,13 +38,13 @@ class Prior(NamedTuple):
         inverse: `(K, d, d)`, `A^-1`.
         weight: `(K, d)` for each target: `reward`, `utility`, `cost in scale` and each of `RESOURCES`.
         mean: `(K, R)` mean use of each of `RESOURCES`.
-        count: `n_eff`.
+        n_eff: observations that it counts for, each arm.
     """
 
     inverse: Floats
     weight: dict[str, Floats]
     mean: Floats
-    count: float
+    n_eff: float
 
 
 def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
@@ -132,8 +132,8 @@ def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
 
     def informed(path: Any, leaf: Any) -> Any:
         if isinstance(leaf, Means):
-            calls = jnp.full_like(leaf.calls, prior.count)
-            return Means(jnp.asarray(prior.mean * prior.count, leaf.total.dtype), calls)
+            calls = jnp.full_like(leaf.calls, prior.n_eff)
+            return Means(jnp.asarray(prior.mean * prior.n_eff, leaf.total.dtype), calls)
         if not isinstance(leaf, Ridge):
             return leaf
         if any(getattr(step, "name", "") == "costs" for step in path):
@@ -141,7 +141,7 @@ def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
         else:
             predicted = targets
         weight = np.stack([prior.weight[name] for name in predicted], axis=1).reshape(leaf.weight.shape)
-        pulls = jnp.full_like(leaf.pulls, round(prior.count))
+        pulls = jnp.full_like(leaf.pulls, round(prior.n_eff))
         return Ridge(jnp.asarray(prior.inverse, jnp.float32), jnp.asarray(weight, jnp.float32), pulls)
 
     def init(key: jax.Array) -> State:

@@ -19,7 +19,7 @@ NOT_IN_FIGURE = "MathVision"  # Figure 5.2's pool is the other six datasets
 
 
 class Solved(NamedTuple):
-    """What is fitted to Table 2 rather than read from it; solved by `python -m bandits.calibrate`.
+    """What is fitted to Table 2 rather than read from it; solved by `python -m bandits.mmrbench.calibrate`.
 
     Attributes:
         reveal: in [0, 1], share of the variance of what the embeddings show that is the query's skills.

@@ -158,7 +158,7 @@ def test_beta_thompson_counts_a_fraction_as_a_success_that_often() -> None:
     policy = beta_thompson(2, 1, **UNIT)
     keys = jax.random.split(jax.random.key(3), 2000)
     state = policy.init(keys[0])
-    after = jax.vmap(lambda k: policy.update(k, state, seen(2), jnp.int32(0), heard(0.3)))(keys)
+    after = jax.jit(jax.vmap(lambda k: policy.update(k, state, seen(2), jnp.int32(0), heard(0.3))))(keys)
     assert abs(float((after.success[:, 0] - 1).sum()) - 600) < 82
 
 
@@ -166,26 +166,28 @@ def test_beta_thompson_calls_as_often_as_an_arm_is_best() -> None:
     """P(Beta(3,1) > Beta(1,1)) = E[Beta(3,1)] = 3/4; 4,000 draws have a deviation of .007; four allowed."""
     policy = beta_thompson(2, 1)
     state = policy.init(jax.random.key(0))._replace(success=jnp.array([3.0, 1.0]))
-    arms = jax.vmap(lambda k: policy.act(k, state, seen(2)))(jax.random.split(jax.random.key(4), 4000))
+    arms = jax.jit(jax.vmap(lambda k: policy.act(k, state, seen(2))))(
+        jax.random.split(jax.random.key(4), 4000)
+    )
     assert abs(float((arms == 0).mean()) - 0.75) < 0.028
 
 
 def shares(policy: Policy, state: Any, observation: Observation, n_arms: int) -> NDArray[np.float64]:
     """Return how often each arm is drawn in 20,000 draws from one state."""
     keys = jax.random.split(jax.random.key(5), 20_000)
-    arms = jax.vmap(lambda k: policy.act(k, state, observation))(keys)
+    arms = jax.jit(jax.vmap(lambda k: policy.act(k, state, observation)))(keys)
     return np.bincount(np.asarray(arms), minlength=n_arms) / len(keys)
 
 
 def test_exp3_draws_with_the_probabilities_of_the_formula() -> None:
     policy, n_arms = exp3(3, 1, eta=0.8, **UNIT), 3
     history = [(0, 0.2), (1, 0.9), (2, 0.1), (1, 0.5), (0, 0.4)]
-    losses, state = np.zeros(n_arms), policy.init(jax.random.key(0))
+    losses, state, update = np.zeros(n_arms), policy.init(jax.random.key(0)), jax.jit(policy.update)
     for t, (arm, reward) in enumerate(history, start=1):
         chance = np.exp(-0.8 * math.sqrt(math.log(3) / (3 * t)) * losses)
         chance /= chance.sum()
         losses[arm] += (1 - reward) / chance[arm]
-        state = policy.update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), heard(reward))
+        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), heard(reward))
     np.testing.assert_allclose(state.total - state.total.min(), losses - losses.min(), rtol=1e-5)
     expected = np.exp(-0.8 * math.sqrt(math.log(3) / (3 * 6)) * losses)
     # 20,000 draws: deviation at most .0036 a share; four allowed.
@@ -214,12 +216,12 @@ def test_exp4_weighs_its_experts_by_the_formula() -> None:
     ]
     policy = exp4(n_arms, 1, eta=1.3, experts=stubborn, **UNIT)
     advice = np.vstack([np.eye(3), np.full((1, 3), 1 / 3), np.eye(3)[[2, 1]]])
-    losses, state = np.zeros(6), policy.init(jax.random.key(0))
+    losses, state, update = np.zeros(6), policy.init(jax.random.key(0)), jax.jit(policy.update)
     for t, (arm, reward) in enumerate([(0, 0.2), (1, 0.9), (2, 0.1), (1, 0.7)], start=1):
         weight = np.exp(-1.3 * math.sqrt(math.log(6) / (3 * t)) * losses)
         chance = (weight / weight.sum()) @ advice
         losses += advice[:, arm] * (1 - reward) / chance[arm]
-        state = policy.update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), heard(reward))
+        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), heard(reward))
     np.testing.assert_allclose(state.losses.total, losses - losses.min(), rtol=1e-5, atol=1e-5)
     weight = np.exp(-1.3 * math.sqrt(math.log(6) / (3 * 5)) * losses)
     expected = (weight / weight.sum()) @ advice
@@ -262,7 +264,8 @@ def test_exp4_learns_from_the_advice_that_it_followed() -> None:
         return policy.update(jax.random.key(99), state, seen(4), arm, heard(0.0)).losses.total[5] > 0
 
     # The least loss is taken off, and an arm alone that was not called has 0: the coin is blamed for one arm only.
-    table = np.asarray(jax.vmap(lambda s: jax.vmap(lambda a: blamed(s, a))(jnp.arange(4)))(jnp.arange(12)))
+    by_arm = jax.vmap(jax.vmap(blamed, in_axes=(None, 0)), in_axes=(0, None))
+    table = np.asarray(jax.jit(by_arm)(jnp.arange(12), jnp.arange(4)))
     assert (table.sum(axis=1) == 1).all()
     assert len(set(table.argmax(axis=1))) > 1
 
@@ -272,7 +275,7 @@ def test_exp4_learns_from_the_advice_that_it_followed() -> None:
         state = state._replace(losses=state.losses._replace(total=certain))
         return policy.act(jax.random.key(98), state, seen(4))
 
-    assert np.array_equal(jax.vmap(followed)(jnp.arange(12)), table.argmax(axis=1))
+    assert np.array_equal(jax.jit(jax.vmap(followed))(jnp.arange(12)), table.argmax(axis=1))
 
 
 def test_successive_elimination_drops_an_arm_when_its_bounds_say_so() -> None:

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
-from bandits import mmrbench, modes, scores, splits, trial
+from bandits import mmrbench
 from bandits.metrics import curve
-from bandits.table2 import METHODS, table2
+from bandits.mmrbench import modes, scores, splits, trial
+from bandits.mmrbench.table2 import METHODS, side_by_side
 from envs import formats
 from envs.outcomes import Outcomes
 
@@ -324,7 +325,7 @@ def test_frontier_points_and_held_out_queries() -> None:
 
 def test_table2_stands_beside_the_paper() -> None:
     table = small_table()
-    rows = table2(table.take(table.dataset == "MMStar"), resamples=5)
+    rows = side_by_side(table.take(table.dataset == "MMStar"), resamples=5)
     assert {r["dataset"] for r in rows} == {"MMStar", "ALL"}
     assert {r["method"] for r in rows} == set(METHODS)
     full = {r["method"]: r for r in rows if r["dataset"] == "ALL"}

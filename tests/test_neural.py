@@ -201,7 +201,7 @@ def test_neuralts_draws_have_the_deviation_of_the_paper() -> None:
     distance = float(score[0] - score[1]) / math.hypot(*deviation)
     expected = 0.5 * (1 + math.erf(distance / math.sqrt(2)))
     assert 0.05 < abs(expected - 0.5) < 0.45  # else the draws would not tell the scale
-    arms = jax.vmap(lambda k: policy.act(k, state, now))(jax.random.split(jax.random.key(5), 20_000))
+    arms = jax.jit(jax.vmap(lambda k: policy.act(k, state, now)))(jax.random.split(jax.random.key(5), 20_000))
     assert abs(float((arms == 0).mean()) - expected) < 0.014
 
 
@@ -220,10 +220,9 @@ def test_neurallinear_posterior_is_that_of_the_normal_equations() -> None:
     z, arms, y = rng.normal(size=(60, 5)), rng.integers(0, n_arms, 60), rng.random(60)
     ones = jnp.ones(n_arms)
     stepwise = neurallinear.Bayes(fresh(n_arms, 5, 0.7), prior.shape * ones, prior.scale * ones)
+    learn = jax.jit(neurallinear.learn)
     for row, arm, reward in zip(z, arms, y, strict=True):
-        stepwise = neurallinear.learn(
-            stepwise, jnp.asarray(row, jnp.float32), jnp.int32(arm), jnp.float32(reward)
-        )
+        stepwise = learn(stepwise, jnp.asarray(row, jnp.float32), jnp.int32(arm), jnp.float32(reward))
     # Four places of the buffer are not filled yet and hold what must not count.
     held = Heard(
         jnp.zeros((64, 1)), jnp.pad(jnp.asarray(arms), (0, 4)), jnp.pad(jnp.asarray(y), (0, 4)), jnp.int32(60)
@@ -249,7 +248,9 @@ def test_neurallinear_draws_have_the_moments_of_the_posterior() -> None:
     bayes = neurallinear.Bayes(ridge, jnp.full(2, 8.0), jnp.array([0.5, 2.0]))
     x = jnp.array([0.3, -1.0, 1.0])
     draws = np.asarray(
-        jax.vmap(lambda k: neurallinear.draw(k, bayes, x))(jax.random.split(jax.random.key(6), 50_000))
+        jax.jit(jax.vmap(lambda k: neurallinear.draw(k, bayes, x)))(
+            jax.random.split(jax.random.key(6), 50_000)
+        )
     )
     variance = np.array([0.5, 2.0]) / 7 * float(x @ x) / 0.5
     np.testing.assert_allclose(
@@ -280,7 +281,9 @@ def test_dropout_keeps_the_mean_and_drops_its_share() -> None:
     x = jnp.array([0.5, -1.0, 1.0])
     plain = np.asarray(heads.features(weight, x))
     drawn = np.asarray(
-        jax.vmap(lambda k: heads.features(weight, x, k, 0.25))(jax.random.split(jax.random.key(9), 20_000))
+        jax.jit(jax.vmap(lambda k: heads.features(weight, x, k, 0.25)))(
+            jax.random.split(jax.random.key(9), 20_000)
+        )
     )
     alive = plain > 0
     # Deviation of a mean: value sqrt(.25 / .75) / sqrt(20000) = .4 % of the value; of a share: .3 %. Five allowed.

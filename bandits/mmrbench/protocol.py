@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits import modes, scores, splits, trial
 from bandits.metrics import curve
 from bandits.metrics.curve import Path
 from bandits.metrics.intervals import bootstrap
+from bandits.mmrbench import modes, scores, splits, trial
 from envs.outcomes import Outcomes
 
 if TYPE_CHECKING:

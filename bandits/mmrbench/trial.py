@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits import modes, resolve, scores
+from bandits import resolve
 from bandits.metrics.curve import Path, path
+from bandits.mmrbench import modes, scores
+from bandits.mmrbench.splits import Split
 from bandits.routers import REFERENCES, ROUTERS
-from bandits.splits import Split
 from envs.outcomes import Outcomes
 
 Floats = NDArray[np.floating[Any]]

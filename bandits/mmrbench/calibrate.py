@@ -1,6 +1,6 @@
 """Solves the twin's two fitted constants so that routers land near Table 2 (arXiv 2601.17814).
 
-`python -m bandits.calibrate` writes data/twin.json; it takes a few minutes. Bisection on the same seeds throughout.
+`python -m bandits.mmrbench.calibrate` writes data/twin.json; it takes a few minutes. Bisection on the same seeds throughout.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def main() -> None:
     constants = solve()._asdict()
     path = published.folder() / "twin.json"
     part = path.with_suffix(".part")
-    part.write_text(json.dumps({**constants, "solved_by": "python -m bandits.calibrate"}, indent=1) + "\n")
+    part.write_text(
+        json.dumps({**constants, "solved_by": "python -m bandits.mmrbench.calibrate"}, indent=1) + "\n"
+    )
     os.replace(part, path)
     print(path.name, *(f"{name}={value}" for name, value in constants.items()))
 

@@ -50,10 +50,12 @@ def _means(outcomes: Outcomes, figures: Published) -> tuple[Floats, Floats]:
     columns = [outcomes.models.index(m) for m in figures.models]
     rows = [outcomes.dataset == d for d in figures.datasets]
     utility, cost = outcomes.utility[:, columns], outcomes.cost[:, columns]
-    return tuple(np.stack([np.nanmean(v[r], axis=0) for r in rows], axis=1) for v in (utility, cost))  # type: ignore[return-value]
+    means = [np.stack([np.nanmean(v[r], axis=0) for r in rows], axis=1) for v in (utility, cost)]
+    return means[0], means[1]
 
 
 def _marginals(figures: Published, accuracy: Floats, cost: Floats) -> list[Row]:
+    """Return the rows of single models: their worst dataset, or their pool, and their mean cost."""
     rows = []
     for k, model in enumerate(figures.models):
         known = ~np.isnan(figures.accuracy[k])
@@ -72,6 +74,7 @@ def _marginals(figures: Published, accuracy: Floats, cost: Floats) -> list[Row]:
 
 
 def _oracles(outcomes: Outcomes, figures: Published) -> list[Row]:
+    """Return the rows of the share of queries that at least one model answers."""
     answered = (outcomes.utility == 1).any(axis=1)
     rows = [
         _row("oracle", name, goal, answered[outcomes.dataset == name].mean(), 0.005)
@@ -82,6 +85,7 @@ def _oracles(outcomes: Outcomes, figures: Published) -> list[Row]:
 
 
 def _references(figures: Published, accuracy: Floats) -> list[Row]:
+    """Return the rows of the best fixed choices; gpt-5-nano, whose accuracy is assumed, is no dataset's best."""
     weight = figures.queries / figures.queries.sum()
     goals = np.where(np.isnan(figures.accuracy), 0.0, figures.accuracy)
     return [

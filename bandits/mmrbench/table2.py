@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from typing import Any
 
-from bandits import mmrbench, splits
-from bandits.mmrbench import Row
+from bandits.mmrbench import protocol, splits
+from bandits.mmrbench.protocol import Row
 from envs import published
 from envs.outcomes import Outcomes
 
@@ -22,7 +21,7 @@ METHODS = {
 FULL = "ALL"
 
 
-def table2(outcomes: Outcomes, **settings: Any) -> list[Row]:
+def side_by_side(outcomes: Outcomes, **settings: Any) -> list[Row]:
     """Return our nAUC and peak score beside the paper's, a row for each method and dataset of both.
 
     Every dataset is split by itself, and `ALL` is the whole table, as in the paper.
@@ -39,7 +38,7 @@ def table2(outcomes: Outcomes, **settings: Any) -> list[Row]:
     Raises:
         ValueError: the table has no dataset of the paper.
     """
-    paper = _paper()
+    paper = published.table2()
     present = {splits.plain(str(d)) for d in outcomes.dataset}
     wanted = [d for d in dict.fromkeys(d for d, _ in paper) if d == FULL or splits.plain(d) in present]
     if wanted == [FULL] or not wanted:
@@ -49,7 +48,7 @@ def table2(outcomes: Outcomes, **settings: Any) -> list[Row]:
     rows = []
     for dataset in wanted:
         name = "all" if dataset == FULL else dataset
-        scored = mmrbench.evaluate(
+        scored = protocol.evaluate(
             outcomes, **{**settings, "dataset": name, "routers": tuple(METHODS.values())}
         )
         for method, row in zip(METHODS, scored, strict=True):
@@ -71,12 +70,3 @@ def _beside(row: Row, paper: dict[str, float]) -> Row:
             f"{name}_within": bool(low <= figure <= high) if known else None,
         }
     return out | {"label": row["label"]}
-
-
-def _paper() -> dict[tuple[str, str], dict[str, float]]:
-    """Return the published figures by dataset and method; NaN where the paper prints none."""
-    with open(published.folder() / "mmr_table2.csv", newline="", encoding="utf-8") as file:
-        return {
-            (row["dataset"], row["method"]): {k: float(row[k] or "nan") for k in ("nAUC", "Ps")}
-            for row in csv.DictReader(file)
-        }
