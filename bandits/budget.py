@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ from bandits.adaptive_lp import lp
 from bandits.base import RESOURCES, Policy
 from bandits.bwk import bwk
 from bandits.mirror import mirror
-from bandits.pacing import R, stop
+from bandits.pacing import Paced, R, stop
 from bandits.primal_dual import primal_dual
 from bandits.threshold import threshold
 from envs.nearest import near
@@ -55,6 +57,17 @@ def held(
     if cap is not None:
         wrapped = promise.cap(wrapped, stream.n_arms, stream.dim, limit=cap)
     return promise.hard(wrapped, promise.worst_case(stream)) if hard else wrapped
+
+
+def dual_price(state: Any) -> jax.Array:
+    """Return the `(R,)` price that a pacer has set, 0 without one: a probe for `replay`.
+
+    In rewards: for the log cost (`primal_dual`), a round's budget (`mirror`, `bwk`), a unit (`lp`, `threshold`).
+    """
+    if isinstance(state, promise.Capped):
+        return dual_price(state.policy)
+    price: jax.Array = state.pacer.price if isinstance(state, Paced) else jnp.zeros(R)
+    return price
 
 
 def forms(texts: Sequence[str]) -> list[str]:

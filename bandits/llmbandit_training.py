@@ -48,11 +48,10 @@ class Schedule(NamedTuple):
     pretrain_steps: int = 500
     pretrain_batch: int = 256
     pretrain_lr: float = 5e-3
-    rollouts: int = 100
+    rollouts: int = 150
     rollout_batch: int = 512
     passes: int = 3
-    ppo_lr: float = 1e-3
-    entropy: float = 0.01
+    ppo_lr: float = 3e-4
     price_spread: float = 1.5
 
 
@@ -258,16 +257,13 @@ def clipped(log_ratio: jax.Array, advantage: jax.Array) -> jax.Array:
     return -jnp.mean(jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - _CLIP, 1 + _CLIP) * advantage))
 
 
-def ppo_loss(networks: tuple[Actor, Critic], data: _Data, done: Rollout, entropy: float) -> jax.Array:
+def ppo_loss(networks: tuple[Actor, Critic], data: _Data, done: Rollout) -> jax.Array:
     """Return the clipped loss on `omega'A` plus the critic's squared error (section 2.4, appendix E.5)."""
     actor, critic = networks
-    every = log_chances(actor, data, done.task)
-    chances = jnp.take_along_axis(every, done.arm[:, None], axis=1)[:, 0]
-    spread = -jnp.mean(jnp.sum(jnp.exp(every) * jnp.where(done.task.available, every, 0.0), axis=1))
+    chances = jnp.take_along_axis(log_chances(actor, data, done.task), done.arm[:, None], axis=1)[:, 0]
     advantage = done.advantage[:, 0] + done.task.preference * done.advantage[:, 1]
     error = _by_task(values, critic, data, done.task) - done.target
-    fit = jnp.mean(jnp.sum(jnp.square(error), axis=1))
-    return clipped(chances - done.log_chance, advantage) + fit - entropy * spread
+    return clipped(chances - done.log_chance, advantage) + jnp.mean(jnp.sum(jnp.square(error), axis=1))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -287,7 +283,7 @@ def _ppo(
             networks, moments = carry
             share = jax.random.beta(key, _MIX, _MIX, (len(done.arm),))
             change, moments = adam.update(
-                jax.grad(ppo_loss)(networks, data, mixup(done, share), schedule.entropy), moments
+                jax.grad(ppo_loss)(networks, data, mixup(done, share)), moments
             )
             return (optax.apply_updates(networks, change), moments), None
 

@@ -128,5 +128,6 @@ def preferences(text: str, rows: int, seed: int) -> dict[str, float | NDArray[np
             f"preference needs a number >= 0, a list such as 0,0.1,1 or uniform(0,2), got {text!r}"
         )
     if drawn:
-        return {text.strip(): np.random.default_rng([seed, 7]).uniform(*numbers, rows)}
+        low, high = numbers
+        return {text.strip(): np.random.default_rng([seed, 7]).uniform(low, high, rows)}
     return {f"{n:g}": n for n in numbers}

@@ -1,6 +1,6 @@
 """Solves the twin's two fitted constants so that routers land near Table 2 (arXiv 2601.17814).
 
-`python -m bandits.mmrbench.calibrate` writes data/twin.json; it takes a few minutes. Bisection on the same seeds throughout.
+`python -m bandits.mmrbench.calibrate` writes data/twin.json in a few minutes, by bisection on the same seeds.
 """
 
 from __future__ import annotations
