@@ -105,7 +105,7 @@ def _bought(buy: Any, stream: Any, table: Floats, trace: Trace, spent: Mapping[s
         [float(buy(table, getattr(stream, name), amount[s], times=rows[s])) for s in range(len(rows))]
         for name, amount in spent.items()
     ]
-    return np.min(each, axis=0) / trace.order.shape[1]
+    return np.asarray(np.min(each, axis=0) / trace.order.shape[1])
 
 
 def burn_down(

@@ -1,4 +1,4 @@
-"""Vectors that say what a model can do, by variational item response theory (LLM Bandit, arXiv 2502.02743, section 2.3).
+"""What a model can do, as a vector: variational item response theory (LLM Bandit, arXiv 2502.02743, section 2.3).
 
 A query asks for abilities and a model has them: `p_nk = sigma(f(e_n, I_k))`, with `e_n` the context of query `n` and
 `I_k` the identity of model `k`. The sources leave open whether difficulty and discrimination are parameters of a
@@ -130,7 +130,8 @@ def fit(key: jax.Array, context: Any, right: Any, settings: Settings) -> Irt:
     """
     right = jnp.asarray(right, jnp.float32)
     cells = jnp.maximum(jnp.sum(~jnp.isnan(right)), 1)
-    return _fit(settings, key, jnp.asarray(context, jnp.float32), right, cells)
+    fitted: Irt = _fit(settings, key, jnp.asarray(context, jnp.float32), right, cells)
+    return fitted
 
 
 @partial(jax.jit, static_argnums=0)
@@ -157,8 +158,9 @@ def _fit(settings: Settings, key: jax.Array, context: jax.Array, right: jax.Arra
         change, moments = adam.update(gradient, moments, irt)
         return (optax.apply_updates(irt, change), moments), None
 
-    (irt, _), _ = jax.lax.scan(step, (irt, adam.init(irt)), jax.random.split(of_steps, settings.steps))
-    return irt
+    keys = jax.random.split(of_steps, settings.steps)
+    fitted: Irt = jax.lax.scan(step, (irt, adam.init(irt)), keys)[0][0]
+    return fitted
 
 
 def logistic(features: jax.Array, offset: jax.Array, target: jax.Array, precision: float) -> jax.Array:
@@ -178,9 +180,11 @@ def logistic(features: jax.Array, offset: jax.Array, target: jax.Array, precisio
 
     def improve(_: int, weight: jax.Array) -> jax.Array:
         missed = jnp.where(seen, wanted - jax.nn.sigmoid(known @ weight + offset), 0.0)
-        return weight + jnp.linalg.solve(bound, known.T @ missed - precision * weight)
+        change: jax.Array = jnp.linalg.solve(bound, known.T @ missed - precision * weight)
+        return weight + change
 
-    return jax.lax.fori_loop(0, _ROUNDS, improve, jnp.zeros(features.shape[1]))
+    best: jax.Array = jax.lax.fori_loop(0, _ROUNDS, improve, jnp.zeros(features.shape[1]))
+    return best
 
 
 @jax.jit

@@ -1,18 +1,26 @@
-"""LLM Bandit's preference-conditioned policy over any set of models (arXiv 2502.02743, Eq. 5 and appendix B.2)."""
+"""LLM Bandit: a preference-conditioned policy over any set of models (arXiv 2502.02743, Eq. 5 and appendix B.2)."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from bandits import require
 from bandits.base import Feedback, Observation, Policy, State, choose
 from bandits.identity import Response, logit
-from bandits.routers.layers import Layer, apply, dense, relu_net, stack
+from bandits.routers.layers import Layer, apply, relu_net
+
+if TYPE_CHECKING:
+    from bandits.llmbandit_tasks import Log
 
 HEADS = 4  # of attention
+MATCHES = ("token", "identity")
+PICKS = ("discrimination", "random")
 _OMEGA = 8  # units that the preference becomes: Linear(omega)
 
 
@@ -26,6 +34,22 @@ class Pool(NamedTuple):
 
     vector: jax.Array
     cost: jax.Array
+
+
+class Models(NamedTuple):
+    """A set of models as a query meets it, `C = {(I_k, cbar_k, phat_k)}`.
+
+    Attributes:
+        vector: `(K, m)` identities.
+        cost: `(K,)` mean cost of a call, in units of the dearest model.
+        chance: `(K,)` predicted chances of a right answer, not calibrated.
+        available: `(K,)` bool; the others change nothing.
+    """
+
+    vector: jax.Array
+    cost: jax.Array
+    chance: jax.Array
+    available: jax.Array
 
 
 class Attention(NamedTuple):
@@ -79,36 +103,43 @@ class Trained(NamedTuple):
     pool: Pool
 
 
-def first_attention(key: jax.Array, width: int) -> Attention:
+def first_dense(rng: np.random.Generator, *sizes: int) -> list[Layer]:
+    """Return layers from `sizes[0]` inputs to `sizes[-1]` outputs, all uniform in +-1/sqrt(inputs).
+
+    Drawn by NumPy: compiling the draws of some forty arrays would take longer than the training of a small network.
+    """
+
+    def one(n_in: int, n_out: int) -> Layer:
+        bound = 1 / math.sqrt(n_in)
+        told = rng.uniform(-bound, bound, (n_in + 1, n_out)).astype(np.float32)
+        return {"weight": jnp.asarray(told[:-1]), "bias": jnp.asarray(told[-1])}
+
+    return [one(a, b) for a, b in pairwise(sizes)]
+
+
+def first_attention(rng: np.random.Generator, width: int) -> Attention:
     """Return an attention block of `width` units."""
-    query, of_key, value, out, feed = jax.random.split(key, 5)
-    return Attention(
-        *(dense(k, width, width) for k in (query, of_key, value, out)), stack(feed, (width, width, width))
-    )
+    query, key, value, out = (first_dense(rng, width, width)[0] for _ in range(4))
+    return Attention(query, key, value, out, first_dense(rng, width, width, width))
 
 
-def first_encoder(key: jax.Array, size: int, width: int) -> Encoder:
+def first_encoder(rng: np.random.Generator, size: int, width: int) -> Encoder:
     """Return a set encoder for identities of `size` numbers, with `width` units."""
-    token, among, seed, pool = jax.random.split(key, 4)
-    return Encoder(
-        dense(token, size + 2, width),
-        first_attention(among, width),
-        jax.random.normal(seed, (1, width)),
-        first_attention(pool, width),
-    )
+    seed = jnp.asarray(rng.normal(size=(1, width)), jnp.float32)
+    token = first_dense(rng, size + 2, width)[0]
+    return Encoder(token, first_attention(rng, width), seed, first_attention(rng, width))
 
 
-def first_actor(key: jax.Array, dim: int, size: int, width: int, out: int = 0) -> Actor:
-    """Return a policy network for contexts of `dim` features and identities of `size` numbers."""
-    encoder, omega, head = jax.random.split(key, 3)
-    sizes = (width + dim + _OMEGA, 2 * width, size + out)
-    return Actor(first_encoder(encoder, size, width), dense(omega, 2, _OMEGA), stack(head, sizes))
+def first_actor(rng: np.random.Generator, dim: int, size: int, width: int, match: str = "token") -> Actor:
+    """Return a policy network for contexts of `dim` features and identities of `size` numbers; see `scores`."""
+    encoder, omega = first_encoder(rng, size, width), first_dense(rng, 2, _OMEGA)[0]
+    out = size + 2 if match == "token" else size
+    return Actor(encoder, omega, first_dense(rng, width + dim + _OMEGA, 2 * width, out))
 
 
-def first_critic(key: jax.Array, dim: int, size: int, width: int) -> Critic:
+def first_critic(rng: np.random.Generator, dim: int, size: int, width: int) -> Critic:
     """Return a critic for contexts of `dim` features and identities of `size` numbers."""
-    encoder, head = jax.random.split(key)
-    return Critic(first_encoder(encoder, size, width), stack(head, (width + dim, 2 * width, 2)))
+    return Critic(first_encoder(rng, size, width), first_dense(rng, width + dim, 2 * width, 2))
 
 
 def attend(block: Attention, asking: jax.Array, tokens: jax.Array, available: jax.Array) -> jax.Array:
@@ -124,58 +155,39 @@ def attend(block: Attention, asking: jax.Array, tokens: jax.Array, available: ja
     return hidden + relu_net(block.feed, hidden)
 
 
-def encode(
-    encoder: Encoder, vector: jax.Array, cost: jax.Array, chance: jax.Array, available: jax.Array
-) -> jax.Array:
-    """Return what the set `C = {(I_k, cbar_k, phat_k)}` of available models is, `(u,)`, in whatever order they come.
-
-    Args:
-        encoder: of the set.
-        vector: `(K, m)` identities.
-        cost: `(K,)` in units of the dearest model.
-        chance: `(K,)` predicted chances of a right answer, not calibrated.
-        available: `(K,)` bool; the others change nothing.
-    """
-    tokens = apply(encoder.token, jnp.concatenate([vector, cost[:, None], chance[:, None]], axis=1))
-    tokens = attend(encoder.among, tokens, tokens, available)
-    return attend(encoder.pool, encoder.seed, tokens, available)[0]
+def tokens(models: Models) -> jax.Array:
+    """Return `(I_k, cbar_k, phat_k)` of each model as one row, `(K, m + 2)`."""
+    return jnp.concatenate([models.vector, models.cost[:, None], models.chance[:, None]], axis=1)
 
 
-def scores(
-    actor: Actor,
-    vector: jax.Array,
-    cost: jax.Array,
-    chance: jax.Array,
-    available: jax.Array,
-    context: jax.Array,
-    preference: jax.Array,
-) -> jax.Array:
-    """Return the logits `I_k'h` of Eq. 5, `(K,)`, `h = h_theta(SetTransformer(C), e, Linear(omega))`, `omega = [1, w]`.
+def encode(encoder: Encoder, models: Models) -> jax.Array:
+    """Return what the set of available models is, `(u,)`, in whatever order they come."""
+    each = apply(encoder.token, tokens(models))
+    each = attend(encoder.among, each, each, models.available)
+    return attend(encoder.pool, encoder.seed, each, models.available)[0]
+
+
+def scores(actor: Actor, models: Models, context: jax.Array, preference: jax.Array) -> jax.Array:
+    """Return the logits of Eq. 5, `(K,)`, with `h = h_theta(SetTransformer(C), e, Linear(omega))`, `omega = [1, w]`.
+
+    Eq. 5 has `I_k'h`. An identity says nothing of a model's price, so that costs of models never seen reach those
+    logits only as far as identities happen to span them; `h` is therefore matched with the whole token `(I_k,
+    cbar_k, phat_k)` unless the head was made for the identity alone.
 
     Args:
         actor: the policy network.
-        vector, cost, chance, available: the set of models, see `encode`.
+        models: the set.
         context: `(d,)`.
         preference: `()` the weight `w` on cost.
     """
     omega = apply(actor.omega, jnp.stack([jnp.ones_like(preference), preference]))
-    models = encode(actor.encoder, vector, cost, chance, available)
-    wanted = relu_net(actor.head, jnp.concatenate([models, context, omega]))
-    told = jnp.concatenate([vector, cost[:, None], chance[:, None]], axis=1)
-    return told[:, : len(wanted)] @ wanted
+    wanted = relu_net(actor.head, jnp.concatenate([encode(actor.encoder, models), context, omega]))
+    return tokens(models)[:, : len(wanted)] @ wanted
 
 
-def values(
-    critic: Critic,
-    vector: jax.Array,
-    cost: jax.Array,
-    chance: jax.Array,
-    available: jax.Array,
-    context: jax.Array,
-) -> jax.Array:
-    """Return the expected utility and minus cost, `(2,)`; arguments as in `scores`."""
-    models = encode(critic.encoder, vector, cost, chance, available)
-    return relu_net(critic.head, jnp.concatenate([models, context]))
+def values(critic: Critic, models: Models, context: jax.Array) -> jax.Array:
+    """Return the expected utility and minus cost of what the policy calls, `(2,)`."""
+    return relu_net(critic.head, jnp.concatenate([encode(critic.encoder, models), context]))
 
 
 @jax.jit
@@ -186,15 +198,8 @@ def decide(trained: Trained, pool: Pool, observation: Observation) -> jax.Array:
     """
     posted = jnp.where(jnp.isfinite(observation.price), observation.price, pool.cost)
     chance = jax.nn.sigmoid(logit(trained.response, observation.context, pool.vector))
-    index = scores(
-        trained.actor,
-        pool.vector,
-        posted / observation.cost_scale,
-        chance,
-        observation.available,
-        observation.context,
-        observation.preference,
-    )
+    models = Models(pool.vector, posted / observation.cost_scale, chance, observation.available)
+    index = scores(trained.actor, models, observation.context, observation.preference)
     return choose(index, observation.available)
 
 
@@ -215,7 +220,8 @@ def policy(trained: Trained, pool: Pool | None = None) -> Policy:
 
     def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
         del key, state
-        return decide(trained, pool, observation)
+        arm: jax.Array = decide(trained, pool, observation)
+        return arm
 
     def update(
         key: jax.Array, state: State, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -224,3 +230,56 @@ def policy(trained: Trained, pool: Pool | None = None) -> Policy:
         return state
 
     return Policy(init, act, update)
+
+
+def llmbandit(
+    n_arms: int,
+    dim: int,
+    *,
+    log: Log | None = None,
+    quiz: int = 0,
+    pick: str = "discrimination",
+    match: str = "token",
+    width: int = 32,
+    rollouts: int = 150,
+    seed: int = 0,
+) -> Policy:
+    """Call the best match of query and preference, trained on logged outcomes of all models (LLM Bandit).
+
+    Nothing is learned online. With a quiz, half of the models (drawn by the seed) are kept from the training and
+    come in by their answers to a quiz alone: a pool that the policy has never seen in part.
+
+    Args:
+        n_arms: `K`.
+        dim: `d`, the constant column included.
+        log: outcomes of every model on rows that are not evaluated; the command gives those of `--train-share`.
+        quiz: queries put to a new model, >= 1; 0 trains on all models.
+        pick: quiz queries by `discrimination` or at `random`.
+        match: what the network's output is multiplied with: the `identity` alone (Eq. 5) or the `token`, see `scores`.
+        width: hidden units, a multiple of 4.
+        rollouts: of PPO, >= 1.
+        seed: of the training.
+    """
+    require.whole("llmbandit", 0, quiz=quiz, seed=seed)
+    require.whole("llmbandit", 1, width=width, rollouts=rollouts)
+    require.one_of("llmbandit", MATCHES, match=match)
+    require.one_of("llmbandit", PICKS, pick=pick)
+    if width % HEADS:
+        raise ValueError(f"llmbandit needs width to be a multiple of {HEADS}, got width={width}")
+    if log is None:
+        raise ValueError("llmbandit needs logged outcomes to train on, got none; give --train-share SHARE")
+    if np.shape(log.utility)[1:] != (n_arms,) or np.shape(log.context)[1:] != (dim,):
+        raise ValueError(
+            f"llmbandit needs a log of {n_arms} models and {dim} features, got utility {np.shape(log.utility)}"
+            f" and context {np.shape(log.context)}"
+        )
+    from bandits import llmbandit_training as training  # here: both need this module's networks
+    from bandits.llmbandit_tasks import Schedule
+
+    schedule = Schedule(match=match, width=width, rollouts=rollouts)
+    if not quiz:
+        return policy(training.train(log, seed=seed, schedule=schedule))
+    known = training.half(n_arms, seed)
+    trained = training.train(training.part(log, columns=known), seed=seed, schedule=schedule)
+    rows = training.quiz_rows(trained, log, known, size=quiz, pick=pick, seed=seed)
+    return policy(trained, training.enrol(trained, log, known, rows))

@@ -30,7 +30,8 @@ def mirror(
 
     Algorithm 1 takes `argmax_a r_a - mu c_a` and, with the entropy as its reference function, moves the price by
     `mu <- mu exp(step (c - rho))`, where `rho` is the budget a round; costs and `mu` are counted in units of `rho`
-    here, so that one step serves every budget, and the cost of a call is predicted by ridge regression. Unlike
+    here, so that one step serves every budget, and the cost of a call is predicted by ridge regression. Once too much
+    has been spent, what is left a round takes the place of `rho` in the step, so that the debt is paid off. Unlike
     the additive pacer of `primal_dual` it finds prices of every size equally fast.
 
     Args:
@@ -64,7 +65,9 @@ def mirror(
         del key, worth
         amount = used(feedback)
         target = first(state.target, observation.budget / observation.rounds_left)
-        price = jnp.clip(state.price * jnp.exp(step * (amount / target - 1.0)), _LOWEST, _HIGHEST)
+        behind = jnp.minimum(1.0, observation.budget / observation.rounds_left / target)
+        pace = jnp.where(jnp.isfinite(target), jnp.maximum(behind, 0.0), 1.0)
+        price = jnp.clip(state.price * jnp.exp(step * (amount / target - pace)), _LOWEST, _HIGHEST)
         return Mirror(price, target, state.usage.heard(observation.context, arm, amount))
 
     return paced(policy, Pacer(init, terms, update))

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from bandits import identity, llmbandit, llmbandit_training
+from bandits import identity, llmbandit, llmbandit_ppo, llmbandit_training
 from bandits.base import check, example
 from bandits.identity import Irt, Posterior, Settings
-from bandits.llmbandit_training import Log, Rollout, Schedule, Task, train
+from bandits.llmbandit import Models
+from bandits.llmbandit_ppo import Rollout
+from bandits.llmbandit_tasks import Known, Log, Schedule, Task, draw, targets
+from bandits.llmbandit_training import part, train
 
 QUICK = Schedule(
     irt=Settings(size=4, width=8, steps=150, batch=64),
@@ -141,34 +144,39 @@ def test_quiz_picks_what_discriminates_and_in_every_direction() -> None:
 
 def _networks(models: int = 5):
     rng = np.random.default_rng(4)
-    actor = llmbandit.first_actor(jax.random.key(0), 3, 4, 8)
-    critic = llmbandit.first_critic(jax.random.key(1), 3, 4, 8)
+    actor, critic = llmbandit.first_actor(rng, 3, 4, 8), llmbandit.first_critic(rng, 3, 4, 8)
     told = [rng.normal(size=(models, 4)), rng.random(models), rng.random(models), np.arange(models) != 2]
-    return actor, critic, [jnp.asarray(a) for a in told], jnp.asarray(rng.normal(size=3))
+    return actor, critic, Models(*(jnp.asarray(a) for a in told)), jnp.asarray(rng.normal(size=3))
 
 
 def test_scores_move_with_the_models_and_values_do_not() -> None:
-    actor, critic, told, context = _networks()
+    actor, critic, models, context = _networks()
     order = np.array([3, 0, 4, 2, 1])
-    moved = [a[order] for a in told]
-    score = llmbandit.scores(actor, *told, context, jnp.float32(0.4))
-    assert np.allclose(llmbandit.scores(actor, *moved, context, jnp.float32(0.4)), score[order], atol=1e-5)
-    assert np.allclose(
-        llmbandit.values(critic, *moved, context), llmbandit.values(critic, *told, context), atol=1e-5
-    )
+    moved = Models(*(a[order] for a in models))
+    ask, value = jax.jit(llmbandit.scores), jax.jit(llmbandit.values)
+    score = np.asarray(ask(actor, models, context, jnp.float32(0.4)))
+    assert np.ptp(score) > 0.1
+    assert np.allclose(ask(actor, moved, context, jnp.float32(0.4)), score[order], atol=1e-5)
+    assert np.allclose(value(critic, moved, context), value(critic, models, context), atol=1e-5)
+    # Models outside the set change nothing for those in it.
+    inside = np.asarray(models.available)
+    alone = Models(*(a[inside] for a in models))
+    assert np.allclose(ask(actor, alone, context, jnp.float32(0.4)), score[inside], atol=1e-5)
 
 
-def test_models_outside_the_set_change_nothing() -> None:
-    actor, _, told, context = _networks()
-    inside = np.asarray(told[3])
-    score = llmbandit.scores(actor, *told, context, jnp.float32(0.4))
-    without = llmbandit.scores(actor, *(a[inside] for a in told), context, jnp.float32(0.4))
-    assert np.allclose(score[inside], without, atol=1e-5)
+def test_identity_match_is_equation_5() -> None:
+    """With the head made for identities alone, equal identities have equal logits whatever they cost."""
+    _, _, models, context = _networks()
+    actor = llmbandit.first_actor(np.random.default_rng(0), 3, 4, 8, "identity")
+    twins = models._replace(vector=models.vector.at[1].set(models.vector[0]))
+    score = jax.jit(llmbandit.scores)(actor, twins, context, jnp.float32(0.4))
+    assert float(score[0]) == pytest.approx(float(score[1]), abs=1e-6)
+    assert not np.allclose(score[0], score[3], atol=1e-3)
 
 
 def test_attention_against_numpy() -> None:
-    block = llmbandit.first_attention(jax.random.key(3), 8)
     rng = np.random.default_rng(5)
+    block = llmbandit.first_attention(rng, 8)
     asking, tokens, available = (
         rng.normal(size=(2, 8)),
         rng.normal(size=(4, 8)),
@@ -194,9 +202,9 @@ def test_clipped_objective_against_numpy() -> None:
     ratio, advantage = np.array([0.5, 0.9, 1.1, 1.5, 1.5, 0.5]), np.array([1.0, 1.0, -1.0, 1.0, -1.0, -1.0])
     # By hand: .5, .9, -1.1, then clipped at 1.2, not clipped at -1.5, clipped at -.8.
     expected = -np.mean([0.5, 0.9, -1.1, 1.2, -1.5, -0.8])
-    found = llmbandit_training.clipped(jnp.log(jnp.asarray(ratio)), jnp.asarray(advantage))
+    found = llmbandit_ppo.clipped(jnp.log(jnp.asarray(ratio)), jnp.asarray(advantage))
     assert float(found) == pytest.approx(expected, rel=1e-5)
-    slope = jax.grad(llmbandit_training.clipped)(jnp.log(jnp.asarray(ratio)), jnp.asarray(advantage))
+    slope = jax.grad(llmbandit_ppo.clipped)(jnp.log(jnp.asarray(ratio)), jnp.asarray(advantage))
     # Where the clipped side is the smaller, nothing pulls any more; elsewhere the slope is -rho A / b.
     assert np.allclose(slope, [-0.5 / 6, -0.9 / 6, 1.1 / 6, 0, 1.5 / 6, 0], atol=1e-6)
 
@@ -208,7 +216,7 @@ def test_first_step_is_reinforce() -> None:
     def loss(logits, advantage):
         log_chance = jax.nn.log_softmax(logits)[None, 1]
         old = jax.nn.log_softmax(jnp.array([0.3, -0.2, 0.1]))[None, 1]
-        return llmbandit_training.clipped(log_chance - old, advantage)
+        return llmbandit_ppo.clipped(log_chance - old, advantage)
 
     chance = np.exp(np.asarray(logits)) / np.exp(np.asarray(logits)).sum()
     for advantage in (0.7, -0.4):
@@ -225,7 +233,7 @@ def _rollout() -> Rollout:
 
 def test_mixup_mixes_numbers_and_keeps_decisions_whole() -> None:
     share = np.array([0.75, 0.25, 0.5, 1.0])
-    whole, found = _rollout(), llmbandit_training.mixup(_rollout(), jnp.asarray(share))
+    whole, found = _rollout(), llmbandit_ppo.mixup(_rollout(), jnp.asarray(share))
     other = np.array([1, 0, 3, 2])
     for name in ("log_chance", "advantage", "target"):
         own = np.asarray(getattr(whole, name))
@@ -295,18 +303,75 @@ def test_calls_the_right_topic_and_cheaper_as_the_preference_rises(trained) -> N
     assert max(dear) < 5 and np.mean(dear) <= np.mean(free)
 
 
-def test_trains_on_the_log_alone_and_repeats(trained) -> None:
-    again = train(planted(), seed=0, schedule=QUICK)
+def test_tasks_and_their_targets() -> None:
+    rng = np.random.default_rng(7)
+    seen = rng.random((40, 5)) < 0.8
+    seen[:, 0] = True
+    log = Log(*(jnp.asarray(a, jnp.float32) for a in (rng.normal(size=(40, 3)), seen, rng.random((40, 5)))))
+    response = [{"weight": jnp.asarray(rng.normal(size=(3, 3)), jnp.float32), "bias": jnp.zeros(3)}]
+    pool = llmbandit.Pool(jnp.asarray(rng.normal(size=(5, 2)), jnp.float32), jnp.arange(1.0, 6.0))
+    known = Known(log, jnp.asarray(seen), response, jnp.array([0.5, 0.2]), pool)
+    task, rows = draw(jax.random.key(0), known, Schedule(), 32)
+    available, cost, unit, rows = (np.asarray(a) for a in (task.available, task.cost, task.unit, rows))
+    assert len(set(rows.tolist())) == 32
+    assert not (available & ~seen[rows]).any() and available.any(axis=1).all()
+    assert np.allclose(np.where(available, cost, 0).max(axis=1), 1)
+    assert np.allclose(cost, np.asarray(pool.cost) / unit, rtol=1e-5)
+    found = np.asarray(targets(known, task))
+    # The logits, the calibration and the argmax once more, in float64 and one task at a time.
+    for i, row in enumerate(rows):
+        told = np.asarray(log.context[row], np.float64) @ np.asarray(response[0]["weight"], np.float64)
+        chance = sigmoid(0.5 * (np.asarray(pool.vector) @ told[:2] - told[2]) + 0.2)
+        worth = chance / chance[available[i]].max() - float(task.preference[i]) * cost[i]
+        assert found[i] == np.where(available[i], worth, -np.inf).argmax()
+
+
+def test_trains_on_the_log_alone_and_repeats() -> None:
+    """Queries that are not in the log cannot matter: training hears of nothing else."""
+    whole = planted(rows=400)
+    changed = Log(whole.context.copy(), whole.utility.copy(), whole.cost.copy())
+    logged, evaluated = np.arange(300), np.arange(300, 400)
+    changed.utility[evaluated] = 1 - changed.utility[evaluated]
+    changed.cost[evaluated] *= 7
+    first, second = (train(part(log, logged), schedule=QUICK) for log in (whole, changed))
     assert all(
-        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(trained), jax.tree.leaves(again), strict=True)
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
     )
+
+
+@pytest.mark.parametrize("pick", llmbandit.PICKS)
+def test_enrols_half_of_the_models_by_a_quiz(pick: str, trained) -> None:
+    log, known = planted(models=12, seed=3), np.array([0, 1, 4, 6, 9, 11])
+    rows = llmbandit_training.quiz_rows(trained, log, known, size=24, pick=pick, seed=1)
+    assert len(set(rows.tolist())) == 24
+    pool = llmbandit_training.enrol(trained, log, known, rows)
+    assert np.array_equal(pool.vector[known], trained.pool.vector)
+    new = np.delete(np.arange(12), known)
+    assert np.allclose(pool.cost[new], log.cost[rows][:, new].mean(axis=0), rtol=1e-5)
+    # Only the quiz is read of the new models.
+    hidden = Log(log.context, log.utility.copy(), log.cost)
+    hidden.utility[np.ix_(np.setdiff1d(np.arange(300), rows), new)] = np.nan
+    assert np.array_equal(llmbandit_training.enrol(trained, hidden, known, rows).vector, pool.vector)
+    with pytest.raises(ValueError, match=r"needs quiz in \[1, 24\].*got quiz=32"):
+        llmbandit_training.quiz_rows(trained, hidden, known, size=32, pick=pick)
+
+
+def test_factory_names_what_is_wrong() -> None:
+    with pytest.raises(ValueError, match="llmbandit needs logged outcomes to train on, got none"):
+        llmbandit.llmbandit(4, 3)
+    with pytest.raises(ValueError, match="needs a log of 4 models and 3 features"):
+        llmbandit.llmbandit(4, 3, log=planted())
+    with pytest.raises(ValueError, match="needs pick to be one of discrimination, random, got pick=best"):
+        llmbandit.llmbandit(4, 3, log=planted(), pick="best")
+    with pytest.raises(ValueError, match="multiple of 4"):
+        llmbandit.llmbandit(4, 3, log=planted(), width=30)
 
 
 @pytest.mark.parametrize(
     ("log", "message"),
     [
         (Log(np.zeros((5, 2)), np.zeros((5, 2)), np.zeros((5, 2))), "at least 10 queries and 2 models"),
-        (Log(np.zeros((20, 2)), np.full((20, 2), np.nan), np.zeros((20, 2))), "outcome of every model"),
+        (Log(np.zeros((20, 2)), np.array([[1, np.nan]] * 20), np.zeros((20, 2))), "none of model 1"),
     ],
 )
 def test_refuses_a_log_without_answers(log: Log, message: str) -> None:

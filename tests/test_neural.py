@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bandits import gradients, heads, neurallinear
+from bandits import gradients, heads
 from bandits.base import Feedback, Observation, Policy, example
 from bandits.dropout import dropout
 from bandits.gradients import Shape
 from bandits.neural import Heard, remember, sample, training
+from bandits.neurallinear import Bayes, Prior, draw, neurallinear, posterior
+from bandits.neurallinear import learn as learn_bayes
 from bandits.neuralucb import neuralts, neuralucb
 from bandits.ridge import fresh
 
-ALL = (neuralucb, neuralts, neurallinear.neurallinear, dropout)
+ALL = (neuralucb, neuralts, neurallinear, dropout)
 SMALL = Shape(n_arms=3, dim=4, width=6, depth=3)
 
 
@@ -81,7 +83,7 @@ def test_learns_what_no_linear_model_can(factory: Any) -> None:
         ),
         (lambda: neuralts(2, 3, nu=-0.1), "neuralts needs nu >= 0, got nu=-0.1"),
         (lambda: neuralts(2, 3, ridge=0), "neuralts needs ridge > 0, got ridge=0"),
-        (lambda: neurallinear.neurallinear(2, 3, noise=0), "neurallinear needs noise > 0, got noise=0"),
+        (lambda: neurallinear(2, 3, noise=0), "neurallinear needs noise > 0, got noise=0"),
         (lambda: dropout(2, 3, rate=1.0), "dropout needs 0 <= rate <= 0.9, got rate=1.0"),
     ],
 )
@@ -205,9 +207,7 @@ def test_neuralts_draws_have_the_deviation_of_the_paper() -> None:
     assert abs(float((arms == 0).mean()) - expected) < 0.014
 
 
-def normal_equations(
-    z: NDArray[Any], y: NDArray[Any], prior: neurallinear.Prior
-) -> tuple[Any, Any, float, float]:
+def normal_equations(z: NDArray[Any], y: NDArray[Any], prior: Prior) -> tuple[Any, Any, float, float]:
     """Return `A^-1`, `theta`, `a` and `b` of Bayesian regression in float64 (Riquelme et al., equation 1)."""
     precision = z.T @ z + prior.ridge * np.eye(z.shape[1])
     theta = np.linalg.solve(precision, z.T @ y)
@@ -216,11 +216,11 @@ def normal_equations(
 
 
 def test_neurallinear_posterior_is_that_of_the_normal_equations() -> None:
-    rng, prior, n_arms = np.random.default_rng(11), neurallinear.Prior(0.7, 2.0, 0.3), 3
+    rng, prior, n_arms = np.random.default_rng(11), Prior(0.7, 2.0, 0.3), 3
     z, arms, y = rng.normal(size=(60, 5)), rng.integers(0, n_arms, 60), rng.random(60)
     ones = jnp.ones(n_arms)
-    stepwise = neurallinear.Bayes(fresh(n_arms, 5, 0.7), prior.shape * ones, prior.scale * ones)
-    learn = jax.jit(neurallinear.learn)
+    stepwise = Bayes(fresh(n_arms, 5, 0.7), prior.shape * ones, prior.scale * ones)
+    learn = jax.jit(learn_bayes)
     for row, arm, reward in zip(z, arms, y, strict=True):
         stepwise = learn(stepwise, jnp.asarray(row, jnp.float32), jnp.int32(arm), jnp.float32(reward))
     # Four places of the buffer are not filled yet and hold what must not count.
@@ -228,7 +228,7 @@ def test_neurallinear_posterior_is_that_of_the_normal_equations() -> None:
         jnp.zeros((64, 1)), jnp.pad(jnp.asarray(arms), (0, 4)), jnp.pad(jnp.asarray(y), (0, 4)), jnp.int32(60)
     )
     features = jnp.pad(jnp.asarray(z, jnp.float32), ((0, 4), (0, 0)), constant_values=9.0)
-    at_once = neurallinear.posterior(prior, features, held, n_arms)
+    at_once = posterior(prior, features, held, n_arms)
     for arm in range(n_arms):
         inverse, theta, shape, scale = normal_equations(z[arms == arm], y[arms == arm], prior)
         for bayes in (stepwise, at_once):
@@ -245,12 +245,10 @@ def test_neurallinear_draws_have_the_moments_of_the_posterior() -> None:
     """
     rng = np.random.default_rng(12)
     ridge = fresh(2, 3, 0.5)._replace(weight=jnp.asarray(rng.normal(size=(2, 3)), jnp.float32))
-    bayes = neurallinear.Bayes(ridge, jnp.full(2, 8.0), jnp.array([0.5, 2.0]))
+    bayes = Bayes(ridge, jnp.full(2, 8.0), jnp.array([0.5, 2.0]))
     x = jnp.array([0.3, -1.0, 1.0])
     draws = np.asarray(
-        jax.jit(jax.vmap(lambda k: neurallinear.draw(k, bayes, x)))(
-            jax.random.split(jax.random.key(6), 50_000)
-        )
+        jax.jit(jax.vmap(lambda k: draw(k, bayes, x)))(jax.random.split(jax.random.key(6), 50_000))
     )
     variance = np.array([0.5, 2.0]) / 7 * float(x @ x) / 0.5
     np.testing.assert_allclose(
@@ -260,7 +258,7 @@ def test_neurallinear_draws_have_the_moments_of_the_posterior() -> None:
 
 
 def test_neurallinear_recomputes_the_posterior_when_it_trains() -> None:
-    policy = neurallinear.neurallinear(2, 3, width=4, memory=16, batch=4, train_every=5, noise=0.1)
+    policy = neurallinear(2, 3, width=4, memory=16, batch=4, train_every=5, noise=0.1)
     state, rng, update = policy.init(jax.random.key(7)), np.random.default_rng(13), jax.jit(policy.update)
     for t in range(10):
         now = seen(2, rng.normal(size=3), rounds_left=10 - t)
@@ -268,7 +266,7 @@ def test_neurallinear_recomputes_the_posterior_when_it_trains() -> None:
         if now.rounds_left == 5:
             z = np.asarray(heads.features(state.learner.weight, state.learner.heard.context), np.float64)[:6]
             y = np.asarray(state.learner.heard.reward, np.float64)[:6]
-            _, theta, shape, scale = normal_equations(z[0::2], y[0::2], neurallinear.Prior(1.0, 6.0, 0.6))
+            _, theta, shape, scale = normal_equations(z[0::2], y[0::2], Prior(1.0, 6.0, 0.6))
             np.testing.assert_allclose(state.bayes.ridge.weight[0], theta, atol=1e-4)
             np.testing.assert_allclose(
                 (state.bayes.shape[0], state.bayes.scale[0]), (shape, scale), rtol=1e-4
