@@ -58,32 +58,35 @@ def account(
     names = [name for name, limit in zip(RESOURCES, limits, strict=True) if np.isfinite(limit)]
     if not names:
         raise ValueError("account needs a budget on something, got none")
-    rows = [_row(stream, table, trace, limits, names, cap, seed) for trace in traces.values()]
-    return pd.DataFrame([{"policy": name, **row} for name, row in zip(traces, rows, strict=True)])
+    limit = {name: float(limits[RESOURCES.index(name)]) for name in names}
+    rows = [
+        {"policy": name, **_row(stream, table, trace, limit, cap, seed)} for name, trace in traces.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def _row(
     stream: Any,
     table: Floats,
     trace: Trace,
-    limits: Floats,
-    names: list[str],
+    limit: Mapping[str, float],
     cap: float | None,
     seed: int,
 ) -> dict[str, float]:
-    rounds, silent = trace.arms.shape[1], trace.arms < 0
-    total = {name: rewards(getattr(stream, name), trace).sum(axis=1) for name in names}
-    limit = {name: float(limits[RESOURCES.index(name)]) for name in names}
+    silent = trace.arms < 0
+    total = {name: rewards(getattr(stream, name), trace).sum(axis=1) for name in limit}
     reward = rewards(table, trace).mean(axis=1)
-    within = _bought(best_within, stream, table, trace, {n: np.full(len(reward), limit[n]) for n in names})
+    within = _bought(
+        best_within, stream, table, trace, {n: np.full(len(reward), x) for n, x in limit.items()}
+    )
     mixture, best = (_bought(buy, stream, table, trace, total) for buy in (best_mixture, best_within))
     over, low, high = paired(reward, mixture, seed=seed)
     first_silent = np.where(silent.any(axis=1), silent.argmax(axis=1) + 1.0, np.nan)
     dear = np.nan if cap is None else (rewards(stream.cost, trace) > cap).sum(axis=1).mean()
     return {
-        **{f"budget_{n}": limit[n] for n in names},
-        **{f"spent_{n}": float((total[n] / limit[n]).mean()) for n in names},
-        "spent_most": float(max((total[n] / limit[n]).max() for n in names)),
+        **{f"budget_{n}": limit[n] for n in limit},
+        **{f"spent_{n}": float((total[n] / limit[n]).mean()) for n in limit},
+        "spent_most": float(max((total[n] / limit[n]).max() for n in limit)),
         "out_at": float(np.nanmean(first_silent)) if silent.any() else np.nan,
         "unanswered": float(silent.sum(axis=1).mean()),
         "over_cap": float(dear),
@@ -94,7 +97,6 @@ def _row(
         "over_lo": float(low),
         "over_hi": float(high),
         "gap_closed": float(((reward - mixture) / np.maximum(best - mixture, 1e-12)).mean()),
-        "rounds": rounds,
     }
 
 

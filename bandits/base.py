@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 State = Any  # any pytree of arrays; its structure, shapes and dtypes never change
 RESOURCES = ("cost", "latency", "tokens")  # what a budget can be put on: `R` of them, in this order
@@ -103,26 +102,30 @@ def check(policy: Policy, n_arms: int, dim: int, name: str = "policy") -> Policy
         )
     key = jax.random.key(0)
     observation, feedback = example(n_arms, dim)
-    state = policy.init(key)
-    for only in range(n_arms):
-        arm = policy.act(key, state, observation._replace(available=jnp.arange(n_arms) == only))
-        found = (getattr(arm, "shape", None), str(getattr(arm, "dtype", type(arm).__name__)))
-        if found != ((), "int32"):
-            raise ValueError(
-                f"{name}: act needs to return an int32 scalar, got shape {found[0]} of {found[1]}"
-            )
-        if int(arm) != only:
-            raise ValueError(f"{name}: act chose arm {int(arm)} when only arm {only} was available")
-    after = policy.update(key, state, observation, jnp.int32(0), feedback)
+    # Shapes are found by tracing alone, and choices by one program for all arms: a check costs no eager dispatch.
+    state = jax.eval_shape(policy.init, key)
+    arm = jax.eval_shape(policy.act, key, state, observation)
+    found = (getattr(arm, "shape", None), str(getattr(arm, "dtype", type(arm).__name__)))
+    if found != ((), "int32"):
+        raise ValueError(f"{name}: act needs to return an int32 scalar, got shape {found[0]} of {found[1]}")
+    after = jax.eval_shape(policy.update, key, state, observation, jnp.int32(0), feedback)
     before_tree, after_tree = str(jax.tree.structure(state)), str(jax.tree.structure(after))
     if before_tree != after_tree:
         raise ValueError(
             f"{name}: update needs to return a state like init's, {before_tree}, got {after_tree}"
         )
     for was, now in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True):
-        if (np.shape(was), jnp.result_type(was)) != (np.shape(now), jnp.result_type(now)):
+        if (was.shape, was.dtype) != (now.shape, now.dtype):
             raise ValueError(
-                f"{name}: update changed a state array from {np.shape(was)} {jnp.result_type(was)}"
-                f" to {np.shape(now)} {jnp.result_type(now)}"
+                f"{name}: update changed a state array from {was.shape} {was.dtype} to {now.shape} {now.dtype}"
             )
+
+    def choices(key: jax.Array) -> jax.Array:
+        begun = policy.init(key)
+        only = jnp.eye(n_arms, dtype=bool)
+        return jax.vmap(lambda seen: policy.act(key, begun, observation._replace(available=seen)))(only)
+
+    for only, chosen in enumerate(jax.jit(choices)(key).tolist()):
+        if chosen != only:
+            raise ValueError(f"{name}: act chose arm {chosen} when only arm {only} was available")
     return policy

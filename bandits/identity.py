@@ -8,14 +8,16 @@ and fitting a new model with everything else frozen is a logistic regression wit
 
 from __future__ import annotations
 
+import math
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bandits.routers.layers import Layer, relu_net, stack
+from bandits.routers.layers import Layer, relu_net
 
 Response = list[Layer]  # context (d,) -> discrimination (m,) and difficulty (), in one vector
 _ROUNDS = 300  # of the bound optimisation: each closes a fixed share of the gap, and 300 reach float32
@@ -45,6 +47,20 @@ class Settings(NamedTuple):
     lr: float = 5e-3
     decay: float = 1.0
     kl: float = 1.0
+
+
+def first_dense(rng: np.random.Generator, *sizes: int) -> list[Layer]:
+    """Return layers from `sizes[0]` inputs to `sizes[-1]` outputs, all uniform in +-1/sqrt(inputs).
+
+    Drawn by NumPy: compiling the draws of a few dozen arrays takes longer than training small networks.
+    """
+
+    def one(n_in: int, n_out: int) -> Layer:
+        bound = 1 / math.sqrt(n_in)
+        told = rng.uniform(-bound, bound, (n_in + 1, n_out)).astype(np.float32)
+        return {"weight": jnp.asarray(told[:-1]), "bias": jnp.asarray(told[-1])}
+
+    return [one(a, b) for a, b in pairwise(sizes)]
 
 
 def demands(response: Response, context: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -119,47 +135,47 @@ def loss(
     return evidence + preference_loss(score, right) + weight * jnp.sum(kl(irt.posterior)) / cells
 
 
-def fit(key: jax.Array, context: Any, right: Any, settings: Settings) -> Irt:
+def fit(seed: int, context: Any, right: Any, settings: Settings) -> Irt:
     """Return the fit to a full-information log of `n` queries and `K` models.
 
     Args:
-        key: randomness.
+        seed: of every draw.
         context: `(n, d)`.
         right: `(n, K)` 0 or 1, NaN where missing.
         settings: of the fit.
     """
-    right = jnp.asarray(right, jnp.float32)
-    cells = jnp.maximum(jnp.sum(~jnp.isnan(right)), 1)
-    fitted: Irt = _fit(settings, key, jnp.asarray(context, jnp.float32), right, cells)
+    rng = np.random.default_rng(seed)
+    shape = np.shape(right)[1], settings.size
+    # Means start small and apart, beliefs narrow: from the prior's own width nothing is learned for long.
+    mean = jnp.asarray(rng.normal(0.0, 0.1, shape), jnp.float32)
+    response = first_dense(rng, np.shape(context)[1], settings.width, settings.size + 1)
+    start = Irt(response, Posterior(mean, jnp.full(shape, -2.0)))
+    log = jnp.asarray(context, jnp.float32), jnp.asarray(right, jnp.float32)
+    fitted: Irt = _fit(settings, jax.random.key(seed), start, *log)
     return fitted
 
 
 @partial(jax.jit, static_argnums=0)
-def _fit(settings: Settings, key: jax.Array, context: jax.Array, right: jax.Array, cells: jax.Array) -> Irt:
+def _fit(settings: Settings, key: jax.Array, start: Irt, context: jax.Array, right: jax.Array) -> Irt:
     import optax  # here, since it takes 0.6 s and most runs have no neural policy
 
-    (n, dim), n_models = context.shape, right.shape[1]
-    of_response, of_mean, of_steps = jax.random.split(key, 3)
-    shape = (n_models, settings.size)
-    # Means start small and apart, beliefs narrow: from the prior's own width nothing is learned for long.
-    posterior = Posterior(0.1 * jax.random.normal(of_mean, shape), jnp.full(shape, -2.0))
-    irt = Irt(stack(of_response, (dim, settings.width, settings.size + 1)), posterior)
+    cells = jnp.maximum(jnp.sum(~jnp.isnan(right)), 1)
     # Decay belongs to the network; the identities have their prior.
-    decayed = Irt(jax.tree.map(lambda _: True, irt.response), Posterior(False, False))  # type: ignore[arg-type]
+    decayed = Irt(jax.tree.map(lambda _: True, start.response), Posterior(False, False))  # type: ignore[arg-type]
     rate = optax.cosine_decay_schedule(settings.lr, settings.steps)
     adam = optax.adamw(rate, weight_decay=settings.decay, mask=decayed)
 
     def step(carry: tuple[Irt, Any], key: jax.Array) -> tuple[tuple[Irt, Any], None]:
         irt, moments = carry
         to_draw, to_blur = jax.random.split(key)
-        rows = jax.random.randint(to_draw, (settings.batch,), 0, n)
-        noise = jax.random.normal(to_blur, shape)
+        rows = jax.random.randint(to_draw, (settings.batch,), 0, len(context))
+        noise = jax.random.normal(to_blur, irt.posterior.mean.shape)
         gradient = jax.grad(loss)(irt, noise, context[rows], right[rows], cells, settings.kl)
         change, moments = adam.update(gradient, moments, irt)
         return (optax.apply_updates(irt, change), moments), None
 
-    keys = jax.random.split(of_steps, settings.steps)
-    fitted: Irt = jax.lax.scan(step, (irt, adam.init(irt)), keys)[0][0]
+    keys = jax.random.split(key, settings.steps)
+    fitted: Irt = jax.lax.scan(step, (start, adam.init(start)), keys)[0][0]
     return fitted
 
 
@@ -176,12 +192,11 @@ def logistic(features: jax.Array, offset: jax.Array, target: jax.Array, precisio
     """
     seen = ~jnp.isnan(target)
     known, wanted = jnp.where(seen[:, None], features, 0.0), jnp.where(seen, target, 0.0)
-    bound = known.T @ known / 4 + precision * jnp.eye(features.shape[1])
+    inverse = jnp.linalg.inv(known.T @ known / 4 + precision * jnp.eye(features.shape[1]))
 
     def improve(_: int, weight: jax.Array) -> jax.Array:
         missed = jnp.where(seen, wanted - jax.nn.sigmoid(known @ weight + offset), 0.0)
-        change: jax.Array = jnp.linalg.solve(bound, known.T @ missed - precision * weight)
-        return weight + change
+        return weight + inverse @ (known.T @ missed - precision * weight)
 
     best: jax.Array = jax.lax.fori_loop(0, _ROUNDS, improve, jnp.zeros(features.shape[1]))
     return best

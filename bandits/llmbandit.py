@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -12,7 +11,7 @@ import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State, choose
-from bandits.identity import Response, logit
+from bandits.identity import Response, first_dense, logit
 from bandits.routers.layers import Layer, apply, relu_net
 
 if TYPE_CHECKING:
@@ -101,20 +100,6 @@ class Trained(NamedTuple):
     actor: Actor
     critic: Critic
     pool: Pool
-
-
-def first_dense(rng: np.random.Generator, *sizes: int) -> list[Layer]:
-    """Return layers from `sizes[0]` inputs to `sizes[-1]` outputs, all uniform in +-1/sqrt(inputs).
-
-    Drawn by NumPy: compiling the draws of some forty arrays would take longer than the training of a small network.
-    """
-
-    def one(n_in: int, n_out: int) -> Layer:
-        bound = 1 / math.sqrt(n_in)
-        told = rng.uniform(-bound, bound, (n_in + 1, n_out)).astype(np.float32)
-        return {"weight": jnp.asarray(told[:-1]), "bias": jnp.asarray(told[-1])}
-
-    return [one(a, b) for a, b in pairwise(sizes)]
 
 
 def first_attention(rng: np.random.Generator, width: int) -> Attention:

@@ -31,9 +31,9 @@ def train(log: Log, *, seed: int = 0, schedule: Schedule = _DEFAULT) -> Trained:
         ValueError: the log is too small, or a model has no outcome in it.
     """
     log = _answered(log)
-    of_fit, of_pretrain, of_ppo = jax.random.split(jax.random.key(seed), 3)
+    of_pretrain, of_ppo = jax.random.split(jax.random.key(seed))
     rng = np.random.default_rng(seed)
-    known = _identify(of_fit, log, schedule)
+    known = _identify(seed, log, schedule)
     sizes = known.log.context.shape[1], schedule.irt.size, schedule.width
     actor, critic = first_actor(rng, *sizes, schedule.match), first_critic(rng, *sizes)
     actor = pretrain(schedule, of_pretrain, actor, known)
@@ -132,12 +132,12 @@ def pretrain(schedule: Schedule, key: jax.Array, actor: Actor, known: Known) -> 
     return trained
 
 
-def _identify(key: jax.Array, log: Log, schedule: Schedule) -> Known:
+def _identify(seed: int, log: Log, schedule: Schedule) -> Known:
     """Return the log with identities fitted on most of its queries and calibrated on the others."""
     right = identity.binarise(log.utility)
     seen = ~np.isnan(right)
     fitted = np.arange(len(right)) % _HELD_OUT > 0
-    irt = identity.fit(key, log.context[fitted], right[fitted], schedule.irt)
+    irt = identity.fit(seed, log.context[fitted], right[fitted], schedule.irt)
     vector = irt.posterior.mean  # sampled while it is fitted, its mean from here on
     context = jnp.asarray(log.context, jnp.float32)
     score = identity.logit(irt.response, context[~fitted], vector)
