@@ -37,15 +37,23 @@ def epsilon(
     return ridge_policy(n_arms, dim, ridge, select)
 
 
-def greedy(n_arms: int, dim: int, *, ridge: float = 1.0) -> Policy:
-    """Call the best arm by ridge and never explore (the myopic reference: any gain of exploring is over this)."""
+def greedy(n_arms: int, dim: int, *, ridge: float = 1.0, prior: float = 0.0) -> Policy:
+    """Call the best arm by ridge and never explore (the myopic reference: any gain of exploring is over this).
+
+    Args:
+        n_arms: `K`.
+        dim: `d`, the constant column included.
+        ridge: prior precision of every weight, > 0.
+        prior: reward that every arm is believed to give before its first call; 0 as in the paper, 1 tries them all.
+    """
     require.above("greedy", 0, ridge=ridge)
+    require.finite("greedy", prior=prior)
 
     def index(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
         del key, observation
         return estimate.mean
 
-    return index_policy(n_arms, dim, ridge, index)
+    return index_policy(n_arms, dim, ridge, index, prior)
 
 
 def softmax(

@@ -13,7 +13,13 @@ from bandits.ridge import Ridge, estimate, fresh, learn
 
 
 def preference(
-    n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, reward: Reward = linear
+    n_arms: int,
+    dim: int,
+    *,
+    alpha: float = 0.5,
+    ridge: float = 1.0,
+    prior: float = 0.0,
+    reward: Reward = linear,
 ) -> Policy:
     """Learn utility and cost apart and call by the reward of both at this round's preference (preference-conditioned).
 
@@ -27,14 +33,16 @@ def preference(
         dim: `d`, the constant column included.
         alpha: width of the confidence bound, in units of reward, >= 0.
         ridge: prior precision of every weight, > 0.
+        prior: utility that every arm is believed to have before its first call; 1 tries them all.
         reward: `(outcome, preference) -> reward`, elementwise; the run's own.
     """
     require.at_least("preference", 0, alpha=alpha)
     require.above("preference", 0, ridge=ridge)
+    require.finite("preference", prior=prior)
 
     def init(key: jax.Array) -> Ridge:
         del key
-        return fresh(n_arms, dim, ridge, targets=(2,))
+        return fresh(n_arms, dim, ridge, targets=(2,), prior=prior)
 
     def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
         del key

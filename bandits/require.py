@@ -19,6 +19,13 @@ def above(policy: str, low: float, **hyper: float) -> None:
             raise ValueError(f"{policy} needs {key} > {low:g}, got {key}={value}")
 
 
+def finite(policy: str, **hyper: float) -> None:
+    """Raise unless each named hyperparameter is a finite number."""
+    for key, value in hyper.items():
+        if not _number(value):
+            raise ValueError(f"{policy} needs a finite number {key}, got {key}={value}")
+
+
 def within(policy: str, low: float, high: float, **hyper: float) -> None:
     """Raise unless each named hyperparameter is a number in [`low`, `high`]."""
     for key, value in hyper.items():

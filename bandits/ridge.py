@@ -44,10 +44,18 @@ class Estimate(NamedTuple):
 Select = Callable[[jax.Array, Estimate, Observation], jax.Array]
 
 
-def fresh(n_arms: int, dim: int, ridge: float, targets: tuple[int, ...] = ()) -> Ridge:
-    """Return the posterior before any feedback: `A = ridge I`, weights 0."""
+def fresh(n_arms: int, dim: int, ridge: float, targets: tuple[int, ...] = (), *, prior: float = 0.0) -> Ridge:
+    """Return the posterior before any feedback: `A = ridge I`, weights 0, or `prior` on the constant column.
+
+    `prior` is what a call of any arm is believed to be worth before the first one (the first target, where there
+    are several). At the paper's 0, rewards that are mostly positive make every arm look better than those not
+    tried yet, and a narrow width never tries them; at the best possible reward each arm is tried until it
+    disappoints (optimistic initial values, Sutton and Barto 2018, section 2.6).
+    """
     inverse = jnp.broadcast_to(jnp.eye(dim, dtype=jnp.float32) / ridge, (n_arms, dim, dim))
-    return Ridge(inverse, jnp.zeros((n_arms, *targets, dim), jnp.float32), jnp.zeros(n_arms, jnp.int32))
+    first = (slice(None), *(0 for _ in targets), -1)
+    weight = jnp.zeros((n_arms, *targets, dim), jnp.float32).at[first].set(prior)
+    return Ridge(inverse, weight, jnp.zeros(n_arms, jnp.int32))
 
 
 def estimate(state: Ridge, context: jax.Array) -> Estimate:
@@ -78,12 +86,12 @@ def learn(
     )
 
 
-def ridge_policy(n_arms: int, dim: int, ridge: float, select: Select) -> Policy:
+def ridge_policy(n_arms: int, dim: int, ridge: float, select: Select, prior: float = 0.0) -> Policy:
     """Return the policy that learns the reward by ridge and chooses by `select` from mean and width."""
 
     def init(key: jax.Array) -> Ridge:
         del key
-        return fresh(n_arms, dim, ridge)
+        return fresh(n_arms, dim, ridge, prior=prior)
 
     def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
         return select(key, estimate(state, observation.context), observation)
@@ -97,10 +105,10 @@ def ridge_policy(n_arms: int, dim: int, ridge: float, select: Select) -> Policy:
     return Policy(init, act, update)
 
 
-def index_policy(n_arms: int, dim: int, ridge: float, index: Select) -> Policy:
+def index_policy(n_arms: int, dim: int, ridge: float, index: Select, prior: float = 0.0) -> Policy:
     """Return the policy that learns the reward by ridge and calls the highest `index` of mean and width."""
 
     def ranked(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
         return index(key, estimate(state, observation.context), observation)
 
-    return ridge_policy(n_arms, dim, ridge, index)._replace(act=Ranked(ranked))
+    return ridge_policy(n_arms, dim, ridge, index, prior)._replace(act=Ranked(ranked))

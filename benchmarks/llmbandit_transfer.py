@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bandits import llmbandit_training, rewards, splits
+from bandits import llmbandit_training, rewards
 from bandits.base import Observation, example
 from bandits.llmbandit import MATCHES, Pool, Trained, decide
 from bandits.llmbandit_tasks import Log, Schedule
+from bandits.mmrbench import splits
 from envs import stream
-from envs.twin import twin
 
 RANDOM_QUIZZES = 5  # drawn for each training seed
 _BY_ROW = Observation(0, None, None, 0, None, None, None)  # type: ignore[arg-type]
@@ -66,8 +66,8 @@ def policies(log: Log, quiz: int, seed: int, schedule: Schedule) -> dict[str, li
 
 def one_seed(seed: int, quiz: int, schedule: Schedule) -> dict[str, dict[str, float]]:
     """Return the mean reward of every way and reference, at every preference."""
-    outcomes = twin()
-    every = stream.Stream("all", outcomes, _context(outcomes))
+    every = stream.load("all")
+    outcomes = every.outcomes
     split = splits.make(outcomes, "all", tuple(dict.fromkeys(outcomes.dataset)), "in", 0.2, seed)[0]
     log = Log(every.context[split.train], every.utility[split.train], every.cost[split.train])
     new = np.delete(np.arange(every.n_arms), llmbandit_training.half(every.n_arms, seed))
@@ -94,12 +94,6 @@ def one_seed(seed: int, quiz: int, schedule: Schedule) -> dict[str, dict[str, fl
     return found
 
 
-def _context(outcomes: Any) -> Any:
-    from envs import features
-
-    return features.context(outcomes)[0]
-
-
 def main() -> None:
     """Print the figures of every seed and their means."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -109,7 +103,9 @@ def main() -> None:
     given = parser.parse_args()
     schedule = Schedule(match=given.match)
     ways = ("all", "half", "half, random quiz", "best single", "uniform", "oracle")
-    print(f"{twin().label}; quiz {given.quiz}; match {given.match}; mean reward among the half of the models")
+    print(
+        f"{stream.load().outcomes.label}; quiz {given.quiz}; match {given.match}; mean reward among the new half"
+    )
     print(f"{'seed':>4} {'preference':>12}", *(f"{w:>18}" for w in ways), f"{'half / all':>11}", "seconds")
     rows: dict[str, list[list[float]]] = {}
     for seed in range(given.seeds):

@@ -1,6 +1,6 @@
 """Every pacing on the calibrated twin at a share of the best single model's cost, from a cold and from a warm start.
 
-    python benchmarks/twin_budgets.py [--budget 30%] [--dim 8] [--seeds 20]
+    python benchmarks/twin_budgets.py [--budget 30%] [--dim 5] [--seeds 20]
 
 The reward is accuracy. `over_mixture` is against the best fixed mixture of models at the same spend, paired over seeds;
 `gap_closed` the share of the way from there to the best that the same spend buys with hindsight. The warm start's log
@@ -62,7 +62,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--budget", default="30%")
-    options.add_argument("--dim", type=int, default=8)
+    options.add_argument("--dim", type=int, default=5, help="principal components in the context")
     options.add_argument("--seeds", type=int, default=20)
     options.add_argument("--pacing", nargs="+", default=list(budget.PACINGS))
     asked = options.parse_args()

@@ -24,6 +24,7 @@ FEATURES = 64  # of each modality
 SCENARIO, DATASET, BLUR, SKILL, NOISE = 1.5, 1.0, 0.4, 1.0, 0.4
 COST_SPREAD = 1.0  # standard deviation of the log cost of a call within one model and dataset
 COST_HARDNESS = 0.5  # share of that variance which is the query's difficulty
+SPLIT, TEST_SHARE = 42, 0.8  # seed and share of the test split that Table 2's figures of the oracle are of
 
 
 class Latents(NamedTuple):
@@ -95,6 +96,29 @@ def answers(latents: Latents, lean: Floats, successes: Ints, oracle: float) -> N
         share = (low + high) / 2
         low, high = (share, high) if at(share).any(axis=1).mean() > oracle else (low, share)
     return at(low)
+
+
+def places(answered: NDArray[np.bool_], oracle: float) -> Ints:
+    """Return an order of one dataset's queries, `(n,)`, in which the oracle holds on Table 2's test split too.
+
+    Which of them has which number is arbitrary, so as few as it takes change places: answered ones of one side
+    with unanswered ones of the other, the first of each.
+
+    Args:
+        answered: `(n,)` whether at least one model answers the query.
+        oracle: the share of the test split's queries to be answered.
+    """
+    n = len(answered)
+    tested = np.zeros(n, bool)
+    n_test = n - int((1 - TEST_SHARE) * n + 1e-9)
+    tested[np.random.RandomState(SPLIT).permutation(n)[:n_test]] = True
+    surplus = int(answered[tested].sum()) - round(oracle * n_test)
+    inside = np.flatnonzero(tested & (answered == (surplus > 0)))
+    outside = np.flatnonzero(~tested & (answered == (surplus < 0)))
+    moved = min(abs(surplus), len(inside), len(outside))
+    order = np.arange(n)
+    order[inside[:moved]], order[outside[:moved]] = outside[:moved], inside[:moved]
+    return order
 
 
 def embed(rng: Generator, scenario: Ints, dataset: Ints, skill: Floats, reveal: float) -> Floats:

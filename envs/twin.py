@@ -57,10 +57,14 @@ def _arrays(figures: published.Published, seed: int, constants: published.Solved
     lean = copula.loadings(accuracy, figures.scenario)
     utility = np.empty(latents.private.shape)
     for d, n in enumerate(figures.queries):
-        rows = dataset == d
-        successes = np.rint(accuracy[:, d] * n).astype(int)
+        rows = np.flatnonzero(dataset == d)
+        successes, oracle = np.rint(accuracy[:, d] * n).astype(int), float(figures.oracle[d])
         part = copula.Latents(*(latent[rows] for latent in latents))
-        utility[rows] = copula.answers(part, lean, successes, float(figures.oracle[d]))
+        answers = copula.answers(part, lean, successes, oracle)
+        order = copula.places(answers.any(axis=1), oracle)
+        utility[rows] = answers[order]
+        for latent, drawn in zip(latents, part, strict=True):
+            latent[rows] = drawn[order]
     scenario = np.unique(figures.scenario, return_inverse=True)[1][dataset]
     skills, reveal = latents.skill.T, constants.reveal
     return {

@@ -281,3 +281,15 @@ def test_hyperparameters_out_of_range_are_named(name: str, hyper: dict, message:
     with pytest.raises(ValueError) as caught:
         POLICIES[name](3, 4, **hyper)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_prior_is_the_mean_of_an_arm_never_called() -> None:
+    """Ridge towards `prior` on the constant: shifting the rewards by it and back is the same regression."""
+    x, a, r = history(90)
+    state = feed(bandits.linucb(3, 6, prior=0.8), x, a, r)
+    now = estimate(state, jnp.asarray(x[4], jnp.float32))
+    for k in range(3):
+        mean, width = solve(x[a == k], r[a == k] - 0.8, x[4], 1.0)
+        np.testing.assert_allclose([now.mean[k], now.width[k]], [mean + 0.8, width], atol=2e-5)
+    before = estimate(bandits.preference(3, 6, prior=0.8).init(jax.random.key(0)), jnp.ones(6))
+    np.testing.assert_allclose(before.mean, [[0.8, 0.0]] * 3, rtol=1e-6)
