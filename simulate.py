@@ -50,6 +50,18 @@ def world(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--preference", default="0.2", show_default=True, help="Weight on cost: number, list, uniform(0,2)."
 )
+@click.option(
+    "--budget", multiple=True, metavar="B", help="12.5, 30%, 0.0005/query, cost=..,latency=..; repeatable."
+)
+@click.option(
+    "--pacing", default="stop", show_default=True, metavar="SPEC", help="How a budget is spent; see list."
+)
+@click.option("--hard", is_flag=True, help="Never exceed the budget: mask what could.")
+@click.option("--cap", type=float, help="No call that costs more, by posted or predicted cost.")
+@click.option(
+    "--warm-start", "--train-share", "warm_start", metavar="B", help="Rows set aside as a log: 10% or 500."
+)
+@click.option("--n-eff", type=float, help="Observations of each arm that the log counts for.")
 @click.option("--seeds", default=20, show_default=True, help="Runs, each with its own order of the queries.")
 @click.option("--seed", default=0, show_default=True, help="Fixes the orders and the policies' randomness.")
 @click.option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
@@ -76,48 +88,39 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
         run(**options)
 
 
-def run(
-    *, policies: tuple[str, ...], reward: str, preference: str, out: str | None, form: str, **options: Any
-) -> None:
-    """Replay, summarise, save, print; once for each preference."""
-    if not policies:
+def run(*, stream: str, out: str | None, form: str, **options: Any) -> None:
+    """Replay, summarise, save, print; once for each preference and budget."""
+    if not options["policies"]:
         raise click.UsageError(
             "--policy is needed, for example --policy linucb; `simulate.py list` names them all"
         )
-    stream = _load(options)
-    folder = Path(out or Path("runs") / _safe(stream.name))
+    loaded = _load({"stream": stream, **options})
     _prepare_jax()
-    from bandits import artefacts, experiment, resolve, rewards, tables
+    from bandits import artefacts, runs, tables
 
-    worth = resolve.function(reward, rewards.REWARDS, "reward")
-    asked = rewards.preferences(preference, len(stream), options["seed"])
-    places = {text: folder / f"preference={text}" if len(asked) > 1 else folder for text in asked}
+    ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
+    folder = Path(out or Path("runs") / _safe(loaded.name))
+    places = {name: folder / name for name in runs.names(ask)}
     for place in places.values():
         artefacts.check_folder(place)
-    lineup = experiment.lineup(stream, policies, worth)
-    replayed = {k: options[k] for k in ("seeds", "seed", "order", "rounds")}
+    known = {
+        "command": " ".join(["simulate.py", *sys.argv[1:]]),
+        "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
+        "data": options["data"] or loaded.name,
+    }
     summaries: list[Any] = []
-    for text, value in asked.items():
-        started = time.perf_counter()
-        table = rewards.reward_table(worth, stream, value)
-        with _progress(len(policies) * options["seeds"] * (options["rounds"] or len(stream))) as told:
-            traces = experiment.run(stream, lineup, table, progress=told, preference=value, **replayed)
-        known = {
-            "command": " ".join(["simulate.py", *sys.argv[1:]]),
-            "reward": reward,
-            "preference": text,
-            **replayed,
-            "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
-            "data": options["data"] or stream.name,
-            "seconds": round(time.perf_counter() - started, 3),
-        }
-        summaries.append(artefacts.publish(places[text], stream, table, traces, known))
+    started = time.perf_counter()
+    with _progress(len(places) * len(ask.policies) * ask.seeds * (ask.rounds or len(loaded))) as told:
+        for done in runs.finish(loaded, ask, told):
+            seconds = {"seconds": round(time.perf_counter() - started, 3)}
+            summaries.append(artefacts.publish(places[done.name], done, ask, known | seconds))
+    for summary, place in zip(summaries, places.values(), strict=True):
         if form == "table":
-            _print(summaries[-1][list(tables.SHORT)], form)
-            click.echo(f"\npreference {text}, report: {places[text] / 'report.html'}")
+            _print(tables.short(summary), form)
+            click.echo(f"\nreport: {place / 'report.html'}")
     if form != "table":
         _print([row for summary in summaries for row in summary.to_dict("records")], form)
-    _say(*stream.notes, f"numbers are from: {stream.outcomes.label}")
+    _say(*loaded.notes, f"numbers are from: {loaded.outcomes.label}")
 
 
 @cli.command("inspect", **_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bandits.experiment import REFERENCES
 from bandits.replay import Trace
+from bandits.runs import Ask, Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES = ("summary.csv", "curves.csv", "trace.parquet", "manifest.json", "report.html")
+FILES = ("summary.csv", "curves.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv")
 _LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
 
 
@@ -64,34 +66,44 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
-def publish(
-    folder: Path, stream: Any, table: Any, traces: Mapping[str, Trace], known: Mapping[str, Any]
-) -> pd.DataFrame:
+def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.DataFrame:
     """Summarise a finished run, write its folder, and return the summary.
 
     Args:
         folder: where to.
-        stream: what was replayed.
-        table: `(N, K)` reward.
-        traces: each policy's `Trace`.
-        known: what only the caller knows: command, reward, preference, seeds, seed, order, context, data, seconds.
+        run: what came of it.
+        ask: what was asked for.
+        known: what only the caller knows: command, context, data, seconds.
     """
     from bandits import report
+    from bandits.accounts import account, burn_down
     from bandits.summary import summarise
 
-    summary, curves = summarise(stream, table, dict(traces), seed=known["seed"])
-    summary["preference"] = known["preference"]
+    stream, limits = run.stream, run.limits
+    summary, curves = summarise(stream, run.table, run.traces, seed=ask.seed)
+    summary["preference"], summary["budget"] = run.preference, run.budget
+    files = {}
+    if limits is not None and np.isfinite(limits).any():
+        import pandas as pd
+
+        own = {name: trace for name, trace in run.traces.items() if name not in REFERENCES}
+        spent = account(stream, run.table, own, limits, cap=ask.cap, seed=ask.seed)
+        files["budget.csv"] = spent.to_csv(index=False)
+        curves = pd.concat([curves, burn_down(stream, own, limits, seed=ask.seed)], ignore_index=True)
+        summary = summary.merge(spent.drop(columns=["reward", "gap_closed"]), on="policy", how="left")
     outcomes = stream.outcomes
     manifest = {
-        "title": f"{', '.join(traces)} on {stream.name}",
+        "title": f"{', '.join(run.traces)} on {stream.name}",
         "stream": stream.name,
         "label": outcomes.label,
         "notes": list(stream.notes),
         "cost_unit": outcomes.cost_unit,
         "models": list(stream.models),
-        "policies": list(traces),
+        **ask._asdict(),
+        "preference": run.preference,
+        "budget": run.budget,
         **known,
-        "rounds": next(iter(traces.values())).arms.shape[1],
+        "rounds": next(iter(run.traces.values())).arms.shape[1],
         "data": {
             "name": known["data"],
             "sha256": fingerprint(outcomes),
@@ -101,12 +113,12 @@ def publish(
         "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    files = {
+    files |= {
         "summary.csv": summary.to_csv(index=False),
         "curves.csv": curves.to_csv(index=False),
         "report.html": report.render(summary, curves, manifest),
     }
-    save(folder, files=files, traces=traces, manifest=manifest)
+    save(folder, files=files, traces=run.traces, manifest=manifest)
     return summary
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bandits import POLICIES, resolve
 from bandits.base import Policy, check
+from bandits.budget import PACINGS
 from bandits.metrics.regret import comparator
 from bandits.replay import Trace, orders, replay
 from bandits.rewards import REWARDS, Reward
@@ -27,10 +28,11 @@ REFERENCES = {
 }
 
 
-def build(spec: str, stream: Any, reward: Reward) -> Policy:
+def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
     """Return the checked policy that a spec names, sized for the stream.
 
-    A hyperparameter `model` is given as the model's name; a factory that asks for `reward` gets the run's reward.
+    A hyperparameter `model` is given as the model's name; a factory that asks for `reward` gets the run's reward,
+    one that asks for `log` the rows set aside to train on.
 
     Raises:
         ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
@@ -46,6 +48,8 @@ def build(spec: str, stream: Any, reward: Reward) -> Policy:
         given["model"] = _arm(str(keys["model"]), stream.models)
     if "reward" in keys:
         given["reward"] = reward
+    if "log" in keys:
+        given["log"] = log
     try:
         return check(factory(stream.n_arms, stream.dim, **given), stream.n_arms, stream.dim, spec)
     except Exception as error:
@@ -59,7 +63,7 @@ def build(spec: str, stream: Any, reward: Reward) -> Policy:
 
 def catalogue() -> list[dict[str, str]]:
     """Return a row for every policy, reward, reference and stream of the twin: kind, name, what, hyperparameters."""
-    registries = (("policy", POLICIES), ("reward", REWARDS))
+    registries = (("policy", POLICIES), ("reward", REWARDS), ("pacing", PACINGS))
     rows = [
         {
             "kind": kind,
@@ -87,7 +91,7 @@ def _default(value: Any) -> str:
     return str(getattr(value, "__name__", value))
 
 
-def lineup(stream: Any, specs: Sequence[str], reward: Reward) -> dict[str, Policy | None]:
+def lineup(stream: Any, specs: Sequence[str], reward: Reward, log: Any = None) -> dict[str, Policy | None]:
     """Return each spec's policy, built and checked once; None for a reference.
 
     Raises:
@@ -96,7 +100,7 @@ def lineup(stream: Any, specs: Sequence[str], reward: Reward) -> dict[str, Polic
     repeated = [s for i, s in enumerate(specs) if s in specs[:i]]
     if repeated:
         raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
-    return {spec: None if spec in REFERENCES else build(spec, stream, reward) for spec in specs}
+    return {spec: None if spec in REFERENCES else build(spec, stream, reward, log) for spec in specs}
 
 
 def run(

@@ -77,6 +77,7 @@ class Task(NamedTuple):
 
     Attributes:
         context: `(b, d)`.
+        vector: `(b, K, m)` identities.
         available: `(b, K)` the action set.
         preference: `(b,)`.
         cost: `(b, K)` mean cost of a call at the task's prices, in units of the set's dearest model.
@@ -84,6 +85,7 @@ class Task(NamedTuple):
     """
 
     context: jax.Array
+    vector: jax.Array
     available: jax.Array
     preference: jax.Array
     cost: jax.Array
@@ -110,7 +112,22 @@ def draw(key: jax.Array, known: Known, schedule: Schedule, batch: int) -> tuple[
     cost = factor * known.pool.cost
     dearest = jnp.max(jnp.where(available, cost, 0.0), axis=1, keepdims=True)
     unit = jnp.where(dearest > 0, dearest, 1.0)
-    return Task(known.log.context[rows], available, preference, cost / unit, unit / factor), rows
+    vector = jnp.broadcast_to(known.pool.vector, (*shape, known.pool.vector.shape[1]))
+    return Task(known.log.context[rows], vector, available, preference, cost / unit, unit / factor), rows
+
+
+def imagine(key: jax.Array, task: Task) -> Task:
+    """Return the tasks with about half of the models replaced by imagined ones, for the supervised stage.
+
+    Its targets need a model's identity and cost, not its outcomes, so that sets of models that do not exist can be
+    had for nothing: identities are drawn from a normal as wide as the known ones. This is not in the paper; without
+    it a policy trained on few models has met few identities, and a new one means nothing to it.
+    """
+    of_which, of_vector = jax.random.split(key)
+    width = jnp.sqrt(jnp.mean(jnp.square(task.vector)))
+    imagined = width * jax.random.normal(of_vector, task.vector.shape)
+    which = jax.random.bernoulli(of_which, 0.5, (*task.available.shape, 1))
+    return task._replace(vector=jnp.where(which, imagined, task.vector))
 
 
 def targets(known: Known, task: Task) -> jax.Array:
@@ -119,7 +136,7 @@ def targets(known: Known, task: Task) -> jax.Array:
     `pbar` is the predicted chance after Platt scaling.
     """
     slope, offset = known.calibration
-    score = slope * logit(known.response, task.context, known.pool.vector) + offset
+    score = slope * jax.vmap(partial(logit, known.response))(task.context, task.vector) + offset
     chance = jnp.where(task.available, jax.nn.sigmoid(score), 0.0)
     worth = chance / chance.max(axis=1, keepdims=True) - task.preference[:, None] * task.cost
     return jnp.argmax(jnp.where(task.available, worth, -jnp.inf), axis=1)
@@ -133,9 +150,9 @@ def log_chances(actor: Actor, known: Known, task: Task) -> jax.Array:
 
 def by_task(network: Callable[..., jax.Array], known: Known, task: Task, *more: jax.Array) -> jax.Array:
     """Return `network(models, context, *more)` of every task; it sees chances that are not calibrated."""
-    chance = jax.nn.sigmoid(logit(known.response, task.context, known.pool.vector))
 
-    def one(cost: jax.Array, chance: jax.Array, available: jax.Array, *query: jax.Array) -> jax.Array:
-        return network(Models(known.pool.vector, cost, chance, available), *query)
+    def one(task: Task, *more: jax.Array) -> jax.Array:
+        chance = jax.nn.sigmoid(logit(known.response, task.context, task.vector))
+        return network(Models(task.vector, task.cost, chance, task.available), task.context, *more)
 
-    return jax.vmap(one)(task.cost, chance, task.available, task.context, *more)
+    return jax.vmap(one)(task, *more)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bandits import identity
 from bandits.llmbandit import Actor, Pool, Trained, first_actor, first_critic
 from bandits.llmbandit_ppo import improve, mixing
-from bandits.llmbandit_tasks import Known, Log, Schedule, draw, log_chances, targets
+from bandits.llmbandit_tasks import Known, Log, Schedule, draw, imagine, log_chances, targets
 
 _HELD_OUT = 5  # one query in so many is kept from the identities' fit, for the calibration
 _DEFAULT = Schedule()
@@ -82,16 +82,30 @@ def quiz_rows(
     return np.asarray(answered[np.asarray(chosen)])
 
 
-def take_in(trained: Trained, quiz: Log) -> Pool:
+def take_in(trained: Trained, quiz: Log, dearness: NDArray[np.floating[Any]] | float = 1.0) -> Pool:
     """Return the pool of models known by a quiz alone; their identities are fitted and nothing else changes.
 
     Args:
         trained: from `train`.
         quiz: the answers of each of them to 20 to 50 queries.
+        dearness: what each query costs against the mean query, `(q,)`; a quiz is no fair sample of costs.
     """
     context, right = jnp.asarray(quiz.context, jnp.float32), identity.binarise(quiz.utility)
     vector = identity.place(trained.response, context, jnp.asarray(right, jnp.float32))
-    return Pool(vector, jnp.asarray(np.nanmean(quiz.cost, axis=0), jnp.float32))
+    share = np.where(np.isnan(right), np.nan, np.broadcast_to(dearness, (len(right),))[:, None])
+    # The ratio estimator of survey sampling: what the quiz cost, over what it would cost a model of mean cost 1.
+    cost = np.nansum(np.where(np.isnan(share), np.nan, quiz.cost), axis=0) / np.nansum(share, axis=0)
+    return Pool(vector, jnp.asarray(cost, jnp.float32))
+
+
+def dearness(log: Log, rows: NDArray[np.intp]) -> NDArray[np.floating[Any]]:
+    """Return what these queries cost the models of a log against their mean query, `(q,)`; 1 where nothing costs."""
+    mean = np.nanmean(log.cost, axis=0)
+    relative = np.asarray(log.cost)[rows][:, mean > 0] / mean[mean > 0]
+    told = ~np.isnan(relative)
+    return np.where(
+        told.any(axis=1), np.where(told, relative, 0.0).sum(axis=1) / np.maximum(told.sum(axis=1), 1), 1.0
+    )
 
 
 def enrol(trained: Trained, log: Log, known: NDArray[np.intp], rows: NDArray[np.intp]) -> Pool:
@@ -104,7 +118,7 @@ def enrol(trained: Trained, log: Log, known: NDArray[np.intp], rows: NDArray[np.
         rows: of the quiz.
     """
     new = np.delete(np.arange(np.shape(log.utility)[1]), known)
-    joined = take_in(trained, part(log, rows, new))
+    joined = take_in(trained, part(log, rows, new), dearness(part(log, columns=known), rows))
     order = np.argsort(np.concatenate([known, new]))
     return Pool(*(jnp.concatenate([a, b])[order] for a, b in zip(trained.pool, joined, strict=True)))
 
@@ -118,7 +132,9 @@ def pretrain(schedule: Schedule, key: jax.Array, actor: Actor, known: Known) -> 
 
     def step(carry: tuple[Actor, Any], key: jax.Array) -> tuple[tuple[Actor, Any], None]:
         actor, moments = carry
-        task, _ = draw(key, known, schedule, schedule.pretrain_batch)
+        of_task, of_models = jax.random.split(key)
+        task, _ = draw(of_task, known, schedule, schedule.pretrain_batch)
+        task = imagine(of_models, task)
         best = targets(known, task)[:, None]
 
         def missed(actor: Actor) -> jax.Array:

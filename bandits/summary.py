@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.metrics.intervals import bootstrap, paired
-from bandits.metrics.regret import BASELINES, comparator, earned_by, exponent, rewards, shares
+from bandits.metrics.intervals import bootstrap
+from bandits.metrics.regret import BASELINES, earned_by, exponent, shares
+from bandits.plays import Play, hindsight, plays, shared_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,17 +48,6 @@ class Summary(NamedTuple):
     curves: pd.DataFrame
 
 
-class _Play(NamedTuple):
-    """What one player got, round by round, all `(S, T)`; NaN where a single model has no recorded outcome."""
-
-    name: str
-    kind: str
-    reward: Floats
-    accuracy: Floats
-    cost: Floats
-    arms: NDArray[np.int32] | None = None
-
-
 def summarise(stream: Stream, table: ArrayLike, traces: dict[str, Trace], *, seed: int = 0) -> Summary:
     """Return the summary and the curves of policies that met the same orders of queries.
 
@@ -78,11 +66,11 @@ def summarise(stream: Stream, table: ArrayLike, traces: dict[str, Trace], *, see
     """
     import pandas as pd
 
-    values, order = np.asarray(table, np.float64), _shared_order(traces)
-    hindsight = {b: comparator(values, b, cost=stream.cost, dataset=stream.dataset) for b in BASELINES}
-    best = [earned_by(values, arms)[order] for arms in hindsight.values()]
+    values, order = np.asarray(table, np.float64), shared_order(traces)
+    references = hindsight(stream, values)
+    best = [earned_by(values, arms)[order] for arms in references.values()]
     names, kinds, measured, exponents, curves = [], [], [], [], []
-    for play in _plays(stream, values, traces, hindsight):
+    for play in plays(stream, values, traces, references):
         regret = [np.cumsum(np.nan_to_num(reference - play.reward), axis=1) for reference in best]
         names.append(play.name)
         kinds.append(play.kind)
@@ -98,88 +86,12 @@ def summarise(stream: Stream, table: ArrayLike, traces: dict[str, Trace], *, see
     return Summary(frame[list(_COLUMNS)], pd.concat(curves, ignore_index=True))
 
 
-def paired_differences(
-    stream: Stream, table: ArrayLike, traces: dict[str, Trace], baseline_policy: str, *, seed: int = 0
-) -> pd.DataFrame:
-    """Return how much more reward a round each policy earned than one of them, paired over shared seeds.
-
-    Args:
-        stream: a `Stream`, for the references.
-        table: `(N, K)` reward.
-        traces: as for `summarise`.
-        baseline_policy: the one to compare with: a policy of `traces`, a reference or a model.
-        seed: of the bootstrap.
-
-    Returns:
-        A frame with columns policy, against, difference, lo, hi, seeds.
-
-    Raises:
-        ValueError: as `summarise`, or no player of that name.
-    """
-    import pandas as pd
-
-    values, order = np.asarray(table, np.float64), _shared_order(traces)
-    hindsight = {b: comparator(values, b, cost=stream.cost, dataset=stream.dataset) for b in BASELINES}
-    means = {p.name: _mean(p.reward) for p in _plays(stream, values, traces, hindsight)}
-    if baseline_policy not in means:
-        raise ValueError(f"no player {baseline_policy!r} to compare with; there are {', '.join(means)}")
-    against = means[baseline_policy]
-    rows = [
-        (name, baseline_policy, *(float(x) for x in paired(means[name], against, seed=seed)), len(order))
-        for name in traces
-        if name != baseline_policy
-    ]
-    return pd.DataFrame(rows, columns=["policy", "against", "difference", "lo", "hi", "seeds"])
-
-
-def _shared_order(traces: dict[str, Trace]) -> NDArray[np.int32]:
-    if not traces:
-        raise ValueError("summarise needs at least one trace, got none")
-    (first, trace), *others = traces.items()
-    for name, other in others:
-        if not np.array_equal(trace.order, other.order):
-            raise ValueError(
-                f"policies need the same seeds and orders to be compared; {first} and {name} differ"
-            )
-    return np.asarray(trace.order)
-
-
-def _plays(
-    stream: Stream, values: Floats, traces: dict[str, Trace], hindsight: dict[str, NDArray[np.int32]]
-) -> Iterator[_Play]:
-    """Yield the policies, then the references that were not run as policies, then the single models."""
-    order = _shared_order(traces)
-
-    def each(of: Callable[[Any], Any]) -> tuple[Floats, Floats, Floats]:
-        return of(values), of(stream.utility), of(stream.cost)
-
-    for name, trace in traces.items():
-        kind = "reference" if name in BASELINES else "policy"
-        yield _Play(name, kind, *each(partial(rewards, trace=trace)), np.asarray(trace.arms))
-    fixed = [(name, "reference", arms) for name, arms in hindsight.items() if name not in traces]
-    alone = [(m, "model", np.full(len(values), k, np.int32)) for k, m in enumerate(stream.models)]
-    for name, kind, arms in fixed:
-        yield _Play(name, kind, *each(partial(_asked, arms=arms, order=order)))
-    if "uniform" not in traces:
-        yield _Play("uniform", "reference", *each(partial(_expected, order=order)))
-    for name, kind, arms in alone:
-        yield _Play(name, kind, *each(partial(_asked, arms=arms, order=order)))
-
-
-def _asked(sheet: Floats, *, arms: NDArray[np.int32], order: NDArray[np.int32]) -> Floats:
-    return earned_by(sheet, arms)[order]
-
-
-def _expected(sheet: Floats, *, order: NDArray[np.int32]) -> Floats:
-    return np.asarray(np.nanmean(sheet, axis=1)[order])
-
-
 def _mean(earned: Floats) -> Floats:
     """Return `(S,)` means over the rounds that are not NaN, 0 where all are."""
     return np.asarray(np.nansum(earned, axis=1) / np.maximum((~np.isnan(earned)).sum(axis=1), 1))
 
 
-def _measure(play: _Play, regret: list[Floats]) -> Floats:
+def _measure(play: Play, regret: list[Floats]) -> Floats:
     """Return `(S, 7)`: the quantities of `_MEASURED` but the last, one row a seed."""
     made = ~np.isnan(play.reward) if play.arms is None else play.arms >= 0
     means = [_mean(x) for x in (play.reward, play.accuracy, play.cost)]
@@ -211,7 +123,7 @@ def _frame(names: list[str], kinds: list[str], measured: Floats, rounds: int, se
     return pd.DataFrame(columns)
 
 
-def _curve(play: _Play, regret: list[Floats], stream: Stream, seed: int) -> pd.DataFrame:
+def _curve(play: Play, regret: list[Floats], stream: Stream, seed: int) -> pd.DataFrame:
     """Return the rows of `curves` for one player."""
     import pandas as pd
 
@@ -226,7 +138,7 @@ def _curve(play: _Play, regret: list[Floats], stream: Stream, seed: int) -> pd.D
     stacked = np.stack(list(curves.values()), axis=1)
     low, high = bootstrap(stacked, resamples=_BAND_RESAMPLES, seed=seed)
     names, mean = list(curves), stacked.mean(axis=0)
-    if play.arms is not None:
+    if play.kind == "policy" and play.arms is not None:
         called = shares(play.arms, stream.n_arms, points, window=window).mean(axis=0).T
         names += [f"share:{model}" for model in stream.models]
         unknown = np.full_like(called, np.nan)

@@ -14,6 +14,10 @@ SHORT = (
     "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
     "regret_oracle", "regret_lo", "regret_hi", "regret_best_fixed", "exponent",
 )  # fmt: skip
+BUDGET_SHORT = (
+    "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean", "spent_most", "out_at",
+    "unanswered", "over_cap", "within", "over_mixture", "over_lo", "over_hi",
+)  # fmt: skip
 ROUTER_SHORT = (
     "dataset", "mode", "split", "router", "method", "n_test", "Ps", "Ps_lo", "Ps_hi", "Ps_paper", "Ps_difference",
     "behind", "behind_lo", "behind_hi", "nAUC", "nAUC_lo", "nAUC_hi", "nAUC_paper", "nAUC_difference", "nAUC_fair",
@@ -31,6 +35,12 @@ def render(rows: Any, form: str) -> str:
     if form == "csv":
         return str(frame.to_csv(index=False)).rstrip("\n")
     return str(frame.to_string(index=False, float_format=number, na_rep="-"))
+
+
+def short(summary: Any) -> Any:
+    """Return the columns of a summary that fit a terminal: of spending, where there was a budget."""
+    kept = BUDGET_SHORT if "within" in summary else SHORT
+    return summary[[c for c in kept if c in summary]]
 
 
 def routers(rows: list[dict[str, Any]], form: str) -> list[dict[str, Any]]:

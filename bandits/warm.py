@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
-from bandits.base import RESOURCES, Policy, State
+from bandits.base import RESOURCES, Feedback, Policy, State, example
 from bandits.pacing import Means
 from bandits.ridge import Ridge
 
@@ -117,6 +117,46 @@ def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float 
     count = float(seen.sum(axis=0).mean()) if n_eff is None else n_eff
     named = {name: each[:, :, i] for i, name in enumerate(targets | known)}
     return Prior(np.stack(inverse), named, mean, count)
+
+
+def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Policy:
+    """Return a policy of any kind that begins after hearing every logged outcome once, in an order of its seed's.
+
+    Args:
+        policy: not wrapped yet: what is logged was not paid for by this run's budget.
+        logged: a `Stream` of rows that are not evaluated.
+        table: `(N, K)` the logged outcomes' reward.
+        preference: shown with each of them.
+    """
+    row, arm = np.nonzero(logged.available)
+    unknown = np.full(logged.utility.shape, np.nan)
+    recorded = [getattr(logged, name) for name in RESOURCES]
+    every = [logged.utility, *(unknown if x is None else x for x in recorded), table]
+    utility, cost, latency, tokens, reward = (jnp.asarray(x[row, arm], jnp.float32) for x in every)
+    told = Feedback(utility, cost, reward, latency, tokens)
+    context = jnp.asarray(logged.context, jnp.float32)
+    available = jnp.asarray(logged.available)
+    blank = example(logged.n_arms, logged.dim)[0]._replace(
+        price=jnp.asarray(logged.price, jnp.float32),
+        cost_scale=jnp.float32(logged.cost_scale),
+        preference=jnp.float32(preference),
+    )
+    rows, arms, left = jnp.asarray(row), jnp.asarray(arm, jnp.int32), jnp.arange(len(row), 0, -1, jnp.float32)
+
+    def init(key: jax.Array) -> State:
+        order = jax.random.permutation(key, len(row))
+
+        def step(state: State, xs: Any) -> tuple[State, None]:
+            i, rounds_left = xs
+            seen = blank._replace(
+                context=context[rows[i]], available=available[rows[i]], rounds_left=rounds_left
+            )
+            heard = jax.tree.map(lambda x: x[i], told)
+            return policy.update(jax.random.fold_in(key, i), state, seen, arms[i], heard), None
+
+        return jax.lax.scan(step, policy.init(key), (order, left))[0]
+
+    return policy._replace(init=init)
 
 
 def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:

@@ -61,7 +61,7 @@ def _arrays(figures: published.Published, seed: int, constants: published.Solved
         successes, oracle = np.rint(accuracy[:, d] * n).astype(int), float(figures.oracle[d])
         part = copula.Latents(*(latent[rows] for latent in latents))
         answers = copula.answers(part, lean, successes, oracle)
-        order = copula.places(answers.any(axis=1), oracle)
+        order = copula.places(np.asarray(answers.any(axis=1)), oracle)
         utility[rows] = answers[order]
         for latent, drawn in zip(latents, part, strict=True):
             latent[rows] = drawn[order]

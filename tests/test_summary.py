@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from bandits import metrics
+from bandits.by_dataset import by_dataset
+from bandits.differences import paired_differences, scores
 from bandits.replay import Trace
-from bandits.summary import Summary, paired_differences, summarise
+from bandits.summary import Summary, summarise
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 
@@ -109,7 +111,8 @@ def test_lag_is_the_paired_difference(made: tuple[Stream, np.ndarray, dict[str, 
     stream, table, traces, (frame, _) = made
     leader = max(traces, key=lambda name: metrics.rewards(table, traces[name]).mean())
     other = next(name for name in traces if name != leader)
-    pair = paired_differences(stream, table, traces, leader).iloc[0]
+    got = scores(by_dataset(stream, table, traces))
+    pair = paired_differences(got, leader, measures=("reward",)).iloc[0]
     row = frame.set_index("policy").loc[other]
     assert (pair["policy"], pair["against"]) == (other, leader)
     np.testing.assert_allclose(
@@ -173,5 +176,3 @@ def test_traces_that_cannot_be_compared_are_refused() -> None:
         summarise(stream, make_table(stream), traces)
     with pytest.raises(ValueError, match="at least one trace"):
         summarise(stream, make_table(stream), {})
-    with pytest.raises(ValueError, match="no player 'nobody'"):
-        paired_differences(stream, make_table(stream), make_traces(stream), "nobody")

@@ -11,3 +11,5 @@ from bandits.metrics.regret import exponent as exponent
 from bandits.metrics.regret import rewards as rewards
 from bandits.metrics.regret import shares as shares
 from bandits.metrics.regret import spend as spend
+from bandits.metrics.significance import holm as holm
+from bandits.metrics.significance import sign_flip as sign_flip

@@ -1,0 +1,186 @@
+"""The rows by dataset and the paired tests, against plain loops and recomputation from the traces."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bandits import metrics
+from bandits.by_dataset import UNNAMED, by_dataset
+from bandits.differences import OVERALL, Scores, paired_differences, scores
+from bandits.replay import Trace
+from bandits.rewards import linear, reward_table
+from bandits.summary import summarise
+from envs.stream import Stream
+from tests.conftest import make_stream
+
+SEEDS, ROUNDS = 6, 200
+
+
+def make_traces(stream: Stream, *, better: float = 0.0) -> dict[str, Trace]:
+    """Return two policies: `blind` draws models at random, `keen` calls the oracle's in a share `better` of rounds."""
+    rng = np.random.default_rng(5)
+    order = np.stack([rng.permutation(len(stream))[:ROUNDS] for _ in range(SEEDS)]).astype(np.int32)
+    arms = {name: rng.integers(0, stream.n_arms, order.shape).astype(np.int32) for name in ("blind", "keen")}
+    best = metrics.comparator(stream.utility, "oracle")[order]
+    arms["keen"] = np.where(rng.random(order.shape) < better, best, arms["keen"]).astype(np.int32)
+    return {name: Trace(order, called) for name, called in arms.items()}
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[Stream, np.ndarray, dict[str, Trace], pd.DataFrame]:
+    stream = make_stream()
+    table, traces = reward_table(linear, stream), make_traces(stream, better=0.8)
+    return stream, table, traces, by_dataset(stream, table, traces)
+
+
+def test_rows_are_as_recomputed_round_by_round(made) -> None:
+    stream, table, traces, frame = made
+    at = frame.set_index(["policy", "dataset", "seed"])
+    names = sorted(set(stream.dataset))
+    regret = {b: metrics.comparator(table, b, dataset=stream.dataset) for b in ("oracle", "best_fixed")}
+    for name, dataset, seed in itertools.product(traces, names, range(SEEDS)):
+        rounds = [
+            (q, k)
+            for q, k in zip(traces[name].order[seed], traces[name].arms[seed], strict=True)
+            if stream.dataset[q] == dataset
+        ]
+        row = at.loc[(name, dataset, seed)]
+        assert row["rounds"] == len(rounds)
+        assert row["reward"] == pytest.approx(np.mean([table[q, k] for q, k in rounds]))
+        assert row["accuracy"] == pytest.approx(np.mean([stream.utility[q, k] for q, k in rounds]))
+        assert row["cost"] == pytest.approx(np.mean([stream.cost[q, k] for q, k in rounds]))
+        for baseline, arms in regret.items():
+            behind = sum(table[q, arms[q]] - table[q, k] for q, k in rounds)
+            assert row[f"regret_{baseline}"] == pytest.approx(behind)
+        called = [sum(k == arm for _, k in rounds) for arm in range(stream.n_arms)]
+        assert [row[f"calls:{model}"] for model in stream.models] == called
+
+
+def test_the_datasets_together_are_the_summary(made) -> None:
+    stream, table, traces, frame = made
+    summary = summarise(stream, table, traces).summary
+    got = scores(frame)
+    assert got.datasets[0] == OVERALL
+    assert list(got.players) == summary["policy"].tolist()
+    for measure, column in (("reward", "reward_mean"), ("accuracy", "accuracy"), ("cost", "cost_mean")):
+        np.testing.assert_allclose(got.value[measure][:, :, 0].mean(axis=0), summary[column])
+    for measure in ("regret_oracle", "regret_best_fixed", "regret_best_per_dataset"):
+        np.testing.assert_allclose(got.value[measure][:, :, 0].mean(axis=0), summary[measure], atol=1e-9)
+
+
+def test_a_round_without_a_call_counts_and_a_missing_outcome_does_not(patchy: Stream) -> None:
+    table = reward_table(linear, patchy)
+    order = np.arange(len(patchy), dtype=np.int32)[None]
+    frame = by_dataset(patchy, table, {"silent": Trace(order, np.full_like(order, -1))})
+    silent, model = (frame[frame["policy"] == name] for name in ("silent", "model-1"))
+    assert silent["rounds"].sum() == len(patchy)
+    assert (silent["reward"] == 0).all() and (silent.filter(like="calls:") == 0).all(axis=None)
+    assert model["rounds"].sum() == patchy.available[:, 1].sum()
+    got = scores(frame).of("accuracy", "model-1")
+    assert got[0, 0] == pytest.approx(np.nanmean(patchy.utility[:, 1]))
+
+
+def test_queries_without_a_dataset_are_one_group() -> None:
+    from dataclasses import replace
+
+    stream = make_stream(rows=40)
+    stream = replace(stream, outcomes=replace(stream.outcomes, dataset=np.full(40, "", object)))
+    order = np.arange(40, dtype=np.int32)[None]
+    frame = by_dataset(stream, reward_table(linear, stream), {"p": Trace(order, np.zeros_like(order))})
+    assert set(frame["dataset"]) == {UNNAMED}
+    assert scores(frame).datasets == (UNNAMED,)
+
+
+def test_rows_survive_a_csv_file(made, tmp_path) -> None:
+    frame = made[3]
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    again = scores(pd.read_csv(tmp_path / "rows.csv"))
+    for measure, value in scores(frame).value.items():
+        np.testing.assert_allclose(again.value[measure], value, rtol=1e-12)
+
+
+def test_differences_are_paired_by_seed_and_dataset(made) -> None:
+    got = scores(made[3])
+    found = paired_differences(got, "blind", seed=3).set_index(["dataset", "measure"])
+    gap = got.of("accuracy", "keen") - got.of("accuracy", "blind")
+    for d, dataset in enumerate(got.datasets):
+        row = found.loc[(dataset, "accuracy")]
+        assert (row["policy"], row["against"]) == ("keen", "blind")
+        assert row["difference"] == pytest.approx(gap[:, d].mean())
+        low, high = metrics.bootstrap(gap[:, d], seed=3)
+        assert (row["lo"], row["hi"]) == (pytest.approx(low), pytest.approx(high))
+        # All six seeds are better, so only the observed signs and their mirror are as extreme: 2 / 2^6.
+        assert (gap[:, d] > 0).all() and row["p"] == 2 / 64
+    # Three datasets are one family: Holm gives 3, 2, 1 times p and never less than the one before.
+    assert found.xs("accuracy", level="measure")["p_holm"].drop(OVERALL).max() == pytest.approx(6 / 64)
+    assert found.loc[(OVERALL, "accuracy")]["p_holm"] == 2 / 64
+
+
+def test_an_unknown_player_and_a_missing_column_are_refused(made) -> None:
+    with pytest.raises(ValueError, match="no player 'nobody' to compare with; there are blind"):
+        paired_differences(scores(made[3]), "nobody")
+    with pytest.raises(ValueError, match="by_dataset needs the column cost"):
+        scores(made[3].drop(columns="cost"))
+
+
+def plain_sign_flip(differences: list[float]) -> float:
+    """Return the exact p-value by a loop over all patterns of signs."""
+    observed = abs(sum(differences))
+    extreme = [
+        abs(sum(s * d for s, d in zip(signs, differences, strict=True))) >= observed - 1e-12
+        for signs in itertools.product((1, -1), repeat=len(differences))
+    ]
+    return sum(extreme) / len(extreme)
+
+
+def test_sign_flip_is_exact_for_few_seeds() -> None:
+    rng = np.random.default_rng(0)
+    differences = np.round(rng.normal(0.3, 1.0, (7, 5)), 1)  # rounded: ties with the observed mean occur
+    found = metrics.sign_flip(differences)
+    assert found.tolist() == [plain_sign_flip(column.tolist()) for column in differences.T]
+
+
+def test_sign_flip_samples_for_many_seeds() -> None:
+    """20 seeds of which 5 are negative, all of one size: p = P(|B - 10| >= 5) for a fair binomial B, 0.0414."""
+    differences = np.where(np.arange(20) < 5, -1.0, 1.0)
+    # 9,999 patterns: standard error sqrt(0.0414 * 0.9586 / 9999) = 0.0020; four of them.
+    assert metrics.sign_flip(differences[:, None])[0] == pytest.approx(0.0414, abs=0.008)
+    assert metrics.sign_flip(np.ones((20, 1)))[0] == pytest.approx(1e-4, abs=1e-4)
+
+
+def test_sign_flip_of_equal_players_and_of_one_seed_shows_nothing() -> None:
+    assert metrics.sign_flip(np.zeros((9, 2))).tolist() == [1.0, 1.0]
+    assert metrics.sign_flip([[3.0]]).tolist() == [1.0]
+    assert np.isnan(metrics.sign_flip([[1.0], [np.nan]])).all()
+    with pytest.raises(ValueError, match="flips >= 1"):
+        metrics.sign_flip([[1.0]], flips=0)
+    with pytest.raises(ValueError, match=r"shape \(seeds, ...\)"):
+        metrics.sign_flip(3.0)
+
+
+def plain_holm(p: list[float]) -> list[float]:
+    """Return Holm's adjusted p-values as the paper has it: for each, the largest (m - j + 1) p_(j) up to its rank."""
+    ranked = sorted(p)
+    return [
+        min(1.0, max((len(p) - j) * q for j, q in enumerate(ranked) if q <= own))  # j from 0
+        for own in p
+    ]
+
+
+def test_holm_steps_down() -> None:
+    p = np.random.default_rng(1).random((4, 5)) ** 3
+    np.testing.assert_allclose(metrics.holm(p).ravel(), plain_holm(p.ravel().tolist()))
+    np.testing.assert_allclose(metrics.holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])  # a textbook's three
+    np.testing.assert_allclose(metrics.holm([0.01, np.nan, 0.03]), [0.02, np.nan, 0.03])
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        metrics.holm([1.2])
+
+
+def test_scores_name_their_players(made) -> None:
+    got = scores(made[3])
+    assert isinstance(got, Scores)
+    assert got.kinds == ("policy",) * 2 + ("reference",) * 4 + ("model",) * 4
