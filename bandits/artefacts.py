@@ -90,7 +90,7 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
         spent = account(stream, run.table, own, limits, cap=ask.cap, seed=ask.seed)
         files["budget.csv"] = spent.to_csv(index=False)
         curves = pd.concat([curves, burn_down(stream, own, limits, seed=ask.seed)], ignore_index=True)
-        summary = summary.merge(spent.drop(columns=["reward", "gap_closed"]), on="policy", how="left")
+        summary = summary.merge(spent.drop(columns=["reward", "gap_closed", "unanswered"]), on="policy", how="left")
     outcomes = stream.outcomes
     manifest = {
         "title": f"{', '.join(run.traces)} on {stream.name}",

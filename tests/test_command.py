@@ -211,6 +211,17 @@ MISTAKES = {
         ("--policy", "linucb", "--preference", "0,-1"),
         "preference needs a number >= 0",
     ),
+    "hard without budget": (("--policy", "linucb", "--hard"), "need a --budget"),
+    "no money": (("--policy", "linucb", "--budget", "0"), "needs an amount > 0"),
+    "too little": (("--policy", "linucb", "--budget", "1e-9"), "pays for no call"),
+    "unknown resource": (("--policy", "linucb", "--budget", "power=3"), "no resource 'power'"),
+    "resource not recorded": (("--policy", "linucb", "--budget", "latency=3"), "a table that records it"),
+    "unknown pacing": (("--policy", "linucb", "--budget", "9", "--pacing", "lpp"), "no pacing 'lpp'"),
+    "senseless cap": (("--policy", "linucb", "--cap", -1), "cap needs limit > 0"),
+    "senseless warm start": (
+        ("--policy", "linucb", "--warm-start", "200%"),
+        "needs to leave rows on both sides",
+    ),
     "no seeds": (("--policy", "linucb", "--seeds", 0), "seeds=0"),
     "no rounds": (("--policy", "linucb", "--rounds", 0), "rounds=0"),
     "seeds in words": (("--policy", "linucb", "--seeds", "ten"), "'ten'"),
@@ -302,3 +313,58 @@ def test_help_needs_no_heavy_library() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--policy" in done.stdout
+
+
+def test_budgets_are_kept_and_accounted_for(run, table) -> None:
+    given = (
+        "--policy",
+        "linucb",
+        "--policy",
+        "oracle",
+        "--data",
+        table,
+        *SMALL,
+        "--format",
+        "json",
+        "--out",
+        "spent",
+    )
+    code, out, err = run(*given, "--budget", "20%,50%", "--pacing", "lp", "--hard")
+    assert code == 0, err
+    rows = [row for row in json.loads(out) if row["policy"] == "linucb"]
+    assert [row["budget"] for row in rows] == ["20%", "50%"]
+    assert all(0 < row["spent_most"] <= 1 + 1e-6 for row in rows)
+    assert rows[0]["within"] < rows[1]["within"]
+    for text in ("20%", "50%"):
+        curves = pd.read_csv(f"spent/budget={text}/curves.csv")
+        left = curves[curves["quantity"] == "left:cost"]
+        assert left["mean"].is_monotonic_decreasing and left["mean"].iloc[-1] >= -1e-6
+        assert pd.read_csv(f"spent/budget={text}/budget.csv")["policy"].tolist() == ["linucb"]
+
+
+def test_a_cap_holds_calls_to_it(run, table) -> None:
+    code, out, _ = run("--policy", "uniform", "--data", table, *SMALL, "--cap", 1.5, "--format", "json")
+    assert code == 0
+    # Posted prices are 1, 2 and 3: only the first model may be called.
+    assert json.loads(out)[0]["accuracy"] == pytest.approx(load(str(table)).utility[:, 0].mean(), abs=0.06)
+
+
+@pytest.mark.parametrize("policy", ["linucb", "preference", "ucb1", "uniform"])
+def test_a_warm_start_sets_the_log_aside(run, table, policy: str) -> None:
+    code, out, _ = run(
+        "--policy",
+        policy,
+        "--data",
+        table,
+        "--seeds",
+        2,
+        "--warm-start",
+        100,
+        "--format",
+        "json",
+        "--out",
+        "warm",
+    )
+    assert code == 0 and json.loads(out)[0]["rounds"] == 200
+    manifest = json.loads(Path("warm/manifest.json").read_text())
+    assert manifest["warm_start"] == "100"
