@@ -229,6 +229,29 @@ def list_names(form: str) -> None:
             click.echo(f"{'':33} {row['hyperparameters']}")
 
 
+@cli.command(**_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True)
+@click.option("--out", metavar="FILE", default="comparison.html", show_default=True, help="Where it goes.")
+def report(folders: tuple[str, ...], out: str) -> None:
+    """Rebuild one report from finished runs on the same queries; nothing is run."""
+    from bandits import compare, tables
+
+    tables.write(out, compare.page(folders))
+    click.echo(f"report: {out}")
+
+
+@cli.command(**_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+@click.argument("first", metavar="DIR")
+@click.argument("second", metavar="DIR")
+@click.option("--datasets", is_flag=True, help="Each dataset too, not only all together.")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def diff(first: str, second: str, datasets: bool, form: str) -> None:
+    """Print how far the second run's policies are from the first's, paired over seeds."""
+    from bandits import compare
+
+    _print(compare.difference(compare.read(first), compare.read(second), datasets=datasets), form)
+
+
 def main() -> None:
     """Run the command; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
     try:

@@ -21,7 +21,9 @@ from bandits.runs import Ask, Run
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES = ("summary.csv", "curves.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv")
+FILES = (
+    "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv",
+)  # fmt: skip
 _LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
 
 
@@ -76,21 +78,8 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
         known: what only the caller knows: command, context, data, seconds.
     """
     from bandits import report
-    from bandits.accounts import account, burn_down
-    from bandits.summary import summarise
 
-    stream, limits = run.stream, run.limits
-    summary, curves = summarise(stream, run.table, run.traces, seed=ask.seed)
-    summary["preference"], summary["budget"] = run.preference, run.budget
-    files = {}
-    if limits is not None and np.isfinite(limits).any():
-        import pandas as pd
-
-        own = {name: trace for name, trace in run.traces.items() if name not in REFERENCES}
-        spent = account(stream, run.table, own, limits, cap=ask.cap, seed=ask.seed)
-        files["budget.csv"] = spent.to_csv(index=False)
-        curves = pd.concat([curves, burn_down(stream, own, limits, seed=ask.seed)], ignore_index=True)
-        summary = summary.merge(spent.drop(columns=["reward", "gap_closed", "unanswered"]), on="policy", how="left")
+    stream, tables = run.stream, _tables(run, ask)
     outcomes = stream.outcomes
     manifest = {
         "title": f"{', '.join(run.traces)} on {stream.name}",
@@ -113,13 +102,33 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
         "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    files |= {
-        "summary.csv": summary.to_csv(index=False),
-        "curves.csv": curves.to_csv(index=False),
-        "report.html": report.render(summary, curves, manifest),
-    }
+    files = {f"{name}.csv": frame.to_csv(index=False) for name, frame in tables.items()}
+    files["report.html"] = report.render(tables["summary"], tables["curves"], tables["by_dataset"], manifest)
     save(folder, files=files, traces=run.traces, manifest=manifest)
-    return summary
+    return tables["summary"]
+
+
+def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
+    """Return the tables of a run by name: summary, curves, by_dataset, and budget where there was one."""
+    import pandas as pd
+
+    from bandits.accounts import account, burn_down
+    from bandits.by_dataset import by_dataset
+    from bandits.summary import summarise
+
+    stream, limits = run.stream, run.limits
+    summary, curves = summarise(stream, run.table, run.traces, seed=ask.seed)
+    summary["preference"], summary["budget"] = run.preference, run.budget
+    parts = by_dataset(stream, run.table, run.traces)
+    if limits is None or not np.isfinite(limits).any():
+        return {"summary": summary, "curves": curves, "by_dataset": parts}
+    own = {name: trace for name, trace in run.traces.items() if name not in REFERENCES}
+    spent = account(stream, run.table, own, limits, cap=ask.cap, seed=ask.seed)
+    curves = pd.concat([curves, burn_down(stream, own, limits, seed=ask.seed)], ignore_index=True)
+    summary = summary.merge(
+        spent.drop(columns=["reward", "gap_closed", "unanswered"]), on="policy", how="left"
+    )
+    return {"summary": summary, "curves": curves, "by_dataset": parts, "budget": spent}
 
 
 def save(

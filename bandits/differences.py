@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -76,45 +77,51 @@ def scores(frame: pd.DataFrame) -> Scores:
     return Scores(tuple(kinds), tuple(kinds.values()), (*together, *datasets), value)
 
 
+def against(got: Scores, baseline: str) -> list[tuple[str, str]]:
+    """Return the pairs of each policy and one player.
+
+    Raises:
+        ValueError: no player of that name.
+    """
+    if baseline not in got.players:
+        raise ValueError(f"no player {baseline!r} to compare with; there are {', '.join(got.players)}")
+    policies = (name for name, kind in zip(got.players, got.kinds, strict=True) if kind == "policy")
+    return [(name, baseline) for name in policies if name != baseline]
+
+
 def paired_differences(
-    got: Scores, against: str, *, measures: tuple[str, ...] = MEASURES, seed: int = 0
+    got: Scores, pairs: Sequence[tuple[str, str]], *, measures: Sequence[str] = MEASURES, seed: int = 0
 ) -> pd.DataFrame:
-    """Return how far each policy is from one player, paired over shared seeds.
+    """Return how far the first player of each pair is from the second, paired over shared seeds.
 
     Args:
         got: from `scores`.
-        against: the policy, reference or model to compare with.
+        pairs: names of players, for example from `against`.
         measures: which of `MEASURES`.
         seed: of the bootstrap and of the permutations.
 
     Returns:
         A frame with the columns policy, against, dataset, measure, difference (policy minus `against`), its 95 %
-        interval lo and hi, `p` (sign flips over seeds), and `p_holm`, adjusted for all policies and datasets of one
+        interval lo and hi, `p` (sign flips over seeds), and `p_holm`, adjusted for all pairs and datasets of one
         measure (the datasets together are a family of their own).
-
-    Raises:
-        ValueError: no player of that name.
     """
     import pandas as pd
 
-    if against not in got.players:
-        raise ValueError(f"no player {against!r} to compare with; there are {', '.join(got.players)}")
-    chosen = [i for i, name in enumerate(got.players) if got.kinds[i] == "policy" and name != against]
+    first, second = ([got.players.index(name) for name in side] for side in zip(*pairs, strict=True))
+    together = np.array([name == OVERALL for name in got.datasets])
     frames = []
     for measure in measures:
-        mine = got.value[measure][:, chosen]
-        theirs = np.broadcast_to(got.of(measure, against)[:, None], mine.shape)
+        mine, theirs = (got.value[measure][:, side] for side in (first, second))
         mean, low, high = paired(mine, theirs, seed=seed)
         p = sign_flip(mine - theirs, seed=seed)
         adjusted = np.empty_like(p)
-        together = np.array([name == OVERALL for name in got.datasets])
-        for family in (together, ~together):
-            adjusted[:, family] = holm(p[:, family])
+        for part in (together, ~together):
+            adjusted[:, part] = holm(p[:, part])
         columns = {"difference": mean, "lo": low, "hi": high, "p": p, "p_holm": adjusted}
         names = {
-            "policy": np.repeat([got.players[i] for i in chosen], len(got.datasets)),
-            "against": against,
-            "dataset": np.tile(got.datasets, len(chosen)),
+            "policy": np.repeat([name for name, _ in pairs], len(got.datasets)),
+            "against": np.repeat([name for _, name in pairs], len(got.datasets)),
+            "dataset": np.tile(got.datasets, len(pairs)),
             "measure": measure,
         }
         frames.append(pd.DataFrame(names | {k: v.ravel() for k, v in columns.items()}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,8 +16,10 @@ from bandits.base import Policy, check
 from bandits.budget import PACINGS
 from bandits.metrics.regret import comparator
 from bandits.replay import Trace, orders, replay
+from bandits.restart import restart
 from bandits.rewards import REWARDS, Reward
 from envs.nearest import near
+from envs.scenarios import SCENARIOS
 from envs.stream import names, select
 from envs.twin import twin
 
@@ -27,18 +30,25 @@ REFERENCES = {
     "best_per_dataset": "Call the model of the highest mean reward in the query's dataset (needs hindsight).",
 }
 
+# Around another policy's spec, as in "restart(linucb,alpha=1),threshold=8".
+WRAPPERS: dict[str, Callable[..., Policy]] = {"restart": restart, "explore_new": explore_new}
+
 
 def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
     """Return the checked policy that a spec names, sized for the stream.
 
-    A hyperparameter `model` is given as the model's name; a factory that asks for `reward` gets the run's reward,
+    `wrapper(spec),key=value` puts one of `WRAPPERS` around another. A hyperparameter `model` is given as the model's name; a factory that asks for `reward` gets the run's reward,
     one that asks for `log` the rows set aside to train on.
 
     Raises:
         ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
             contract; the line names the file and line where there is one.
     """
-    offered = {**POLICIES, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
+    around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
+    if around:
+        wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
+        return wrapper(build(around[2], stream, reward), stream.n_arms, stream.dim)
+    offered = {**POLICIES, **DUELLISTS, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
     factory = resolve.function(spec, offered, "policy")
     keys = resolve.hyperparameters(factory)
     given: dict[str, Any] = {}
@@ -62,7 +72,7 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
 
 
 def catalogue() -> list[dict[str, str]]:
-    """Return a row for every policy, reward, reference and stream of the twin: kind, name, what, hyperparameters."""
+    """Return a row for all that can be named, streams of the twin included: kind, name, what, hyperparameters."""
     registries = (("policy", POLICIES), ("reward", REWARDS), ("pacing", PACINGS))
     rows = [
         {
@@ -80,7 +90,8 @@ def catalogue() -> list[dict[str, str]]:
     streams = {
         n: f"{int(select(table, n, 'the twin').sum())} queries of the {table.label}" for n in names(table)
     }
-    for kind, told in (("reference", REFERENCES), ("stream", streams)):
+    worlds = {name: scenario.what for name, scenario in SCENARIOS.items()}
+    for kind, told in (("reference", REFERENCES), ("scenario", worlds), ("stream", streams)):
         rows += [{"kind": kind, "name": n, "what": what, "hyperparameters": ""} for n, what in told.items()]
     return rows
 
@@ -108,6 +119,7 @@ def run(
     policies: Mapping[str, Policy | None],
     table: NDArray[np.float64],
     *,
+    heard: tuple[Any, NDArray[np.float64]] | None = None,
     progress: Callable[[str, int], object] | None = None,
     **options: Any,
 ) -> dict[str, Trace]:
@@ -117,16 +129,18 @@ def run(
         stream: a `Stream`.
         policies: from `lineup`; the same ones serve every preference, seed and order without compiling anew.
         table: `(N, K)` from `reward_table`.
+        heard: the stream and the table that policies hear, from `worlds.heard`, where that is not the truth.
         progress: called with the spec and the number of rounds done.
-        options: as `replay` takes them (seeds, seed, order, rounds, preference).
+        options: as `replay` takes them (seeds, seed, order, rounds, preference, feedback).
     """
+    asked, worth = (stream, table) if heard is None else heard
     traces = {}
     for spec, policy in policies.items():
         if policy is None:
             traces[spec] = hindsight(stream, table, spec, options)
         else:
             told = None if progress is None else partial(progress, spec)
-            traces[spec] = replay(policy, stream, table, progress=told, **options)
+            traces[spec] = replay(policy, asked, worth, progress=told, **options)
     return traces
 
 

@@ -45,7 +45,7 @@ class Settings(NamedTuple):
     steps: int = 300
     batch: int = 256
     lr: float = 5e-3
-    decay: float = 1.0
+    decay: float = 4.0
     kl: float = 1.0
 
 

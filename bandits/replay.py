@@ -1,8 +1,8 @@
 """The loop: the one place that knows about seeds, rounds and chunks.
 
-One `lax.scan` over the rounds of a chunk inside one `vmap` over seeds, compiled once for a policy and its shapes.
-A chunk has a fixed number of rounds, whatever the length of the stream, so neither another stream nor another seed
-or preference compiles anything anew.
+One `lax.scan` over the rounds of a chunk around one `vmap` over seeds (`bandits.rounds`), compiled once for a policy
+and its shapes. A chunk has a fixed number of rounds, whatever the length of the stream, so neither another stream nor
+another seed or preference compiles anything anew.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.base import RESOURCES, Feedback, Observation, Policy, State
+from bandits import feedback as feedbacks
+from bandits.base import RESOURCES, Policy, State
+from bandits.feedback import Late, Timetable
 from bandits.rewards import PREFERENCE
+from bandits.rounds import Account, Chunk, Due, Ring, Shared, run_chunk, start
 
 CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
 ORDERS = ("shuffle", "given", "dataset")
@@ -37,31 +40,6 @@ class Trace(NamedTuple):
     probed: NDArray[np.float32] | None = None
 
 
-class _Chunk(NamedTuple):
-    """What `S` seeds meet in `C` rounds; `outcome` stacks utility, reward and `RESOURCES` last."""
-
-    context: Any  # (S, C, d)
-    available: Any  # (S, C, K)
-    outcome: Any  # (S, C, K, 2 + R)
-    preference: Any  # (S, C)
-
-
-class _Account(NamedTuple):
-    """What a run has spent of each of `RESOURCES`, `(S, R)`: the sum, and what rounding has kept out of it.
-
-    Ten thousand float32 additions are off by up to a call; with the second term (Kahan 1965) they are not.
-    """
-
-    spent: jax.Array
-    owed: jax.Array
-
-    def pay(self, used: jax.Array) -> _Account:
-        """Return the account after `used`."""
-        due = used + self.owed
-        spent = self.spent + due
-        return _Account(spent, due - (spent - self.spent))
-
-
 def orders(
     stream: Any, *, seeds: int, seed: int = 0, order: str = "shuffle", rounds: int | None = None
 ) -> NDArray[np.int32]:
@@ -75,9 +53,14 @@ def orders(
             other in file order, shuffled inside).
         rounds: `T`; the stream is repeated (shuffled anew each time) or cut to it. None: once through.
 
+    A stream that changes is laid out in the order in which its seeds ask, and keeps it: `order` is not asked then, and
+    the first `seeds` and `rounds` of those that it was made for are taken.
+
     Raises:
         ValueError: an option is out of range.
     """
+    if stream.world is not None:
+        return _laid_out(stream.world, seeds, rounds)
     total = len(stream) if rounds is None else rounds
     if seeds < 1 or total < 1:
         raise ValueError(f"replay needs seeds >= 1 and rounds >= 1, got seeds={seeds}, rounds={rounds}")
@@ -96,6 +79,17 @@ def orders(
     return rows
 
 
+def _laid_out(world: Any, seeds: int, rounds: int | None) -> NDArray[np.int32]:
+    total = world.rounds if rounds is None else rounds
+    if not (1 <= seeds <= world.seeds and 1 <= total <= world.rounds):
+        raise ValueError(
+            f"replay of a changed stream needs at most the {world.seeds} seeds and {world.rounds} rounds that it was"
+            f" made for, got seeds={seeds}, rounds={rounds}"
+        )
+    rows = np.arange(len(world.row), dtype=np.int32).reshape(world.seeds, world.rounds)
+    return rows[:seeds, :total]
+
+
 def replay(
     policy: Policy,
     stream: Any,
@@ -107,6 +101,7 @@ def replay(
     rounds: int | None = None,
     preference: Any = PREFERENCE,
     budget: NDArray[np.float64] | None = None,
+    feedback: Late | None = None,
     probe: Callable[[State], jax.Array] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Trace:
@@ -123,6 +118,7 @@ def replay(
         budget: `(R,)` how much of each of `RESOURCES` a run may use, inf where that is not limited. The policy sees
             what is left; once something is overdrawn no further call is made. A policy that may answer -1 (no call)
             needs a budget, if only an infinite one.
+        feedback: how outcomes are heard, from `feedback.parse`; None: at once. A budget is charged at the call.
         probe: `(state) -> array`, read before each round; build it once, since it is compiled by identity.
         progress: called after each chunk with the number of rounds done, all seeds together.
 
@@ -133,23 +129,31 @@ def replay(
         raise ValueError(
             f"replay needs a table of shape {stream.utility.shape} like the stream, got {table.shape}"
         )
+    if stream.world is not None and stream.world.judged is not None:
+        raise ValueError(
+            "replay of a judged stream needs stream.heard and its reward_table; regret needs the truth"
+        )
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
-    sheet = _sheet(stream, table, preference)
+    sheet, total = _sheet(stream, table, preference), rows.shape[1]
     limits = None if budget is None else jnp.asarray(_checked(budget), jnp.float32)
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(seeds))
-    shared = keys, jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale), limits
-    state, total = _start(policy, keys), rows.shape[1]
-    account = None if budget is None else _Account(*jnp.zeros((2, seeds, len(RESOURCES)), jnp.float32))
+    shared = Shared(keys, jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale), limits)
+    account = None if budget is None else Account(*jnp.zeros((2, seeds, len(RESOURCES)), jnp.float32))
+    times = None if feedback is None else feedbacks.timetable(feedbacks.due(feedback, rows.shape, seed))
+    full = feedback is not None and feedback.full
+    carry = start(policy, keys), account, _ring(times, seeds, budget is not None)
     arms, probed = np.empty(rows.shape, np.int32), []
     for begin in range(0, total, CHUNK):
         ahead = rows[:, begin : begin + CHUNK]
         # The last chunk is filled up with rounds after the end; nothing that they do is kept.
         padded = np.pad(ahead, ((0, 0), (0, CHUNK - ahead.shape[1])), mode="edge")
         number = np.arange(begin, begin + CHUNK)
-        left = np.maximum(total - number, 1).astype(np.float32)
-        (state, account), called, read = _run_chunk(
-            policy, probe, (state, account), shared, (number, left), _Chunk(*(a[padded] for a in sheet))
-        )
+        clock: Any = (number, np.maximum(total - number, 1).astype(np.float32))
+        late = None
+        if times is not None:
+            late, slots = _due(times, sheet, rows, begin, total)
+            clock = (*clock, *slots)
+        carry, called, read = run_chunk(policy, probe, full, carry, shared, clock, _rows(sheet, padded), late)
         arms[:, begin : begin + CHUNK] = np.asarray(called)[:, : ahead.shape[1]]
         if read is not None:
             probed.append(np.asarray(read)[:, : ahead.shape[1]])
@@ -158,6 +162,28 @@ def replay(
     if budget is not None:
         arms = _stopped(stream, rows, arms, budget)
     return Trace(rows, arms, np.concatenate(probed, axis=1) if probed else None)
+
+
+def _ring(times: Timetable | None, seeds: int, budgeted: bool) -> Ring | None:
+    if times is None:
+        return None
+    budget = jnp.zeros((seeds, times.ring, len(RESOURCES)), jnp.float32) if budgeted else None
+    return Ring(jnp.zeros((seeds, times.ring), jnp.int32), budget)
+
+
+def _due(times: Timetable, sheet: Chunk, rows: NDArray[np.int32], begin: int, total: int) -> tuple[Due, Any]:
+    """Return what is heard in the chunk that begins here, and the first and last slot of each of its rounds."""
+    source, first = times.chunk(begin, min(begin + CHUNK, total))
+    edges = np.pad(first, (0, CHUNK + 1 - len(first)), mode="edge").astype(np.int32)
+    asked = np.take_along_axis(
+        rows, np.broadcast_to(np.maximum(source, 0), (len(rows), source.shape[1])), axis=1
+    )
+    return Due(_rows(sheet, asked), source.astype(np.int32), np.int32(total)), (edges[:-1], edges[1:])
+
+
+def _rows(sheet: Chunk, rows: NDArray[np.int32]) -> Chunk:
+    """Return what stands in these `(S, C)` rows."""
+    return Chunk(*(None if a is None else a[rows] for a in sheet))
 
 
 def _checked(budget: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -185,60 +211,17 @@ def _stopped(
     return np.where(late, np.int32(-1), arms)
 
 
-def _sheet(stream: Any, table: NDArray[np.float64], preference: Any) -> _Chunk:
+def _sheet(stream: Any, table: NDArray[np.float64], preference: Any) -> Chunk:
     """Return the whole stream in the dtypes and the layout that the scan reads, one row a query."""
     unknown = np.full(stream.utility.shape, np.nan, np.float32)
     recorded = {name: getattr(stream, name) for name in RESOURCES}
     outcome = [stream.utility, table, *(unknown if recorded[r] is None else recorded[r] for r in RESOURCES)]
-    return _Chunk(
+    return Chunk(
         np.asarray(stream.context, np.float32),
         stream.available,
         np.stack(outcome, axis=-1).astype(np.float32),
         np.broadcast_to(np.asarray(preference, np.float32), (len(stream),)),
+        None
+        if stream.world is None or stream.world.posted is None
+        else stream.world.posted.astype(np.float32),
     )
-
-
-@partial(jax.jit, static_argnums=0)
-def _start(policy: Policy, keys: jax.Array) -> State:
-    return jax.vmap(policy.init)(keys)
-
-
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
-def _run_chunk(
-    policy: Policy,
-    probe: Callable[[State], jax.Array] | None,
-    carry: tuple[State, _Account | None],
-    shared: Any,
-    clock: Any,
-    chunk: _Chunk,
-) -> tuple[tuple[State, _Account | None], jax.Array, jax.Array | None]:
-    """Return the states and accounts after a chunk, the `(S, C)` arms called in it and what the probe read.
-
-    The `clock`, round number and rounds left `(C,)`, is the same for every seed and stays outside the `vmap`: a
-    policy that branches on it alone keeps a real branch, where one on its own state would run both sides each round.
-    """
-    keys, price, cost_scale, limits = shared
-    open_budget = jnp.full(len(RESOURCES), jnp.inf, jnp.float32)
-
-    def one_round(carry: Any, key: jax.Array, now: _Chunk, number: jax.Array, left: jax.Array) -> Any:
-        state, account = carry
-        to_act, to_learn = jax.random.split(jax.random.fold_in(key, number))
-        budget = open_budget if account is None else limits - account.spent
-        observation = Observation(now.context, now.available, price, now.preference, cost_scale, budget, left)
-        arm = policy.act(to_act, state, observation)
-        read = None if probe is None else probe(state)
-        heard = now.outcome[arm]
-        if account is not None:
-            heard = jnp.where(arm >= 0, heard, 0.0)
-            account = account.pay(jnp.nan_to_num(heard[-len(RESOURCES) :]))
-        utility, reward, cost, latency, tokens = heard
-        feedback = Feedback(utility, cost, reward, latency, tokens)
-        return (policy.update(to_learn, state, observation, arm, feedback), account), (arm, read)
-
-    def step(carry: Any, xs: Any) -> Any:
-        now, number, left = xs
-        return jax.vmap(one_round, in_axes=(0, 0, 0, None, None))(carry, keys, now, number, left)
-
-    by_round = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), chunk)
-    after, (arms, read) = jax.lax.scan(step, carry, (by_round, *clock))
-    return after, jnp.asarray(arms).T, None if read is None else jnp.swapaxes(read, 0, 1)

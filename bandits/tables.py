@@ -12,7 +12,7 @@ FORMATS = ("table", "csv", "json")
 # The columns of a summary that fit a terminal; the files hold them all.
 SHORT = (
     "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
-    "regret_oracle", "regret_lo", "regret_hi", "regret_best_fixed", "exponent",
+    "regret_oracle", "regret_lo", "regret_hi", "regret_best_fixed", "gap_closed", "exponent",
 )  # fmt: skip
 BUDGET_SHORT = (
     "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean", "spent_most", "out_at",

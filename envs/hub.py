@@ -60,13 +60,11 @@ def get_mmr_bench(dest: str | Path, *, images: bool = False) -> Download:
     name = next((t for t in TABLES if t in offered), "")
     if not name:
         raise ValueError(f"{REPOSITORY} needs a file {' or '.join(TABLES)}, found {', '.join(offered)}")
-    part = dest / ".part"
+    table, part = dest / name, dest / ".part"
+    made = [part] if dest.exists() else [part, dest]
     try:
-        table = dest / name
         if not _there(table, offered[name]):
-            check_columns(arrived := _fetch(offered[name], part))
-            formats.read(arrived)
-            os.replace(arrived, table)
+            os.replace(_checked(_fetch(offered[name], part)), table)
         outcomes = formats.read(table)
         folders = sorted({str(p).partition("/")[0] for p in outcomes.image_path if p})
         if images and not all((dest / f).is_dir() for f in folders):
@@ -74,31 +72,36 @@ def get_mmr_bench(dest: str | Path, *, images: bool = False) -> Download:
                 raise ValueError(f"{REPOSITORY} needs a file {IMAGES}, found {', '.join(offered)}")
             _unpack(_fetch(offered[IMAGES], part), dest, folders)
     finally:
-        for empty in (part, dest):  # a refused download leaves no trace; an interrupted one its parts
+        for empty in made:  # a refused download leaves no trace; an interrupted one its parts
             with suppress(OSError):
                 empty.rmdir()
     found = (("queries", len(outcomes), QUERIES), ("models", len(outcomes.models), MODELS))
-    notes = tuple(f"the release has {goal:,} {what}, this table {n:,}" for what, n, goal in found if n != goal)
+    notes = tuple(
+        f"the release had {goal:,} {what}, this table has {n:,}" for what, n, goal in found if n != goal
+    )
     return Download(table, len(outcomes), outcomes.models, tuple(folders) if images else (), notes)
 
 
-def check_columns(path: Path) -> tuple[str, ...]:
-    """Return the models of a table in the released schema.
+def _checked(arrived: Path) -> Path:
+    """Return the path of a downloaded table that can be read and has all columns of the released schema.
 
     Raises:
-        ValueError: a column of the schema is missing, or one stands outside it; the file is removed.
+        ValueError: it has not; the file is removed.
     """
-    names = files.load(path, lambda names: list(names)).column_names
-    models = tuple(n.removesuffix("_correct") for n in names if n.endswith("_correct"))
-    needed = [*_META, *(f"{m}_{ending}" for m in models for ending in _ENDINGS)]
-    lacking, odd = [c for c in needed if c not in names], [c for c in names if c not in needed]
-    if models and not lacking and not odd:
-        return models
-    path.unlink()
-    raise ValueError(
-        f"{REPOSITORY}: the table needs {', '.join(_META)} and {', '.join(_ENDINGS)} of every model; "
-        + (f"column {lacking[0]!r} is missing" if lacking else f"found {recognise.shown(odd or names)}")
-    )
+    try:
+        names = files.load(arrived, list).column_names
+        models = [n.removesuffix("_correct") for n in names if n.endswith("_correct")]
+        needed = [*_META, *(f"{m}_{ending}" for m in models for ending in _ENDINGS)]
+        if not models or (lacking := [c for c in needed if c not in names]):
+            fault = f"column {lacking[0]!r} is missing" if models else f"found {recognise.shown(names)}"
+            raise ValueError(
+                f"{REPOSITORY}: the table needs {', '.join(_META)}, and {', '.join(_ENDINGS)} of each model; {fault}"
+            )
+        formats.read(arrived)
+    except ValueError:
+        arrived.unlink()
+        raise
+    return arrived
 
 
 def _listed() -> dict[str, Any]:
@@ -107,7 +110,7 @@ def _listed() -> dict[str, Any]:
         from huggingface_hub import HfApi
     except ImportError:
         raise ValueError("get needs huggingface_hub: pip install routebandit[hub]") from None
-    with _explained():
+    with _explained("nothing was downloaded"):
         about = HfApi(endpoint=_endpoint()).dataset_info(REPOSITORY, files_metadata=True, timeout=30)
     return {entry.rfilename: entry for entry in about.siblings or []}
 
@@ -115,7 +118,9 @@ def _listed() -> dict[str, Any]:
 def _fetch(entry: Any, part: Path) -> Path:
     """Return the file in `part` that holds an entry, downloaded from where an earlier call stopped."""
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.file_download import http_get  # the only call that goes on in a file of an earlier run
+    from huggingface_hub.file_download import (
+        http_get,
+    )  # the only call that goes on in a file of an earlier run
     from huggingface_hub.utils import build_hf_headers
 
     part.mkdir(parents=True, exist_ok=True)
@@ -124,7 +129,7 @@ def _fetch(entry: Any, part: Path) -> Path:
     url = hf_hub_url(REPOSITORY, entry.rfilename, repo_type="dataset", endpoint=_endpoint())
     headers = {**build_hf_headers(), "accept-encoding": "identity"}
     try:
-        with open(arrived, "ab") as sink, _explained():
+        with open(arrived, "ab") as sink, _explained(f"what came is kept in {part}"):
             had = sink.tell()
             http_get(
                 url,
@@ -139,7 +144,9 @@ def _fetch(entry: Any, part: Path) -> Path:
             arrived.unlink()
     if _digest(arrived, entry) != _checksum(entry):
         arrived.unlink()
-        raise ValueError(f"{entry.rfilename} came with another checksum than {REPOSITORY} lists; get it again")
+        raise ValueError(
+            f"{entry.rfilename} came with another checksum than {REPOSITORY} lists; get it again"
+        )
     return arrived
 
 
@@ -170,26 +177,38 @@ def _digest(path: Path, entry: Any) -> str:
 
 
 def _unpack(archive: Path, dest: Path, folders: list[str]) -> None:
-    """Put the folders of images beside the table, each whole or not at all, and remove the archive."""
+    """Put the folders of images beside the table, each whole or not at all, and remove the archive.
+
+    Raises:
+        ValueError: it is no archive, or lacks a folder.
+    """
     staged = archive.with_name("unpacked")
     shutil.rmtree(staged, ignore_errors=True)
     try:
         with tarfile.open(archive) as packed:
             packed.extractall(staged, filter="data")
-        root = staged
-        while not (root / folders[0]).is_dir() and len(inside := list(root.iterdir())) == 1 and inside[0].is_dir():
-            root = inside[0]
-        for name in folders:
-            if not (root / name).is_dir():
-                raise ValueError(f"{IMAGES} needs a folder {name}, found {', '.join(sorted(os.listdir(root)))}")
+        root = _root(staged, folders)
         for name in folders:
             if not (dest / name).exists():
                 os.replace(root / name, dest / name)
-    except tarfile.TarError as error:
-        raise ValueError(f"{IMAGES} cannot be unpacked: {error}") from error
+    except (tarfile.TarError, ValueError) as error:  # its checksum was right: another download mends nothing
+        archive.unlink()
+        raise ValueError(f"{IMAGES} cannot be used: {error}") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     archive.unlink()
+
+
+def _root(unpacked: Path, folders: list[str]) -> Path:
+    """Return where the folders lie: at the top, or inside folders that hold nothing else."""
+    root, inside = unpacked, [unpacked]
+    while len(inside) == 1 and inside[0].is_dir() and not (root / folders[0]).is_dir():
+        root = inside[0]
+        inside = list(root.iterdir())
+    lacking = [name for name in folders if not (root / name).is_dir()]
+    if lacking:
+        raise ValueError(f"it needs a folder {lacking[0]}, found {', '.join(sorted(os.listdir(root)))}")
+    return root
 
 
 def _endpoint() -> str:
@@ -197,8 +216,8 @@ def _endpoint() -> str:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what the client raises into one line that says what to do.
+def _explained(left: str) -> Iterator[None]:
+    """Turn what the client raises into one line that says what to do, and what is `left` of the download.
 
     The client's HTTP library, and with it the class of its errors, differs between versions.
 
@@ -222,6 +241,5 @@ def _explained() -> Iterator[None]:
             raise  # a full disk, a folder that cannot be written
         first = (str(error).splitlines() or [""])[0]
         raise ValueError(
-            f"cannot download from {_endpoint()} ({type(error).__name__}: {first}); what came is kept, run this again"
-            " when online"
+            f"cannot download from {_endpoint()} ({type(error).__name__}: {first}); {left}, run this again when online"
         ) from error

@@ -14,6 +14,7 @@ from envs import features, formats, twin
 from envs.datasets import SCENARIOS
 from envs.nearest import near
 from envs.outcomes import Floats, Outcomes, Texts
+from envs.world import World
 
 _ALIASES = {
     "seed": "seedbench2plus",
@@ -32,12 +33,16 @@ class Stream:
         outcomes: the table, `T` queries by `K` models.
         context: `(T, d)` float32; the last column is the constant 1.
         notes: one line each, to be shown to the user.
+        world: None, or of a stream that changes: its rows are those of each seed, round by round.
+        unit: in which rewards count cost, of a stream made from another; 0: see `cost_scale`.
     """
 
     name: str
     outcomes: Outcomes
     context: Floats
     notes: tuple[str, ...] = ()
+    world: World | None = None
+    unit: float = 0.0
 
     def __post_init__(self) -> None:
         if self.context.ndim != 2 or len(self.context) != len(self.outcomes):
@@ -107,10 +112,23 @@ class Stream:
 
     @property
     def cost_scale(self) -> float:
-        """The unit in which rewards count cost: mean cost of the dearest model; 1 where nothing costs."""
+        """The unit in which rewards count cost: mean cost of the dearest model; 1 where nothing costs.
+
+        A stream made from another keeps the other's: a price that changes does not move the unit.
+        """
+        if self.unit:
+            return self.unit
         cost = self.cost
         mean = np.nansum(cost, axis=0) / np.maximum(self.available.sum(axis=0), 1)
         return float(mean.max()) or 1.0
+
+    @property
+    def heard(self) -> Stream:
+        """The stream as a policy hears it: with utilities as judged. What it is replayed on; regret is not."""
+        if self.world is None or self.world.judged is None:
+            return self
+        outcomes = replace(self.outcomes, utility=self.world.judged)
+        return replace(self, outcomes=outcomes, world=self.world._replace(judged=None))
 
 
 def load(

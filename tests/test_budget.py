@@ -17,8 +17,8 @@ import bandits
 from bandits import accounts, budget, promise, replay
 from bandits.adaptive_lp import dual_price
 from bandits.base import Policy, check
-from bandits.replay import _run_chunk
 from bandits.rewards import accuracy, reward_table
+from bandits.rounds import run_chunk
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 
@@ -147,13 +147,13 @@ def test_pacing_makes_the_money_last_and_pays(pacing: str, known, free) -> None:
     table = reward_table(accuracy, known)
     limits = limited(0.7 * float(known.cost[trace.order, trace.arms].sum(axis=1).mean()))
     replay(paced, known, table, seeds=6, budget=limits / 2)
-    before = _run_chunk._cache_size()
+    before = run_chunk._cache_size()
     runs = {
         name: replay(which, known, table, seeds=6, budget=limits)
         for name, which in (("stop", policy), (pacing, paced))
     }
     # Another budget compiles nothing; the unpaced policy had not met any yet.
-    assert _run_chunk._cache_size() <= before + 1
+    assert run_chunk._cache_size() <= before + 1
     told = accounts.account(known, table, runs, limits).set_index("policy")
     assert told.loc[pacing, "unanswered"] < 0.05 * 600 < told.loc["stop", "unanswered"]
     # A share of .3 unanswered costs .3 of the reward; a standard error over 6 x 600 calls is below .01.

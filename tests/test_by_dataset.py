@@ -10,7 +10,7 @@ import pytest
 
 from bandits import metrics
 from bandits.by_dataset import UNNAMED, by_dataset
-from bandits.differences import OVERALL, Scores, paired_differences, scores
+from bandits.differences import OVERALL, Scores, against, paired_differences, scores
 from bandits.replay import Trace
 from bandits.rewards import linear, reward_table
 from bandits.summary import summarise
@@ -105,7 +105,7 @@ def test_rows_survive_a_csv_file(made, tmp_path) -> None:
 
 def test_differences_are_paired_by_seed_and_dataset(made) -> None:
     got = scores(made[3])
-    found = paired_differences(got, "blind", seed=3).set_index(["dataset", "measure"])
+    found = paired_differences(got, against(got, "blind"), seed=3).set_index(["dataset", "measure"])
     gap = got.of("accuracy", "keen") - got.of("accuracy", "blind")
     for d, dataset in enumerate(got.datasets):
         row = found.loc[(dataset, "accuracy")]
@@ -122,7 +122,7 @@ def test_differences_are_paired_by_seed_and_dataset(made) -> None:
 
 def test_an_unknown_player_and_a_missing_column_are_refused(made) -> None:
     with pytest.raises(ValueError, match="no player 'nobody' to compare with; there are blind"):
-        paired_differences(scores(made[3]), "nobody")
+        against(scores(made[3]), "nobody")
     with pytest.raises(ValueError, match="by_dataset needs the column cost"):
         scores(made[3].drop(columns="cost"))
 

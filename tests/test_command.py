@@ -48,7 +48,7 @@ def table(tmp_path):
 SMALL = ("--seeds", 3, "--rounds", 250)
 
 
-def test_a_run_prints_a_summary_and_writes_five_files(run, table) -> None:
+def test_a_run_prints_a_summary_and_writes_its_files(run, table) -> None:
     code, out, err = run(
         "--policy", "linucb", "--policy", "uniform", "--data", table, *SMALL, "--out", "done"
     )
@@ -56,7 +56,7 @@ def test_a_run_prints_a_summary_and_writes_five_files(run, table) -> None:
     assert "linucb" in out and "best_fixed" in out and "done/report.html" in out
     assert "recorded answers" in err
     folder = Path("done")
-    names = {"summary.csv", "curves.csv", "trace.parquet", "manifest.json", "report.html"}
+    names = {"summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html"}
     assert {p.name for p in folder.iterdir()} == names
     summary = pd.read_csv(folder / "summary.csv")
     needed = (

@@ -9,8 +9,9 @@ import pytest
 import bandits
 from bandits import POLICIES
 from bandits.base import Feedback, Policy, check, choose
-from bandits.replay import _run_chunk, replay
+from bandits.replay import replay
 from bandits.rewards import accuracy, reward_table
+from bandits.rounds import run_chunk
 
 # Greedy is the reference that may fail: an arm whose rewards are positive keeps it from ever trying another.
 # Elimination is sure, not quick: it needs about (range / gap)^2 log T calls of an arm before it drops one, far more
@@ -74,9 +75,9 @@ def test_beats_uniform_on_a_known_answer(name: str, built, known) -> None:
 def test_no_retrace_for_another_seed_or_preference(name: str, built, known) -> None:
     table = reward_table(accuracy, known)
     replay(built[name], known, table, seeds=2, rounds=40)
-    before = _run_chunk._cache_size()
+    before = run_chunk._cache_size()
     replay(built[name], known, table, seeds=2, seed=9, rounds=60, preference=1.0)
-    assert _run_chunk._cache_size() == before
+    assert run_chunk._cache_size() == before
 
 
 def test_ties_go_to_the_lowest_arm_within_tolerance() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -12,7 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bandits import report, report_figures, report_words
+from bandits import report
+from bandits.differences import scores
+from bandits.report import calls, datasets, over_time, plane
+from bandits.report import words as report_words
+from bandits.report.styles import AREAS, styles
 
 NASTY = 'bad</script><img src=x onerror="alert(1)">&'
 MODELS = ["small", NASTY]
@@ -63,6 +68,21 @@ def make_curves() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["policy", "round", "quantity", "mean", "lo", "hi"])
 
 
+def make_parts() -> pd.DataFrame:
+    """Rows by dataset: five seeds, two datasets; linucb is right 0.1 more often than epsilon in each, give or take."""
+    kinds = {r["policy"]: r["kind"] for r in make_summary()}
+    rows = []
+    for policy, kind in kinds.items():
+        for dataset, seed in itertools.product(("ocr", NASTY), range(5)):
+            accuracy = {"linucb": 0.6, "epsilon": 0.5}.get(policy, 0.4) + 0.01 * seed * (policy == "linucb")
+            regrets = {f"regret_{b}": 3.0 for b in ("oracle", "best_fixed", "best_per_dataset")}
+            called = kind != "model" and policy != "uniform"
+            counts = {f"calls:{m}": n if called else np.nan for m, n in zip(MODELS, (10, 40), strict=True)}
+            known = {"policy": policy, "kind": kind, "dataset": dataset, "seed": seed, "rounds": 50}
+            rows.append(known | {"reward": accuracy, "accuracy": accuracy, "cost": 0.1} | regrets | counts)
+    return pd.DataFrame(rows)
+
+
 MANIFEST = {
     "title": f"Run of {NASTY}", "label": "calibrated twin, not recorded answers", "notes": [NASTY],
     "command": f"simulate --policy linucb --stream '{NASTY}'", "cost_unit": "USD/query", "models": MODELS,
@@ -74,7 +94,7 @@ MANIFEST = {
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return report.render(pd.DataFrame(make_summary()), make_curves(), MANIFEST)
+    return report.render(pd.DataFrame(make_summary()), make_curves(), make_parts(), MANIFEST)
 
 
 class Elements(HTMLParser):
@@ -108,7 +128,7 @@ def test_opens_offline_and_is_small_enough(page: str) -> None:
 
 def test_names_cannot_break_out(page: str) -> None:
     elements = parsed(page)
-    assert [tag for tag, _ in elements.tags].count("script") == 3
+    assert [tag for tag, _ in elements.tags].count("script") == 4
     assert not any("onerror" in attributes for _, attributes in elements.tags)
     assert NASTY in elements.text
 
@@ -117,42 +137,47 @@ def test_figures_are_json_with_escaped_names(page: str) -> None:
     block = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.S)
     assert block is not None
     figures = json.loads(block[1])
-    assert [f["id"] for f in figures] == ["regret", "plane", "shares-0", "shares-1"]
-    texts = [str(d.get("text")) + str(d.get("name")) for f in figures for v in f["views"] for d in v["data"]]
+    assert [f["id"] for f in figures] == [
+        "regret", "reward", "plane", "shares-0", "shares-1", "heat", "dataset-0", "dataset-1",
+    ]  # fmt: skip
+    keys = ("text", "name", "x", "y")
+    texts = [str([d.get(k) for k in keys]) for f in figures for v in f["views"] for d in v["data"]]
     assert not any("<img" in text for text in texts)  # Plotly would read some tags in a name
     assert all(d["x"] for f in figures for v in f["views"] for d in v["data"])
 
 
 def test_every_chart_has_a_heading_and_a_text_alternative(page: str) -> None:
     charts = [a for tag, a in parsed(page).tags if a.get("role") == "img"]
-    assert len(charts) == 4
+    assert len(charts) == 8
     assert all(len(a["aria-label"] or "") > 20 for a in charts)
-    assert page.count("<figcaption>") == 4
+    assert page.count("<figcaption>") == 6  # one for each chart but the bars, whose headings say it
 
 
 def test_a_policy_keeps_its_colour_in_every_chart() -> None:
     rows = make_summary()
-    expected = report_figures.styles(rows)["linucb"]["color"]
-    lines = [d for v in report_figures.regret(rows, make_curves())["views"] for d in v["data"]]
+    expected = styles(rows)["linucb"]["color"]
+    lines = [d for v in over_time.regret(rows, make_curves())["views"] for d in v["data"]]
     assert {d["line"]["color"] for d in lines if d.get("name") == "linucb"} == {expected}
-    plane, _ = report_figures.plane(rows, "USD")
-    assert [d["marker"]["color"] for d in plane["views"][0]["data"] if d["name"] == "linucb"] == [expected]
+    cloud, _ = plane.plane(rows, "USD")
+    assert [d["marker"]["color"] for d in cloud["views"][0]["data"] if d["name"] == "linucb"] == [expected]
 
 
 def test_plane_is_logarithmic_for_wide_costs_and_its_frontier_leaves_hindsight_out() -> None:
     rows = make_summary()
-    figure, frontier = report_figures.plane(rows, "USD")
+    figure, frontier = plane.plane(rows, "USD")
     assert frontier == ["small", "linucb"]  # the oracle dominates both, but knows the answers
     assert figure["axes"]["logx"] == "D2"  # 0.002 to 0.1: fifty times
     narrow = [r | {"cost_mean": 0.05 + r["cost_mean"]} for r in rows]
-    assert report_figures.plane(narrow, "USD")[0]["axes"]["logx"] == 0
+    assert plane.plane(narrow, "USD")[0]["axes"]["logx"] == 0
 
 
 def test_a_table_without_costs_gets_a_dot_plot() -> None:
     free = {"cost_mean": np.nan, "cost_total": np.nan, "cost_lo": np.nan, "cost_hi": np.nan}
     summary = pd.DataFrame([r | free for r in make_summary()])
     curves = make_curves().query("quantity != 'cost'")
-    text = parsed(report.render(summary, curves, MANIFEST | {"cost_unit": ""})).text
+    text = parsed(
+        report.render(summary, curves, make_parts().assign(cost=np.nan), MANIFEST | {"cost_unit": ""})
+    ).text
     assert "The table has no costs. Highest accuracy of policies and single models: linucb 0.600" in text
 
 
@@ -160,9 +185,9 @@ def test_many_models_share_one_colour() -> None:
     names = [f"m{k}" for k in range(12)]
     rows = [("linucb", t, f"share:{m}", 1 / 12, np.nan, np.nan) for m in names for t in (1, 100)]
     curves = pd.DataFrame(rows, columns=["policy", "round", "quantity", "mean", "lo", "hi"])
-    figures, colours, _ = report_figures.shares(make_summary()[:1], curves)
+    figures, colours, _ = calls.shares(make_summary()[:1], curves)
     areas = figures[0]["views"][0]["data"]
-    assert len(colours) == len(areas) == len(report_figures.AREAS) + 1
+    assert len(colours) == len(areas) == len(AREAS) + 1
     np.testing.assert_allclose(sum(area["y"][-1] for area in areas), 1.0, atol=1e-4)
 
 
@@ -204,13 +229,90 @@ def test_headline_of_one_seed_says_that_it_has_no_interval() -> None:
 
 
 def test_rebuilt_from_the_files_of_a_run_it_is_the_same(page: str) -> None:
-    summary, curves = (
+    summary, curves, parts = (
         pd.read_csv(io.StringIO(frame.to_csv(index=False)))
-        for frame in (pd.DataFrame(make_summary()), make_curves())
+        for frame in (pd.DataFrame(make_summary()), make_curves(), make_parts())
     )
-    assert report.render(summary, curves, json.loads(json.dumps(MANIFEST))) == page
+    assert report.render(summary, curves, parts, json.loads(json.dumps(MANIFEST))) == page
 
 
 def test_a_table_without_a_needed_column_is_refused() -> None:
+    summary, curves, parts = pd.DataFrame(make_summary()), make_curves(), make_parts()
     with pytest.raises(ValueError, match="report needs curves with column lo"):
-        report.render(pd.DataFrame(make_summary()), make_curves().drop(columns="lo"), MANIFEST)
+        report.render(summary, curves.drop(columns="lo"), parts, MANIFEST)
+    with pytest.raises(ValueError, match="report needs by_dataset with column rounds"):
+        report.render(summary, curves, parts.drop(columns="rounds"), MANIFEST)
+
+
+def test_growth_is_the_slope_on_logarithmic_axes() -> None:
+    """Regret against the best fixed model is drawn as rounds / 2: it grows as rounds to the power 1."""
+    views = over_time.regret(make_summary(), make_curves())["views"]
+    assert {d["growth"] for d in views[1]["data"]} == {1.0}
+    assert {d["growth"] for d in views[0]["data"]} == {0.9}  # the summary's own, where it has one
+
+
+def test_reward_has_a_view_of_spending_only_where_there_are_costs() -> None:
+    rows, curves = make_summary(), make_curves()
+    labels = [v["label"] for v in over_time.reward(rows, curves, "USD")["views"]]
+    assert labels == ["reward a query", "spent so far"]
+    free = over_time.reward(rows, curves[curves["quantity"] != "cost"], "")
+    assert [v["label"] for v in free["views"]] == ["reward a query"]
+
+
+def test_a_budget_is_drawn_where_there_was_one() -> None:
+    rows, curves = make_summary(), make_curves()
+    assert over_time.budget(rows, curves) is None
+    left = curves[(curves["policy"] == "linucb") & (curves["quantity"] == "cost")]
+    figure = over_time.budget(rows, pd.concat([curves, left.assign(quantity="left:cost")]))
+    assert figure is not None
+    assert [v["label"] for v in figure["views"]] == ["left of the cost"]
+    assert [d["name"] for d in figure["views"][0]["data"]] == ["linucb"]
+
+
+def test_the_heat_map_holds_each_players_shares() -> None:
+    figure = calls.heat(calls.routed(make_parts()))
+    assert [v["label"] for v in figure["views"]] == [
+        "linucb", "epsilon", "oracle", "best_fixed", "best_per_dataset",
+    ]  # fmt: skip
+    assert figure["views"][0]["data"][0]["z"] == [[0.2, 0.8], [0.2, 0.8]]  # 10 and 40 of 50 rounds
+
+
+def test_small_datasets_are_put_together_where_there_are_many() -> None:
+    frame = pd.concat(
+        [make_parts().query("dataset == 'ocr'").assign(dataset=f"d{i:02}", rounds=100 - i) for i in range(30)]
+    )
+    share = calls.routed(frame).xs("linucb", level="policy")
+    assert list(share.index) == [*(f"d{i:02}" for i in range(11)), "19 other datasets"]
+    expected = 19 * 40 / sum(100 - i for i in range(11, 30))
+    assert share.loc["19 other datasets", NASTY] == pytest.approx(expected)
+
+
+def test_differences_are_there_for_every_baseline() -> None:
+    told = datasets.differences(scores(make_parts()))
+    assert told["baselines"][0] == "best_fixed" and told["measures"] == ["reward", "accuracy", "cost"]
+    assert told["rows"] == [(p, d) for d in ("all datasets", NASTY, "ocr") for p in ("linucb", "epsilon")]
+    difference, low, high, p = told["values"]["accuracy"]["epsilon"]
+    np.testing.assert_allclose(difference[::2], 0.12)  # 0.10 to 0.14 over the five seeds
+    assert difference[1::2] == [None] * 3 and all(0.1 <= x <= 0.14 for x in (*low[::2], *high[::2]))
+    np.testing.assert_allclose(p[::2], [2 / 32, 2 * 2 / 32, 2 * 2 / 32])  # one policy; two datasets by Holm
+    assert datasets.measures(scores(make_parts()), comparable=False) == ["accuracy", "cost"]
+
+
+def test_few_seeds_say_that_nothing_can_be_significant() -> None:
+    assert "With 5 seeds no p-value can be below 0.0625" in datasets.note(scores(make_parts()))
+
+
+def test_runs_that_count_reward_differently_are_not_ranked_by_it(page: str) -> None:
+    mixed = report.render(
+        pd.DataFrame(make_summary()), make_curves(), make_parts(), MANIFEST | {"comparable": False}
+    )
+    assert "so accuracy and cost are what can be compared" in mixed and "earns the most" not in mixed
+    assert "earns the most" in page
+
+
+def test_a_sweep_is_one_colour_and_one_line() -> None:
+    rows = [r | {"family": "linucb"} if r["kind"] == "policy" else r for r in make_summary()]
+    assert len({styles(rows)[name]["color"] for name in ("linucb", "epsilon")}) == 1
+    traces = plane.plane(rows, "USD")[0]["views"][0]["data"]
+    (line,) = [d for d in traces if d["name"] == "linucb, all runs"]
+    assert line["text"] == ["linucb", "epsilon"]  # the cheaper first

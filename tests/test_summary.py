@@ -7,7 +7,7 @@ import pytest
 
 from bandits import metrics
 from bandits.by_dataset import by_dataset
-from bandits.differences import paired_differences, scores
+from bandits.differences import against, paired_differences, scores
 from bandits.replay import Trace
 from bandits.summary import Summary, summarise
 from envs.outcomes import Outcomes
@@ -112,7 +112,7 @@ def test_lag_is_the_paired_difference(made: tuple[Stream, np.ndarray, dict[str, 
     leader = max(traces, key=lambda name: metrics.rewards(table, traces[name]).mean())
     other = next(name for name in traces if name != leader)
     got = scores(by_dataset(stream, table, traces))
-    pair = paired_differences(got, leader, measures=("reward",)).iloc[0]
+    pair = paired_differences(got, against(got, leader), measures=("reward",)).iloc[0]
     row = frame.set_index("policy").loc[other]
     assert (pair["policy"], pair["against"]) == (other, leader)
     np.testing.assert_allclose(

@@ -73,13 +73,8 @@ def evaluate(outcomes: Outcomes, **settings: Any) -> list[Row]:
         ValueError: with one line that names the setting, what it needs and what it got.
     """
     protocol = Protocol(**settings)
-    rows: list[Row] = []
-    for cases, entries, n in _played(outcomes, protocol):
-        weights = np.random.default_rng(protocol.random_state).multinomial(
-            n, np.full(n, 1 / n), protocol.resamples
-        )
-        rows += _rows(cases, entries, weights, protocol)
-    return [row | {"seeds": protocol.seeds, "label": outcomes.label} for row in rows]
+    played = _played(outcomes, protocol)
+    return [row for cases, entries, n in played for row in _scored(outcomes, cases, entries, n, protocol)]
 
 
 def frontier_points(outcomes: Outcomes, **settings: Any) -> pd.DataFrame:
@@ -95,26 +90,33 @@ def frontier_points(outcomes: Outcomes, **settings: Any) -> pd.DataFrame:
     """
     import pandas as pd
 
+    played = _played(outcomes, Protocol(**{**settings, "seeds": 1}))
+    return pd.concat([_drawn(cases, entries) for cases, entries, _ in played], ignore_index=True)
+
+
+def scores_and_points(outcomes: Outcomes, **settings: Any) -> tuple[list[Row], pd.DataFrame]:
+    """Return what `evaluate` and `frontier_points` return, with every router trained once for both."""
+    import pandas as pd
+
+    protocol = Protocol(**settings)
+    rows: list[Row] = []
     frames = []
-    for cases, entries, _ in _played(outcomes, Protocol(**{**settings, "seeds": 1})):
-        for maker, paths in entries:
-            cost, utility = curve.points(paths[0], cases[0].true.utility, cases[0].true.cost)
-            kept = curve.frontier(cost, utility)
-            about = {
-                "dataset": cases[0].split.name,
-                "router": maker.spec,
-                "kind": "router" if maker.learns else "reference",
-            }
-            points = {"threshold": paths[0].threshold[kept], "cost": cost[kept], "utility": utility[kept]}
-            frames.append(pd.DataFrame(about | points))
-    return pd.concat(frames, ignore_index=True)
+    for cases, entries, n in _played(outcomes, protocol):
+        rows += _scored(outcomes, cases, entries, n, protocol)
+        frames.append(_drawn(cases, entries))
+    return rows, pd.concat(frames, ignore_index=True)
+
+
+def sides(outcomes: Outcomes, **settings: Any) -> tuple[Outcomes, splits.Split]:
+    """Return the selected queries, models in alphabetical order, and the first split of them: what `evaluate` uses."""
+    protocol = Protocol(**settings)
+    table, datasets = splits.select(outcomes, protocol.dataset)
+    return table, _splits(table, datasets, protocol, 0)[0]
 
 
 def held_out(outcomes: Outcomes, **settings: Any) -> list[str]:
     """Return the ids of the test queries of the first split, for an online run on the same stream."""
-    protocol = Protocol(**settings)
-    table, datasets = splits.select(outcomes, protocol.dataset)
-    split = _splits(table, datasets, protocol, 0)[0]
+    table, split = sides(outcomes, **settings)
     return [str(name) for name in table.query_id[split.test]]
 
 
@@ -155,6 +157,32 @@ def _played(outcomes: Outcomes, protocol: Protocol) -> Iterator[tuple[list[trial
             paths = [trial.walk(maker, c, protocol.mode, seed) for c, seed in zip(cases, seeds, strict=True)]
             entries.append(_Entry(maker, paths))
         yield cases, entries, len(table)
+
+
+def _scored(
+    outcomes: Outcomes, cases: list[trial.Case], entries: list[_Entry], n: int, protocol: Protocol
+) -> list[Row]:
+    """Return the finished rows of one split, its intervals from resamples that all routers share."""
+    weights = np.random.default_rng(protocol.random_state).multinomial(
+        n, np.full(n, 1 / n), protocol.resamples
+    )
+    rows = _rows(cases, entries, weights, protocol)
+    return [row | {"seeds": protocol.seeds, "label": outcomes.label} for row in rows]
+
+
+def _drawn(cases: list[trial.Case], entries: list[_Entry]) -> pd.DataFrame:
+    """Return the frontiers of one split's routers in their first repetition."""
+    import pandas as pd
+
+    frames = []
+    for maker, paths in entries:
+        cost, utility = curve.points(paths[0], cases[0].true.utility, cases[0].true.cost)
+        kept = curve.frontier(cost, utility)
+        kind = "router" if maker.learns else "reference"
+        about = {"dataset": cases[0].split.name, "router": maker.spec, "kind": kind}
+        points = {"threshold": paths[0].threshold[kept], "cost": cost[kept], "utility": utility[kept]}
+        frames.append(pd.DataFrame(about | points))
+    return pd.concat(frames, ignore_index=True)
 
 
 def _rows(

@@ -54,16 +54,24 @@ def truth(utility: Floats, cost: Floats) -> Truth:
 
 
 def score(path: Path, true: Truth) -> dict[str, float]:
-    """Return the scores of a path.
+    """Return the scores of a path: those of `of_frontier` at all its points."""
+    return of_frontier(*curve.points(path, true.utility, true.cost), true)
+
+
+def of_frontier(cost: Floats, utility: Floats, true: Truth) -> dict[str, float]:
+    """Return the scores of the frontier of some points.
+
+    Args:
+        cost, utility: `(P,)` means over the queries.
+        true: the outcomes of these queries.
 
     Returns:
-        nAUC: published form, over the path's own cost range. nAUC_fair: over the range from the cheapest to the
+        nAUC: published form, over the frontier's own cost range. nAUC_fair: over the range from the cheapest to the
         dearest single model, constant beyond the ends. Ps: highest mean utility. QNC: lowest cost that reaches
         the best single model's utility, by that model's cost; QNC_99 reaches 99 % of it, QNC_01 comes within
         0.01. hypervolume: share of the box [0, dearest model's cost] x [0, 1] below the frontier.
         n_pareto: points on the frontier. gain: Ps less the best single model's utility.
     """
-    cost, utility = curve.points(path, true.utility, true.cost)
     kept = curve.frontier(cost, utility)
     cost, utility = cost[kept], utility[kept]
     best, best_cost = float(true.model_utility[true.best]), float(true.model_cost[true.best])

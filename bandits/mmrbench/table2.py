@@ -70,3 +70,37 @@ def _beside(row: Row, paper: dict[str, float]) -> Row:
             f"{name}_within": bool(low <= figure <= high) if known else None,
         }
     return out | {"label": row["label"]}
+
+
+def markdown(rows: list[Row]) -> str:
+    """Return the rows of `side_by_side` as two Markdown tables, peak score and nAUC: ours, and the paper's in italics.
+
+    A star marks a cell where the paper's figure lies outside our 95 % interval over resampled queries.
+    """
+    datasets, methods = (list(dict.fromkeys(str(row[key]) for row in rows)) for key in ("dataset", "method"))
+    cells = {(row["dataset"], row["method"]): row for row in rows}
+    parts = []
+    for score, title in (("Ps", "Peak score"), ("nAUC", "nAUC")):
+        named = [m for m in methods if any(cells[d, m][f"{score}_within"] is not None for d in datasets)]
+        parts += [
+            "| "
+            + " | ".join([title, *("Full" if d == FULL else d.replace("_", " ") for d in datasets)])
+            + " |",
+            "|---" * (len(datasets) + 1) + "|",
+            *("| " + " | ".join([m, *(_cell(cells[d, m], score) for d in datasets)]) + " |" for m in named),
+            "",
+        ]
+    small = (
+        f"Ours, then *the paper's*. \\* the paper's figure lies outside our 95 % interval over resampled queries;"
+        f" – a router whose curve is a single point has no area. Numbers are from: {rows[0]['label']}."
+    )
+    return "\n".join([*parts, small])
+
+
+def _cell(row: Row, score: str) -> str:
+    star = "" if row[f"{score}_within"] is not False else " \\*"
+    return f"{_digits(row[score])} *{_digits(row[f'{score}_paper'])}*{star}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3f}".lstrip("0") if value == value else "–"

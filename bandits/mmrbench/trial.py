@@ -67,6 +67,23 @@ def makers(specs: tuple[str, ...]) -> list[Maker]:
     return found
 
 
+def recorded(table: Outcomes, missing: str) -> tuple[Floats, Floats]:
+    """Return `(n, K)` utility and cost, with what was not recorded filled or left NaN, see `case`.
+
+    Raises:
+        ValueError: `missing` is neither `mean` nor `drop`.
+    """
+    if missing not in MISSING:
+        raise ValueError(f"missing needs to be one of {', '.join(MISSING)}, got {missing!r}")
+    utility = table.utility
+    cost = table.cost if table.priced else np.where(table.available, 0.0, np.nan)
+    if missing == "mean":  # a cost recorded beside a missing utility stays, as published
+        utility, cost = (np.where(np.isnan(v), np.nanmean(v, axis=0), v) for v in (utility, cost))
+    else:
+        cost = np.where(table.available, cost, np.nan)
+    return utility, cost
+
+
 def case(table: Outcomes, split: Split, missing: str) -> Case:
     """Return both sides of a split, outcomes that were not recorded filled or left out.
 
@@ -78,14 +95,7 @@ def case(table: Outcomes, split: Split, missing: str) -> Case:
     Raises:
         ValueError: `missing` is neither.
     """
-    if missing not in MISSING:
-        raise ValueError(f"missing needs to be one of {', '.join(MISSING)}, got {missing!r}")
-    utility = table.utility
-    cost = table.cost if table.priced else np.where(table.available, 0.0, np.nan)
-    if missing == "mean":  # a cost recorded beside a missing utility stays, as published
-        utility, cost = (np.where(np.isnan(v), np.nanmean(v, axis=0), v) for v in (utility, cost))
-    else:
-        cost = np.where(table.available, cost, np.nan)
+    utility, cost = recorded(table, missing)
     train, test = split.train, split.test
     true = scores.truth(utility[test], cost[test])
     return Case(split, table.take(train), table.take(test), utility[train], cost[train], true)

@@ -1,81 +1,3 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{{title}}</title>
-<style>
-:root { --ink: #1b1f24; --muted: #59626d; --paper: #ffffff; --panel: #f6f7f9; --edge: #d5d9df; --grid: #e4e7eb; --accent: #00578a; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8eaed; --muted: #a7afb9; --paper: #14171b; --panel: #1d2126; --edge: #3a4149; --grid: #2b3138; --accent: #6cc0f5; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 76rem; margin: 0 auto; padding: 1.25rem 1rem 3rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .75rem; }
-h2 { font-size: 1.2rem; margin: 2.25rem 0 .5rem; }
-h3 { font-size: 1rem; margin: .5rem 0 0; }
-h1, h2, h3, p, dd, li, figcaption { overflow-wrap: anywhere; }
-code { font: .92em ui-monospace, monospace; background: var(--panel); border-radius: 3px; padding: 0 .25em; }
-.headline { background: var(--panel); border-left: 4px solid var(--accent); margin: 0; padding: .9rem 1rem; max-width: 62rem; }
-.notes { color: var(--muted); font-size: .9rem; padding-left: 1.2rem; }
-figure { margin: 0; min-width: 0; }
-figcaption { color: var(--muted); font-size: .875rem; max-width: 62rem; }
-.chart { width: 100%; min-width: 0; }
-.controls { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; }
-.controls:empty { display: none; }
-.controls div { display: flex; flex-wrap: wrap; gap: .3rem; }
-button { font: inherit; font-size: .875rem; color: var(--ink); background: var(--paper); border: 1px solid var(--edge); border-radius: 6px; padding: .3rem .65rem; cursor: pointer; }
-button[aria-pressed="true"] { background: var(--accent); border-color: var(--accent); color: var(--paper); }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem 1.5rem; }
-.grid > div { min-width: 0; }
-.legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; margin: .25rem 0; padding: 0; font-size: .875rem; }
-.swatch { display: inline-block; width: .85em; height: .85em; margin-right: .35em; border-radius: 2px; vertical-align: -.06em; }
-.scroll { overflow-x: auto; border: 1px solid var(--edge); border-radius: 6px; }
-table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .4rem .55rem; text-align: right; vertical-align: top; border-bottom: 1px solid var(--grid); }
-thead th { background: var(--panel); vertical-align: bottom; }
-th:first-child { text-align: left; white-space: nowrap; }
-tbody th { font-weight: 500; }
-th.group { color: var(--muted); font-weight: 600; padding-top: .9rem; }
-td { white-space: nowrap; }
-td small, th small { display: block; color: var(--muted); font-weight: 400; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25rem 1rem; font-size: .875rem; }
-dt { color: var(--muted); }
-dd { margin: 0; font-family: ui-monospace, monospace; }
-@media (max-width: 30rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; } }
-</style>
-</head>
-<body>
-<main>
-<h1>{{title}}</h1>
-<p class="headline">{{headline}}</p>
-<ul class="notes">{{notes}}</ul>
-
-<h2>Regret over time</h2>
-{{regret}}
-
-<h2>{{plane_heading}}</h2>
-{{plane}}
-
-<h2>Which models are called</h2>
-<ul class="legend" aria-label="Colours of the models">{{legend}}</ul>
-<div class="grid">{{shares}}</div>
-
-<h2>All numbers</h2>
-<p class="notes">Small print: 95 % interval of the mean over seeds. Growth: regret against the oracle grows as rounds to
-this power. Gap closed: share of the way from the best fixed model to the per-query oracle. Behind the best policy: less
-reward a query, paired over seeds; below 0 it is ahead.</p>
-<div class="scroll" tabindex="0" role="region" aria-label="Summary table">{{table}}</div>
-
-<h2>What was run</h2>
-<dl>{{run}}</dl>
-</main>
-<script>{{plotly}}</script>
-<script type="application/json" id="figures">{{figures}}</script>
-<script>
 "use strict";
 const figures = JSON.parse(document.getElementById("figures").textContent);
 // Chart tools only where a pointer can hover: on a touch screen they would always cover the chart. They are listed
@@ -89,29 +11,55 @@ const shown = new Map(figures.map(f => [f.id, { view: 0, loglog: false }]));
 function colour(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
 
 function layout(figure, state, width) {
-  const { axes } = figure;
+  const { axes } = figure, view = figure.views[state.view];
   const axis = (title, extra) => ({
     title: { text: title, standoff: 8 }, gridcolor: colour("--grid"), linecolor: colour("--edge"), zerolinecolor: colour("--edge"),
     automargin: true, exponentformat: "none", separatethousands: true, ...extra,
   });
   const log = { type: "log", dtick: 1, exponentformat: "power" };
-  const top = Math.log10(Math.max(1e-9, ...figure.views[state.view].data.flatMap(d => d.y)));
-  const x = state.loglog ? log : axes.logx ? { ...log, dtick: axes.logx } : axes.unit ? { nticks: 5 } : {};
-  const y = state.loglog ? { ...log, range: [top - 3, top + 0.1] } : axes.unit ? { range: [0, 1], tickformat: ".0%" } : {};
+  let x = axes.logx ? { ...log, dtick: axes.logx } : {}, y = {};
+  if (state.loglog) {
+    const top = Math.log10(Math.max(1e-9, ...view.data.flatMap(d => d.y)));
+    [x, y] = [log, { ...log, range: [top - 3, top + 0.1] }];
+  } else if (axes.unit) {
+    [x, y] = [{ nticks: 5 }, { range: [0, 1], tickformat: ".0%" }];
+  } else if (axes.bars) {
+    [x, y] = [{ range: [0, 1], tickformat: ".0%", dtick: 0.25 }, { autorange: "reversed", showgrid: false }];
+  } else if (axes.heat) {
+    [x, y] = [{ tickangle: -45, showgrid: false }, { autorange: "reversed", showgrid: false }];
+  }
   return {
     height: figure.height, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("--ink"), family: "system-ui, sans-serif", size: width < 500 ? 11 : 13 },
-    margin: { l: 8, r: 12, t: 12, b: 8 }, hovermode: "closest",
+    margin: { l: 8, r: 12, t: 12, b: 8 }, hovermode: "closest", barmode: "stack", bargap: 0.3,
     legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0 },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--muted"), activecolor: colour("--ink") },
     hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--edge"), font: { color: colour("--ink") } },
-    xaxis: axis(axes.x, x), yaxis: axis(axes.y, y),
+    xaxis: axis(axes.x, x), yaxis: axis(view.y ?? axes.y, y),
   };
+}
+
+// A line with lo and hi gets a band behind it, switched together from the legend; on logarithmic axes its name tells
+// how it grows.
+function dressed(data, state, width) {
+  return data.flatMap(d => {
+    if (d.type === "heatmap") {
+      const text = width > 700 ? { texttemplate: "%{z:.0%}" } : {};
+      return [{ ...d, ...text, zmin: 0, zmax: 1, xgap: 1, ygap: 1, showscale: false,
+        colorscale: [[0, colour("--panel")], [1, colour("--accent")]] }];
+    }
+    const grown = state.loglog && d.growth != null ? { name: `${d.name}, rounds<sup>${d.growth}</sup>` } : {};
+    if (!d.lo) return [{ ...d, ...grown }];
+    const band = { x: [...d.x, ...[...d.x].reverse()], y: [...d.hi, ...[...d.lo].reverse()], legendgroup: d.legendgroup,
+      mode: "lines", fill: "toself", fillcolor: d.line.color, opacity: 0.2, line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+    return [band, { ...d, ...grown }];
+  });
 }
 
 // Put each label on a side of its point where it covers no point, line or other label; where no side is free, the
 // hover text alone names the point.
 function placeLabels(data, logx, width, height) {
+  if (!data.some(d => d.labels)) return data;
   const all = data.filter(d => d.mode && d.mode.includes("markers")).flatMap(d => d.x.map((x, i) => [logx ? Math.log(x) : x, d.y[i]]));
   const low = [0, 1].map(k => Math.min(...all.map(p => p[k]))), high = [0, 1].map(k => Math.max(...all.map(p => p[k])));
   const pixel = (x, y) => [
@@ -149,7 +97,7 @@ function placeLabels(data, logx, width, height) {
 
 function draw(figure) {
   const node = document.getElementById(figure.id), state = shown.get(figure.id), width = node.clientWidth;
-  const data = placeLabels(figure.views[state.view].data, figure.axes.logx, width, figure.height);
+  const data = dressed(placeLabels(figure.views[state.view].data, figure.axes.logx, width, figure.height), state, width);
   return Plotly.react(node, data, layout(figure, state, width), config);
 }
 
@@ -171,15 +119,72 @@ function buttons(figure, labels, pressed, press) {
   document.getElementById(figure.id + "-controls").append(group);
 }
 
+// Names are escaped for Plotly, which reads some HTML in them; a text area reads them back without running anything.
+function plain(text) {
+  const area = document.createElement("textarea");
+  area.innerHTML = text;
+  return area.value;
+}
+
+function rowsOf(figure) {
+  const rows = [["view", "series", plain(figure.axes.x) || "x", plain(figure.axes.y) || "y", "low", "high"]];
+  for (const view of figure.views) {
+    for (const d of view.data) {
+      const name = [plain(view.label), plain(d.name)];
+      if (d.z) d.z.forEach((line, j) => line.forEach((z, i) => rows.push([...name, plain(d.x[i]), plain(d.y[j]), z])));
+      else d.x.forEach((x, i) => rows.push([name[0], d.text ? plain(d.text[i]) : name[1], x, d.y[i], d.lo?.[i], d.hi?.[i]]));
+    }
+  }
+  if (figure.axes.heat) rows[0].splice(2, 4, "model", "dataset", "share of calls");
+  return rows;
+}
+
+function saver(place, name, rows) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "save";
+  button.textContent = "Download CSV";
+  button.setAttribute("aria-label", `Download the data of ${name} as CSV`);
+  button.addEventListener("click", () => {
+    const cell = value => { const text = String(value ?? ""); return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; };
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([rows().map(row => row.map(cell).join(",") + "\n").join("")], { type: "text/csv" }));
+    link.download = `${name}.csv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
+  place.append(button);
+}
+
 for (const figure of figures) {
   const state = shown.get(figure.id);
-  if (figure.views.length > 1) buttons(figure, figure.views.map(v => "against " + v.label), 0, i => { state.view = i; });
+  if (figure.views.length > 1) buttons(figure, figure.views.map(v => plain(v.label)), 0, i => { state.view = i; });
   if (figure.loglog) buttons(figure, ["linear axes", "log axes"], 0, i => { state.loglog = i === 1; });
   draw(figure);
+  saver(document.getElementById(figure.id).parentElement, figure.id, () => rowsOf(figure));
 }
+for (const table of document.querySelectorAll("section table")) {
+  saver(table.closest("section"), table.id, () => [...table.rows].map(row => [...row.cells].map(cell => cell.innerText.replace(/\s+/g, " ").trim())));
+}
+
+const difference = JSON.parse(document.getElementById("differences").textContent);
+const baseline = document.getElementById("baseline"), measure = document.getElementById("measure");
+const short = value => (Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(3)))).replace("-", "−");
+function compare() {
+  const [gap, low, high, p] = difference.values[measure.value]?.[baseline.value] ?? [];
+  for (const cell of document.querySelectorAll("td[data-row]")) {
+    const i = Number(cell.dataset.row), sure = p && p[i] !== null && p[i] < difference.alpha;
+    cell.className = sure ? "sure" : "";
+    cell.replaceChildren(!gap || gap[i] === null ? "–" : (gap[i] > 0 ? "+" : "") + short(gap[i]) + (sure ? " *" : ""));
+    if (gap && gap[i] !== null && low[i] !== null) {
+      const span = document.createElement("small");
+      span.textContent = `${short(low[i])} to ${short(high[i])}, p ${p[i] < 0.001 ? "< 0.001" : "= " + p[i].toFixed(3)}`;
+      cell.append(span);
+    }
+  }
+}
+for (const choice of [baseline, measure]) choice.addEventListener("change", compare);
+compare();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => figures.forEach(draw));
 let waiting;
 addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => figures.forEach(draw), 150); });
-</script>
-</body>
-</html>

@@ -5,7 +5,10 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Row = Mapping[str, Any]  # one row of the summary
 
@@ -115,3 +118,61 @@ def shares_caption(policy: str, last: Mapping[str, float]) -> str:
     most = sorted(last.items(), key=lambda item: -item[1])[:3]
     listed = ", ".join(f"{model} {share:.0%}" for model, share in most if share > 0)
     return f"{policy} in the last rounds: {listed or 'no calls'}."
+
+
+def apart(rows: Sequence[Row], label: str) -> str:
+    """Return the first paragraph of a report on runs whose rewards cannot be compared, as HTML: who is on the frontier.
+
+    Args:
+        rows: the summaries of all runs.
+        label: what the numbers are.
+    """
+    policies = [r for r in rows if r["kind"] == "policy"]
+    best = max(policies, key=lambda r: r["accuracy"])
+    sentences = [
+        "<strong>These runs count reward in different ways, so accuracy and cost are what can be compared.</strong>",
+        f"{code(best['policy'])} is right most often of {len(policies)}: {number(best['accuracy'], 4)}"
+        f" ({interval(best, 'accuracy', 4)}).",
+    ]
+    near = [r for r in policies if r["accuracy"] >= 0.99 * best["accuracy"] and r["cost_mean"] > 0]
+    if near and best["cost_mean"] > 0:
+        cheap = min(near, key=lambda r: r["cost_mean"])
+        sentences.append(
+            f"The cheapest within 1 % of that is {code(cheap['policy'])}, at"
+            f" {cheap['cost_mean'] / best['cost_mean']:.0%} of its cost."
+        )
+    return " ".join(sentences) + f" Data: {html.escape(label)}."
+
+
+def reward_caption(rows: Sequence[Row]) -> str:
+    """Return the mean reward of each policy and reference, as plain text."""
+    ranked = sorted((r for r in rows if r["kind"] != "model"), key=lambda r: -r["reward_mean"])
+    listed = "; ".join(f"{r['policy']} {number(r['reward_mean'], 4)}" for r in ranked)
+    window = max(1, rows[0]["rounds"] // 25)
+    return f"Reward a query, mean of the last {window:,} rounds at each point. Over the whole run: {listed}."
+
+
+def budget_caption(rows: Sequence[Row]) -> str:
+    """Return what each policy used of its budget, as plain text."""
+    told = []
+    for row in rows:
+        most = row.get("spent_most", math.nan)
+        if row["kind"] == "policy" and not math.isnan(most):
+            silent = f", no call in {row['unanswered']:.0%} of rounds" if row["unanswered"] > 0 else ""
+            told.append(f"{row['policy']} used at most {most:.1%}{silent}")
+    return f"Share of the budget that is left, and its dual price where it is paced. {'; '.join(told)}."
+
+
+def heat_caption(share: pd.DataFrame) -> str:
+    """Return where the first player sends each dataset most, as plain text."""
+    name = share.index.get_level_values("policy")[0]
+    first = share.xs(name, level="policy")
+    listed = "; ".join(f"{dataset} to {row.idxmax()} {row.max():.0%}" for dataset, row in first.iterrows())
+    return f"Share of calls by dataset and model, over the whole run. {name} sends most of {listed}."
+
+
+def bars_caption(dataset: str, share: pd.DataFrame) -> str:
+    """Return the model that each player calls most in a dataset, as plain text."""
+    part = share.xs(dataset, level="dataset")
+    listed = "; ".join(f"{name} {row.idxmax()} {row.max():.0%}" for name, row in part.iterrows())
+    return f"Called most in {dataset}: {listed}."

@@ -1,0 +1,133 @@
+"""The charts of who is called: shares over time, by dataset, and the heat map of dataset and model."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bandits.by_dataset import CALLS
+from bandits.report.styles import GREY, OTHER_MODELS, Figure, Row, model_colours, tidy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = 12  # datasets with a chart of their own; the table and the CSV file have them all
+
+
+def shares(
+    rows: Sequence[Row], curves: pd.DataFrame
+) -> tuple[list[Figure], dict[str, str], list[dict[str, float]]]:
+    """Return a stacked area chart for each policy, the colour of each model, and each policy's last shares.
+
+    The models called most, over all policies, have a colour of their own; the others are drawn together.
+    """
+    parts = curves[curves["quantity"].str.startswith("share:")]
+    models = parts["quantity"].str.removeprefix("share:")
+    colours = model_colours(parts.groupby(models, sort=False)["mean"].sum().to_dict())
+    figures, last = [], []
+    for i, name in enumerate(r["policy"] for r in rows if r["kind"] == "policy"):
+        wide = parts[parts["policy"] == name].pivot(index="round", columns="quantity", values="mean")
+        wide.columns = [c.removeprefix("share:") for c in wide.columns]
+        last.append({str(model): float(share) for model, share in wide.iloc[-1].items()})
+        data = [_area(m, wide.index, share, colours[m]) for m, share in _grouped(wide, colours).items()]
+        axes = {"x": "round", "y": "share of calls", "unit": True}
+        figures.append(
+            {"id": f"shares-{i}", "views": [{"label": "", "data": data}], "axes": axes, "height": 240}
+        )
+    return figures, colours, last
+
+
+def _grouped(by_model: Any, colours: Mapping[str, str]) -> dict[str, Any]:
+    """Return the shares of each model that has a colour, the others added up."""
+    named = [model for model in colours if model != OTHER_MODELS and model in by_model]
+    found = {model: by_model[model] for model in named}
+    if OTHER_MODELS in colours:
+        found[OTHER_MODELS] = by_model.drop(columns=named).sum(axis=1)
+    return found
+
+
+def _area(model: str, rounds: Any, share: Any, colour: str) -> Figure:
+    shown = html.escape(model)
+    return {
+        "x": rounds.tolist(),
+        "y": tidy(share),
+        "name": shown,
+        "mode": "lines",
+        "stackgroup": "calls",
+        "fillcolor": colour,
+        "line": {"width": 0.5, "color": colour},
+        "showlegend": False,
+        "hovertemplate": f"{shown}: %{{y:.0%}} at round %{{x:,}}<extra></extra>",
+    }
+
+
+def routed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of each model in the rounds of a player in a dataset, the datasets asked most first.
+
+    Rows have the index (policy, dataset), columns are models; players that call nobody (the uniform reference, single
+    models) are left out. Beyond a dozen datasets the smaller ones are one row together.
+    """
+    columns = [c for c in frame.columns if c.startswith(CALLS)]
+    calling = frame[frame["kind"].isin(("policy", "reference")) & frame[columns].notna().all(axis=1)]
+    size = calling.groupby("dataset")["rounds"].sum().sort_values(ascending=False, kind="stable")
+    names = list(size.index)
+    if len(names) > _SHOWN:
+        other = f"{len(names) - _SHOWN + 1} other datasets"
+        names = [*names[: _SHOWN - 1], other]
+        calling = calling.assign(dataset=calling["dataset"].where(calling["dataset"].isin(names), other))
+    total = calling.groupby(["policy", "dataset"], sort=False)[["rounds", *columns]].sum()
+    found = total[columns].div(total["rounds"], axis=0).rename(columns=lambda c: c.removeprefix(CALLS))
+    players = list(dict.fromkeys(calling["policy"]))
+    return found.reindex([(player, name) for player in players for name in names])
+
+
+def heat(share: pd.DataFrame) -> Figure:
+    """Return the heat map of dataset and model, a view for each player."""
+    views = []
+    for name, part in share.groupby(level="policy", sort=False):
+        table = part.droplevel("policy")
+        data = {
+            "type": "heatmap",
+            "x": [html.escape(model) for model in table.columns],
+            "y": [html.escape(dataset) for dataset in table.index],
+            "z": [tidy(line) for line in table.to_numpy()],
+            "name": html.escape(name),
+            "hovertemplate": "%{y}<br>%{x}: %{z:.1%} of calls<extra></extra>",
+        }
+        views.append({"label": html.escape(name), "data": [data]})
+    datasets = share.index.get_level_values("dataset").nunique()
+    axes = {"x": "", "y": "", "heat": True}
+    return {"id": "heat", "views": views, "axes": axes, "height": 190 + 30 * datasets}
+
+
+def by_dataset(share: pd.DataFrame, colours: Mapping[str, str]) -> tuple[list[Figure], list[str]]:
+    """Return a chart for each dataset, in it a bar of model shares for each player, and the datasets' names."""
+    figures, names = [], list(dict.fromkeys(share.index.get_level_values("dataset")))
+    for i, name in enumerate(names):
+        table = share.xs(name, level="dataset")
+        data = [
+            _bars(m, table.index, part, colours.get(m, GREY)) for m, part in _grouped(table, colours).items()
+        ]
+        axes = {"x": "share of calls", "y": "", "bars": True}
+        height = 70 + 24 * len(table)
+        figures.append(
+            {"id": f"dataset-{i}", "views": [{"label": "", "data": data}], "axes": axes, "height": height}
+        )
+    return figures, names
+
+
+def _bars(model: str, players: Any, share: Any, colour: str) -> Figure:
+    shown = html.escape(model)
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "x": tidy(np.nan_to_num(share)),
+        "y": [html.escape(player) for player in players],
+        "name": shown,
+        "marker": {"color": colour},
+        "showlegend": False,
+        "hovertemplate": f"%{{y}}<br>{shown}: %{{x:.1%}}<extra></extra>",
+    }

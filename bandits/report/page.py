@@ -1,0 +1,133 @@
+"""The page of a report: every part made from the run's tables and manifest, put into page.html."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from bandits.differences import scores
+from bandits.report import calls, datasets, over_time, tables, words
+from bandits.report.plane import plane
+from bandits.report.styles import Figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NEEDED = {
+    "summary": ("policy", "kind", "reward_mean", "accuracy", "cost_mean", "lag"),
+    "curves": ("policy", "round", "quantity", "mean", "lo", "hi"),
+    "by_dataset": ("policy", "kind", "dataset", "seed", "rounds", "accuracy", "cost", "reward"),
+}
+
+
+def render(
+    summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, manifest: Mapping[str, Any]
+) -> str:
+    """Return the report as one self-contained HTML page.
+
+    Args:
+        summary, curves, by_dataset: of `summary.summarise` and `by_dataset.by_dataset`, or read back from the files
+            of a run, or of several by `compare.merge`.
+        manifest: of the run; shown of it are `title`, `label`, `notes`, `command`, `cost_unit`, `data`,
+            `stream`, `policies`, `reward`, `preference`, `budget`, `seeds`, `seed`, `rounds`, `versions`, `seconds`
+            and `time`; `comparable` is False where several runs counted reward in different ways.
+
+    Raises:
+        ValueError: a table lacks a column.
+    """
+    for name, frame in (("summary", summary), ("curves", curves), ("by_dataset", by_dataset)):
+        if missing := [column for column in _NEEDED[name] if column not in frame.columns]:
+            raise ValueError(f"report needs {name} with column {missing[0]}, got {', '.join(frame.columns)}")
+    rows, got = summary.to_dict("records"), scores(by_dataset)
+    comparable, seed = bool(manifest.get("comparable", True)), int(manifest.get("seed") or 0)
+    label = str(manifest.get("label", ""))
+    charts, figures = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""))
+    parts = charts | {
+        "title": html.escape(str(manifest.get("title", "Routing policies"))),
+        "headline": words.headline(rows, label) if comparable else words.apart(rows, label),
+        "notes": "".join(f"<li>{html.escape(str(note))}</li>" for note in manifest.get("notes", ())),
+        "choices": datasets.choices(got, comparable=comparable),
+        "datasets": datasets.table(got, seed=seed),
+        "datasets_note": html.escape(datasets.note(got)),
+        "table": tables.summary(rows),
+        "run": tables.what_was_run(manifest),
+        "figures": _embedded(figures),
+        "differences": _embedded(datasets.differences(got, comparable=comparable, seed=seed)),
+        "plotly": _plotly(),
+        "style": _own("page.css"),
+        "script": _own("page.js"),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _own("page.html"))
+
+
+def _charts(
+    summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, unit: str
+) -> tuple[dict[str, str], list[Figure]]:
+    """Return the places of all charts as HTML by name, and the figures that fill them."""
+    rows = summary.to_dict("records")
+    names = [r["policy"] for r in rows if r["kind"] == "policy"]
+    cloud, frontier = plane(rows, unit)
+    areas, colours, last = calls.shares(rows, curves)
+    routed = calls.routed(by_dataset)
+    bars, where = calls.by_dataset(routed, colours)
+    earned, left = over_time.reward(rows, curves, unit), over_time.budget(rows, curves)
+    parts = {
+        "regret": _chart("regret", words.regret_caption(rows)),
+        "reward": _chart("reward", words.reward_caption(rows)),
+        "plane_heading": "Cost and accuracy" if frontier else "Accuracy",
+        "plane": _chart("plane", words.plane_caption(rows, frontier, unit)),
+        "budget": "" if left is None else _budget(rows),
+        "legend": "".join(_key(model, colour) for model, colour in colours.items()),
+        "shares": "".join(
+            f"<div><h3>{words.code(name)}</h3>{_chart(area['id'], words.shares_caption(name, shares))}</div>"
+            for name, area, shares in zip(names, areas, last, strict=True)
+        ),
+        "heat": _chart("heat", words.heat_caption(routed)),
+        "bars": "".join(
+            f"<div><h3>{html.escape(name)}</h3>{_place(bar['id'], words.bars_caption(name, routed))}</div>"
+            for name, bar in zip(where, bars, strict=True)
+        ),
+    }
+    figures = [over_time.regret(rows, curves), earned, cloud, left, *areas, calls.heat(routed), *bars]
+    return parts, [figure for figure in figures if figure is not None]
+
+
+def _budget(rows: list[dict[str, Any]]) -> str:
+    return "<h2>What is left of the budget</h2>" + _chart("budget", words.budget_caption(rows))
+
+
+def _own(name: str) -> str:
+    return (resources.files("bandits.report") / name).read_text(encoding="utf-8")
+
+
+def _embedded(data: Any) -> str:
+    """Return JSON that cannot end the script element that it stands in."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _chart(name: str, caption: str) -> str:
+    """Return the place of a chart with its caption below it."""
+    return _place(name, caption, f"<figcaption>{html.escape(caption)}</figcaption>")
+
+
+def _place(name: str, alternative: str, caption: str = "") -> str:
+    """Return the place of a chart, with its text alternative for screen readers."""
+    return (
+        f'<figure><div class="controls" id="{name}-controls"></div>'
+        f'<div class="chart" id="{name}" role="img" aria-label="{html.escape(alternative)}"></div>'
+        f"{caption}</figure>"
+    )
+
+
+def _key(model: str, colour: str) -> str:
+    return f'<li><span class="swatch" style="background:{colour}"></span>{html.escape(model)}</li>'

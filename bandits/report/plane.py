@@ -1,0 +1,106 @@
+"""The cost-accuracy plane as a plain dictionary: single models, references, policies, sweeps and the frontier."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+from bandits.metrics.frontier import pareto
+from bandits.report.styles import GREY, MARKERS, SYMBOLS, Figure, Row, family, styles, tidy
+
+
+def plane(rows: Sequence[Row], unit: str) -> tuple[Figure, list[str]]:
+    """Return the chart of accuracy against mean cost, and the names on its frontier, cheapest first.
+
+    Without costs it is a dot plot of accuracies, and nobody is on a frontier. References are drawn but cannot
+    be on the frontier: nobody could deploy hindsight.
+    """
+    if all(math.isnan(r["cost_mean"]) for r in rows):
+        return _dots(rows), []
+    real = [r for r in rows if r["kind"] != "reference"]
+    kept = pareto([r["cost_mean"] for r in real], [r["accuracy"] for r in real])
+    front = sorted((r for r, keep in zip(real, kept, strict=True) if keep), key=lambda r: r["cost_mean"])
+    costs = [r["cost_mean"] for r in rows]
+    spread = max(costs) / min(costs) if min(costs) > 0 else 0.0
+    line = {
+        **_points(front, "Pareto frontier", {}),
+        "mode": "lines",
+        "line": {"color": GREY, "width": 1.5, "shape": "hv"},
+        "hoverinfo": "skip",
+    }
+    models = [r for r in rows if r["kind"] == "model"]
+    named = _points(models, "single models", {"color": GREY, "size": 9, "symbol": "circle-open"})
+    data = [line, *_sweeps(rows), {**named, "mode": "markers+text", "labels": True}]
+    for name, style in styles(rows).items():
+        row = next(r for r in rows if r["policy"] == name)
+        own = row["kind"] == "policy"
+        symbol = MARKERS[style["dash"]] if own else SYMBOLS.get(family(row), "diamond")
+        marker = {"color": style["color"], "size": 12 if own else 10, "symbol": symbol}
+        data.append({**_points([row], name, marker), "mode": "markers"})
+    cost = f"mean cost ({unit})" if unit else "mean cost"
+    figure = {
+        "id": "plane",
+        "views": [{"label": "", "data": data}],
+        "axes": {"x": html.escape(cost), "y": "accuracy", "logx": _ticks(spread)},
+        "height": 480,
+    }
+    return figure, [r["policy"] for r in front]
+
+
+def _sweeps(rows: Sequence[Row]) -> list[Figure]:
+    """Return a line through each policy's runs under several settings, the cheapest first."""
+    lines = []
+    for name in dict.fromkeys(family(r) for r in rows if r["kind"] == "policy"):
+        members = sorted((r for r in rows if family(r) == name), key=lambda r: r["cost_mean"])
+        if len(members) > 1:
+            colour = styles(rows)[members[0]["policy"]]["color"]
+            drawn = {"mode": "lines", "line": {"color": colour, "width": 2}, "hoverinfo": "skip"}
+            lines.append({**_points(members, f"{name}, all runs", {}), **drawn})
+    return lines
+
+
+def _ticks(spread: float) -> int | str:
+    """Return the ticks of a logarithmic cost axis: each decade, or 1, 2 and 5 of each; 0 for a linear one."""
+    return 1 if spread > 200 else "D2" if spread > 20 else 0
+
+
+def _points(rows: Sequence[Row], name: str, marker: Figure) -> Figure:
+    """Return the points of some rows in the plane; hovering shows name, accuracy and cost."""
+    return {
+        "x": tidy([r["cost_mean"] for r in rows]),
+        "y": tidy([r["accuracy"] for r in rows]),
+        "text": [html.escape(r["policy"]) for r in rows],
+        "name": html.escape(name),
+        "marker": marker,
+        "hovertemplate": "%{text}<br>accuracy %{y:.4f}<br>mean cost %{x:.4g}<extra></extra>",
+    }
+
+
+def _dots(rows: Sequence[Row]) -> Figure:
+    """Return a dot plot of accuracies, lowest first, with 95 % intervals where there are any."""
+    lines = styles(rows)
+    data = []
+    for row in sorted(rows, key=lambda r: r["accuracy"]):
+        colour = lines.get(row["policy"], {"color": GREY})["color"]
+        error = [row["accuracy_hi"] - row["accuracy"]], [row["accuracy"] - row["accuracy_lo"]]
+        spread = {"type": "data", "symmetric": False, "array": tidy(error[0]), "arrayminus": tidy(error[1])}
+        data.append(
+            {
+                "x": tidy([row["accuracy"]]),
+                "y": [html.escape(row["policy"])],
+                "name": html.escape(row["policy"]),
+                "mode": "markers",
+                "marker": {"color": colour, "size": 11, "symbol": SYMBOLS.get(family(row), "circle")},
+                "error_x": spread,
+                "showlegend": False,
+                "hovertemplate": "%{y}: %{x:.4f}<extra></extra>",
+            }
+        )
+    axes = {"x": "accuracy", "y": ""}
+    return {
+        "id": "plane",
+        "views": [{"label": "", "data": data}],
+        "axes": axes,
+        "height": 90 + 26 * len(rows),
+    }

@@ -1,0 +1,170 @@
+"""The compiled half of the loop: a chunk of rounds for all seeds, and the queue of what is heard late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from bandits.base import RESOURCES, Feedback, Observation, Policy, State
+
+
+class Chunk(NamedTuple):
+    """What `S` seeds meet in `C` rounds; `outcome` stacks utility, reward and `RESOURCES` last."""
+
+    context: Any  # (S, C, d)
+    available: Any  # (S, C, K)
+    outcome: Any  # (S, C, K, 2 + R)
+    preference: Any  # (S, C)
+    price: Any = None  # (S, C, K) where posted prices change; None: those of the stream throughout
+
+
+class Account(NamedTuple):
+    """What a run has spent of each of `RESOURCES`, `(S, R)`: the sum, and what rounding has kept out of it.
+
+    Ten thousand float32 additions are off by up to a call; with the second term (Kahan 1965) they are not.
+    """
+
+    spent: jax.Array
+    owed: jax.Array
+
+    def pay(self, used: jax.Array) -> Account:
+        """Return the account after `used`."""
+        due = used + self.owed
+        spent = self.spent + due
+        return Account(spent, due - (spent - self.spent))
+
+
+class Ring(NamedTuple):
+    """What a late update needs of the round that it belongs to, at `round % W`: `arm` `(S, W)`, `budget` `(S, W, R)`.
+
+    `budget` is None in a run without one.
+    """
+
+    arm: jax.Array
+    budget: jax.Array | None
+
+
+class Due(NamedTuple):
+    """What is heard in a chunk: `rows` of the slots, `source` `(S or 1, E)` their rounds, `rounds` `()` of the run."""
+
+    rows: Chunk
+    source: Any
+    rounds: Any
+
+
+class Shared(NamedTuple):
+    """What stays the same through a run: `keys` `(S,)`, `price` `(K,)`, `cost_scale` `()`, `limits` `(R,)` or None."""
+
+    keys: jax.Array
+    price: jax.Array
+    cost_scale: jax.Array
+    limits: jax.Array | None
+
+
+Carry = tuple[State, Account | None, Ring | None]
+
+
+@partial(jax.jit, static_argnums=0)
+def start(policy: Policy, keys: jax.Array) -> State:
+    """Return the state of every seed before the first round."""
+    return jax.vmap(policy.init)(keys)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def run_chunk(
+    policy: Policy,
+    probe: Callable[[State], jax.Array] | None,
+    full: bool,
+    carry: Carry,
+    shared: Shared,
+    clock: Any,
+    chunk: Chunk,
+    late: Due | None = None,
+) -> tuple[Carry, jax.Array, jax.Array | None]:
+    """Return the states and accounts after a chunk, the `(S, C)` arms called in it and what the probe read.
+
+    The `clock`, round number and rounds left `(C,)` and with late feedback the first and the last slot of each
+    round, is the same for every seed and stays outside the `vmap`: a policy that branches on it alone keeps a real
+    branch, where one on its own state would run both sides each round.
+    """
+    open_budget = jnp.full(len(RESOURCES), jnp.inf, jnp.float32)
+
+    def seen(now: Chunk, budget: jax.Array, left: jax.Array) -> Observation:
+        price = shared.price if now.price is None else now.price
+        return Observation(now.context, now.available, price, now.preference, shared.cost_scale, budget, left)
+
+    def one_round(carry: Carry, key: jax.Array, now: Chunk, number: jax.Array, left: jax.Array) -> Any:
+        state, account, ring = carry
+        to_act, to_learn = jax.random.split(jax.random.fold_in(key, number))
+        budget = open_budget if account is None or shared.limits is None else shared.limits - account.spent
+        observation = seen(now, budget, left)
+        arm = policy.act(to_act, state, observation)
+        read = None if probe is None else probe(state)
+        heard = now.outcome[arm]
+        if account is not None:
+            heard = jnp.where(arm >= 0, heard, 0.0)
+            account = account.pay(jnp.nan_to_num(heard[-len(RESOURCES) :]))
+        if ring is None:
+            state = policy.update(to_learn, state, observation, arm, _feedback(heard))
+        else:
+            ring = _kept(ring, number, arm, budget)
+        return (state, account, ring), (arm, read)
+
+    def hear(state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: Any) -> State:
+        number = jnp.maximum(source, 0)
+        _, to_learn = jax.random.split(jax.random.fold_in(key, number))
+        place = number % len(ring.arm)
+        budget = open_budget if ring.budget is None else ring.budget[place]
+        observation = seen(now, budget, jnp.maximum(rounds - number, 1).astype(jnp.float32))
+
+        def one(state: State, key: jax.Array, arm: jax.Array, counts: jax.Array) -> State:
+            told = now.outcome[arm]
+            told = told if ring.budget is None else jnp.where(arm >= 0, told, 0.0)
+            after = policy.update(key, state, observation, arm, _feedback(told))
+            return jax.tree.map(lambda new, old: jnp.where(counts, new, old), after, state)
+
+        if not full:
+            return one(state, to_learn, ring.arm[place], source >= 0)
+
+        def each(arm: jax.Array, state: State) -> State:
+            return one(state, jax.random.fold_in(to_learn, arm), arm, (source >= 0) & now.available[arm])
+
+        return jax.lax.fori_loop(0, now.available.shape[0], each, state)
+
+    def hear_all(slot: jax.Array, state: State, ring: Ring, rows: Chunk, late: Due) -> State:
+        now = jax.tree.map(lambda a: a[:, slot], rows)
+        alike = late.source.shape[0] == 1  # one clock for all seeds keeps a policy's branch on it
+        source = late.source[0, slot] if alike else late.source[:, slot]
+        axes = (0, 0, 0, 0, None if alike else 0, None)
+        return jax.vmap(hear, in_axes=axes)(state, shared.keys, ring, now, source, late.rounds)
+
+    def step(carry: Carry, xs: Any) -> Any:
+        now, number, left, *slots = xs
+        after, called = jax.vmap(one_round, in_axes=(0, 0, 0, None, None))(
+            carry, shared.keys, now, number, left
+        )
+        if late is not None:
+            state, account, ring = after
+            body = partial(hear_all, ring=ring, rows=late.rows, late=late)
+            after = jax.lax.fori_loop(slots[0], slots[1], body, state), account, ring
+        return after, called
+
+    by_round = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), chunk)
+    after, (arms, read) = jax.lax.scan(step, carry, (by_round, *clock))
+    return after, jnp.asarray(arms).T, None if read is None else jnp.swapaxes(read, 0, 1)
+
+
+def _feedback(heard: jax.Array) -> Feedback:
+    utility, reward, cost, latency, tokens = heard
+    return Feedback(utility, cost, reward, latency, tokens)
+
+
+def _kept(ring: Ring, number: jax.Array, arm: jax.Array, budget: jax.Array) -> Ring:
+    """Return the ring of one seed with this round in its place."""
+    place = number % len(ring.arm)
+    kept = None if ring.budget is None else ring.budget.at[place].set(budget)
+    return Ring(ring.arm.at[place].set(arm), kept)
