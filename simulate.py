@@ -31,6 +31,9 @@ def world(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--modality", default="both", show_default=True, help="text, image or both."),
             click.option("--fusion", default="concat", show_default=True, help="concat, mean or adaptive."),
             click.option("--dim", default=32, show_default=True, help="Principal components in the context."),
+            click.option(
+                "--embed", metavar="MODEL", help="Embed questions and images by this encoder first."
+            ),
             click.option("--whiten", is_flag=True, help="Give every component the same variance."),
         ]
     ):
@@ -181,36 +184,44 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
 @click.option("--seeds", default=1, show_default=True, help="Repetitions, each with a split of its own.")
 @click.option("--missing", default="mean", show_default=True, help="Outcomes not recorded: mean or drop.")
 @click.option("--table2", is_flag=True, help="Put nAUC and peak score beside the paper's Table 2.")
-@click.option("--out", metavar="FILE", help="Also write the rows: .csv or .json.")
+@click.option(
+    "--online",
+    multiple=True,
+    metavar="SPEC",
+    help="Policies on the same test queries, swept over preferences.",
+)
+@click.option(
+    "--dim", default=32, show_default=True, help="Principal components in the online policies' context."
+)
+@click.option("--out", metavar="PATH", help="Also write: rows to a .csv or .json; with --online, a folder.")
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
-def mmrbench(
-    data: str | None, models: str | None, table2: bool, out: str | None, form: str, **settings: Any
-) -> None:
+def mmrbench(data: str | None, models: str | None, out: str | None, form: str, **settings: Any) -> None:
     """Train and score full-information routers by MMR-Bench's protocol (arXiv 2601.17814)."""
     _prepare_jax()
-    from bandits import tables
-    from bandits.mmrbench import evaluate, printable, side_by_side
+    from bandits.mmrbench import command
     from envs import formats, twin
 
-    if out is not None and Path(out).suffix not in (".csv", ".json"):
-        raise ValueError(f"--out needs a name that ends in .csv or .json, got {out!r}")
     table = twin.twin() if data is None else formats.read(data)
     table = table.select([m.strip() for m in models.split(",")]) if models else table
-    if table2:
-        rows = side_by_side(table, **{k: v for k, v in settings.items() if k not in ("dataset", "routers")})
-    else:
-        rows = evaluate(table, **settings)
-    if form == "json":
-        click.echo(json.dumps(printable(rows), indent=2))
-    else:
-        click.echo(tables.render(tables.routers(rows, form), form))
-    if out is not None:
-        as_json = json.dumps(printable(rows), indent=2)
-        tables.write(
-            out, as_json if out.endswith(".json") else tables.render(tables.routers(rows, "csv"), "csv")
-        )
-        _say(f"wrote {out}")
-    _say(f"numbers are from: {table.label}")
+    with _progress(0) as told:
+        text, written = command.answer(table, form, out, progress=told, **settings)
+    click.echo(text)
+    _say(*(f"wrote {path}" for path in written), f"numbers are from: {table.label}")
+
+
+@cli.command(**_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+@click.argument("what", type=click.Choice(["mmr-bench"]))
+@click.option("--dest", metavar="DIR", required=True, help="The folder it goes to.")
+@click.option("--images", is_flag=True, help="The images too (large).")
+def get(what: str, dest: str, images: bool) -> None:
+    """Download a released table: mmr-bench, from the Hugging Face hub (needs routebandit[hub])."""
+    from envs import hub
+
+    found = hub.get_mmr_bench(dest, images=images)
+    _say(*found.notes)
+    click.echo(
+        f"{found.path}: {found.queries} queries, {len(found.models)} models: {', '.join(found.models)}"
+    )
 
 
 @cli.command("list", **_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
@@ -280,7 +291,7 @@ def _load(options: dict[str, Any]) -> Any:
     import envs
 
     models = [m.strip() for m in options["models"].split(",")] if options["models"] else None
-    kept = {k: options[k] for k in ("data", "prices", "modality", "fusion", "dim", "whiten")}
+    kept = {k: options[k] for k in ("data", "prices", "embed", "modality", "fusion", "dim", "whiten")}
     return envs.load(options["stream"], models=models, **kept)
 
 

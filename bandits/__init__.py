@@ -29,6 +29,7 @@ from bandits.greedy import softmax as softmax
 from bandits.hybrid import hybrid as hybrid
 from bandits.klucb import klucb as klucb
 from bandits.linucb import linucb as linucb
+from bandits.llmbandit import llmbandit as llmbandit
 from bandits.neurallinear import neurallinear as neurallinear
 from bandits.neuralucb import neuralts as neuralts
 from bandits.neuralucb import neuralucb as neuralucb
@@ -58,6 +59,7 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "bootstrap": bootstrap,
     "preference": preference,
     "barp": barp,
+    "llmbandit": llmbandit,
     "neuralucb": neuralucb,
     "neuralts": neuralts,
     "neurallinear": neurallinear,

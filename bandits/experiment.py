@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 from bandits import POLICIES, resolve
 from bandits.base import Policy, check
 from bandits.budget import PACINGS
+from bandits.dueling import DUELLISTS
+from bandits.feedback import DELAYS
 from bandits.metrics.regret import comparator
+from bandits.newcomers import explore_new
 from bandits.replay import Trace, orders, replay
 from bandits.restart import restart
 from bandits.rewards import REWARDS, Reward
+from envs.changes import CHANGES
 from envs.nearest import near
 from envs.scenarios import SCENARIOS
 from envs.stream import names, select
@@ -37,8 +41,9 @@ WRAPPERS: dict[str, Callable[..., Policy]] = {"restart": restart, "explore_new":
 def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
     """Return the checked policy that a spec names, sized for the stream.
 
-    `wrapper(spec),key=value` puts one of `WRAPPERS` around another. A hyperparameter `model` is given as the model's name; a factory that asks for `reward` gets the run's reward,
-    one that asks for `log` the rows set aside to train on.
+    `wrapper(spec),key=value` puts one of `WRAPPERS` around another. A hyperparameter `model` is given as the
+    model's name; a factory that asks for `reward` gets the run's reward, one that asks for `log` the rows set aside
+    to train on.
 
     Raises:
         ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
@@ -47,7 +52,8 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
     around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
-        return wrapper(build(around[2], stream, reward), stream.n_arms, stream.dim)
+        inside = build(around[2], stream, reward, log)
+        return check(wrapper(inside, stream.n_arms, stream.dim), stream.n_arms, stream.dim, spec)
     offered = {**POLICIES, **DUELLISTS, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
     factory = resolve.function(spec, offered, "policy")
     keys = resolve.hyperparameters(factory)
@@ -73,7 +79,15 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
 
 def catalogue() -> list[dict[str, str]]:
     """Return a row for all that can be named, streams of the twin included: kind, name, what, hyperparameters."""
-    registries = (("policy", POLICIES), ("reward", REWARDS), ("pacing", PACINGS))
+    registries: tuple[tuple[str, Mapping[str, Callable[..., Any]]], ...] = (
+        ("policy", POLICIES),
+        ("duellist", DUELLISTS),
+        ("wrapper", WRAPPERS),
+        ("reward", REWARDS),
+        ("pacing", PACINGS),
+        ("change", CHANGES),
+        ("delay", DELAYS),
+    )
     rows = [
         {
             "kind": kind,
@@ -119,7 +133,7 @@ def run(
     policies: Mapping[str, Policy | None],
     table: NDArray[np.float64],
     *,
-    heard: tuple[Any, NDArray[np.float64]] | None = None,
+    heard: Any = None,
     progress: Callable[[str, int], object] | None = None,
     **options: Any,
 ) -> dict[str, Trace]:
@@ -129,7 +143,7 @@ def run(
         stream: a `Stream`.
         policies: from `lineup`; the same ones serve every preference, seed and order without compiling anew.
         table: `(N, K)` from `reward_table`.
-        heard: the stream and the table that policies hear, from `worlds.heard`, where that is not the truth.
+        heard: a pair, the stream and the table that policies hear, from `worlds.heard`, where that is not the truth.
         progress: called with the spec and the number of rounds done.
         options: as `replay` takes them (seeds, seed, order, rounds, preference, feedback).
     """

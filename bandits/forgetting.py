@@ -26,7 +26,7 @@ def dlinucb(
     dim: int,
     *,
     gamma: float = 0.997,
-    alpha: float = 0.5,
+    alpha: float = 1.0,
     ridge: float = 1.0,
     floor: float = 0.005,
 ) -> Policy:
@@ -89,7 +89,7 @@ class Window(NamedTuple):
     at: jax.Array
 
 
-def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 0.5, ridge: float = 1.0) -> Policy:
+def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, ridge: float = 1.0) -> Policy:
     """Call by LinUCB on the last `window` rounds only (SW-LinUCB, Cheung, Simchi-Levi, Zhu 2019, arXiv 1810.03024).
 
     Each round adds its own observation by rank one and takes the one that leaves the window out by another

@@ -43,7 +43,7 @@ def moments(state: Hybrid, context: jax.Array, z: jax.Array) -> tuple[jax.Array,
     return rest @ state.beta + state.weight @ context, jnp.maximum(variance, 0.0)
 
 
-def hybrid(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0) -> Policy:
+def hybrid(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0) -> Policy:
     """Call by LinUCB with weights that all arms share and weights of each arm's own (hybrid LinUCB, Algorithm 2).
 
     The shared features are those of `shared_features`. Lines 17 to 21 change A0 by

@@ -196,7 +196,8 @@ def logistic(features: jax.Array, offset: jax.Array, target: jax.Array, precisio
 
     def improve(_: int, weight: jax.Array) -> jax.Array:
         missed = jnp.where(seen, wanted - jax.nn.sigmoid(known @ weight + offset), 0.0)
-        return weight + inverse @ (known.T @ missed - precision * weight)
+        change: jax.Array = inverse @ (known.T @ missed - precision * weight)
+        return weight + change
 
     best: jax.Array = jax.lax.fori_loop(0, _ROUNDS, improve, jnp.zeros(features.shape[1]))
     return best

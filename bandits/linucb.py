@@ -9,7 +9,7 @@ from bandits.base import Observation, Policy
 from bandits.ridge import Estimate, index_policy
 
 
-def linucb(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, prior: float = 0.0) -> Policy:
+def linucb(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0, prior: float = 0.0) -> Policy:
     """Call the arm with the highest ridge estimate plus alpha times its width (disjoint LinUCB).
 
     The index is `theta_k' x + alpha sqrt(x' A_k^-1 x)` (Algorithm 1, line 9).

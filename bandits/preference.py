@@ -16,7 +16,7 @@ def preference(
     n_arms: int,
     dim: int,
     *,
-    alpha: float = 0.5,
+    alpha: float = 1.0,
     ridge: float = 1.0,
     prior: float = 0.0,
     reward: Reward = linear,

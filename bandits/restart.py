@@ -1,7 +1,8 @@
 """Restart: a change-point test for each arm forgets the arm that has changed; a wrapper from policy to policy.
 
 The test is Page's cumulative sum (Page 1954, Hinkley 1971), two-sided, on what a ridge regression of the arm's own did
-not foresee: a policy that learns whom to ask moves an arm's mean reward, but not what its context says of it.
+not foresee: a policy that learns whom to ask moves an arm's mean reward, but not what its context says of it. A
+posted price that jumps needs no test.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class Watched(NamedTuple):
         policy: of the wrapped policy.
         foreseen: a ridge posterior of each arm's reward since its last restart.
         above, below: `(K,)` the cumulative sums.
-        restarts: `(K,)` int32, alarms of each arm so far.
+        restarts: `(K,)` int32, how often each arm has begun anew.
+        price: `(K,)` posted price when the arm last began, NaN where none is posted.
     """
 
     policy: State
@@ -31,6 +33,7 @@ class Watched(NamedTuple):
     above: jax.Array
     below: jax.Array
     restarts: jax.Array
+    price: jax.Array
 
 
 def restart(
@@ -42,6 +45,7 @@ def restart(
     slack: float = 0.1,
     after: int = 30,
     explore: float = 0.02,
+    repriced: float = 0.2,
     ridge: float = 1.0,
 ) -> Policy:
     """Forget an arm when a two-sided Page-Hinkley test says that it has changed.
@@ -60,9 +64,10 @@ def restart(
         slack: what an error may be off on average without counting, in rewards, >= 0.
         after: calls of an arm before it is tested, >= 1.
         explore: share of rounds that call an available arm at random, in [0, 1].
+        repriced: share by which an arm's posted price has to move for the arm to begin anew, > 0.
         ridge: prior precision of the regression, > 0.
     """
-    require.above("restart", 0, threshold=threshold, ridge=ridge)
+    require.above("restart", 0, threshold=threshold, ridge=ridge, repriced=repriced)
     require.at_least("restart", 0, slack=slack)
     require.whole("restart", 1, after=after)
     require.within("restart", 0, 1, explore=explore)
@@ -70,7 +75,7 @@ def restart(
     def init(key: jax.Array) -> Watched:
         flat = jnp.zeros(n_arms)
         begun = fresh(n_arms, dim, ridge)
-        return Watched(policy.init(key), begun, flat, flat, flat.astype(jnp.int32))
+        return Watched(policy.init(key), begun, flat, flat, flat.astype(jnp.int32), flat * jnp.nan)
 
     def act(key: jax.Array, state: Watched, observation: Observation) -> jax.Array:
         to_act, to_try, to_pick = jax.random.split(key, 3)
@@ -87,15 +92,18 @@ def restart(
         above = jnp.where(tested, jnp.maximum(0.0, state.above[arm] + error - slack), 0.0)
         below = jnp.where(tested, jnp.maximum(0.0, state.below[arm] - error - slack), 0.0)
         alarm = jnp.maximum(above, below) > threshold
-        gone = alarm & (jnp.arange(n_arms) == arm)
+        price = observation.price
+        moved = jnp.abs(price - state.price) > repriced * state.price  # never so for a NaN
+        gone = (alarm & (jnp.arange(n_arms) == arm)) | moved
         kept = begun_anew(state.policy, policy.init(to_begin), gone)
         foreseen = begun_anew(state.foreseen, fresh(n_arms, dim, ridge), gone)
         return Watched(
             policy.update(to_learn, kept, observation, arm, feedback),
             learn(foreseen, observation.context, arm, feedback.reward),
-            state.above.at[arm].set(jnp.where(alarm, 0.0, above)),
-            state.below.at[arm].set(jnp.where(alarm, 0.0, below)),
-            state.restarts.at[arm].add(alarm.astype(jnp.int32)),
+            jnp.where(gone, 0.0, state.above.at[arm].set(above)),
+            jnp.where(gone, 0.0, state.below.at[arm].set(below)),
+            state.restarts + gone,
+            jnp.where(gone | jnp.isnan(state.price), price, state.price),
         )
 
     return Policy(init, act, update)

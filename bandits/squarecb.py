@@ -48,7 +48,7 @@ def squarecb(
     return ridge_policy(n_arms, dim, ridge, select)
 
 
-def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.05, ridge: float = 1.0) -> Policy:
+def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.1, ridge: float = 1.0) -> Policy:
     """Call within the version space of ridge regressors that fit nearly as well as the best (RegCB, arXiv 1803.01088).
 
     All regressors whose squared loss is within `c log(1 + t)` of the least one predict, at a context, within

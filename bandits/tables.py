@@ -57,6 +57,7 @@ def write(path: str, text: str) -> None:
     place = Path(path).absolute()
     with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as part:
         part.write(text + "\n")
+    os.chmod(part.name, 0o644)  # temporary files are for their owner alone
     os.replace(part.name, place)
 
 

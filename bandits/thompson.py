@@ -9,7 +9,7 @@ from bandits.base import Observation, Policy
 from bandits.ridge import Estimate, index_policy
 
 
-def thompson(n_arms: int, dim: int, *, v: float = 0.15, ridge: float = 1.0, prior: float = 0.0) -> Policy:
+def thompson(n_arms: int, dim: int, *, v: float = 0.25, ridge: float = 1.0, prior: float = 0.0) -> Policy:
     """Call the arm whose reward is highest under a draw from the ridge posterior (linear Thompson sampling).
 
     With disjoint arms, drawing `theta_k ~ N(mean_k, v^2 A_k^-1)` and taking `x' theta_k` is the same as drawing

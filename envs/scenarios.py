@@ -61,7 +61,7 @@ SCENARIOS: dict[str, Scenario] = {
         (
             "mix,phases=@first:0.8+@next:0.2/@first:0.2+@next:0.8",
             "price,model=@best,factor=0.02,at=0.3",
-            "quality,model=@value,change=-0.4,at=0.6",
+            "quality,model=@value,change=-0.2,at=0.6",
             "outage,model=@second,start=0.7,end=0.8",
             "noise,sd=0.3",
         ),

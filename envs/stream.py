@@ -136,6 +136,7 @@ def load(
     *,
     data: str | Path | None = None,
     prices: str | Path | None = None,
+    embed: str | None = None,
     models: Sequence[str] | None = None,
     modality: str = "both",
     fusion: str = "concat",
@@ -148,6 +149,7 @@ def load(
         name: `all`, a scenario (`ocr`, `vqa`, `math`, `text`), a dataset of the table, or a path to a table.
         data: a table to use instead of the calibrated twin.
         prices: price file that turns tokens or calls into cost, see `formats.apply_prices`.
+        embed: encoder that embeds questions and images first, see `embed.embed`.
         models: keep these models only.
         modality, fusion, dim, whiten: see `features.context`.
 
@@ -160,6 +162,10 @@ def load(
         outcomes = formats.read(data, models=models, prices=prices)
     else:
         outcomes = twin.twin() if prices is None else formats.apply_prices(twin.twin(), prices)
+    if embed is not None:
+        from envs.embed import embed as encoded
+
+        outcomes = encoded(outcomes, embed, folder=None if data is None else Path(data).parent)
     outcomes = _narrowed(outcomes, name, "the twin" if data is None else str(data), models)
     context, note = features.context(outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten)
     notes = (*outcomes.notes, *([note] if note else []))

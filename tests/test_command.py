@@ -178,6 +178,39 @@ def test_inspect_describes_and_writes(run, table) -> None:
     assert run("inspect", "copy.csv")[0] == 0
 
 
+def test_mmrbench_scores_routers_by_the_published_names(run) -> None:
+    given = (
+        "mmrbench",
+        "--router",
+        "knn,k=25",
+        "--router",
+        "oracle",
+        "--dataset",
+        "mathverse",
+        "--format",
+        "json",
+    )
+    code, out, err = run(*given, "--out", "rows.csv")
+    assert code == 0 and "calibrated twin" in err
+    rows = json.loads(out)
+    named = {
+        "dataset",
+        "mode",
+        "split",
+        "router",
+        "n_train",
+        "n_test",
+        "nAUC",
+        "Ps",
+        "QNC",
+        "n_pareto",
+        "best_single",
+    }
+    assert len(rows) == 2 and all(named <= set(row) for row in rows)
+    assert rows[0]["n_train"] + rows[0]["n_test"] == 788
+    assert pd.read_csv("rows.csv")["Ps"].tolist() == pytest.approx([row["Ps"] for row in rows])
+
+
 def test_list_names_everything(run) -> None:
     from bandits import POLICIES
     from bandits.rewards import REWARDS
@@ -234,6 +267,13 @@ MISTAKES = {
         ),
         "no file 'nowhere.py'",
     ),
+    "encoder without questions": (("--policy", "linucb", "--embed", "nowhere"), "question"),
+    "unknown router": (("mmrbench", "--router", "knnn"), "no router 'knnn'; did you mean knn"),
+    "unknown mode": (("mmrbench", "--router", "knn", "--mode", "24"), "mode"),
+    "unknown split": (("mmrbench", "--router", "knn", "--split", "sideways"), "sideways"),
+    "senseless share": (("mmrbench", "--router", "knn", "--train-share", 2), "train-share"),
+    "odd file": (("mmrbench", "--router", "knn", "--out", "x.pdf"), "ends in .csv or .json"),
+    "unknown source": (("get", "imagenet", "--dest", "x"), "imagenet"),
     "unknown command": (("inspekt",), "inspekt"),
     "fidelity of a part": (("inspect", "vqa", "--fidelity"), "--fidelity compares the whole twin"),
 }

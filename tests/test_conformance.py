@@ -9,9 +9,11 @@ import pytest
 import bandits
 from bandits import POLICIES
 from bandits.base import Feedback, Policy, check, choose
+from bandits.llmbandit_tasks import Log
 from bandits.replay import replay
 from bandits.rewards import accuracy, reward_table
 from bandits.rounds import run_chunk
+from tests.conftest import make_stream
 
 # Greedy is the reference that may fail: an arm whose rewards are positive keeps it from ever trying another.
 # Elimination is sure, not quick: it needs about (range / gap)^2 log T calls of an arm before it drops one, far more
@@ -20,7 +22,14 @@ LEARNERS = [n for n in POLICIES if n not in ("uniform", "always", "greedy", "suc
 
 
 def build(name: str, n_arms: int, dim: int) -> Policy:
-    return POLICIES[name](n_arms, dim, **({"model": 1} if name == "always" else {}))
+    needs = {"always": {"model": 1}, "llmbandit": {"log": past(n_arms, dim), "rollouts": 2}}
+    return POLICIES[name](n_arms, dim, **needs.get(name, {}))
+
+
+def past(n_arms: int, dim: int) -> Log:
+    """Return a log from the known stream's own world, for a policy that is trained before the run."""
+    stream = make_stream(rows=200, arms=n_arms, features=dim - 1, seed=7)
+    return Log(stream.context, stream.utility, stream.cost)
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def parsed(page: str) -> Elements:
 
 
 def test_opens_offline_and_is_small_enough(page: str) -> None:
-    assert len(page.encode()) < 6e6
+    assert len(page.encode()) < 3e6
     for tag, attributes in parsed(page).tags:
         assert tag not in ("link", "img", "iframe", "base")
         assert not {"src", "href", "srcset"} & attributes.keys()

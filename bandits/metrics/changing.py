@@ -59,7 +59,7 @@ def recovery(
     reference = earned_by(values, best_of_phase(stream, values))[trace.order].mean(axis=0)
     gap = reference - rewards(values, trace).mean(axis=0)
     begins = changes_at(stream)
-    ends = [*begins[1:].tolist(), len(gap)]
+    ends = [*begins.tolist(), len(gap)][1:]
     found = np.full(len(begins), np.nan)
     for i, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         if end - begin >= window:

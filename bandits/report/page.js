@@ -1,4 +1,10 @@
-"use strict";
+// Plotly's script is packed: unpacked it would be two thirds of the file.
+const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), c => c.charCodeAt(0));
+const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+const library = document.createElement("script");
+library.textContent = await new Response(unpacked).text();
+document.head.append(library);
+
 const figures = JSON.parse(document.getElementById("figures").textContent);
 // Chart tools only where a pointer can hover: on a touch screen they would always cover the chart. They are listed
 // because some versions of Plotly add a button that would upload the data.
@@ -9,6 +15,13 @@ const config = {
 const shown = new Map(figures.map(f => [f.id, { view: 0, loglog: false }]));
 
 function colour(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+
+// A long legend must not squeeze the plot above it: about how many lines it takes.
+function legendLines(view, state, width) {
+  const named = view.data.filter(d => d.showlegend !== false && d.type !== "heatmap");
+  const letters = Math.max(0, ...named.map(d => plain(d.name).length)) + (state.loglog ? 8 : 0);
+  return Math.ceil(named.length / Math.max(1, Math.floor(width * 0.9 / (letters * 7 + 50))));
+}
 
 function layout(figure, state, width) {
   const { axes } = figure, view = figure.views[state.view];
@@ -29,7 +42,7 @@ function layout(figure, state, width) {
     [x, y] = [{ tickangle: -45, showgrid: false }, { autorange: "reversed", showgrid: false }];
   }
   return {
-    height: figure.height, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    height: figure.height + 20 * Math.max(0, legendLines(view, state, width) - 2), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("--ink"), family: "system-ui, sans-serif", size: width < 500 ? 11 : 13 },
     margin: { l: 8, r: 12, t: 12, b: 8 }, hovermode: "closest", barmode: "stack", bargap: 0.3,
     legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0 },

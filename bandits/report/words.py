@@ -137,10 +137,8 @@ def apart(rows: Sequence[Row], label: str) -> str:
     near = [r for r in policies if r["accuracy"] >= 0.99 * best["accuracy"] and r["cost_mean"] > 0]
     if near and best["cost_mean"] > 0:
         cheap = min(near, key=lambda r: r["cost_mean"])
-        sentences.append(
-            f"The cheapest within 1 % of that is {code(cheap['policy'])}, at"
-            f" {cheap['cost_mean'] / best['cost_mean']:.0%} of its cost."
-        )
+        share = f", at {cheap['cost_mean'] / best['cost_mean']:.0%} of its cost" if cheap is not best else ""
+        sentences.append(f"The cheapest within 1 % of that is {code(cheap['policy'])}{share}.")
     return " ".join(sentences) + f" Data: {html.escape(label)}."
 
 

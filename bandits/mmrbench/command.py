@@ -1,0 +1,78 @@
+"""The answers of `simulate.py mmrbench`: rows of the protocol, Table 2 side by side, or online beside offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bandits import tables
+from bandits.mmrbench.online import Sweep, meet
+from bandits.mmrbench.protocol import evaluate, printable
+from bandits.mmrbench.table2 import side_by_side
+from envs.outcomes import Outcomes
+
+
+def answer(
+    table: Outcomes,
+    form: str,
+    out: str | None,
+    *,
+    table2: bool,
+    online: tuple[str, ...],
+    dim: int,
+    progress: Callable[[str, int], object] | None = None,
+    **settings: Any,
+) -> tuple[str, list[str]]:
+    """Return what to print and the paths written.
+
+    Args:
+        table: the whole table.
+        form: one of `tables.FORMATS`.
+        out: a .csv or .json for the rows, with `online` a folder; None: nothing is written.
+        table2: put the paper's figures beside ours.
+        online: specs of policies that meet the routers on the same test queries.
+        dim: principal components in the policies' context.
+        progress: called with a policy and its rounds done.
+        settings: the fields of `Protocol`.
+
+    Raises:
+        ValueError: the name of `out` does not fit, or as the functions that answer.
+    """
+    if online:
+        return _meeting(table, form, out, online, dim, progress, settings)
+    if out is not None and Path(out).suffix not in (".csv", ".json"):
+        raise ValueError(f"--out needs a name that ends in .csv or .json, got {out!r}")
+    if table2:
+        kept = {k: v for k, v in settings.items() if k not in ("dataset", "routers")}
+        rows = side_by_side(table, **kept)
+    else:
+        rows = evaluate(table, **settings)
+    as_json = json.dumps(printable(rows), indent=2)
+    if out is not None:
+        tables.write(
+            out, as_json if out.endswith(".json") else tables.render(tables.routers(rows, "csv"), "csv")
+        )
+    text = as_json if form == "json" else tables.render(tables.routers(rows, form), form)
+    return text, [] if out is None else [out]
+
+
+def _meeting(
+    table: Outcomes,
+    form: str,
+    out: str | None,
+    online: tuple[str, ...],
+    dim: int,
+    progress: Any,
+    settings: Any,
+) -> tuple[str, list[str]]:
+    routers = settings.pop("routers")
+    sweep = Sweep(policies=online, seeds=max(settings.pop("seeds"), 5))
+    met = meet(table, sweep, routers, dim=dim, progress=progress, **settings)
+    if out is None:
+        return tables.render(met.table, form), []
+    from bandits.report import frontiers
+
+    frontiers.publish(Path(out), met)
+    return tables.render(met.table, form), [str(Path(out) / "frontiers.html")]
