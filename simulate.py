@@ -110,6 +110,7 @@ def run(*, stream: str, out: str | None, form: str, **options: Any) -> None:
         "command": " ".join(["simulate.py", *sys.argv[1:]]),
         "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
         "data": options["data"] or loaded.name,
+        "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}},
     }
     summaries: list[Any] = []
     started = time.perf_counter()
@@ -261,6 +262,20 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
     from bandits import compare
 
     _print(compare.difference(compare.read(first), compare.read(second), datasets=datasets), form)
+
+
+@cli.command(**_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+@click.argument("folder", metavar="DIR")
+@click.option("--policy", required=True, metavar="SPEC", help="As it was given to the run.")
+@click.option("--out", metavar="FILE", default="policy.npz", show_default=True, help="Where it goes.")
+@click.option("--seed", default=0, show_default=True, help="Which of the run's seeds, from 0.")
+def export(folder: str, policy: str, out: str, seed: int) -> None:
+    """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
+    from bandits import export as exports
+    from bandits import serving
+
+    serving.save(exports.export(folder, policy, seed=seed), out)
+    click.echo(f"policy: {out}")
 
 
 def main() -> None:

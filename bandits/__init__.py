@@ -37,6 +37,7 @@ from bandits.preference import preference as preference
 from bandits.replay import Trace as Trace
 from bandits.replay import replay as replay
 from bandits.rewards import reward_table as reward_table
+from bandits.serving import load as load
 from bandits.squarecb import regcb as regcb
 from bandits.squarecb import squarecb as squarecb
 from bandits.thompson import thompson as thompson

@@ -1,8 +1,8 @@
 """From a finished run to a policy for serving: the posterior that one seed ended with, from its trace alone.
 
-A ridge posterior does not depend on how it was computed: `A_k = ridge I + sum x x'` and `theta_k = A_k^-1 (ridge theta_0
-+ sum r x)` over the queries that model `k` was called for. So a run keeps no state; the trace, the table and the manifest
-give it back, in float64.
+A ridge posterior does not depend on how it was computed: `A_k = ridge I + sum x x'` and `theta_k = A_k^-1 (ridge
+theta_0 + sum r x)` over the queries that model `k` was called for. So a run keeps no state; the trace, the table and
+the manifest give it back, in float64.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bandits.serving import Router, Settings
 from envs import projection, stream
 from envs.nearest import near
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 EXPORTED = ("linucb", "thompson", "epsilon", "greedy", "softmax", "preference")
 # What a run may have been asked for; anything else leaves a state that its trace does not give back.
 _ALLOWED = ("policies", "reward", "preference", "budget", "seeds", "seed", "order", "rounds")
@@ -48,8 +48,7 @@ def export(folder: Path | str, spec: str, *, seed: int = 0) -> Router:
             f"export needs the folder of a finished run, {place} has no manifest.json"
         ) from error
     _check(manifest, place, spec, seed)
-    told = {key: value for key, value in manifest["load"].items() if value is not None}
-    loaded = stream.load(**told, **manifest["context"])
+    loaded = _loaded(manifest)
     if fingerprint(loaded.outcomes) != manifest["data"]["sha256"]:
         raise ValueError(f"export needs the data that {place} was run on; it has changed since")
     order, arms = _calls(place / "trace.parquet", spec, seed)
@@ -93,6 +92,13 @@ def _check(manifest: Mapping[str, Any], place: Path, spec: str, seed: int) -> No
             list(default) if isinstance(default, tuple) else default,
         ):
             raise ValueError(f"export needs a run without --{key.replace('_', '-')}, {place} has {found!r}")
+
+
+def _loaded(manifest: Mapping[str, Any]) -> stream.Stream:
+    told = dict(manifest["load"])
+    models = told.pop("models")
+    kept = [name.strip() for name in models.split(",")] if models else None
+    return stream.load(**told, models=kept, **manifest["context"])
 
 
 def _calls(path: Path, spec: str, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

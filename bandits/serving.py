@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from bandits.rewards import REWARDS, Outcome, Reward
 from envs.projection import Projection, project
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 FORMAT = 1  # of the file
 _TIE = 1e-5  # as in `base.choose`
 
@@ -131,20 +130,22 @@ class Router:
     def _index(self, context: Floats, preference: float) -> Floats:
         """Return `(K,)`, what each policy ranks the models by."""
         hyper, policy = self.settings.hyper, self.settings.policy
-        mean = self.weight.reshape(-1, len(context)) @ context
+        mean: Floats = self.weight.reshape(-1, len(context)) @ context
         if policy == "preference":
             utility, cost = mean.reshape(-1, 2).T
             scale = self.settings.cost_scale
             mean = _worth(self.reward, utility, cost * scale, scale, preference)
         if policy in ("linucb", "preference"):
-            return mean + hyper["alpha"] * self._width(context)
+            return np.asarray(mean + hyper["alpha"] * self._width(context))
         if policy == "thompson":
             return mean + hyper["v"] * self._width(context) * self.draw.standard_normal(len(mean))
         turn = 1 + int(self.pulls.sum())
         if policy == "softmax":
-            return mean + hyper["temperature"] / turn ** hyper["decay"] * self.draw.gumbel(size=len(mean))
+            return np.asarray(
+                mean + hyper["temperature"] / turn ** hyper["decay"] * self.draw.gumbel(size=len(mean))
+            )
         if policy == "epsilon" and self.draw.random() < hyper["epsilon"] / (1 + hyper["decay"] * turn):
-            return self.draw.random(len(mean))
+            return np.asarray(self.draw.random(len(mean)))
         return mean
 
     def _width(self, context: Floats) -> Floats:
@@ -166,9 +167,13 @@ def save(router: Router, path: Path | str) -> None:
     about |= {"sizes": router.projection.sizes, "fusion": router.projection.fusion}
     arrays = {"inverse": router.inverse, "weight": router.weight, "pulls": router.pulls}
     arrays |= {"mean": router.projection.mean, "axes": router.projection.axes}
-    with tempfile.NamedTemporaryFile(dir=place.absolute().parent, suffix=".part", delete=False) as part:
-        np.savez(part, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
-    os.replace(part.name, place)
+    part = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+        os.replace(part, place)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load(path: Path | str, *, reward: Callable[..., Any] | None = None, seed: int | None = None) -> Router:
@@ -205,7 +210,9 @@ def load(path: Path | str, *, reward: Callable[..., Any] | None = None, seed: in
     return Router(
         settings,
         projection,
-        *(arrays[name] for name in ("inverse", "weight", "pulls")),
+        arrays["inverse"],
+        arrays["weight"],
+        arrays["pulls"],
         reward or resolve.function(about["reward"], REWARDS, "reward"),
         np.random.default_rng(seed),
     )

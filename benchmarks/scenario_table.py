@@ -2,7 +2,7 @@
 
 `python benchmarks/scenario_table.py [--recovery] [TABLE ...] > docs/scenarios.md`. Defaults throughout, 8 seeds, 3,000
 rounds, preference 0.2; the twin first, then each table named. `--recovery` adds `price-cut`, `silent-regression` and
-`new-model` with 6,000 rounds and policies that are set for them.
+`new-model` with 12,000 rounds and policies that are set for them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from envs.scenarios import SCENARIOS
 
 POLICIES = ("linucb", "dlinucb", "swlinucb", "thompson", "restart(linucb)", "neuralucb")
 SET = (
-    "linucb", "dlinucb,alpha=0.1", "swlinucb,window=500,alpha=0.1", "restart(linucb,alpha=0.1)",
-    "explore_new(linucb,alpha=0.1)",
+    "linucb", "linucb,prior=1,alpha=0.1", "swlinucb,window=2000,alpha=1", "restart(linucb)",
+    "restart(linucb,prior=1,alpha=0.1)", "explore_new(linucb,prior=1,alpha=0.1)",
 )  # fmt: skip
 CHANGES = ("price-cut", "silent-regression", "new-model")
 
@@ -83,8 +83,8 @@ def main() -> None:
         print(f"\n## {stream.name}, {stream.n_arms} models ({stream.outcomes.label})\n")
         show(stream, POLICIES, tuple(SCENARIOS), 3000)
         if "--recovery" in sys.argv:
-            print("\n6,000 rounds:\n")
-            show(stream, SET, CHANGES, 6000)
+            print("\n12,000 rounds:\n")
+            show(stream, SET, CHANGES, 12_000)
 
 
 if __name__ == "__main__":

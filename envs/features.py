@@ -171,7 +171,7 @@ def axes(matrix: Floats, dim: int) -> Floats:
 
 
 def scale(components: Floats, whiten: bool) -> Floats:
-    """Return what centred components are divided by: one number, for the mean squared norm `NORM`, or one each for 1."""
+    """Return what centred components are divided by: one number for the mean squared norm `NORM`, or one each for 1."""
     power = (components**2).mean(axis=0)
     if not len(power):
         return np.ones(0)
