@@ -56,7 +56,10 @@ def main() -> None:
         means = ", ".join(f"{b} {v.mean():.4f}" for b, v in hindsight.items())
         print(f"\n## {name}: {len(stream)} queries, {stream.n_arms} models ({stream.outcomes.label})\n")
         print(f"Reward of the references: {means}, uniform {np.nanmean(table):.4f}.\n")
-        print("| policy | reward a query | regret, oracle | regret, best fixed | regret, best per dataset", end=" ")
+        print(
+            "| policy | reward a query | regret, oracle | regret, best fixed | regret, best per dataset",
+            end=" ",
+        )
         print("| beats best fixed | cost a query | seconds |\n|---|---|---|---|---|---|---|---|")
         for policy in (*(p for p in POLICIES if p not in ("always", "llmbandit")), *EXTRA):
             print(line(policy, stream, table, hindsight), flush=True)

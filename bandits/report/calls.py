@@ -100,7 +100,7 @@ def heat(share: pd.DataFrame) -> Figure:
         views.append({"label": html.escape(name), "data": [data]})
     datasets = share.index.get_level_values("dataset").nunique()
     axes = {"x": "", "y": "", "heat": True}
-    return {"id": "heat", "views": views, "axes": axes, "height": 190 + 30 * datasets}
+    return {"id": "heat", "views": views, "axes": axes, "height": 40 + 30 * datasets}
 
 
 def by_dataset(share: pd.DataFrame, colours: Mapping[str, str]) -> tuple[list[Figure], list[str]]:

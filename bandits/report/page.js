@@ -23,6 +23,13 @@ function legendLines(view, state, width) {
   return Math.ceil(named.length / Math.max(1, Math.floor(width * 0.9 / (letters * 7 + 50))));
 }
 
+// Names below a heat map stand slanted, or upright where it is narrow, and need room for the longest.
+function upright(width) { return width < 700; }
+function slanted(view, width) {
+  const longest = Math.max(0, ...view.data.filter(d => d.z).flatMap(d => d.x).map(name => plain(name).length));
+  return longest * (upright(width) ? 6.5 : 5.5);
+}
+
 function layout(figure, state, width) {
   const { axes } = figure, view = figure.views[state.view];
   const axis = (title, extra) => ({
@@ -39,10 +46,10 @@ function layout(figure, state, width) {
   } else if (axes.bars) {
     [x, y] = [{ range: [0, 1], tickformat: ".0%", dtick: 0.25 }, { autorange: "reversed", showgrid: false }];
   } else if (axes.heat) {
-    [x, y] = [{ tickangle: -45, showgrid: false }, { autorange: "reversed", showgrid: false }];
+    [x, y] = [{ tickangle: upright(width) ? -90 : -45, showgrid: false }, { autorange: "reversed", showgrid: false }];
   }
   return {
-    height: figure.height + 20 * Math.max(0, legendLines(view, state, width) - 2), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    height: figure.height + 20 * Math.max(0, legendLines(view, state, width) - 2) + slanted(view, width), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("--ink"), family: "system-ui, sans-serif", size: width < 500 ? 11 : 13 },
     margin: { l: 8, r: 12, t: 12, b: 8 }, hovermode: "closest", barmode: "stack", bargap: 0.3,
     legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0 },
