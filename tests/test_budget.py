@@ -121,7 +121,7 @@ def test_a_policy_sees_what_is_left(known) -> None:
 @pytest.fixture(scope="module")
 def free(known):
     """LinUCB without a budget, and its trace: what it spends and earns when it may."""
-    policy = bandits.linucb(4, 6)
+    policy = bandits.linucb(4, 6, alpha=0.5)
     return policy, replay(policy, known, reward_table(accuracy, known), seeds=6)
 
 
@@ -247,7 +247,7 @@ def test_a_cap_forbids_dear_calls_and_answers_nothing_where_all_are(known) -> No
     told = accounts.account(known, table, free, limited(1e9), cap=2.5)
     expected = (known.cost[trace.order, trace.arms] > 2.5).sum(axis=1).mean()
     assert told["over_cap"].item() == pytest.approx(expected) and expected > 0
-    none = promise.cap(bandits.linucb(4, 6), 4, 6, limit=0.5)
+    none = promise.cap(bandits.linucb(4, 6, alpha=0.5), 4, 6, limit=0.5)
     silent = replay(none, known, table, seeds=1, rounds=50, budget=INF, probe=lambda s: s.policy.pulls)
     assert (silent.arms == -1).all() and (silent.probed == 0).all()
 
@@ -349,8 +349,8 @@ def test_burn_down_and_reward_by_budget_describe_the_run(known) -> None:
 
 
 def test_a_held_policy_is_the_wrappers_in_order(known) -> None:
-    wrapped = budget.held(bandits.linucb(4, 6), known, pacing="mirror,step=0.1", hard=True, cap=2.5)
+    wrapped = budget.held(bandits.linucb(4, 6, alpha=0.5), known, pacing="mirror,step=0.1", hard=True, cap=2.5)
     state = wrapped.init(jax.random.key(0))
     assert isinstance(state, promise.Capped) and budget.dual_price(state).tolist() == pytest.approx([0.1] * 3)
     with pytest.raises(ValueError, match="no pacing 'mirrors'; did you mean mirror"):
-        budget.held(bandits.linucb(4, 6), known, pacing="mirrors")
+        budget.held(bandits.linucb(4, 6, alpha=0.5), known, pacing="mirrors")
