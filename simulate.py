@@ -65,6 +65,18 @@ def world(function: Callable[..., Any]) -> Callable[..., Any]:
     "--warm-start", "--train-share", "warm_start", metavar="B", help="Rows set aside as a log: 10% or 500."
 )
 @click.option("--n-eff", type=float, help="Observations of each arm that the log counts for.")
+@click.option("--scenario", metavar="NAME", help="A ready-made world that changes; see list.")
+@click.option(
+    "--change",
+    multiple=True,
+    metavar="SPEC",
+    help="What changes while the run goes on; see list; repeatable.",
+)
+@click.option(
+    "--delay", metavar="SPEC", help="Rounds until an outcome is heard, or a law of delays; see list."
+)
+@click.option("--batch", type=int, help="Rounds between updates.")
+@click.option("--feedback", default="bandit", show_default=True, help="bandit, full or dueling.")
 @click.option("--seeds", default=20, show_default=True, help="Runs, each with its own order of the queries.")
 @click.option("--seed", default=0, show_default=True, help="Fixes the orders and the policies' randomness.")
 @click.option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
@@ -276,6 +288,36 @@ def export(folder: str, policy: str, out: str, seed: int) -> None:
 
     serving.save(exports.export(folder, policy, seed=seed), out)
     click.echo(f"policy: {out}")
+
+
+@cli.command(**_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+@click.option(
+    "--policy", "policies", multiple=True, required=True, metavar="SPEC", help="The first is compared with."
+)
+@click.option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset, or a path.")
+@world
+@click.option("--scenario", "chosen", multiple=True, metavar="NAME", help="Only these.  [default: all]")
+@click.option("--reward", default="linear", show_default=True, metavar="SPEC")
+@click.option("--preference", default=0.2, show_default=True)
+@click.option("--seeds", default=10, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
+@click.option("--rounds", type=int, help="Repeat or cut the stream to this many rounds.")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def scenarios(
+    policies: tuple[str, ...], chosen: tuple[str, ...], reward: str, form: str, **options: Any
+) -> None:
+    """Run policies through every scenario on paired seeds and print one table."""
+    stream = _load(options)
+    _prepare_jax()
+    from bandits import resolve, rewards
+    from bandits.scenarios import compare
+    from envs.scenarios import SCENARIOS
+
+    kept = {k: options[k] for k in ("preference", "seeds", "seed", "order", "rounds")}
+    worth = resolve.function(reward, rewards.REWARDS, "reward")
+    _print(compare(stream, policies, worth, scenarios=chosen or tuple(SCENARIOS), **kept), form)
+    _say(*stream.notes, f"numbers are from: {stream.outcomes.label}")
 
 
 def main() -> None:

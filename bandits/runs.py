@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits import budget, experiment, resolve, warm
+from bandits import budget, duels, experiment, feedback, resolve, warm, worlds
 from bandits.base import RESOURCES, Policy
 from bandits.llmbandit_tasks import Log
 from bandits.replay import Trace
@@ -28,6 +28,9 @@ class Ask(NamedTuple):
         cap: cost of a call at most, or None.
         warm_start: rows set aside as a log, `10%` or a number; None: every policy starts cold.
         n_eff: observations of each arm that the log counts for in a ridge prior; None: as many as there are.
+        scenario: a name from `envs.scenarios.SCENARIOS`; its changes come before `change`.
+        change: specs of what changes while the run goes on, in the order given.
+        delay, batch, feedback: how feedback comes, see `feedback.parse`; None: as the scenario has it, or at once.
         seeds, seed, order, rounds: as `replay` takes them.
     """
 
@@ -40,6 +43,11 @@ class Ask(NamedTuple):
     cap: float | None = None
     warm_start: str | None = None
     n_eff: float | None = None
+    scenario: str | None = None
+    change: tuple[str, ...] = ()
+    delay: str | None = None
+    batch: int | None = None
+    feedback: str = "bandit"
     seeds: int = 20
     seed: int = 0
     order: str = "shuffle"
@@ -82,26 +90,43 @@ def finish(stream: Any, ask: Ask, progress: Callable[[str, int], object] | None 
     logged, stream = (
         (None, stream) if ask.warm_start is None else warm.split(stream, ask.warm_start, seed=ask.seed)
     )
-    rounds = ask.rounds or len(stream)
+    stream, late = _world(stream, ask)
+    rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
     limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
     log = None if logged is None else Log(logged.context, logged.utility, logged.cost)
     lineup = experiment.lineup(stream, ask.policies, worth, log=log)
     cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     asked = preferences(ask.preference, len(stream), ask.seed)
-    options = {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
+    options = {**_replayed(ask), "feedback": late}
     for text, value in asked.items():
         table = reward_table(worth, stream, value)
+        heard = worlds.heard(stream, table, worth, value, kind=ask.feedback, seed=ask.seed)
         told = float(np.mean(value))  # a log has no preferences of its own: the mean one stands for them
         begun = cold if logged is None else _warmed(lineup, stream, ask, _logged(logged, worth, told))
         for amount in budgets:
             held_to = {} if limits[amount] is None else {"budget": limits[amount], "probe": budget.dual_price}
             traces = experiment.run(
-                stream, begun, table, progress=progress, preference=value, **options, **held_to
+                stream, begun, table, heard=heard, progress=progress, preference=value, **options, **held_to
             )
             yield Run(
                 _name(text, amount, list(asked), budgets), text, amount, stream, table, limits[amount], traces
             )
+
+
+def _replayed(ask: Ask) -> dict[str, Any]:
+    return {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
+
+
+def _world(stream: Any, ask: Ask) -> tuple[Any, feedback.Late | None]:
+    """Return the stream with what changes in it, and how its feedback comes."""
+    ready = None if ask.scenario is None else worlds.scenario(ask.scenario)
+    changes = (*(() if ready is None else ready.changes), *ask.change)
+    delay = ask.delay if ask.delay is not None else "0" if ready is None else ready.delay
+    batch = ask.batch if ask.batch is not None else 1 if ready is None else ready.batch
+    late = feedback.parse(delay, batch=batch, feedback=ask.feedback)
+    stream = worlds.changed(stream, changes, **_replayed(ask))
+    return duels.pairs(stream) if ask.feedback == "dueling" else stream, late
 
 
 class _Logged(NamedTuple):

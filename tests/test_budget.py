@@ -349,7 +349,9 @@ def test_burn_down_and_reward_by_budget_describe_the_run(known) -> None:
 
 
 def test_a_held_policy_is_the_wrappers_in_order(known) -> None:
-    wrapped = budget.held(bandits.linucb(4, 6, alpha=0.5), known, pacing="mirror,step=0.1", hard=True, cap=2.5)
+    wrapped = budget.held(
+        bandits.linucb(4, 6, alpha=0.5), known, pacing="mirror,step=0.1", hard=True, cap=2.5
+    )
     state = wrapped.init(jax.random.key(0))
     assert isinstance(state, promise.Capped) and budget.dual_price(state).tolist() == pytest.approx([0.1] * 3)
     with pytest.raises(ValueError, match="no pacing 'mirrors'; did you mean mirror"):

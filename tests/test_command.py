@@ -211,6 +211,17 @@ def test_mmrbench_scores_routers_by_the_published_names(run) -> None:
     assert pd.read_csv("rows.csv")["Ps"].tolist() == pytest.approx([row["Ps"] for row in rows])
 
 
+def test_a_changing_world_runs_from_the_command(run, table) -> None:
+    given = ("--policy", "linucb", "--policy", "restart(linucb)", "--data", table, *SMALL, "--format", "json")
+    code, out, err = run(*given, "--scenario", "silent-regression", "--delay", "20", "--batch", 5)
+    assert code == 0, err
+    assert [row["policy"] for row in json.loads(out)][:2] == ["linucb", "restart(linucb)"]
+    code, out, err = run(
+        "scenarios", "--policy", "linucb", "--data", table, "--scenario", "price-cut", "--rounds", 200
+    )
+    assert code == 0 and "price-cut" in out, err
+
+
 def test_list_names_everything(run) -> None:
     from bandits import POLICIES
     from bandits.rewards import REWARDS
@@ -244,6 +255,11 @@ MISTAKES = {
         ("--policy", "linucb", "--preference", "0,-1"),
         "preference needs a number >= 0",
     ),
+    "unknown scenario": (("--policy", "linucb", "--scenario", "price-cutt"), "no scenario 'price-cutt'"),
+    "unknown change": (("--policy", "linucb", "--change", "prise,at=0.5"), "prise"),
+    "senseless delay": (("--policy", "linucb", "--delay", "soon"), "soon"),
+    "senseless batch": (("--policy", "linucb", "--batch", 0), "--batch"),
+    "unknown feedback": (("--policy", "linucb", "--feedback", "none"), "--feedback"),
     "hard without budget": (("--policy", "linucb", "--hard"), "need a --budget"),
     "no money": (("--policy", "linucb", "--budget", "0"), "needs an amount > 0"),
     "too little": (("--policy", "linucb", "--budget", "1e-9"), "pays for no call"),
