@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 
 import jax
@@ -9,13 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bandits import identity, llmbandit, llmbandit_tasks, llmbandit_training
+from bandits import identity, llmbandit_tasks, llmbandit_training
 from bandits.base import check, example
 from bandits.identity import Settings
 from bandits.llmbandit import Models
 from bandits.llmbandit_tasks import Known, Log, Schedule, Task, draw, targets
 from bandits.llmbandit_training import part, train
 
+# The package offers the factory under the module's name, so the module itself is asked for by its path.
+llmbandit = importlib.import_module("bandits.llmbandit")
 QUICK = Schedule(
     irt=Settings(size=4, width=8, steps=150, batch=64),
     width=8,
