@@ -36,7 +36,7 @@ class Schedule(NamedTuple):
         irt: of the identities' fit.
         match: see `llmbandit.scores`.
         width: hidden units of the networks.
-        pretrain_steps, pretrain_batch, pretrain_lr: the supervised stage; the paper has 500, 1024 and 1e-3, a batch
+        pretrain_steps, pretrain_batch, pretrain_lr: the supervised stage; the paper has 500, 1024 and 1e-3.
         rollouts, rollout_batch: times that the policy is run on the log, and queries each time.
         passes, ppo_lr: gradient steps on each rollout, and their rate.
         price_spread: standard deviation of the log of the factor that a model's cost gets in a task, see `draw`.
