@@ -226,15 +226,15 @@ def mmrbench(data: str | None, models: str | None, out: str | None, form: str, *
 @click.argument("what", type=click.Choice(["mmr-bench"]))
 @click.option("--dest", metavar="DIR", required=True, help="The folder it goes to.")
 @click.option("--images", is_flag=True, help="The images too (large).")
-def get(what: str, dest: str, images: bool) -> None:
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def get(what: str, dest: str, images: bool, form: str) -> None:
     """Download a released table: mmr-bench, from the Hugging Face hub (needs routebandit[hub])."""
     from envs import hub
 
     found = hub.get_mmr_bench(dest, images=images)
     _say(*found.notes)
-    click.echo(
-        f"{found.path}: {found.queries} queries, {len(found.models)} models: {', '.join(found.models)}"
-    )
+    told = {"path": str(found.path), "queries": found.queries, "models": ", ".join(found.models)}
+    _print([{"table": what, **told}], form)
 
 
 @cli.command("list", **_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
@@ -256,12 +256,13 @@ def list_names(form: str) -> None:
 @cli.command(**_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True)
 @click.option("--out", metavar="FILE", default="comparison.html", show_default=True, help="Where it goes.")
-def report(folders: tuple[str, ...], out: str) -> None:
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def report(folders: tuple[str, ...], out: str, form: str) -> None:
     """Rebuild one report from finished runs on the same queries; nothing is run."""
     from bandits import compare, tables
 
     tables.write(out, compare.page(folders))
-    click.echo(f"report: {out}")
+    _wrote({"report": out}, form)
 
 
 @cli.command(**_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
@@ -281,13 +282,14 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
 @click.option("--policy", required=True, metavar="SPEC", help="As it was given to the run.")
 @click.option("--out", metavar="FILE", default="policy.npz", show_default=True, help="Where it goes.")
 @click.option("--seed", default=0, show_default=True, help="Which of the run's seeds, from 0.")
-def export(folder: str, policy: str, out: str, seed: int) -> None:
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def export(folder: str, policy: str, out: str, seed: int, form: str) -> None:
     """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
     from bandits import export as exports
     from bandits import serving
 
     serving.save(exports.export(folder, policy, seed=seed), out)
-    click.echo(f"policy: {out}")
+    _wrote({"policy": out}, form)
 
 
 @cli.command(**_WHO)  # type: ignore[call-overload, untyped-decorator, unused-ignore]
@@ -387,6 +389,14 @@ def _print(rows: Any, form: str) -> None:
     from bandits import tables
 
     click.echo(tables.render(rows, form))
+
+
+def _wrote(path: dict[str, str], form: str) -> None:
+    """Say where something was written: a line for people, rows for programs."""
+    if form == "table":
+        click.echo("".join(f"{what}: {where}" for what, where in path.items()))
+    else:
+        _print([path], form)
 
 
 def _safe(name: str) -> str:
