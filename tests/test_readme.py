@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def test_the_readme_runs_as_printed(tmp_path: Path) -> None:
     assert len(lines) >= 7
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     for line in [*lines, "python api.py"]:
-        command = [sys.executable, *line.split()[1:]]
+        command = [sys.executable, *shlex.split(line)[1:]]
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{line}\n{done.stderr[-800:]}"
     assert (tmp_path / "runs" / "vqa" / "report.html").is_file()
