@@ -15,14 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits import promise, resolve
-from bandits.adaptive_lp import lp
+from bandits import resolve
 from bandits.base import RESOURCES, Policy
-from bandits.bwk import bwk
-from bandits.mirror import mirror
-from bandits.pacing import Paced, R, stop
-from bandits.primal_dual import primal_dual
-from bandits.threshold import threshold
+from bandits.pacings import promise
+from bandits.pacings.adaptive_lp import lp
+from bandits.pacings.bwk import bwk
+from bandits.pacings.mirror import mirror
+from bandits.pacings.pacing import Paced, R, stop
+from bandits.pacings.primal_dual import primal_dual
+from bandits.pacings.threshold import threshold
 from envs.nearest import near
 
 Limits = NDArray[np.float64]

@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bandits import llmbandit_training, rewards
+from bandits import rewards
 from bandits.base import Observation, example
-from bandits.llmbandit import MATCHES, Pool, Trained, decide
-from bandits.llmbandit_tasks import Log, Schedule
+from bandits.llmbandit import training as llmbandit_training
+from bandits.llmbandit.policy import MATCHES, Pool, Trained, decide
+from bandits.llmbandit.tasks import Log, Schedule
 from bandits.mmrbench import splits
 from envs import stream
 

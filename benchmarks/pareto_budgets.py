@@ -24,8 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import bandits  # from a checkout, installed or not
 import envs
-from bandits import accounts, budget, rewards, warm
+from bandits import budget, rewards
 from bandits.base import Observation, Policy
+from bandits.runs import accounts
+from bandits.wrappers import warm
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "outcomes" / "pareto_k3.jsonl.gz"
 LOGGED = "1785"

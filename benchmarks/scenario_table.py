@@ -13,7 +13,7 @@ from typing import Any
 
 import envs
 from bandits import rewards
-from bandits.scenarios import compare
+from bandits.runs.scenarios import compare
 from envs.scenarios import SCENARIOS
 
 POLICIES = ("linucb", "dlinucb", "swlinucb", "thompson", "restart(linucb)", "neuralucb")

@@ -20,7 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import bandits  # from a checkout, installed or not
 import envs
-from bandits import accounts, budget, rewards, warm
+from bandits import budget, rewards
+from bandits.runs import accounts
+from bandits.wrappers import warm
 
 POLICIES = ("linucb", "thompson", "preference")
 SHOWN = (

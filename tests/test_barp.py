@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bandits.barp import Batch, append, barp, first_router, logits, loss
 from bandits.base import example
+from bandits.neural.barp import Batch, append, barp, first_router, logits, loss
 
 
 def test_gradient_is_the_analytic_reinforce_formula() -> None:

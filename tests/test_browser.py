@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bandits import artefacts, runs
+from bandits.runs import artefacts
+from bandits.runs import ask as runs
 from tests.conftest import make_stream
 
 BUILD = Path(__file__).resolve().parents[1] / "build"

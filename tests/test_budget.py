@@ -14,18 +14,20 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import bandits
-from bandits import accounts, budget, promise, replay
-from bandits.adaptive_lp import dual_price
+from bandits import budget, replay
 from bandits.base import Policy, check
+from bandits.loop.rounds import run_chunk
+from bandits.pacings import promise
+from bandits.pacings.adaptive_lp import dual_price
 from bandits.rewards import accuracy, reward_table
-from bandits.rounds import run_chunk
+from bandits.runs import accounts
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 
 ARMS, DIM, ROWS = 4, 3, 48
 WORST = np.array([[1.0, 2.0, 3.0], [2.0, 0.5, 8.0], [8.0, 4.0, 1.0], [30.0, 1.0, 2.0]])  # (K, R)
 INF = np.full(3, np.inf)
-LOOP = importlib.import_module("bandits.replay")  # `bandits.replay` is the function
+LOOP = importlib.import_module("bandits.loop.replay")  # `bandits.replay` is the function
 
 
 def limited(cost: float) -> np.ndarray:

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from bandits import metrics
-from bandits.by_dataset import UNNAMED, by_dataset
-from bandits.differences import OVERALL, Scores, against, paired_differences, scores
-from bandits.replay import Trace
+from bandits.loop.replay import Trace
 from bandits.rewards import linear, reward_table
-from bandits.summary import summarise
+from bandits.runs.by_dataset import UNNAMED, by_dataset
+from bandits.runs.differences import OVERALL, Scores, against, paired_differences, scores
+from bandits.runs.summary import summarise
 from envs.stream import Stream
 from tests.conftest import make_stream
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits import worlds
+from bandits.loop.replay import Trace, orders, replay
 from bandits.metrics import changing
 from bandits.metrics.regret import cumulative_regret
-from bandits.replay import Trace, orders, replay
 from bandits.rewards import accuracy, linear, reward_table
+from bandits.runs import worlds
 from envs import features
 from envs.changes import CHANGES, apply, arrive, leave, mask, mix, noise, outage, price, quality
 from envs.scenarios import SCENARIOS

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import simulate
+from bandits.loop.replay import Trace
 from bandits.metrics.regret import cumulative_regret
-from bandits.replay import Trace
 from bandits.rewards import linear, preferences, reward_table
 from envs import load, write
 from tests.conftest import make_stream
@@ -346,7 +346,7 @@ def test_a_folder_of_other_things_is_not_touched(run, table) -> None:
 
 
 def test_a_run_that_fails_while_saving_keeps_the_earlier_one(run, table, monkeypatch) -> None:
-    from bandits import artefacts
+    from bandits.runs import artefacts
 
     assert run("--policy", "uniform", "--data", table, *SMALL, "--out", "done")[0] == 0
     before = Path("done/manifest.json").read_text()

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bandits import artefacts, compare, runs
-from bandits.differences import scores
+from bandits.runs import artefacts, compare
+from bandits.runs import ask as runs
+from bandits.runs.differences import scores
 from simulate import cli
 from tests.conftest import make_stream
 

@@ -9,10 +9,10 @@ import pytest
 import bandits
 from bandits import POLICIES
 from bandits.base import Feedback, Policy, check, choose
-from bandits.llmbandit_tasks import Log
-from bandits.replay import replay
+from bandits.llmbandit.tasks import Log
+from bandits.loop.replay import replay
+from bandits.loop.rounds import run_chunk
 from bandits.rewards import accuracy, reward_table
-from bandits.rounds import run_chunk
 from tests.conftest import make_stream
 
 # Greedy is the reference that may fail: an arm whose rewards are positive keeps it from ever trying another.

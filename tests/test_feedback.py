@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bandits
-from bandits import feedback
 from bandits.base import Feedback, Policy
-from bandits.feedback import NEVER, Late, constant, due, outstanding, parse, timetable
-from bandits.replay import CHUNK, replay
+from bandits.loop import feedback
+from bandits.loop.feedback import NEVER, Late, constant, due, outstanding, parse, timetable
+from bandits.loop.replay import CHUNK, replay
 from bandits.rewards import accuracy, linear, reward_table
 
 AT_ONCE = Late(constant)  # the queue with nothing in it; `parse("0")` is the plain loop instead

@@ -11,11 +11,11 @@ import scipy.linalg
 import bandits
 from bandits import POLICIES
 from bandits.base import Feedback, Policy
-from bandits.hybrid import moments, shared_features
-from bandits.replay import replay
+from bandits.linear.hybrid import moments, shared_features
+from bandits.linear.ridge import estimate, fresh, learn
+from bandits.linear.squarecb import gap_weights
+from bandits.loop.replay import replay
 from bandits.rewards import linear, reward_table
-from bandits.ridge import estimate, fresh, learn
-from bandits.squarecb import gap_weights
 
 
 def history(rounds: int = 400, arms: int = 3, dim: int = 6, seed: int = 0):

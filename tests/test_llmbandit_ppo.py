@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bandits import llmbandit_ppo
-from bandits.llmbandit_ppo import Rollout
-from bandits.llmbandit_tasks import Task
+from bandits.llmbandit import ppo as llmbandit_ppo
+from bandits.llmbandit.ppo import Rollout
+from bandits.llmbandit.tasks import Task
 
 
 def test_clipped_objective_against_numpy() -> None:

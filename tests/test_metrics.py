@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bandits import metrics
+from bandits.loop.replay import Trace
 from bandits.metrics import kernels
-from bandits.replay import Trace
 
 ROWS, MODELS, SEEDS, ROUNDS = 40, 4, 3, 90  # more rounds than rows: rows repeat
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bandits import gradients, heads
 from bandits.base import Feedback, Observation, Policy, example
-from bandits.dropout import dropout
-from bandits.gradients import Shape
-from bandits.neural import Heard, remember, sample, training
-from bandits.neurallinear import Bayes, Prior, draw, neurallinear, posterior
-from bandits.neurallinear import learn as learn_bayes
-from bandits.neuralucb import neuralts, neuralucb
-from bandits.ridge import fresh
+from bandits.linear.ridge import fresh
+from bandits.neural import gradients, heads
+from bandits.neural.dropout import dropout
+from bandits.neural.gradients import Shape
+from bandits.neural.learner import Heard, remember, sample, training
+from bandits.neural.neurallinear import Bayes, Prior, draw, neurallinear, posterior
+from bandits.neural.neurallinear import learn as learn_bayes
+from bandits.neural.neuralucb import neuralts, neuralucb
 
 ALL = (neuralucb, neuralts, neurallinear, dropout)
 SMALL = Shape(n_arms=3, dim=4, width=6, depth=3)

@@ -7,7 +7,7 @@ import pytest
 
 import bandits
 from bandits import replay as replay_function
-from bandits.replay import CHUNK, orders
+from bandits.loop.replay import CHUNK, orders
 from bandits.rewards import accuracy, linear, log_cost, reward_table
 
 

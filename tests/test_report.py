@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from bandits import report
-from bandits.differences import scores
 from bandits.report import calls, datasets, over_time, plane
 from bandits.report import words as report_words
 from bandits.report.styles import AREAS, styles
+from bandits.runs.differences import scores
 
 NASTY = 'bad</script><img src=x onerror="alert(1)">&'
 MODELS = ["small", NASTY]

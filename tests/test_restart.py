@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits import rewards, worlds
+from bandits import rewards
 from bandits.base import check, example
-from bandits.experiment import build
-from bandits.newcomers import explore_new
-from bandits.replay import replay
-from bandits.restart import begun_anew, restart
+from bandits.loop.replay import replay
 from bandits.rewards import accuracy, reward_table
+from bandits.runs import worlds
+from bandits.runs.experiment import build
+from bandits.wrappers.newcomers import explore_new
+from bandits.wrappers.restart import begun_anew, restart
 
 
 def page_hinkley(errors: np.ndarray, threshold: float, slack: float) -> int | None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bandits import metrics
-from bandits.by_dataset import by_dataset
-from bandits.differences import against, paired_differences, scores
-from bandits.replay import Trace
-from bandits.summary import Summary, summarise
+from bandits.loop.replay import Trace
+from bandits.runs.by_dataset import by_dataset
+from bandits.runs.differences import against, paired_differences, scores
+from bandits.runs.summary import Summary, summarise
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 

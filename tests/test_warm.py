@@ -10,10 +10,12 @@ import pytest
 import scipy.linalg
 
 import bandits
-from bandits import budget, promise, warm
-from bandits.replay import replay
+from bandits import budget
+from bandits.linear.ridge import estimate
+from bandits.loop.replay import replay
+from bandits.pacings import promise
 from bandits.rewards import accuracy, linear, reward_table
-from bandits.ridge import estimate
+from bandits.wrappers import warm
 
 
 @pytest.fixture(scope="module")

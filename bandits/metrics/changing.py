@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from bandits.metrics.regret import comparator, earned_by, rewards
 
 if TYPE_CHECKING:
-    from bandits.replay import Trace
+    from bandits.loop.replay import Trace
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from bandits.metrics import kernels
 
 if TYPE_CHECKING:
-    from bandits.replay import Trace
+    from bandits.loop.replay import Trace
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]

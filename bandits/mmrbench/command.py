@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bandits import tables
 from bandits.mmrbench.online import Sweep, meet
 from bandits.mmrbench.protocol import evaluate, printable
 from bandits.mmrbench.table2 import side_by_side
+from bandits.runs import tables
 from envs.outcomes import Outcomes
 
 

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits import experiment, resolve, warm
+from bandits import resolve
 from bandits.base import Policy
-from bandits.llmbandit_tasks import Log
+from bandits.llmbandit.tasks import Log
 from bandits.metrics.intervals import bootstrap
 from bandits.mmrbench import modes, protocol, scores, trial
 from bandits.mmrbench.protocol import Protocol, Row
 from bandits.rewards import REWARDS, reward_table
+from bandits.runs import experiment
+from bandits.wrappers import warm
 from envs import features
 from envs.outcomes import Floats, Outcomes
 from envs.stream import Stream

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bandits.by_dataset import CALLS
 from bandits.report.styles import GREY, OTHER_MODELS, Figure, Row, model_colours, tidy
+from bandits.runs.by_dataset import CALLS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bandits import tables
 from bandits.report.frontiers_svg import drawing
 from bandits.report.styles import COLOURS, GREY, Figure, tidy
 from bandits.report.words import number
+from bandits.runs import tables
 
 if TYPE_CHECKING:
     import pandas as pd

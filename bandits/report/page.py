@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bandits.differences import scores
 from bandits.report import calls, datasets, over_time, tables, words
 from bandits.report.plane import plane
 from bandits.report.styles import Figure
+from bandits.runs.differences import scores
 from envs.cache import Arrays, cached
 
 if TYPE_CHECKING:

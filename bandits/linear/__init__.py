@@ -1,0 +1,1 @@
+"""Policies on a per-arm ridge posterior, and the posterior itself."""

@@ -1,0 +1,1 @@
+"""LLM Bandit (arXiv 2502.02743): identities of models, the router over them, and how it is trained on a log."""

@@ -1,0 +1,1 @@
+"""The one loop: rounds, seeds, chunks, and feedback that comes late."""

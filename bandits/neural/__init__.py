@@ -1,0 +1,1 @@
+"""Policies on a network: gradient, last-layer and dropout exploration, and the policy-gradient router."""

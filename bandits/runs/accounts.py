@@ -1,0 +1,174 @@
+"""What a run under a budget did with it: spend, unanswered queries, and reward against what the budget could buy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.base import RESOURCES
+from bandits.metrics.intervals import bootstrap, paired
+from bandits.metrics.knapsack import best_mixture, best_within
+from bandits.metrics.regret import rewards
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bandits.loop.replay import Trace
+
+Floats = NDArray[np.float64]
+
+
+def account(
+    stream: Any,
+    table: Floats,
+    traces: Mapping[str, Trace],
+    limits: Floats,
+    *,
+    cap: float | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return one row for each policy: what it spent, what that earned, and what it could have earned.
+
+    Args:
+        stream: a `Stream`.
+        table: `(N, K)` reward, from `reward_table`.
+        traces: of runs with this budget.
+        limits: `(R,)` from `budget.parse`, inf where nothing is limited.
+        cap: counts calls that cost more; None: no such column is filled.
+        seed: of the bootstrap.
+
+    Returns:
+        A frame with the columns `policy`; `budget_<resource>` and `spent_<resource>`, the limit and the share of it
+        that was spent, for each limited resource, with `spent_most`, the highest share of any seed and resource;
+        `out_at`, the first round without a call, from 1 (mean over the seeds that had one); `unanswered` queries a
+        run; `over_cap`, calls a run above the cap; `reward`, a round; `within`, what the budget buys at best, and
+        `mixture`, what a fixed mixture of models buys for what was spent, both a round; `over_mixture` with its
+        interval `over_lo`, `over_hi`, paired over seeds; `gap_closed`, the share of the way from the mixture to the
+        best at the same spend. With several budgets, `within` and `mixture` are the least of those that each buys
+        alone: an upper bound.
+
+    Raises:
+        ValueError: no resource is limited, or a trace does not fit the table.
+    """
+    import pandas as pd
+
+    names = [name for name, limit in zip(RESOURCES, limits, strict=True) if np.isfinite(limit)]
+    if not names:
+        raise ValueError("account needs a budget on something, got none")
+    limit = {name: float(limits[RESOURCES.index(name)]) for name in names}
+    rows = [
+        {"policy": name, **_row(stream, table, trace, limit, cap, seed)} for name, trace in traces.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _row(
+    stream: Any,
+    table: Floats,
+    trace: Trace,
+    limit: Mapping[str, float],
+    cap: float | None,
+    seed: int,
+) -> dict[str, float]:
+    silent = trace.arms < 0
+    total = {name: rewards(getattr(stream, name), trace).sum(axis=1) for name in limit}
+    reward = rewards(table, trace).mean(axis=1)
+    within = _bought(
+        best_within, stream, table, trace, {n: np.full(len(reward), x) for n, x in limit.items()}
+    )
+    mixture, best = (_bought(buy, stream, table, trace, total) for buy in (best_mixture, best_within))
+    over, low, high = paired(reward, mixture, seed=seed)
+    first_silent = np.where(silent.any(axis=1), silent.argmax(axis=1) + 1.0, np.nan)
+    dear = np.nan if cap is None else (rewards(stream.cost, trace) > cap).sum(axis=1).mean()
+    return {
+        **{f"budget_{n}": limit[n] for n in limit},
+        **{f"spent_{n}": float((total[n] / limit[n]).mean()) for n in limit},
+        "spent_most": float(max((total[n] / limit[n]).max() for n in limit)),
+        "out_at": float(np.nanmean(first_silent)) if silent.any() else np.nan,
+        "unanswered": float(silent.sum(axis=1).mean()),
+        "over_cap": float(dear),
+        "reward": float(reward.mean()),
+        "within": float(within.mean()),
+        "mixture": float(mixture.mean()),
+        "over_mixture": float(over),
+        "over_lo": float(low),
+        "over_hi": float(high),
+        "gap_closed": float(((reward - mixture) / np.maximum(best - mixture, 1e-12)).mean()),
+    }
+
+
+def _bought(buy: Any, stream: Any, table: Floats, trace: Trace, spent: Mapping[str, Floats]) -> Floats:
+    """Return `(S,)` reward a round that `buy` has for what each seed spent, the least over the resources."""
+    rows = [np.bincount(order, minlength=len(table)) for order in trace.order]
+    each = [
+        [float(buy(table, getattr(stream, name), amount[s], times=rows[s])) for s in range(len(rows))]
+        for name, amount in spent.items()
+    ]
+    return np.asarray(np.min(each, axis=0) / trace.order.shape[1])
+
+
+def burn_down(
+    stream: Any, traces: Mapping[str, Trace], limits: Floats, *, points: int = 200, seed: int = 0
+) -> pd.DataFrame:
+    """Return what was left over time, and the dual price where a run was probed for it (`budget.dual_price`).
+
+    Long, like the curves of a summary: policy, round (from 1), quantity, mean, lo, hi. Quantities are
+    `left:<resource>`, as a share of the limit, and `price:<resource>`, in the unit of the pacing.
+    """
+    import pandas as pd
+
+    frames = []
+    for policy, trace in traces.items():
+        at = np.unique(np.linspace(1, trace.arms.shape[1], points).round().astype(int))
+        for r, name in enumerate(RESOURCES):
+            if not np.isfinite(limits[r]):
+                continue
+            spent = np.cumsum(rewards(getattr(stream, name), trace), axis=1)[:, at - 1]
+            curves = {f"left:{name}": 1.0 - spent / limits[r]}
+            if trace.probed is not None:
+                curves[f"price:{name}"] = trace.probed[:, at - 1, r].astype(float)
+            for quantity, curve in curves.items():
+                low, high = bootstrap(curve, resamples=500, seed=seed)
+                known = {"policy": policy, "round": at, "quantity": quantity}
+                frames.append(pd.DataFrame({**known, "mean": curve.mean(axis=0), "lo": low, "hi": high}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def reward_by_budget(
+    stream: Any, table: Floats, runs: Mapping[float, Mapping[str, Trace]], *, seed: int = 0
+) -> pd.DataFrame:
+    """Return the curve of reward against budget for each policy, and what it is drawn against.
+
+    Args:
+        stream: a `Stream`.
+        table: `(N, K)` reward.
+        runs: traces of each policy by the limit on cost that they ran with.
+        seed: of the bootstrap.
+
+    Returns:
+        A frame with the columns name, kind, budget, spent, reward, lo, hi, the middle ones cost a query and reward a
+        query. Kinds are `policy` (a point for each budget), `model` (always calling it: a point at its cost),
+        `mixture` and `within` (hindsight's curves, 100 points over the range of the models' costs).
+    """
+    import pandas as pd
+
+    rows: list[tuple[Any, ...]] = []
+    for limit, traces in runs.items():
+        for name, trace in traces.items():
+            reward, spent = (rewards(sheet, trace).mean(axis=1) for sheet in (table, stream.cost))
+            low, high = bootstrap(reward, seed=seed)
+            budget = limit / trace.arms.shape[1]
+            rows.append((name, "policy", budget, spent.mean(), reward.mean(), float(low), float(high)))
+    mean_cost, mean_reward = (
+        np.nanmean(np.where(stream.available, x, np.nan), axis=0) for x in (stream.cost, table)
+    )
+    for model, paid, earned in zip(stream.models, mean_cost, mean_reward, strict=True):
+        rows.append((model, "model", paid, paid, earned, np.nan, np.nan))
+    grid = np.geomspace(mean_cost[mean_cost > 0].min() / 2, mean_cost.max() * 1.05, 100)
+    for kind, buy in (("mixture", best_mixture), ("within", best_within)):
+        bought = buy(table, stream.cost, grid * len(table)) / len(table)
+        rows += [(kind, kind, b, b, earned, np.nan, np.nan) for b, earned in zip(grid, bought, strict=True)]
+    return pd.DataFrame(rows, columns=["name", "kind", "budget", "spent", "reward", "lo", "hi"])

@@ -1,0 +1,98 @@
+"""What every player got, round by round: the policies of a run, the references with hindsight, the single models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bandits.metrics.regret import BASELINES, comparator, earned_by, rewards
+
+if TYPE_CHECKING:
+    from bandits.loop.replay import Trace
+    from envs.stream import Stream
+
+Floats = NDArray[np.float64]
+Arms = NDArray[np.int32]
+
+
+class Play(NamedTuple):
+    """What one player got, all `(S, T)`; NaN where a single model has no recorded outcome.
+
+    Attributes:
+        name, kind: the player; kind is policy, reference or model.
+        reward, accuracy, cost: of each round.
+        arms: the model called, -1 where none was; None for a player that is an expected value.
+    """
+
+    name: str
+    kind: str
+    reward: Floats
+    accuracy: Floats
+    cost: Floats
+    arms: Arms | None = None
+
+
+def shared_order(traces: dict[str, Trace]) -> Arms:
+    """Return the `(S, T)` rows that all traces asked.
+
+    Raises:
+        ValueError: no trace, or traces of different orders.
+    """
+    if not traces:
+        raise ValueError("summarise needs at least one trace, got none")
+    (first, trace), *others = traces.items()
+    for name, other in others:
+        if not np.array_equal(trace.order, other.order):
+            raise ValueError(
+                f"policies need the same seeds and orders to be compared; {first} and {name} differ"
+            )
+    return np.asarray(trace.order)
+
+
+def hindsight(stream: Stream, table: ArrayLike) -> dict[str, Arms]:
+    """Return `(N,)`, the model that each reference of `BASELINES` calls in each row of the stream."""
+    return {b: comparator(table, b, cost=stream.cost, dataset=stream.dataset) for b in BASELINES}
+
+
+def plays(
+    stream: Stream, table: Floats, traces: dict[str, Trace], references: dict[str, Arms]
+) -> Iterator[Play]:
+    """Yield the policies, then the references that were not run as policies, then the single models.
+
+    Args:
+        stream: a `Stream` of `N` rows and `K` models.
+        table: `(N, K)` reward.
+        traces: of policies that share seeds and orders.
+        references: from `hindsight`.
+
+    Raises:
+        ValueError: as `shared_order`, or a trace that does not fit the table.
+    """
+    order = shared_order(traces)
+
+    def each(of: Callable[[Any], Any]) -> tuple[Floats, Floats, Floats]:
+        return of(table), of(stream.utility), of(stream.cost)
+
+    for name, trace in traces.items():
+        kind = "reference" if name in BASELINES else "policy"
+        yield Play(name, kind, *each(partial(rewards, trace=trace)), np.asarray(trace.arms))
+    fixed = [(name, "reference", arms) for name, arms in references.items() if name not in traces]
+    alone = [(m, "model", np.full(len(table), k, np.int32)) for k, m in enumerate(stream.models)]
+    for name, kind, arms in fixed:
+        yield Play(name, kind, *each(partial(_asked, arms=arms, order=order)), arms[order])
+    if "uniform" not in traces:
+        yield Play("uniform", "reference", *each(partial(_expected, order=order)))
+    for name, kind, arms in alone:
+        yield Play(name, kind, *each(partial(_asked, arms=arms, order=order)))
+
+
+def _asked(sheet: Floats, *, arms: Arms, order: Arms) -> Floats:
+    return earned_by(sheet, arms)[order]
+
+
+def _expected(sheet: Floats, *, order: Arms) -> Floats:
+    return np.asarray(np.nanmean(sheet, axis=1)[order])

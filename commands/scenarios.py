@@ -1,0 +1,41 @@
+"""The command scenarios: policies through every changing world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from commands.options import FORMATS, SETTINGS, world
+from commands.prepare import load, prepare_jax
+from commands.terminal import say, show
+
+
+@click.command(context_settings=SETTINGS)
+@click.option(
+    "--policy", "policies", multiple=True, required=True, metavar="SPEC", help="The first is compared with."
+)
+@click.option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset, or a path.")
+@world
+@click.option("--scenario", "chosen", multiple=True, metavar="NAME", help="Only these.  [default: all]")
+@click.option("--reward", default="linear", show_default=True, metavar="SPEC")
+@click.option("--preference", default=0.2, show_default=True)
+@click.option("--seeds", default=10, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
+@click.option("--rounds", type=int, help="Repeat or cut the stream to this many rounds.")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def scenarios(
+    policies: tuple[str, ...], chosen: tuple[str, ...], reward: str, form: str, **options: Any
+) -> None:
+    """Run policies through every scenario on paired seeds and print one table."""
+    stream = load(options)
+    prepare_jax()
+    from bandits import resolve, rewards
+    from bandits.runs.scenarios import compare
+    from envs.scenarios import SCENARIOS
+
+    kept = {k: options[k] for k in ("preference", "seeds", "seed", "order", "rounds")}
+    worth = resolve.function(reward, rewards.REWARDS, "reward")
+    show(compare(stream, policies, worth, scenarios=chosen or tuple(SCENARIOS), **kept), form)
+    say(*stream.notes, f"numbers are from: {stream.outcomes.label}")

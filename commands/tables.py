@@ -1,0 +1,83 @@
+"""Commands about tables and names: inspect, get, list."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from commands.options import FORMATS, SETTINGS, world
+from commands.prepare import load, prepare_jax
+from commands.terminal import say, show
+
+
+@click.command("inspect", context_settings=SETTINGS)
+@click.argument("name", default="all")
+@world
+@click.option("--write", metavar="FILE", help="Write the table as wide Parquet or CSV.")
+@click.option("--fidelity", is_flag=True, help="Compare the twin with the published figures.")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **options: Any) -> None:
+    """Describe a table: NAME is `twin`, a stream or a path."""
+    name = "all" if name == "twin" else name
+    stream = load({"stream": name, **options})
+    if write:
+        from envs import formats
+
+        formats.write(stream.outcomes, write)
+        say(f"wrote {write}")
+    if fidelity:
+        if options["data"] is not None or stream.name != "all":
+            raise ValueError(f"--fidelity compares the whole twin with the paper, got {stream.name!r}")
+        prepare_jax()
+        from bandits.mmrbench.fidelity import fidelity as compare
+
+        show(compare(stream.outcomes), form)
+        return
+    from bandits.runs import tables
+    from envs import describe
+
+    whole = describe.overview(stream.outcomes)
+    parts = {"models": describe.by_model(stream.outcomes), "datasets": describe.by_dataset(stream.outcomes)}
+    if form == "json":
+        click.echo(json.dumps(tables.plain({**whole, "notes": list(stream.notes), "by": parts}), indent=2))
+    elif form == "csv":
+        show(parts["models"], form)
+    else:
+        click.echo("\n".join(f"{k.replace('_', ' '):28} {tables.number(v)}" for k, v in whole.items()))
+        for title, rows in parts.items():
+            click.echo(f"\n{title}")
+            show(rows, form)
+        say(*stream.notes)
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("what", type=click.Choice(["mmr-bench"]))
+@click.option("--dest", metavar="DIR", required=True, help="The folder it goes to.")
+@click.option("--images", is_flag=True, help="The images too (large).")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def get(what: str, dest: str, images: bool, form: str) -> None:
+    """Download a released table: mmr-bench, from the Hugging Face hub (needs routebandit[hub])."""
+    from envs import hub
+
+    found = hub.get_mmr_bench(dest, images=images)
+    say(*found.notes)
+    told = {"path": str(found.path), "queries": found.queries, "models": ", ".join(found.models)}
+    show([{"table": what, **told}], form)
+
+
+@click.command("list", context_settings=SETTINGS)
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def list_names(form: str) -> None:
+    """Name every policy, reward and stream, with hyperparameters."""
+    from bandits.runs import experiment
+
+    rows = experiment.catalogue()
+    if form != "table":
+        show(rows, form)
+        return
+    for row in rows:
+        click.echo(f"{row['kind']:10} {row['name']:22} {row['what']}")
+        if row["hyperparameters"]:
+            click.echo(f"{'':33} {row['hyperparameters']}")
