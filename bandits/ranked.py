@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 
@@ -21,9 +22,13 @@ class Ranked:
 
     Attributes:
         index: `(key, state, observation) -> (K,)`, what a call of each arm may be worth, in units of reward.
+        worth: False where the index is only a way to choose (it holds chance draws, say) and worth nothing to pacing.
+        form: what the index was built from, where something else can compute it too (`bandits.linear.affine`).
     """
 
     index: Index
+    worth: bool = True
+    form: Any = None
 
     def __call__(self, key: jax.Array, state: State, observation: Observation) -> jax.Array:
         """Return the available arm of the highest index."""
@@ -31,5 +36,5 @@ class Ranked:
 
 
 def index_of(policy: Policy) -> Index | None:
-    """Return the index that a policy calls by, or None where it chooses in another way."""
-    return policy.act.index if isinstance(policy.act, Ranked) else None
+    """Return what a policy holds a call of each arm to be worth, or None where it does not choose by that alone."""
+    return policy.act.index if isinstance(policy.act, Ranked) and policy.act.worth else None

@@ -11,9 +11,9 @@ import scipy.linalg
 import bandits
 from bandits import POLICIES
 from bandits.base import Feedback, Policy
+from bandits.linear.affine import gap_weights
 from bandits.linear.hybrid import moments, shared_features
 from bandits.linear.ridge import estimate, fresh, learn
-from bandits.linear.squarecb import gap_weights
 from bandits.loop.replay import replay
 from bandits.rewards import linear, reward_table
 

@@ -9,16 +9,9 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
+from bandits.linear.affine import Fading, Form, Weights, affine
 from bandits.linear.ridge import Ridge, estimate, fresh, learn
 from bandits.ranked import Ranked
-
-
-class Discounted(NamedTuple):
-    """`arms` as each arm last left them; `last` `(K,)` the round of that; `round` `()`; all discounting is lazy."""
-
-    arms: Ridge
-    last: jax.Array
-    round: jax.Array
 
 
 def dlinucb(
@@ -49,34 +42,11 @@ def dlinucb(
     require.at_least("dlinucb", 0, alpha=alpha)
     require.above("dlinucb", 0, ridge=ridge)
 
-    def kept(state: Discounted) -> jax.Array:
-        waited = (state.round - state.last).astype(jnp.float32)
-        return jnp.maximum(jnp.float32(gamma) ** waited, floor)
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del key, round, observation
+        return Weights(width=alpha)
 
-    def init(key: jax.Array) -> Discounted:
-        del key
-        return Discounted(fresh(n_arms, dim, ridge), jnp.zeros(n_arms, jnp.int32), jnp.zeros((), jnp.int32))
-
-    def index(key: jax.Array, state: Discounted, observation: Observation) -> jax.Array:
-        del key
-        now = estimate(state.arms, observation.context)
-        return now.mean + alpha * now.width / jnp.sqrt(kept(state))
-
-    def update(
-        key: jax.Array, state: Discounted, observation: Observation, arm: jax.Array, feedback: Feedback
-    ) -> Discounted:
-        del key
-        # Scaling A by f and adding x x' is adding x x' / f and then scaling: one rank-one step, then one factor.
-        factor = kept(state)[arm]
-        arms = learn(state.arms, observation.context, arm, feedback.reward, importance=1.0 / factor)
-        # Without the ridge the precision of directions that no query shows would fade for ever; the cap on the
-        # inverse's scale keeps it at `floor` times the prior's.
-        scaled = arms.inverse[arm] / factor
-        cap = jnp.minimum(1.0, dim / (ridge * floor) / jnp.trace(scaled))
-        arms = arms._replace(inverse=arms.inverse.at[arm].set(scaled * cap))
-        return Discounted(arms, state.last.at[arm].set(state.round), state.round + 1)
-
-    return Policy(init, Ranked(index), update)
+    return affine(n_arms, dim, Form(weights, ridge, fading=Fading(gamma, floor)))
 
 
 class Window(NamedTuple):

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Observation, Policy, choose
-from bandits.linear.ridge import Estimate, index_policy, ridge_policy
+from bandits.base import Observation, Policy
+from bandits.linear.affine import Form, Weights, affine
 
 
 def epsilon(
@@ -28,13 +28,14 @@ def epsilon(
     require.at_least("epsilon", 0, decay=decay)
     require.above("epsilon", 0, ridge=ridge)
 
-    def select(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del observation
         coin, pick = jax.random.split(key)
-        explore = jax.random.uniform(coin) < epsilon / (1.0 + decay * estimate.round)
-        anything = jax.random.uniform(pick, estimate.mean.shape)
-        return choose(jnp.where(explore, anything, estimate.mean), observation.available)
+        explore = jax.random.uniform(coin) < epsilon / (1.0 + decay * round)
+        anything = jax.random.uniform(pick, (n_arms,))
+        return Weights(mean=jnp.where(explore, 0.0, 1.0), plus=jnp.where(explore, anything, 0.0))
 
-    return ridge_policy(n_arms, dim, ridge, select)
+    return affine(n_arms, dim, Form(weights, ridge), worth=False)
 
 
 def greedy(n_arms: int, dim: int, *, ridge: float = 1.0, prior: float = 0.0) -> Policy:
@@ -49,11 +50,11 @@ def greedy(n_arms: int, dim: int, *, ridge: float = 1.0, prior: float = 0.0) -> 
     require.above("greedy", 0, ridge=ridge)
     require.finite("greedy", prior=prior)
 
-    def index(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
-        del key, observation
-        return estimate.mean
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del key, round, observation
+        return Weights()
 
-    return index_policy(n_arms, dim, ridge, index, prior)
+    return affine(n_arms, dim, Form(weights, ridge, prior))
 
 
 def softmax(
@@ -74,9 +75,8 @@ def softmax(
     require.above("softmax", 0, temperature=temperature, ridge=ridge)
     require.at_least("softmax", 0, decay=decay)
 
-    def index(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
         del observation
-        cooled = temperature / estimate.round**decay
-        return estimate.mean + cooled * jax.random.gumbel(key, estimate.mean.shape)
+        return Weights(plus=temperature / round**decay * jax.random.gumbel(key, (n_arms,)))
 
-    return index_policy(n_arms, dim, ridge, index)
+    return affine(n_arms, dim, Form(weights, ridge))

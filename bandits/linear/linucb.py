@@ -6,7 +6,7 @@ import jax
 
 from bandits import require
 from bandits.base import Observation, Policy
-from bandits.linear.ridge import Estimate, index_policy
+from bandits.linear.affine import Form, Weights, affine
 
 
 def linucb(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0, prior: float = 0.0) -> Policy:
@@ -25,8 +25,8 @@ def linucb(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0, pri
     require.above("linucb", 0, ridge=ridge)
     require.finite("linucb", prior=prior)
 
-    def index(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
-        del key, observation
-        return estimate.mean + alpha * estimate.width
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del key, round, observation
+        return Weights(width=alpha)
 
-    return index_policy(n_arms, dim, ridge, index, prior)
+    return affine(n_arms, dim, Form(weights, ridge, prior))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
+from bandits.linear.affine import Form, Weights, affine
 from bandits.linear.ridge import Ridge, estimate, fresh, learn
 from bandits.ranked import Ranked
 from bandits.rewards import Outcome, Reward, linear
@@ -40,6 +41,24 @@ def preference(
     require.above("preference", 0, ridge=ridge)
     require.finite("preference", prior=prior)
 
+    if reward is linear:
+        # Then the index is affine in the two estimates.
+        def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+            del key, round
+            return Weights(mean=jnp.stack([jnp.float32(1.0), -observation.preference]), width=alpha)
+
+        return affine(n_arms, dim, Form(weights, ridge, prior, both, targets=(2,)))
+    return _any_reward(n_arms, dim, alpha, ridge, prior, reward)
+
+
+def both(observation: Observation, feedback: Feedback) -> jax.Array:
+    """Return `(2,)`: utility, and cost in units of the scale."""
+    return jnp.stack([feedback.utility, feedback.cost / observation.cost_scale])
+
+
+def _any_reward(n_arms: int, dim: int, alpha: float, ridge: float, prior: float, reward: Reward) -> Policy:
+    """Return the policy for a reward that need not be affine in utility and cost."""
+
     def init(key: jax.Array) -> Ridge:
         del key
         return fresh(n_arms, dim, ridge, targets=(2,), prior=prior)
@@ -48,7 +67,6 @@ def preference(
         del key
         now = estimate(state, observation.context)
         unknown = jnp.full(n_arms, jnp.nan)
-        # Cost was learned in units of the scale, so that both targets are of one size in float32.
         expected = Outcome(
             now.mean[:, 0], now.mean[:, 1] * observation.cost_scale, unknown, unknown, observation.cost_scale
         )
@@ -59,7 +77,6 @@ def preference(
         key: jax.Array, state: Ridge, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Ridge:
         del key
-        target = jnp.stack([feedback.utility, feedback.cost / observation.cost_scale])
-        return learn(state, observation.context, arm, target)
+        return learn(state, observation.context, arm, both(observation, feedback))
 
     return Policy(init, Ranked(index), update)

@@ -1,4 +1,4 @@
-"""The per-arm ridge posterior that the linear family shares, and the index policies built on it.
+"""The per-arm ridge posterior that the linear family shares.
 
 Arms are disjoint: arm `k` holds `A_k = ridge I + sum x x'` and the ridge estimate `theta_k = A_k^-1 sum r x`
 (Li et al. 2010, arXiv 1003.0146, Algorithm 1, lines 8, 12 and 13). The inverse and the weights are both carried
@@ -7,14 +7,10 @@ and updated by rank one (Sherman and Morrison 1950), so a round costs `O(K d^2)`
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-
-from bandits.base import Feedback, Observation, Policy
-from bandits.ranked import Ranked
 
 
 class Ridge(NamedTuple):
@@ -38,10 +34,6 @@ class Estimate(NamedTuple):
     mean: jax.Array
     width: jax.Array
     round: jax.Array
-
-
-# (key, estimate, observation) -> arm, or -> (K,) index: the only part in which policies on a ridge differ.
-Select = Callable[[jax.Array, Estimate, Observation], jax.Array]
 
 
 def fresh(n_arms: int, dim: int, ridge: float, targets: tuple[int, ...] = (), *, prior: float = 0.0) -> Ridge:
@@ -77,38 +69,14 @@ def learn(
         importance: weight of this observation, >= 0.
     """
     direction = state.inverse[arm] @ context
-    gain = direction * (importance / (1.0 + importance * (context @ direction)))
+    factor = importance / (1.0 + importance * (context @ direction))
+    gain = direction * factor
     error = target - state.weight[arm] @ context
+    # As u u', which is symmetric to the bit: gain x direction is not, and where evidence fades that grows without end
+    # (Verhaegen 1989, on recursive least squares with forgetting).
+    u = direction * jnp.sqrt(jnp.abs(factor))
     return Ridge(
-        state.inverse.at[arm].add(-jnp.outer(gain, direction)),
+        state.inverse.at[arm].add(-jnp.sign(factor) * jnp.outer(u, u)),
         state.weight.at[arm].add(error[..., None] * gain),
         state.pulls.at[arm].add(1),
     )
-
-
-def ridge_policy(n_arms: int, dim: int, ridge: float, select: Select, prior: float = 0.0) -> Policy:
-    """Return the policy that learns the reward by ridge and chooses by `select` from mean and width."""
-
-    def init(key: jax.Array) -> Ridge:
-        del key
-        return fresh(n_arms, dim, ridge, prior=prior)
-
-    def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
-        return select(key, estimate(state, observation.context), observation)
-
-    def update(
-        key: jax.Array, state: Ridge, observation: Observation, arm: jax.Array, feedback: Feedback
-    ) -> Ridge:
-        del key
-        return learn(state, observation.context, arm, feedback.reward)
-
-    return Policy(init, act, update)
-
-
-def index_policy(n_arms: int, dim: int, ridge: float, index: Select, prior: float = 0.0) -> Policy:
-    """Return the policy that learns the reward by ridge and calls the highest `index` of mean and width."""
-
-    def ranked(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
-        return index(key, estimate(state, observation.context), observation)
-
-    return ridge_policy(n_arms, dim, ridge, index, prior)._replace(act=Ranked(ranked))

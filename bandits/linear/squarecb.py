@@ -7,20 +7,8 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Observation, Policy, choose
-from bandits.linear.ridge import Estimate, ridge_policy
-
-
-def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.Array:
-    """Return the `(K,)` inverse-gap-weighting probabilities (Foster and Rakhlin 2020, Algorithm 1, lines 5 and 6).
-
-    `p_a = 1 / (n + gamma (best - mean_a))` for every available arm but the best, which gets the rest; `n` is the
-    number of available arms.
-    """
-    best = choose(mean, available)
-    n_available = available.sum()
-    weight = 1.0 / (n_available + gamma * jnp.maximum(mean[best] - mean, 0.0))
-    others = jnp.where(available, weight, 0.0).at[best].set(0.0)
-    return others.at[best].set(1.0 - others.sum())
+from bandits.linear.affine import Form, Weights, affine
+from bandits.linear.ridge import Ridge, estimate
 
 
 def squarecb(
@@ -40,12 +28,12 @@ def squarecb(
     require.above("squarecb", 0, gamma=gamma, ridge=ridge)
     require.within("squarecb", 0, 1, exponent=exponent)
 
-    def select(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
-        rate = gamma * estimate.round**exponent
-        weights = gap_weights(estimate.mean, observation.available, rate)
-        return jax.random.categorical(key, jnp.log(weights)).astype(jnp.int32)
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del observation
+        # The highest of log-probability plus Gumbel noise is a draw from the probabilities (Gumbel-max identity).
+        return Weights(plus=jax.random.gumbel(key, (n_arms,)), rate=gamma * round**exponent)
 
-    return ridge_policy(n_arms, dim, ridge, select)
+    return affine(n_arms, dim, Form(weights, ridge), worth=False)
 
 
 def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.1, ridge: float = 1.0) -> Policy:
@@ -67,13 +55,19 @@ def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.1, ri
     require.at_least("regcb", 0, c=c)
     require.above("regcb", 0, ridge=ridge)
 
-    def select(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
-        spread = jnp.sqrt(c * jnp.log1p(estimate.round)) * estimate.width
-        upper = estimate.mean + spread
-        if mode == "optimistic":
-            return choose(upper, observation.available)
-        lower = jnp.where(observation.available, estimate.mean - spread, -jnp.inf).max()
-        alive = observation.available & (upper >= lower)
-        return choose(jax.random.uniform(key, estimate.mean.shape), alive)
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del key, observation
+        return Weights(width=jnp.sqrt(c * jnp.log1p(round)))
 
-    return ridge_policy(n_arms, dim, ridge, select)
+    optimistic = affine(n_arms, dim, Form(weights, ridge), worth=False)
+    if mode == "optimistic":
+        return optimistic
+
+    def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+        now = estimate(state, observation.context)
+        spread = jnp.sqrt(c * jnp.log1p(now.round)) * now.width
+        lower = jnp.where(observation.available, now.mean - spread, -jnp.inf).max()
+        alive = observation.available & (now.mean + spread >= lower)
+        return choose(jax.random.uniform(key, now.mean.shape), alive)
+
+    return optimistic._replace(act=act)

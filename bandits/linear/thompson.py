@@ -6,7 +6,7 @@ import jax
 
 from bandits import require
 from bandits.base import Observation, Policy
-from bandits.linear.ridge import Estimate, index_policy
+from bandits.linear.affine import Form, Weights, affine
 
 
 def thompson(n_arms: int, dim: int, *, v: float = 0.25, ridge: float = 1.0, prior: float = 0.0) -> Policy:
@@ -26,8 +26,8 @@ def thompson(n_arms: int, dim: int, *, v: float = 0.25, ridge: float = 1.0, prio
     require.above("thompson", 0, ridge=ridge)
     require.finite("thompson", prior=prior)
 
-    def index(key: jax.Array, estimate: Estimate, observation: Observation) -> jax.Array:
-        del observation
-        return estimate.mean + v * estimate.width * jax.random.normal(key, estimate.mean.shape)
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del round, observation
+        return Weights(width=v * jax.random.normal(key, (n_arms,)))
 
-    return index_policy(n_arms, dim, ridge, index, prior)
+    return affine(n_arms, dim, Form(weights, ridge, prior))

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
 from bandits.loop import feedback as feedbacks
+from bandits.loop.blocks import advance
 from bandits.loop.feedback import Late, Timetable
-from bandits.loop.rounds import Account, Chunk, Due, Ring, Shared, run_chunk, start
+from bandits.loop.rounds import Account, Chunk, Due, Ring, Shared, start
 from bandits.rewards import PREFERENCE
 
 CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
@@ -153,7 +154,7 @@ def replay(
         if times is not None:
             late, slots = _due(times, sheet, rows, begin, total)
             clock = (*clock, *slots)
-        carry, called, read = run_chunk(policy, probe, full, carry, shared, clock, _rows(sheet, padded), late)
+        carry, called, read = advance(policy, probe, full, carry, shared, clock, _rows(sheet, padded), late)
         arms[:, begin : begin + CHUNK] = np.asarray(called)[:, : ahead.shape[1]]
         if read is not None:
             probed.append(np.asarray(read)[:, : ahead.shape[1]])

@@ -91,17 +91,12 @@ def run_chunk(
     round, is the same for every seed and stays outside the `vmap`: a policy that branches on it alone keeps a real
     branch, where one on its own state would run both sides each round.
     """
-    open_budget = jnp.full(len(RESOURCES), jnp.inf, jnp.float32)
-
-    def seen(now: Chunk, budget: jax.Array, left: jax.Array) -> Observation:
-        price = shared.price if now.price is None else now.price
-        return Observation(now.context, now.available, price, now.preference, shared.cost_scale, budget, left)
 
     def one_round(carry: Carry, key: jax.Array, now: Chunk, number: jax.Array, left: jax.Array) -> Any:
         state, account, ring = carry
         to_act, to_learn = jax.random.split(jax.random.fold_in(key, number))
-        budget = open_budget if account is None or shared.limits is None else shared.limits - account.spent
-        observation = seen(now, budget, left)
+        budget = None if account is None or shared.limits is None else shared.limits - account.spent
+        observation = observe(shared, now, budget, left)
         arm = policy.act(to_act, state, observation)
         read = None if probe is None else probe(state)
         heard = now.outcome[arm]
@@ -109,22 +104,22 @@ def run_chunk(
             heard = jnp.where(arm >= 0, heard, 0.0)
             account = account.pay(jnp.nan_to_num(heard[-len(RESOURCES) :]))
         if ring is None:
-            state = policy.update(to_learn, state, observation, arm, _feedback(heard))
+            state = policy.update(to_learn, state, observation, arm, feedback_of(heard))
         else:
-            ring = _kept(ring, number, arm, budget)
+            ring = _kept(ring, number, arm, observation.budget)
         return (state, account, ring), (arm, read)
 
     def hear(state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: Any) -> State:
         number = jnp.maximum(source, 0)
         _, to_learn = jax.random.split(jax.random.fold_in(key, number))
         place = number % len(ring.arm)
-        budget = open_budget if ring.budget is None else ring.budget[place]
-        observation = seen(now, budget, jnp.maximum(rounds - number, 1).astype(jnp.float32))
+        budget = None if ring.budget is None else ring.budget[place]
+        observation = observe(shared, now, budget, jnp.maximum(rounds - number, 1).astype(jnp.float32))
 
         def one(state: State, key: jax.Array, arm: jax.Array, counts: jax.Array) -> State:
             told = now.outcome[arm]
             told = told if ring.budget is None else jnp.where(arm >= 0, told, 0.0)
-            after = policy.update(key, state, observation, arm, _feedback(told))
+            after = policy.update(key, state, observation, arm, feedback_of(told))
             return jax.tree.map(lambda new, old: jnp.where(counts, new, old), after, state)
 
         if not full:
@@ -158,7 +153,15 @@ def run_chunk(
     return after, jnp.asarray(arms).T, None if read is None else jnp.swapaxes(read, 0, 1)
 
 
-def _feedback(heard: jax.Array) -> Feedback:
+def observe(shared: Shared, now: Chunk, budget: jax.Array | None, left: jax.Array) -> Observation:
+    """Return what a policy sees of one round; `budget` None is no limit."""
+    price = shared.price if now.price is None else now.price
+    budget = jnp.full(len(RESOURCES), jnp.inf, jnp.float32) if budget is None else budget
+    return Observation(now.context, now.available, price, now.preference, shared.cost_scale, budget, left)
+
+
+def feedback_of(heard: jax.Array) -> Feedback:
+    """Return what a policy hears of one outcome `(2 + R,)`."""
     utility, reward, cost, latency, tokens = heard
     return Feedback(utility, cost, reward, latency, tokens)
 

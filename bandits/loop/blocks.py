@@ -1,0 +1,156 @@
+"""The loop's fast way: linear policies replayed in blocks of rounds, every other one a round at a time.
+
+A policy built from a `Form` (`bandits.linear.affine`) is replayed by a numba kernel (`bandits.loop.kernels_blocks`)
+that gives the arms of the plain scan, exact ties aside. What the form weighs in (bonuses, random draws, targets) is
+computed ahead by JAX for a whole chunk, from the same keys. On two cores of an AMD EPYC the kernel makes four times the
+rounds of the scan at d=64 and more beyond, since XLA's own loop pays for every operation of every round; `make bench`
+measures both. On another platform than the CPU the scan runs.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from bandits.base import RESOURCES, Policy, State
+from bandits.linear.affine import Faded, Fading, Form, Weights, form_of, most_trace
+from bandits.linear.ridge import Ridge
+from bandits.loop.rounds import Account, Carry, Chunk, Due, Shared, feedback_of, observe, run_chunk
+
+
+def advance(
+    policy: Policy,
+    probe: Callable[[State], jax.Array] | None,
+    full: bool,
+    carry: Carry,
+    shared: Shared,
+    clock: Any,
+    chunk: Chunk,
+    late: Due | None = None,
+) -> tuple[Carry, Any, jax.Array | None]:
+    """Return what `bandits.loop.rounds.run_chunk` returns, by the kernel where it knows how."""
+    form, (state, account, ring) = form_of(policy), carry
+    arms = state.arms if isinstance(state, Faded) else state
+    plain = not isinstance(arms, Ridge) or probe is not None or ring is not None or full
+    if form is None or plain or jax.default_backend() != "cpu":
+        scanned: tuple[Carry, Any, jax.Array | None] = run_chunk(
+            policy, probe, full, carry, shared, clock, chunk, late
+        )
+        return scanned
+    begun = _own(state)
+    ridge = begun.arms if isinstance(begun, Faded) else begun
+    heard = ridge.pulls.sum(axis=1, dtype=np.float32)
+    ahead = _ahead(form, ridge.inverse.shape[1], heard, shared, clock, chunk)
+    called = _replayed(form, begun, ahead, chunk)
+    if account is not None:
+        account = _charged(account, chunk, called)
+    return (begun, account, ring), called, None
+
+
+def _own(state: Any) -> Any:
+    """Return the state in arrays that may be written to: those of an earlier chunk, or a copy of JAX's."""
+    return jax.tree.map(
+        lambda x: x if isinstance(x, np.ndarray) and x.flags.writeable else np.array(x), state
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _ahead(
+    form: Form, n_arms: int, heard: jax.Array, shared: Shared, clock: Any, chunk: Chunk
+) -> tuple[Weights, jax.Array]:
+    """Return the `Weights` of every round of a chunk, `(S, C, K, m)`, `(S, C, K)` twice and `(S, C)`, and what each arm
+    would teach, `(S, C, K, m)`."""
+    m = form.targets[0] if form.targets else 1
+
+    def one(key: jax.Array, heard: jax.Array, now: Chunk, number: jax.Array, left: jax.Array) -> Any:
+        to_act, _ = jax.random.split(jax.random.fold_in(key, number))
+        seen = observe(shared, now, None, left)
+        weights = form.weights(to_act, heard, seen)
+        taught = jax.vmap(lambda told: form.target(seen, feedback_of(told)))(now.outcome)
+        mean = jnp.asarray(weights.mean, jnp.float32)
+        mean = mean if form.targets or mean.ndim == 0 else mean[:, None]
+        mean = jnp.broadcast_to(mean, (n_arms, m))
+        width, plus = (jnp.broadcast_to(jnp.float32(x), (n_arms,)) for x in (weights.width, weights.plus))
+        return Weights(mean, width, plus, jnp.float32(weights.rate)), taught.reshape(n_arms, m)
+
+    number, left = clock
+    rounds = heard[:, None] + jnp.arange(1, len(number) + 1, dtype=jnp.float32)
+    by_round = jax.vmap(one, in_axes=(None, 0, 0, 0, 0))
+    result: tuple[Weights, jax.Array] = jax.vmap(by_round, in_axes=(0, 0, 0, None, None))(
+        shared.keys, rounds, chunk, number, left
+    )
+    return result
+
+
+def _replayed(form: Form, state: Any, ahead: tuple[Weights, jax.Array], chunk: Chunk) -> Any:
+    """Return the `(S, C)` arms, and change the state to what they taught; seeds are shared out over the cores."""
+    from bandits.loop.kernels_blocks import replay_rounds
+
+    ridge = state.arms if isinstance(state, Faded) else state
+    (seeds, _, dim, _), rounds = ridge.inverse.shape, chunk.context.shape[1]
+    weight = ridge.weight.reshape(seeds, -1, max(1, *form.targets, 1), dim)
+    last = state.last if isinstance(state, Faded) else np.zeros(ridge.pulls.shape, np.int32)
+    begin = state.round if isinstance(state, Faded) else np.zeros(seeds, np.int32)
+    called = np.empty((seeds, rounds), np.int32)
+    given = [np.asarray(x) for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
+    learned = (ridge.inverse, weight, ridge.pulls, last)
+
+    def play(s: int) -> None:
+        own = [x[s] for x in (*given, *learned)]
+        replay_rounds(*own, int(begin[s]), _keeps(form), most_trace(form, dim), block_of(dim), called[s])
+
+    with _blas().limit(limits=1):  # each seed has one core
+        list((map if cores() == 1 or seeds == 1 else _threads().map)(play, range(seeds)))
+    begin += rounds
+    return called
+
+
+def block_of(dim: int) -> int:
+    """Return the rounds a block: more for larger matrices, which have to be read once a block."""
+    return 64 if dim <= 96 else 128 if dim <= 256 else 256
+
+
+def cores() -> int:
+    """Return how many cores may be used: those of this process, fewer where OMP_NUM_THREADS says so."""
+    return min(len(os.sched_getaffinity(0)), int(os.environ.get("OMP_NUM_THREADS") or 1 << 30))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores())
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    import scipy.linalg.cython_blas  # noqa: F401  # the BLAS that numba calls, loaded before it is looked for
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+@cache
+def _keeps(form: Form) -> NDArray[np.float32]:
+    """Return what an arm keeps of its evidence after 0, 1, ... rounds; the last holds for ever."""
+    gamma, floor = form.fading or Fading()
+    if gamma == 1.0:
+        return np.ones(1 if form.fading is None else 2, np.float32)
+    waited = np.arange(2 + math.ceil(math.log(floor) / math.log(gamma)), dtype=np.float32)
+    kept: NDArray[np.float32] = np.maximum(np.float32(gamma) ** waited, np.float32(floor))
+    return kept
+
+
+def _charged(account: Account, chunk: Chunk, called: NDArray[np.int32]) -> Account:
+    """Return the accounts after a chunk's calls."""
+    told = np.take_along_axis(np.asarray(chunk.outcome), called[:, :, None, None], axis=2)[:, :, 0]
+    return account.pay(
+        np.nan_to_num(told[..., -len(RESOURCES) :]).sum(axis=1, dtype=np.float64).astype(np.float32)
+    )

@@ -1,0 +1,188 @@
+"""A linear policy's rounds in blocks: exact, but for rounding (numba).
+
+A block knows its contexts `X` (B x d). `X A_k^-1` for all arms is one matrix product; inside the block a pull of arm
+`k` at `x_i` changes only `A_k^-1`, by rank one (Sherman and Morrison 1950), so what the block needs of it is
+`A_k^-1 x_i`, had from the product and the block's earlier pulls of `k`, and its products with the contexts to come.
+After the block all pulls of an arm are taken off its inverse as one product. Each matrix is thus read once a block and
+not once a round, and at the speed of a matrix product. The inverse of a fading arm (`bandits.linear.affine.Fading`) is
+`scale_k` times the matrix kept, so that forgetting costs one number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+# Sums may be reordered, which is what lets them run in vector registers; infinities keep their meaning.
+_REORDERED = {"reassoc", "contract", "arcp", "nsz"}
+_ROWS = 64  # rows of an inverse that are updated together: with their product they stay in the cache
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+def _forecast(context: Any, product: Any, weight: Any, spread: Any, mean: Any) -> None:
+    """Fill `spread (K, B)` with x' A^-1 x and `mean (K, m, B)` with the estimates, as at the start of the block."""
+    rounds, d = context.shape
+    arms, targets, _ = weight.shape
+    for j in range(rounds):
+        for k in range(arms):
+            total = np.float32(0.0)
+            for q in range(d):
+                total += product[j, k * d + q] * context[j, q]
+            spread[k, j] = total
+            for f in range(targets):
+                total = np.float32(0.0)
+                for q in range(d):
+                    total += weight[k, f, q] * context[j, q]
+                mean[k, f, j] = total
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+def _highest(index: Any, available: Any) -> int:
+    """Return what `bandits.base.choose` returns: the lowest arm within a relative 1e-5 of the best available one."""
+    best = np.float32(-np.inf)
+    for k in range(len(index)):
+        if available[k] and index[k] > best:
+            best = index[k]
+    slack = np.float32(1e-5) * abs(best) if np.isfinite(best) else np.float32(0.0)
+    for k in range(len(index)):
+        if available[k] and index[k] >= best - slack:
+            return k
+    return 0
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+def _gaps(index: Any, available: Any, rate: Any) -> None:
+    """Replace the index by the logarithm of `bandits.linear.affine.gap_weights`."""
+    best, others, total = _highest(index, available), available.sum(), np.float32(0.0)
+    top = index[best]
+    for k in range(len(index)):
+        if available[k] and k != best:
+            share = np.float32(1.0) / (others + rate * max(top - index[k], np.float32(0.0)))
+            total += share
+            index[k] = np.log(share)
+    index[best] = np.log(np.float32(1.0) - total)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+def _settle(inverse: Any, pulled: Any) -> None:
+    """Take the `n` pulls `pulled (n, d)` off an inverse `(d, d)`: `A^-1 -= U'U`, some rows at a time."""
+    upright = np.ascontiguousarray(pulled.T)
+    d = len(inverse)
+    for first in range(0, d, _ROWS):
+        last = min(d, first + _ROWS)
+        part = np.dot(upright[first:last], pulled)
+        for x in range(first, last):
+            for y in range(d):
+                inverse[x, y] -= part[x - first, y]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+def replay_rounds(
+    context: Any,
+    available: Any,
+    of_mean: Any,
+    of_width: Any,
+    plus: Any,
+    rate: Any,
+    target: Any,
+    inverse: Any,
+    weight: Any,
+    pulls: Any,
+    last: Any,
+    begin: int,
+    keeps: Any,
+    most_trace: float,
+    block: int,
+    called: Any,
+) -> None:
+    """Play `C` rounds of one seed; `inverse`, `weight`, `pulls`, `last` and `called` are changed in place.
+
+    Args:
+        context: `(C, d)` float32.
+        available: `(C, K)` bool.
+        of_mean, of_width, plus, rate: `(C, K, m)`, `(C, K)`, `(C, K)`, `(C,)` float32, as in `Weights`.
+        target: `(C, K, m)` float32, what each arm would teach.
+        inverse, weight: `(K, d, d)` and `(K, m, d)` float32.
+        pulls, last: `(K,)` int32: updates of each arm, and the round in which it last faded.
+        begin: round number of the first one.
+        keeps: `(W,)` float32, share of its evidence that an arm keeps after so many rounds, the last for ever;
+            `[1]` where nothing fades.
+        most_trace: that a fading arm's inverse is held to.
+        block: rounds a block, `B`.
+        called: `(C,)` int32, filled with the arms.
+    """
+    rounds, d = context.shape
+    arms, targets, _ = weight.shape
+    product, flat = np.empty((block, arms * d), np.float32), inverse.reshape(arms * d, d)
+    pulled, along = np.empty((block, d), np.float32), np.empty((block, block), np.float32)
+    spread, mean = np.empty((arms, block), np.float32), np.empty((arms, targets, block), np.float32)
+    who, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
+    index, fades = np.empty(arms, np.float32), len(keeps) > 1
+    scale, trace = np.ones(arms), np.zeros(arms)
+    if fades:
+        for k in range(arms):
+            trace[k] = np.trace(inverse[k])
+    for start in range(0, rounds, block):
+        size = min(block, rounds - start)
+        here = context[start : start + size]
+        np.dot(here, flat.T, product[:size])
+        _forecast(here, product, weight, spread, mean)
+        count[:] = 0
+        for i in range(size):
+            t = start + i
+            for k in range(arms):
+                wide = np.sqrt(max(np.float32(scale[k]) * spread[k, i], np.float32(0.0)))
+                if fades:
+                    wide /= np.sqrt(keeps[min(begin + t - last[k], len(keeps) - 1)])
+                index[k] = of_width[t, k] * wide
+                for f in range(targets):
+                    index[k] += of_mean[t, k, f] * mean[k, f, i]
+            if rate[t] > 0:
+                _gaps(index, available[t], rate[t])
+            for k in range(arms):
+                index[k] += plus[t, k]
+            k = _highest(index, available[t])
+            called[t] = k
+            # The pull as the vector u with A^-1 - u u' the new inverse: first A^-1 x_i as it is now.
+            u = pulled[i]
+            for q in range(d):
+                u[q] = product[i, k * d + q]
+            for p in range(count[k]):
+                r = who[k, p]
+                for q in range(d):
+                    u[q] -= along[r, i] * pulled[r, q]
+            kept = keeps[min(begin + t - last[k], len(keeps) - 1)]
+            gain = np.float32(scale[k] / (kept + scale[k] * spread[k, i]))
+            root = np.sqrt(gain)
+            length = np.float32(0.0)
+            for q in range(d):
+                u[q] *= root
+                length += u[q] * u[q]
+            for j in range(i + 1, size):
+                total = np.float32(0.0)
+                for q in range(d):
+                    total += here[j, q] * u[q]
+                along[i, j] = total
+                spread[k, j] -= total * total
+            for f in range(targets):
+                step = (target[t, k, f] - mean[k, f, i]) * root
+                for j in range(i + 1, size):
+                    mean[k, f, j] += step * along[i, j]
+                for q in range(d):
+                    weight[k, f, q] += step * u[q]
+            who[k, count[k]] = i
+            count[k] += 1
+            pulls[k] += 1
+            if fades:
+                trace[k] -= length
+                scale[k] = min(scale[k] / kept, most_trace / trace[k])
+                last[k] = begin + t
+        for k in range(arms):
+            if count[k] > 0:
+                _settle(inverse[k], pulled[who[k, : count[k]]])
+    if fades:  # and exactly symmetric again: fading lets what is not grow (see `bandits.linear.ridge.learn`)
+        for k in range(arms):
+            half = np.float32(0.5 * scale[k])
+            inverse[k] = half * (inverse[k] + inverse[k].T)

@@ -1,0 +1,157 @@
+"""Does the fast way of the loop call what the plain scan calls, and learn the same?"""
+
+from __future__ import annotations
+
+import importlib
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bandits
+import envs
+from bandits import POLICIES, reward_table
+from bandits.linear.affine import Faded, form_of
+from bandits.loop import blocks, rounds
+from bandits.loop.replay import replay
+from tests.conftest import make_stream
+
+LOOP = importlib.import_module("bandits.loop.replay")  # `bandits.replay` is the function
+SPECS = [
+    ("linucb", {}),
+    ("linucb", {"alpha": 0.3, "prior": 1.0, "ridge": 2.0}),
+    ("thompson", {}),
+    ("epsilon", {}),
+    ("greedy", {}),
+    ("softmax", {}),
+    ("squarecb", {}),
+    ("regcb", {}),
+    ("preference", {}),
+    ("dlinucb", {}),
+    ("dlinucb", {"gamma": 1.0, "floor": 1.0}),
+    ("dlinucb", {"gamma": 0.9, "floor": 0.2}),
+]
+
+
+@pytest.fixture(scope="module")
+def twin_part():
+    """Two and a half chunks of the twin with preferences of their own: contexts that hardly ever tie."""
+    return envs.load("all")
+
+
+def both(monkeypatch, spec: str, hyper: dict, stream, **options) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows, the scan's arms and the kernel's."""
+    policy = POLICIES[spec](stream.n_arms, stream.dim, **hyper)
+    assert form_of(policy) is not None
+    table = reward_table(bandits.rewards.linear, stream, options.get("preference", 0.2))
+    fast = replay(policy, stream, table, seed=3, **options)
+    monkeypatch.setattr(LOOP, "advance", rounds.run_chunk)
+    plain = replay(policy, stream, table, seed=3, **options)
+    return plain.order, plain.arms, fast.arms
+
+
+@pytest.mark.parametrize(("spec", "hyper"), SPECS)
+def test_blocks_call_what_the_scan_calls(spec: str, hyper: dict, monkeypatch, twin_part) -> None:
+    preference = np.random.default_rng(0).uniform(0, 2, len(twin_part))
+    _, plain, fast = both(monkeypatch, spec, hyper, twin_part, seeds=3, rounds=2600, preference=preference)
+    assert (plain == fast).all()
+    assert len(np.unique(fast)) > 1
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.4])
+@pytest.mark.parametrize("spec", ["linucb", "greedy", "dlinucb", "preference"])
+def test_where_contexts_repeat_only_ties_differ(spec: str, missing: float, monkeypatch) -> None:
+    # Five contexts and 0/1 utilities tie often. Rounding may break a tie one way or the other, from where on the two
+    # runs learn different things; up to there they are one run. Contexts tie exactly in about one round in a thousand.
+    stream = make_stream(rows=900, missing=missing, seed=4)
+    rows, plain, fast = both(monkeypatch, spec, {}, stream, seeds=6)
+    assert stream.available[rows, fast].all()
+    parted = [s for s in range(6) if (plain[s] != fast[s]).any()]
+    for s in parted:
+        t = int((plain[s] != fast[s]).argmax())
+        gap = _index_gap(spec, stream, rows[s, : t + 1], plain[s, :t], (plain[s, t], fast[s, t]))
+        assert gap < 1e-4, f"seed {s} parts at round {t} by {gap}"
+    assert len(parted) <= 2
+
+
+def _index_gap(spec: str, stream, rows: np.ndarray, called: np.ndarray, two: tuple[int, int]) -> float:
+    """Return how far two arms' indices are apart in the last of `rows`, in float64, after these calls."""
+    table = reward_table(bandits.rewards.linear, stream)
+    gamma, d = (0.997 if spec == "dlinucb" else 1.0), stream.dim
+    index = []
+    for k in two:
+        precision, moment, last = np.eye(d), np.zeros(d), 0
+        for t, arm in enumerate(called):
+            if arm == k:
+                x = stream.context[rows[t]].astype(float)
+                fade = max(gamma ** (t - last), 0.005)
+                precision, moment, last = fade * precision + np.outer(x, x), fade * moment, t
+                moment += table[rows[t], k] * x
+        x, fade = stream.context[rows[-1]].astype(float), max(gamma ** (len(called) - last), 0.005)
+        theta = np.linalg.solve(precision, moment)
+        width = 0.0 if spec == "greedy" else np.sqrt(x @ np.linalg.solve(precision, x) / fade)
+        index.append(theta @ x + width)
+    return abs(index[0] - index[1])
+
+
+@pytest.mark.parametrize("spec", ["linucb", "dlinucb", "preference"])
+def test_blocks_learn_what_the_scan_learns(spec: str, twin_part) -> None:
+    policy = POLICIES[spec](twin_part.n_arms, twin_part.dim)
+    table = reward_table(bandits.rewards.linear, twin_part)
+    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(0)))(jnp.arange(2))
+    shared = rounds.Shared(
+        keys, jnp.asarray(twin_part.price, jnp.float32), jnp.float32(twin_part.cost_scale), None
+    )
+    rows = np.random.default_rng(1).integers(0, len(twin_part), (2, 1024))
+    chunk = LOOP._rows(LOOP._sheet(twin_part, table, 0.2), rows)
+    clock = (np.arange(1024), np.arange(1024, 0, -1).astype(np.float32))
+    carries = []
+    for one in (rounds.run_chunk, blocks.advance):
+        carry = (rounds.start(policy, keys), None, None)
+        for _ in range(2):
+            carry, _, _ = one(policy, None, False, carry, shared, clock, chunk)
+        carries.append(carry[0])
+    plain, fast = (jax.tree.map(np.asarray, c) for c in carries)
+    if isinstance(plain, Faded):
+        np.testing.assert_array_equal(plain.last, fast.last)
+        np.testing.assert_array_equal(plain.round, fast.round)
+        plain, fast = plain.arms, fast.arms
+    np.testing.assert_array_equal(plain.pulls, fast.pulls)
+    # 2,048 rank-one steps in float32 each lose about 6e-8 of the largest entry.
+    scale = np.abs(plain.inverse).max()
+    np.testing.assert_allclose(plain.inverse, fast.inverse, atol=2048 * 6e-8 * scale)
+    np.testing.assert_allclose(plain.weight, fast.weight, atol=2e-3)
+
+
+def test_a_fading_inverse_stays_true_for_ten_thousand_rounds(twin_part) -> None:
+    """Rank-one steps that are not symmetric to the bit lose a fading inverse after about five thousand rounds."""
+    gamma, floor, d = 0.997, 0.005, twin_part.dim
+    policy = POLICIES["dlinucb"](twin_part.n_arms, d, gamma=gamma, floor=floor)
+    table = reward_table(bandits.rewards.linear, twin_part)
+    trace = replay(policy, twin_part, table, seeds=1, rounds=10_000)
+    inverse, weight = np.repeat(np.eye(d)[None], twin_part.n_arms, 0), np.zeros((twin_part.n_arms, d))
+    last, worst = np.zeros(twin_part.n_arms), 0.0
+    for t, (row, k) in enumerate(zip(trace.order[0], trace.arms[0], strict=True)):
+        x = twin_part.context[row].astype(float)
+        kept = np.maximum(gamma ** (t - last), floor)
+        along = inverse @ x
+        index = weight @ x + np.sqrt(along @ x / kept)
+        worst = max(worst, index.max() - index[k])
+        gain = along[k] / (kept[k] + along[k] @ x)
+        weight[k] += gain * (table[row, k] - weight[k] @ x)
+        faded = (inverse[k] - np.outer(gain, along[k])) / kept[k]
+        inverse[k] = faded * min(1.0, d / floor / np.trace(faded))
+        last[k] = t
+    assert worst < 1e-3  # the tie rule's slack of 1e-5 and rounding of 1e-5; a lost inverse is off by 1
+
+
+@pytest.mark.parametrize("spec", ["thompson", "dlinucb"])
+def test_one_core_and_two_give_the_same(spec: str, monkeypatch, known) -> None:
+    policy, table = POLICIES[spec](known.n_arms, known.dim), reward_table(bandits.rewards.linear, known)
+    monkeypatch.setattr(blocks, "cores", lambda: 1)
+    alone = replay(policy, known, table, seeds=5)
+    monkeypatch.setattr(blocks, "cores", lambda: 2)
+    shared = replay(policy, known, table, seeds=5)
+    assert (alone.arms == shared.arms).all()
