@@ -28,7 +28,7 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
-	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-columns=median,rounds
+	$(BIN)/python benchmarks/speed.py
 
 clean:
 	rm -rf $(VENV) build

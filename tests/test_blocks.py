@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import partial
 
 import jax
@@ -14,11 +13,10 @@ import bandits
 import envs
 from bandits import POLICIES, reward_table
 from bandits.linear.affine import Faded, form_of
-from bandits.loop import blocks, rounds
-from bandits.loop.replay import replay
+from bandits.loop import blocks, lanes, rounds
+from bandits.loop.replay import Case, replay
 from tests.conftest import make_stream
 
-LOOP = importlib.import_module("bandits.loop.replay")  # `bandits.replay` is the function
 SPECS = [
     ("linucb", {}),
     ("linucb", {"alpha": 0.3, "prior": 1.0, "ridge": 2.0}),
@@ -47,7 +45,7 @@ def both(monkeypatch, spec: str, hyper: dict, stream, **options) -> tuple[np.nda
     assert form_of(policy) is not None
     table = reward_table(bandits.rewards.linear, stream, options.get("preference", 0.2))
     fast = replay(policy, stream, table, seed=3, **options)
-    monkeypatch.setattr(LOOP, "advance", rounds.run_chunk)
+    monkeypatch.setattr(lanes, "advance", rounds.run_chunk)
     plain = replay(policy, stream, table, seed=3, **options)
     return plain.order, plain.arms, fast.arms
 
@@ -101,17 +99,16 @@ def test_blocks_learn_what_the_scan_learns(spec: str, twin_part) -> None:
     policy = POLICIES[spec](twin_part.n_arms, twin_part.dim)
     table = reward_table(bandits.rewards.linear, twin_part)
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(0)))(jnp.arange(2))
-    shared = rounds.Shared(
-        keys, jnp.asarray(twin_part.price, jnp.float32), jnp.float32(twin_part.cost_scale), None
-    )
+    shared = rounds.Shared(jnp.asarray(twin_part.price, jnp.float32), jnp.float32(twin_part.cost_scale))
     rows = np.random.default_rng(1).integers(0, len(twin_part), (2, 1024))
-    chunk = LOOP._rows(LOOP._sheet(twin_part, table, 0.2), rows)
+    (sheet,) = lanes.sheets(twin_part, [Case(table)])
+    chunk = rounds.Chunk(*(None if a is None else a[rows] for a in sheet))
     clock = (np.arange(1024), np.arange(1024, 0, -1).astype(np.float32))
     carries = []
     for one in (rounds.run_chunk, blocks.advance):
         carry = (rounds.start(policy, keys), None, None)
         for _ in range(2):
-            carry, _, _ = one(policy, None, False, carry, shared, clock, chunk)
+            carry, _, _ = one(policy, None, False, carry, keys, shared, clock, chunk)
         carries.append(carry[0])
     plain, fast = (jax.tree.map(np.asarray, c) for c in carries)
     if isinstance(plain, Faded):

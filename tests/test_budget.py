@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from unittest import mock
 
 import jax
@@ -16,6 +15,7 @@ from scipy.optimize import linprog
 import bandits
 from bandits import budget, replay
 from bandits.base import Policy, check
+from bandits.loop import lanes
 from bandits.loop.rounds import run_chunk
 from bandits.pacings import promise
 from bandits.pacings.adaptive_lp import dual_price
@@ -27,7 +27,6 @@ from envs.stream import Stream
 ARMS, DIM, ROWS = 4, 3, 48
 WORST = np.array([[1.0, 2.0, 3.0], [2.0, 0.5, 8.0], [8.0, 4.0, 1.0], [30.0, 1.0, 2.0]])  # (K, R)
 INF = np.full(3, np.inf)
-LOOP = importlib.import_module("bandits.loop.replay")  # `bandits.replay` is the function
 
 
 def limited(cost: float) -> np.ndarray:
@@ -83,7 +82,7 @@ def test_a_promise_is_kept_on_any_stream(seed: int, which: int, sizes: tuple) ->
     # From less than a call to more than all of them: 10**-1.5 to 10**1.2 times the mean worst case of 10 calls.
     limits = np.array([np.inf if s is None else 10 * 10**s for s in sizes]) * WORST.mean(axis=0)
     # What a chunk does after the end of a short stream is wasted: chunks of 64 rounds here.
-    with mock.patch.object(LOOP, "CHUNK", 64):
+    with mock.patch.object(lanes, "CHUNK", 64):
         trace = replay(
             PROMISED[which], stream, reward_table(accuracy, stream), seeds=1, seed=seed % 97, budget=limits
         )

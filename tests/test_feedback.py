@@ -12,7 +12,8 @@ import bandits
 from bandits.base import Feedback, Policy
 from bandits.loop import feedback
 from bandits.loop.feedback import NEVER, Late, constant, due, outstanding, parse, timetable
-from bandits.loop.replay import CHUNK, replay
+from bandits.loop.lanes import CHUNK
+from bandits.loop.replay import replay
 from bandits.rewards import accuracy, linear, reward_table
 
 AT_ONCE = Late(constant)  # the queue with nothing in it; `parse("0")` is the plain loop instead

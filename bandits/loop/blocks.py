@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
@@ -33,6 +33,7 @@ def advance(
     probe: Callable[[State], jax.Array] | None,
     full: bool,
     carry: Carry,
+    keys: jax.Array,
     shared: Shared,
     clock: Any,
     chunk: Chunk,
@@ -44,13 +45,13 @@ def advance(
     plain = not isinstance(arms, Ridge) or probe is not None or ring is not None or full
     if form is None or plain or jax.default_backend() != "cpu":
         scanned: tuple[Carry, Any, jax.Array | None] = run_chunk(
-            policy, probe, full, carry, shared, clock, chunk, late
+            policy, probe, full, carry, keys, shared, clock, chunk, late
         )
         return scanned
     begun = _own(state)
     ridge = begun.arms if isinstance(begun, Faded) else begun
     heard = ridge.pulls.sum(axis=1, dtype=np.float32)
-    ahead = _ahead(form, ridge.inverse.shape[1], heard, shared, clock, chunk)
+    ahead = _ahead(form, ridge.inverse.shape[1], keys, heard, shared, clock, chunk)
     called = _replayed(form, begun, ahead, chunk)
     if account is not None:
         account = _charged(account, chunk, called)
@@ -66,7 +67,7 @@ def _own(state: Any) -> Any:
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _ahead(
-    form: Form, n_arms: int, heard: jax.Array, shared: Shared, clock: Any, chunk: Chunk
+    form: Form, n_arms: int, keys: jax.Array, heard: jax.Array, shared: Shared, clock: Any, chunk: Chunk
 ) -> tuple[Weights, jax.Array]:
     """Return the `Weights` of every round of a chunk, `(S, C, K, m)`, `(S, C, K)` twice and `(S, C)`, and what each arm
     would teach, `(S, C, K, m)`."""
@@ -87,7 +88,7 @@ def _ahead(
     rounds = heard[:, None] + jnp.arange(1, len(number) + 1, dtype=jnp.float32)
     by_round = jax.vmap(one, in_axes=(None, 0, 0, 0, 0))
     result: tuple[Weights, jax.Array] = jax.vmap(by_round, in_axes=(0, 0, 0, None, None))(
-        shared.keys, rounds, chunk, number, left
+        keys, rounds, chunk, number, left
     )
     return result
 
@@ -110,7 +111,7 @@ def _replayed(form: Form, state: Any, ahead: tuple[Weights, jax.Array], chunk: C
         replay_rounds(*own, int(begin[s]), _keeps(form), most_trace(form, dim), block_of(dim), called[s])
 
     with _blas().limit(limits=1):  # each seed has one core
-        list((map if cores() == 1 or seeds == 1 else _threads().map)(play, range(seeds)))
+        shared_out(play, range(seeds))
     begin += rounds
     return called
 
@@ -123,6 +124,11 @@ def block_of(dim: int) -> int:
 def cores() -> int:
     """Return how many cores may be used: those of this process, fewer where OMP_NUM_THREADS says so."""
     return min(len(os.sched_getaffinity(0)), int(os.environ.get("OMP_NUM_THREADS") or 1 << 30))
+
+
+def shared_out(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+    """Return what `work` makes of each part, in order, on as many cores as there are."""
+    return list((map if cores() == 1 or len(parts) == 1 else _threads().map)(work, parts))
 
 
 @cache

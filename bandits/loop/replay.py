@@ -1,13 +1,12 @@
-"""The loop: the one place that knows about seeds, rounds and chunks.
+"""From a policy and a stream to traces: who is asked what in which order, and for how many cases at once.
 
-One `lax.scan` over the rounds of a chunk around one `vmap` over seeds (`bandits.rounds`), compiled once for a policy
-and its shapes. A chunk has a fixed number of rounds, whatever the length of the stream, so neither another stream nor
-another seed or preference compiles anything anew.
+A case (a reward table, a preference, a budget) times a seed is a lane. The lanes of all cases are played side by side
+(`bandits.loop.lanes`), so that a sweep over preferences or budgets costs one program and few passes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,12 +17,11 @@ from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
 from bandits.loop import feedback as feedbacks
-from bandits.loop.blocks import advance
-from bandits.loop.feedback import Late, Timetable
-from bandits.loop.rounds import Account, Chunk, Due, Ring, Shared, start
+from bandits.loop.feedback import Late
+from bandits.loop.lanes import Lane, play, sheets
+from bandits.loop.rounds import Shared
 from bandits.rewards import PREFERENCE
 
-CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
 ORDERS = ("shuffle", "given", "dataset")
 
 
@@ -39,6 +37,22 @@ class Trace(NamedTuple):
     order: NDArray[np.int32]
     arms: NDArray[np.int32]
     probed: NDArray[np.float32] | None = None
+
+
+class Case(NamedTuple):
+    """What a policy is replayed for.
+
+    Attributes:
+        table: `(N, K)` what each outcome is worth, from `reward_table`; the policy hears the chosen entry.
+        preference: what the policy is shown: a number, or `(N,)` one for each query; give `reward_table` the same.
+        budget: `(R,)` how much of each of `RESOURCES` a run may use, inf where that is not limited. The policy sees
+            what is left; once something is overdrawn no further call is made. A policy that may answer -1 (no call)
+            needs a budget, if only an infinite one.
+    """
+
+    table: NDArray[np.float64]
+    preference: Any = PREFERENCE
+    budget: NDArray[np.float64] | None = None
 
 
 def orders(
@@ -92,108 +106,88 @@ def _laid_out(world: Any, seeds: int, rounds: int | None) -> NDArray[np.int32]:
 
 
 def replay(
-    policy: Policy,
-    stream: Any,
-    table: NDArray[np.float64],
-    *,
-    seeds: int = 20,
-    seed: int = 0,
-    order: str = "shuffle",
-    rounds: int | None = None,
-    preference: Any = PREFERENCE,
-    budget: NDArray[np.float64] | None = None,
-    feedback: Late | None = None,
-    probe: Callable[[State], jax.Array] | None = None,
-    progress: Callable[[int], object] | None = None,
-) -> Trace:
+    policy: Policy, stream: Any, table: NDArray[np.float64], *, preference: Any = PREFERENCE,
+    budget: NDArray[np.float64] | None = None, **options: Any,
+) -> Trace:  # fmt: skip
     """Return what `policy` called when each of `S` seeds met the stream in an order of its own.
 
     Args:
         policy: three pure functions; build it once and reuse it, since it is compiled by identity.
         stream: a `Stream` of `N` rows and `K` models.
-        table: `(N, K)` what each outcome is worth, from `reward_table`; the policy hears the chosen entry.
-        seeds: `S`.
-        seed: fixes the orders and the policy's randomness.
-        order, rounds: see `orders`.
-        preference: what the policy is shown: a number, or `(N,)` one for each query; give `reward_table` the same.
-        budget: `(R,)` how much of each of `RESOURCES` a run may use, inf where that is not limited. The policy sees
-            what is left; once something is overdrawn no further call is made. A policy that may answer -1 (no call)
-            needs a budget, if only an infinite one.
-        feedback: how outcomes are heard, from `feedback.parse`; None: at once. A budget is charged at the call.
-        probe: `(state) -> array`, read before each round; build it once, since it is compiled by identity.
-        progress: called after each chunk with the number of rounds done, all seeds together.
+        table, preference, budget: as in `Case`.
+        options: as `replays` takes them.
 
     Raises:
         ValueError: an option or a shape is wrong.
     """
-    if table.shape != stream.utility.shape:
-        raise ValueError(
-            f"replay needs a table of shape {stream.utility.shape} like the stream, got {table.shape}"
-        )
+    return replays(policy, stream, [Case(table, preference, budget)], **options)[0]
+
+
+def replays(
+    policy: Policy,
+    stream: Any,
+    cases: Sequence[Case],
+    *,
+    seeds: int = 20,
+    seed: int = 0,
+    order: str = "shuffle",
+    rounds: int | None = None,
+    feedback: Late | None = None,
+    probe: Callable[[State], jax.Array] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> list[Trace]:
+    """Return a trace for each case, all on the same seeds and orders.
+
+    Args:
+        policy, stream: as `replay` takes them.
+        cases: all with a budget, or none.
+        seeds: `S`.
+        seed: fixes the orders and the policy's randomness.
+        order, rounds: see `orders`.
+        feedback: how outcomes are heard, from `feedback.parse`; None: at once. A budget is charged at the call.
+        probe: `(state) -> array`, read before each round; build it once, since it is compiled by identity.
+        progress: called after each chunk with the number of rounds done, all seeds and cases together.
+
+    Raises:
+        ValueError: an option or a shape is wrong.
+    """
+    _check(stream, cases)
+    rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
+    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(seeds))
+    after = None if feedback is None else feedbacks.due(feedback, rows.shape, seed)
+    full = feedback is not None and feedback.full
+    lanes = [
+        Lane(sheet, rows[s], keys[s], case.budget, None if after is None else after[s])
+        for case, sheet in zip(cases, sheets(stream, cases), strict=True)
+        for s in range(seeds)
+    ]
+    shared = Shared(jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale))
+    arms, read = play(policy, shared, lanes, full=full, probe=probe, progress=progress)
+    traces = []
+    for i, case in enumerate(cases):
+        own = slice(i * seeds, (i + 1) * seeds)
+        called = arms[own] if case.budget is None else _stopped(stream, rows, arms[own], case.budget)
+        traces.append(Trace(rows, called, None if read is None else read[own]))
+    return traces
+
+
+def _check(stream: Any, cases: Sequence[Case]) -> None:
+    for case in cases:
+        if case.table.shape != stream.utility.shape:
+            raise ValueError(
+                f"replay needs a table of shape {stream.utility.shape} like the stream, got {case.table.shape}"
+            )
+        limits = None if case.budget is None else np.asarray(case.budget, np.float64)
+        if limits is not None and (limits.shape != (len(RESOURCES),) or not (limits > 0).all()):
+            raise ValueError(
+                f"replay needs a budget of {len(RESOURCES)} numbers > 0 ({', '.join(RESOURCES)}), got {limits.tolist()}"
+            )
+    if len({case.budget is None for case in cases}) != 1:
+        raise ValueError("replays needs cases that all have a budget, or none, and at least one case")
     if stream.world is not None and stream.world.judged is not None:
         raise ValueError(
             "replay of a judged stream needs stream.heard and its reward_table; regret needs the truth"
         )
-    rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
-    sheet, total = _sheet(stream, table, preference), rows.shape[1]
-    limits = None if budget is None else jnp.asarray(_checked(budget), jnp.float32)
-    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(seeds))
-    shared = Shared(keys, jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale), limits)
-    account = None if budget is None else Account(*jnp.zeros((2, seeds, len(RESOURCES)), jnp.float32))
-    times = None if feedback is None else feedbacks.timetable(feedbacks.due(feedback, rows.shape, seed))
-    full = feedback is not None and feedback.full
-    carry = start(policy, keys), account, _ring(times, seeds, budget is not None)
-    arms, probed = np.empty(rows.shape, np.int32), []
-    for begin in range(0, total, CHUNK):
-        ahead = rows[:, begin : begin + CHUNK]
-        # The last chunk is filled up with rounds after the end; nothing that they do is kept.
-        padded = np.pad(ahead, ((0, 0), (0, CHUNK - ahead.shape[1])), mode="edge")
-        number = np.arange(begin, begin + CHUNK)
-        clock: Any = (number, np.maximum(total - number, 1).astype(np.float32))
-        late = None
-        if times is not None:
-            late, slots = _due(times, sheet, rows, begin, total)
-            clock = (*clock, *slots)
-        carry, called, read = advance(policy, probe, full, carry, shared, clock, _rows(sheet, padded), late)
-        arms[:, begin : begin + CHUNK] = np.asarray(called)[:, : ahead.shape[1]]
-        if read is not None:
-            probed.append(np.asarray(read)[:, : ahead.shape[1]])
-        if progress is not None:
-            progress(arms[:, : begin + CHUNK].size)
-    if budget is not None:
-        arms = _stopped(stream, rows, arms, budget)
-    return Trace(rows, arms, np.concatenate(probed, axis=1) if probed else None)
-
-
-def _ring(times: Timetable | None, seeds: int, budgeted: bool) -> Ring | None:
-    if times is None:
-        return None
-    budget = jnp.zeros((seeds, times.ring, len(RESOURCES)), jnp.float32) if budgeted else None
-    return Ring(jnp.zeros((seeds, times.ring), jnp.int32), budget)
-
-
-def _due(times: Timetable, sheet: Chunk, rows: NDArray[np.int32], begin: int, total: int) -> tuple[Due, Any]:
-    """Return what is heard in the chunk that begins here, and the first and last slot of each of its rounds."""
-    source, first = times.chunk(begin, min(begin + CHUNK, total))
-    edges = np.pad(first, (0, CHUNK + 1 - len(first)), mode="edge").astype(np.int32)
-    asked = np.take_along_axis(
-        rows, np.broadcast_to(np.maximum(source, 0), (len(rows), source.shape[1])), axis=1
-    )
-    return Due(_rows(sheet, asked), source.astype(np.int32), np.int32(total)), (edges[:-1], edges[1:])
-
-
-def _rows(sheet: Chunk, rows: NDArray[np.int32]) -> Chunk:
-    """Return what stands in these `(S, C)` rows."""
-    return Chunk(*(None if a is None else a[rows] for a in sheet))
-
-
-def _checked(budget: NDArray[np.float64]) -> NDArray[np.float64]:
-    limits = np.asarray(budget, np.float64)
-    if limits.shape != (len(RESOURCES),) or not (limits > 0).all():
-        raise ValueError(
-            f"replay needs a budget of {len(RESOURCES)} numbers > 0 ({', '.join(RESOURCES)}), got {limits.tolist()}"
-        )
-    return limits
 
 
 def _stopped(
@@ -210,19 +204,3 @@ def _stopped(
             over |= np.cumsum(used, axis=1) > limit * (1 + 1e-6)  # float32's rounding is no overdraft
     late = np.pad(over[:, :-1], ((0, 0), (1, 0)))
     return np.where(late, np.int32(-1), arms)
-
-
-def _sheet(stream: Any, table: NDArray[np.float64], preference: Any) -> Chunk:
-    """Return the whole stream in the dtypes and the layout that the scan reads, one row a query."""
-    unknown = np.full(stream.utility.shape, np.nan, np.float32)
-    recorded = {name: getattr(stream, name) for name in RESOURCES}
-    outcome = [stream.utility, table, *(unknown if recorded[r] is None else recorded[r] for r in RESOURCES)]
-    return Chunk(
-        np.asarray(stream.context, np.float32),
-        stream.available,
-        np.stack(outcome, axis=-1).astype(np.float32),
-        np.broadcast_to(np.asarray(preference, np.float32), (len(stream),)),
-        None
-        if stream.world is None or stream.world.posted is None
-        else stream.world.posted.astype(np.float32),
-    )

@@ -23,19 +23,20 @@ class Chunk(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What a run has spent of each of `RESOURCES`, `(S, R)`: the sum, and what rounding has kept out of it.
+    """What each run has spent of each of `RESOURCES`, `(S, R)`: the sum, what rounding has kept out of it, the limit.
 
     Ten thousand float32 additions are off by up to a call; with the second term (Kahan 1965) they are not.
     """
 
     spent: jax.Array
     owed: jax.Array
+    limits: jax.Array
 
     def pay(self, used: jax.Array) -> Account:
         """Return the account after `used`."""
         due = used + self.owed
         spent = self.spent + due
-        return Account(spent, due - (spent - self.spent))
+        return Account(spent, due - (spent - self.spent), self.limits)
 
 
 class Ring(NamedTuple):
@@ -57,12 +58,10 @@ class Due(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """What stays the same through a run: `keys` `(S,)`, `price` `(K,)`, `cost_scale` `()`, `limits` `(R,)` or None."""
+    """What is the same for all: `price` `(K,)` as posted, and `cost_scale` `()`."""
 
-    keys: jax.Array
     price: jax.Array
     cost_scale: jax.Array
-    limits: jax.Array | None
 
 
 Carry = tuple[State, Account | None, Ring | None]
@@ -80,6 +79,7 @@ def run_chunk(
     probe: Callable[[State], jax.Array] | None,
     full: bool,
     carry: Carry,
+    keys: jax.Array,
     shared: Shared,
     clock: Any,
     chunk: Chunk,
@@ -95,7 +95,7 @@ def run_chunk(
     def one_round(carry: Carry, key: jax.Array, now: Chunk, number: jax.Array, left: jax.Array) -> Any:
         state, account, ring = carry
         to_act, to_learn = jax.random.split(jax.random.fold_in(key, number))
-        budget = None if account is None or shared.limits is None else shared.limits - account.spent
+        budget = None if account is None else account.limits - account.spent
         observation = observe(shared, now, budget, left)
         arm = policy.act(to_act, state, observation)
         read = None if probe is None else probe(state)
@@ -135,13 +135,11 @@ def run_chunk(
         alike = late.source.shape[0] == 1  # one clock for all seeds keeps a policy's branch on it
         source = late.source[0, slot] if alike else late.source[:, slot]
         axes = (0, 0, 0, 0, None if alike else 0, None)
-        return jax.vmap(hear, in_axes=axes)(state, shared.keys, ring, now, source, late.rounds)
+        return jax.vmap(hear, in_axes=axes)(state, keys, ring, now, source, late.rounds)
 
     def step(carry: Carry, xs: Any) -> Any:
         now, number, left, *slots = xs
-        after, called = jax.vmap(one_round, in_axes=(0, 0, 0, None, None))(
-            carry, shared.keys, now, number, left
-        )
+        after, called = jax.vmap(one_round, in_axes=(0, 0, 0, None, None))(carry, keys, now, number, left)
         if late is not None:
             state, account, ring = after
             body = partial(hear_all, ring=ring, rows=late.rows, late=late)

@@ -1,0 +1,182 @@
+"""The loop itself: lanes, a seed of a case each, side by side through the chunks of a stream.
+
+Lanes are played in groups whose number does not depend on the machine, so that every machine gives the same numbers;
+each group has a core. One program serves all groups and all chunks: a chunk has a fixed number of rounds, and the last
+one and the last group are filled up with what nobody keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from threading import Event, Lock
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.base import RESOURCES, Policy, State
+from bandits.linear.affine import form_of
+from bandits.loop.blocks import advance, shared_out
+from bandits.loop.feedback import Timetable, timetable
+from bandits.loop.rounds import Account, Chunk, Due, Ring, Shared, start
+
+CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
+GROUP = 16  # lanes at most that are played as one batch
+
+
+class Lane(NamedTuple):
+    """What one seed of one case meets.
+
+    Attributes:
+        sheet: the whole stream as `Chunk` has it, without the first axis; lanes of one case share it.
+        rows: `(T,)` int32, the row asked at each round.
+        key: of the policy's randomness.
+        budget: `(R,)` or None.
+        due: `(T,)`, the round after which each round is heard, from `feedback.due`; None: at once.
+    """
+
+    sheet: Chunk
+    rows: NDArray[np.int32]
+    key: jax.Array
+    budget: Any = None
+    due: NDArray[np.int64] | None = None
+
+
+def play(
+    policy: Policy,
+    shared: Shared,
+    lanes: Sequence[Lane],
+    *,
+    full: bool = False,
+    probe: Callable[[State], jax.Array] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
+    """Return the `(L, T)` arms that a policy called in each lane, and what the probe read.
+
+    Args:
+        policy: three pure functions.
+        shared: what is the same for all lanes.
+        lanes: `L` of them, all of the same length.
+        full: whether the outcome of every available model is heard.
+        probe: `(state) -> array`, read before each round, or None.
+        progress: called with the number of rounds done, all lanes together.
+    """
+    size = len(lanes) if form_of(policy) else _group_size(len(lanes))
+    groups = [list(lanes[i : i + size]) for i in range(0, len(lanes), size)]
+    done, stopped, lock = [0], Event(), Lock()
+
+    def told(rounds: int) -> None:
+        if stopped.is_set():
+            raise CancelledError
+        with lock:
+            done[0] += rounds
+            if progress is not None:
+                progress(done[0])
+
+    def one(group: list[Lane]) -> Any:
+        filled = group + [group[0]] * (size - len(group))
+        arms, read = _group(policy, shared, filled, full, probe, lambda n: told(n * len(group)))
+        return arms[: len(group)], None if read is None else read[: len(group)]
+
+    try:
+        played = shared_out(one, groups)
+    except BaseException:
+        stopped.set()  # or the groups of other threads would go on to their end
+        raise
+    arms = np.concatenate([called for called, _ in played])
+    return arms, None if played[0][1] is None else np.concatenate([read for _, read in played])
+
+
+def _group_size(lanes: int) -> int:
+    """Return how many lanes are played together: halves of few, at most `GROUP` of many, and an even number of groups
+    for two cores."""
+    return lanes if lanes < 4 else -(-lanes // (2 * -(-lanes // (2 * GROUP))))
+
+
+def _group(
+    policy: Policy, shared: Shared, lanes: list[Lane], full: bool, probe: Any, told: Callable[[int], None]
+) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
+    """Return what `play` returns, for lanes that are one batch."""
+    keys, rows = jnp.stack([lane.key for lane in lanes]), np.stack([lane.rows for lane in lanes])
+    account = _account(lanes)
+    times = None if lanes[0].due is None else timetable(np.stack([lane.due for lane in lanes]))  # type: ignore[misc]
+    carry = start(policy, keys), account, _ring(times, len(lanes), account is not None)
+    total = rows.shape[1]
+    arms, probed = np.empty(rows.shape, np.int32), []
+    for begin in range(0, total, CHUNK):
+        ahead = rows[:, begin : begin + CHUNK]
+        # The last chunk is filled up with rounds after the end; nothing that they do is kept.
+        padded = np.pad(ahead, ((0, 0), (0, CHUNK - ahead.shape[1])), mode="edge")
+        number = np.arange(begin, begin + CHUNK)
+        clock: Any = (number, np.maximum(total - number, 1).astype(np.float32))
+        late = None
+        if times is not None:
+            late, slots = _due(times, lanes, rows, begin, total)
+            clock = (*clock, *slots)
+        chunk = _met(lanes, padded)
+        carry, called, read = advance(policy, probe, full, carry, keys, shared, clock, chunk, late)
+        arms[:, begin : begin + CHUNK] = np.asarray(called)[:, : ahead.shape[1]]
+        if read is not None:
+            probed.append(np.asarray(read)[:, : ahead.shape[1]])
+        told(ahead.shape[1])
+    return arms, np.concatenate(probed, axis=1) if probed else None
+
+
+def _account(lanes: list[Lane]) -> Account | None:
+    if lanes[0].budget is None:
+        return None
+    limits = np.stack([np.asarray(lane.budget, np.float32) for lane in lanes])
+    none = jnp.zeros(limits.shape, jnp.float32)
+    return Account(none, jnp.zeros_like(none), jnp.asarray(limits))
+
+
+def _ring(times: Timetable | None, lanes: int, budgeted: bool) -> Ring | None:
+    if times is None:
+        return None
+    budget = jnp.zeros((lanes, times.ring, len(RESOURCES)), jnp.float32) if budgeted else None
+    return Ring(jnp.zeros((lanes, times.ring), jnp.int32), budget)
+
+
+def _due(
+    times: Timetable, lanes: list[Lane], rows: NDArray[np.int32], begin: int, total: int
+) -> tuple[Due, Any]:
+    """Return what is heard in the chunk that begins here, and the first and last slot of each of its rounds."""
+    source, first = times.chunk(begin, min(begin + CHUNK, total))
+    edges = np.pad(first, (0, CHUNK + 1 - len(first)), mode="edge").astype(np.int32)
+    asked = np.take_along_axis(
+        rows, np.broadcast_to(np.maximum(source, 0), (len(rows), source.shape[1])), axis=1
+    )
+    return Due(_met(lanes, asked), source.astype(np.int32), np.int32(total)), (edges[:-1], edges[1:])
+
+
+def _met(lanes: list[Lane], rows: NDArray[np.int32]) -> Chunk:
+    """Return what stands in these `(L, C)` rows of each lane's own sheet."""
+    columns = zip(*(lane.sheet for lane in lanes), strict=True)
+    return Chunk(
+        *(
+            None
+            if own[0] is None
+            else np.stack([np.take(a, r, axis=0) for a, r in zip(own, rows, strict=True)])
+            for own in columns
+        )
+    )
+
+
+def sheets(stream: Any, cases: Sequence[Any]) -> list[Chunk]:
+    """Return, for each case, the whole stream in the dtypes and the layout that the loop reads, one row a query."""
+    unknown = np.full(stream.utility.shape, np.nan, np.float32)
+    recorded = [getattr(stream, name) for name in RESOURCES]
+    context, posted = np.asarray(stream.context, np.float32), None
+    if stream.world is not None and stream.world.posted is not None:
+        posted = stream.world.posted.astype(np.float32)
+    made = []
+    for case in cases:
+        outcome = [stream.utility, case.table, *(unknown if r is None else r for r in recorded)]
+        shown = np.broadcast_to(np.asarray(case.preference, np.float32), (len(stream),))
+        made.append(
+            Chunk(context, stream.available, np.stack(outcome, axis=-1).astype(np.float32), shown, posted)
+        )
+    return made

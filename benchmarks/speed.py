@@ -1,0 +1,140 @@
+"""Every figure about speed, as Markdown: `make bench`, or `python benchmarks/speed.py linear policies length kernels`.
+
+All of a part is measured in one run, since a shared machine drifts: read the ratios. Medians of 3, one BLAS thread.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from reference import numpy_linucb, seconds, sgemm_peak, stream
+from threadpoolctl import threadpool_limits
+
+from bandits import POLICIES, replay, reward_table, rewards
+from bandits.linear.affine import form_of
+from bandits.loop import blocks, lanes, rounds
+from bandits.metrics.curve import curve
+from bandits.metrics.knapsack import best_within
+
+ROUNDS = 11_000
+# At a million weights a round these take minutes with 32 seeds; one seed says what there is to say.
+ONE_SEED = ("neuralucb", "neuralts", "neurallinear", "dropout", "llmbandit")
+
+
+def rate(policy: Any, where: Any, *, seeds: int = 1, alone: bool = False) -> float:
+    """Return rounds a second, all seeds together; `alone`: on one core."""
+    table, one = reward_table(rewards.linear, where), mock.patch.object(blocks, "cores", lambda: 1)
+
+    def work() -> None:
+        replay(policy, where, table, seeds=seeds)
+
+    if not alone:
+        return seeds * len(where) / seconds(work)
+    with one:
+        return seeds * len(where) / seconds(work)
+
+
+def linear() -> Iterator[dict[str, Any]]:
+    """LinUCB against NumPy: dimensions, arms, seeds, and the share of the machine's matrix-product peak."""
+    shapes = [(d, 10) for d in (32, 64, 128, 384, 512, 768)] + [(64, 3), (64, 30)]
+    for dim, arms in shapes:
+        length = ROUNDS if dim <= 128 else 4096
+        where = stream(length, dim, arms)
+        table = reward_table(rewards.linear, where)
+        policy, few = POLICIES["linucb"](arms, dim), min(length, max(512, 300_000 // dim))
+        ours = rate(policy, where, alone=True)
+        reference = few / seconds(numpy_linucb, where.context[:few], table[:few])
+        double = few / seconds(numpy_linucb, where.context[:few], table[:few], 1.0, np.float64)
+        peak = sgemm_peak()
+        many = 32 if dim <= 128 else 4
+        together, apart = rate(policy, where, seeds=many), rate(policy, where, seeds=many, alone=True)
+        with mock.patch.object(lanes, "advance", rounds.run_chunk):
+            plain = rate(policy, stream(min(length, 65_536 // dim * 8), dim, arms))
+        yield {
+            "d": dim,
+            "K": arms,
+            "NumPy float32": reference,
+            "NumPy float64": double,
+            "scan": plain,
+            "blocks": ours,
+            "blocks / NumPy": ours / reference,
+            "blocks / NumPy float64": ours / double,
+            "share of SGEMM peak": ours * 2 * arms * dim**2 / peak,
+            "seeds": many,
+            "all seeds, two cores": together,
+            "/ NumPy": together / reference,
+            "/ NumPy float64": together / double,
+            "two cores / one": together / apart,
+        }
+
+
+def policies() -> Iterator[dict[str, Any]]:
+    """Every policy at K=10, d=64: rounds a second with one seed and with 32, and against LinUCB."""
+    where, base = stream(ROUNDS, 64, 10), 0.0
+    for name in (n for n in POLICIES if n != "always"):
+        policy = POLICIES[name](10, 64)
+        one = rate(policy, where)
+        many = math.nan if name in ONE_SEED else rate(policy, where, seeds=32)
+        base = base or one
+        how = "blocks" if form_of(policy) else "scan"
+        yield {"policy": name, "by": how, "one seed": one, "of linucb's": one / base, "32 seeds": many}
+
+
+def length() -> Iterator[dict[str, Any]]:
+    """The rate of LinUCB at K=10, d=64 as the stream grows."""
+    base = 0.0
+    for many in (11_000, 100_000, 1_000_000):
+        reached = rate(POLICIES["linucb"](10, 64), stream(many, 64, 10))
+        base = base or reached
+        yield {"rounds": many, "rounds a second": reached, "of the first": reached / base}
+
+
+def kernels() -> Iterator[dict[str, Any]]:
+    """Router curves and the exact knapsack as tables grow: milliseconds, and the exponent fitted to the sizes."""
+    rng, sizes = np.random.default_rng(0), (1_000, 10_370, 100_000, 1_000_000)
+    for name in ("router curve", "best_within"):
+        taken = []
+        for n in sizes:
+            value, cost = (rng.random((n, 10)) < 0.6).astype(float), rng.lognormal(size=(n, 10))
+            guess = rng.random((2, n, 10))
+            total = np.array([0.3 * cost.mean(axis=1).sum()])
+            if name == "router curve":
+                taken.append(seconds(curve, *guess, value, cost))
+            else:
+                taken.append(seconds(best_within, value, cost, total))
+        slope = np.polyfit(np.log(sizes[1:]), np.log(taken[1:]), 1)[0]
+        yield {"kernel": name, **{f"{n:,} x 10, ms": 1e3 * s for n, s in zip(sizes, taken, strict=True)},
+               "exponent": slope}  # fmt: skip
+
+
+PARTS = {"linear": linear, "policies": policies, "length": length, "kernels": kernels}
+
+
+def shown(value: Any) -> str:
+    """Return a number as it is read: thousands parted, three digits of a ratio."""
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return str(value)
+
+
+def main() -> None:
+    """Print the parts asked for, each as a table that grows while it is measured."""
+    asked = sys.argv[1:] or list(PARTS)
+    with threadpool_limits(1, user_api="blas"):
+        for part in asked:
+            head = True
+            print(f"\n{(PARTS[part].__doc__ or '').strip()}\n")
+            for row in PARTS[part]():
+                if head:
+                    print(f"| {' | '.join(row)} |\n|{'---|' * len(row)}")
+                    head = False
+                print(f"| {' | '.join(map(shown, row.values()))} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
