@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from commands.options import FORMATS, SETTINGS
+from commands.help import Topical, option
+from commands.options import SETTINGS, voice
 from commands.terminal import show, wrote
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(cls=Topical, context_settings=SETTINGS)
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True)
-@click.option("--out", metavar="FILE", default="comparison.html", show_default=True, help="Where it goes.")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@option("--out", metavar="FILE", default="comparison.html", show_default=True, help="Where it goes.")
+@voice
 def report(folders: tuple[str, ...], out: str, form: str) -> None:
     """Rebuild one report from finished runs on the same queries; nothing is run."""
     from bandits.runs import compare, tables
@@ -20,11 +21,11 @@ def report(folders: tuple[str, ...], out: str, form: str) -> None:
     wrote({"report": out}, form)
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(cls=Topical, context_settings=SETTINGS)
 @click.argument("first", metavar="DIR")
 @click.argument("second", metavar="DIR")
-@click.option("--datasets", is_flag=True, help="Each dataset too, not only all together.")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@option("--datasets", is_flag=True, help="Each dataset too, not only all together.")
+@voice
 def diff(first: str, second: str, datasets: bool, form: str) -> None:
     """Print how far the second run's policies are from the first's, paired over seeds."""
     from bandits.runs import compare
@@ -32,12 +33,12 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
     show(compare.difference(compare.read(first), compare.read(second), datasets=datasets), form)
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(cls=Topical, context_settings=SETTINGS)
 @click.argument("folder", metavar="DIR")
-@click.option("--policy", required=True, metavar="SPEC", help="As it was given to the run.")
-@click.option("--out", metavar="FILE", default="policy.npz", show_default=True, help="Where it goes.")
-@click.option("--seed", default=0, show_default=True, help="Which of the run's seeds, from 0.")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@option("--policy", required=True, metavar="SPEC", help="As it was given to the run.")
+@option("--out", metavar="FILE", default="policy.npz", show_default=True, help="Where it goes.")
+@option("--seed", default=0, show_default=True, help="Which of the run's seeds, from 0.")
+@voice
 def export(folder: str, policy: str, out: str, seed: int, form: str) -> None:
     """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
     from bandits.runs import export as exports

@@ -2,52 +2,123 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
+from commands.command_line import spoken
 from commands.prepare import load, prepare_jax
-from commands.terminal import progress, say, show
+from commands.terminal import detail, progress, say, show, wrote
 
 
-def run(*, stream: str, out: str | None, form: str, **options: Any) -> None:
+def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **options: Any) -> None:
     """Replay, summarise, save, print; once for each preference and budget."""
     if not options["policies"]:
         raise click.UsageError(
             "--policy is needed, for example --policy linucb; `simulate.py list` names them all"
         )
+    plots = _plots(options["plots"])
     loaded = load({"stream": stream, **options})
     prepare_jax()
-    from bandits.runs import artefacts, tables
     from bandits.runs import ask as runs
+    from bandits.runs import artefacts
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     folder = Path(out or Path("runs") / safe(loaded.name))
     places = {name: folder / name for name in runs.names(ask)}
     for place in places.values():
         artefacts.check_folder(place)
+    if options["dry_run"]:
+        from commands.dry_run import rehearse
+
+        rehearse(loaded, ask, places, form)
+        return
     known = {
-        "command": " ".join(["simulate.py", *sys.argv[1:]]),
+        "command": spoken(ctx),
         "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
         "data": options["data"] or loaded.name,
         "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}},
     }
-    summaries: list[Any] = []
-    started = time.perf_counter()
-    with progress(len(places) * len(ask.policies) * ask.seeds * (ask.rounds or len(loaded))) as told:
-        for done in runs.finish(loaded, ask, told):
-            seconds = {"seconds": round(time.perf_counter() - started, 3)}
-            summaries.append(artefacts.publish(places[done.name], done, ask, known | seconds))
-    for summary, place in zip(summaries, places.values(), strict=True):
-        if form == "table":
-            show(tables.short(summary), form)
-            click.echo(f"\nreport: {place / 'report.html'}")
-    if form != "table":
+    summaries = _finished(loaded, ask, places, known)
+    for place in places.values():
+        plotted(place, plots)
+    if form == "table":
+        _tell(summaries, places, folder)
+    else:
         show([row for summary in summaries for row in summary.to_dict("records")], form)
     say(*loaded.notes, f"numbers are from: {loaded.outcomes.label}")
+
+
+def _finished(loaded: Any, ask: Any, places: dict[str, Path], known: dict[str, Any]) -> list[Any]:
+    """Run, and save each run as it is done; what a stopped command of the same words left is taken up."""
+    from bandits.runs import artefacts
+    from bandits.runs import ask as runs
+    from bandits.runs.unfinished import taken_up
+
+    known |= {"versions": artefacts.versions(), "given_sha256": artefacts.fingerprint(loaded.outcomes)}
+    shared = {k: known[k] for k in ("context", "load", "versions", "given_sha256")}
+    found = taken_up(places, ask._asdict() | shared)
+    for name, traces in found.items():
+        if traces:
+            say(f"{', '.join(traces)}: taken up from {places[name]}, finished before the stop")
+    count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
+    summaries: list[Any] = []
+    started = time.perf_counter()
+    try:
+        with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
+            for done in runs.finish(loaded, ask, told, known=found):
+                seconds = round(time.perf_counter() - started, 3)
+                summaries.append(
+                    artefacts.publish(places[done.name], done, ask, known | {"seconds": seconds})
+                )
+                finished = len(done.traces) * next(iter(done.traces.values())).arms.size
+                detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
+    except KeyboardInterrupt:
+        raise Stopped(_left(list(places.values())[: len(summaries)])) from None
+    return summaries
+
+
+class Stopped(Exception):
+    """Ctrl-C during a run; the text says what was kept and how to go on."""
+
+
+def _left(written: list[Path]) -> str:
+    if not written:
+        return "stopped; no policy had finished, nothing was written"
+    where = ", ".join(map(str, written))
+    return f"stopped; what had finished is in {where}; the same command goes on from there"
+
+
+def _tell(summaries: list[Any], places: dict[str, Path], folder: Path) -> None:
+    from bandits.runs import compare, tables
+
+    for summary, place in zip(summaries, places.values(), strict=True):
+        show(tables.short(summary), "table")
+        click.echo()
+        wrote({"report": str(place / "report.html")}, "table")
+    if len(places) > 1:
+        tables.write(str(folder / "report.html"), compare.page(list(places.values())))
+        wrote({"all runs in one report": str(folder / "report.html")}, "table")
+
+
+def _plots(wanted: str | None) -> tuple[str, ...]:
+    """Return the formats of figures asked for, after a look whether they can be drawn here."""
+    if wanted is None:
+        return ()
+    from bandits.report import plots
+
+    return plots.check(tuple(part.strip() for part in wanted.split(",")))
+
+
+def plotted(place: Path, formats: tuple[str, ...]) -> None:
+    """Write a run's figures into its folder `plots`."""
+    if formats:
+        from bandits.report import plots
+
+        with_paths = plots.write(place, formats)
+        say(f"{len(with_paths)} figures in {place / 'plots'}")
 
 
 def safe(name: str) -> str:

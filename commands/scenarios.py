@@ -6,25 +6,26 @@ from typing import Any
 
 import click
 
-from commands.options import FORMATS, SETTINGS, world
+from commands.help import Topical, option
+from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import say, show
 
 
-@click.command(context_settings=SETTINGS)
-@click.option(
+@click.command(cls=Topical, context_settings=SETTINGS)
+@option(
     "--policy", "policies", multiple=True, required=True, metavar="SPEC", help="The first is compared with."
 )
-@click.option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset, or a path.")
+@option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset, or a path.")
 @world
-@click.option("--scenario", "chosen", multiple=True, metavar="NAME", help="Only these.  [default: all]")
-@click.option("--reward", default="linear", show_default=True, metavar="SPEC")
-@click.option("--preference", default=0.2, show_default=True)
-@click.option("--seeds", default=10, show_default=True)
-@click.option("--seed", default=0, show_default=True)
-@click.option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
-@click.option("--rounds", type=int, help="Repeat or cut the stream to this many rounds.")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@option("--scenario", "chosen", multiple=True, metavar="NAME", help="Only these.  [default: all]")
+@option("--reward", default="linear", show_default=True, metavar="SPEC")
+@option("--preference", default=0.2, show_default=True)
+@option("--seeds", default=10, show_default=True)
+@option("--seed", default=0, show_default=True)
+@option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
+@option("--rounds", type=int, help="Repeat or cut the stream to this many rounds.")
+@voice
 def scenarios(
     policies: tuple[str, ...], chosen: tuple[str, ...], reward: str, form: str, **options: Any
 ) -> None:

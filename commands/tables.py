@@ -7,17 +7,18 @@ from typing import Any
 
 import click
 
-from commands.options import FORMATS, SETTINGS, world
+from commands.help import Topical, option
+from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import say, show
 
 
-@click.command("inspect", context_settings=SETTINGS)
+@click.command("inspect", cls=Topical, context_settings=SETTINGS)
 @click.argument("name", default="all")
 @world
-@click.option("--write", metavar="FILE", help="Write the table as wide Parquet or CSV.")
-@click.option("--fidelity", is_flag=True, help="Compare the twin with the published figures.")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@option("--write", metavar="FILE", help="Write the table as wide Parquet or CSV.")
+@option("--fidelity", is_flag=True, help="Compare the twin with the published figures.")
+@voice
 def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **options: Any) -> None:
     """Describe a table: NAME is `twin`, a stream or a path."""
     name = "all" if name == "twin" else name
@@ -52,11 +53,11 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
         say(*stream.notes)
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(cls=Topical, context_settings=SETTINGS)
 @click.argument("what", type=click.Choice(["mmr-bench"]))
-@click.option("--dest", metavar="DIR", required=True, help="The folder it goes to.")
-@click.option("--images", is_flag=True, help="The images too (large).")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@option("--dest", metavar="DIR", required=True, help="The folder it goes to.")
+@option("--images", is_flag=True, help="The images too (large).")
+@voice
 def get(what: str, dest: str, images: bool, form: str) -> None:
     """Download a released table: mmr-bench, from the Hugging Face hub (needs routebandit[hub])."""
     from envs import hub
@@ -67,8 +68,8 @@ def get(what: str, dest: str, images: bool, form: str) -> None:
     show([{"table": what, **told}], form)
 
 
-@click.command("list", context_settings=SETTINGS)
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@click.command("list", cls=Topical, context_settings=SETTINGS)
+@voice
 def list_names(form: str) -> None:
     """Name every policy, reward and stream, with hyperparameters."""
     from bandits.runs import experiment

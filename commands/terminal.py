@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,39 +12,79 @@ from typing import Any
 import click
 
 
+def tell(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Note that `--quiet` or `--verbose` was given."""
+    if value:
+        ctx.meta[f"routebandit.{parameter.name}"] = True
+
+
+def _asked(name: str) -> bool:
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(f"routebandit.{name}"))
+
+
+def coloured(stream: Any) -> bool:
+    """Return whether colours are welcome: on a terminal, unless NO_COLOR is set (no-color.org) or TERM is dumb."""
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[str, int], None] | None]:
-    """Show rounds done on stderr, only where somebody watches."""
-    if not sys.stderr.isatty():
+    """Show rounds done, rounds a second and time left on stderr, only where somebody watches and wants it."""
+    if not sys.stderr.isatty() or _asked("quiet"):
         yield None
         return
     done: dict[str, int] = {}
-    with click.progressbar(length=total, label="rounds", file=sys.stderr, show_pos=True) as bar:
+    begun = time.perf_counter()
+    with click.progressbar(
+        length=max(total, 1),
+        label="rounds",
+        file=sys.stderr,
+        show_eta=True,
+        show_percent=True,
+        item_show_func=lambda rate: "" if rate is None else f"{rate:,.0f} rounds/s",
+        color=coloured(sys.stderr),
+    ) as bar:
 
         def told(policy: str, rounds: int) -> None:
-            bar.label = policy
-            bar.update(rounds - done.get(policy, 0))
-            done[policy] = rounds
+            before = done.get(policy, 0)
+            bar.label, done[policy] = policy, rounds
+            # The same policy begins again with the next preference or budget.
+            more = rounds - before if rounds >= before else rounds
+            bar.update(more, (bar.pos + more) / (time.perf_counter() - begun))
 
         yield told
 
 
 def say(*lines: str) -> None:
-    """Print lines on stderr."""
-    for line in lines:
-        click.echo(line, err=True)
+    """Print lines on stderr, unless quiet."""
+    if not _asked("quiet"):
+        for line in lines:
+            click.echo(line, err=True)
+
+
+def detail(*lines: str) -> None:
+    """Print lines on stderr where asked for by `--verbose`."""
+    if _asked("verbose"):
+        say(*lines)
 
 
 def show(rows: Any, form: str) -> None:
     """Print rows on stdout in the form asked for."""
     from bandits.runs import tables
 
-    click.echo(tables.render(rows, form))
+    text = tables.render(rows, form)
+    if form == "table" and coloured(sys.stdout):
+        heading, _, rest = text.partition("\n")
+        text = f"{click.style(heading, bold=True)}\n{rest}"
+    click.echo(text)
 
 
 def wrote(path: dict[str, str], form: str) -> None:
     """Say where something was written: a line for people, rows for programs."""
     if form == "table":
-        click.echo("".join(f"{what}: {where}" for what, where in path.items()))
+        for what, where in path.items():
+            shown = click.style(where, fg="green") if coloured(sys.stdout) else where
+            click.echo(f"{what}: {shown}")
     else:
         show([path], form)

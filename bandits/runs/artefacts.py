@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from bandits.loop.replay import Trace
 from bandits.runs.ask import Ask, Run
 from bandits.runs.experiment import REFERENCES
+from bandits.runs.unfinished import keep_probes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,14 +82,17 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
 
     stream, tables = run.stream, _tables(run, ask)
     outcomes = stream.outcomes
+    unfinished = [spec for spec in ask.policies if spec not in run.traces]
     manifest = {
         "title": f"{', '.join(run.traces)} on {stream.name}",
         "stream": stream.name,
         "label": outcomes.label,
-        "notes": list(stream.notes),
+        "notes": [*stream.notes, *_stopped(unfinished)],
         "cost_unit": outcomes.cost_unit,
         "models": list(stream.models),
         **ask._asdict(),
+        "policies": list(run.traces),
+        "unfinished": unfinished,
         "preference": run.preference,
         "budget": run.budget,
         **known,
@@ -106,6 +110,10 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
     files["report.html"] = report.render(tables["summary"], tables["curves"], tables["by_dataset"], manifest)
     save(folder, files=files, traces=run.traces, manifest=manifest)
     return tables["summary"]
+
+
+def _stopped(unfinished: Sequence[str]) -> list[str]:
+    return [f"stopped before {', '.join(unfinished)} had finished"] if unfinished else []
 
 
 def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
@@ -145,6 +153,8 @@ def save(
             (staged / name).write_text(text, encoding="utf-8")
         (staged / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         _write_trace(staged / "trace.parquet", traces)
+        if manifest.get("unfinished"):
+            keep_probes(staged, traces)
         staged.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)

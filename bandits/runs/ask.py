@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,15 +77,23 @@ def names(ask: Ask) -> list[str]:
     return [_name(text, amount, texts, budgets) for text in texts for amount in budgets]
 
 
-def finish(stream: Any, ask: Ask, progress: Callable[[str, int], object] | None = None) -> Iterator[Run]:
+def finish(
+    stream: Any,
+    ask: Ask,
+    progress: Callable[[str, int], object] | None = None,
+    *,
+    known: Mapping[str, Mapping[str, Trace]] = MappingProxyType({}),
+) -> Iterator[Run]:
     """Yield a finished run for each preference and budget; every policy is built once and serves them all.
 
     Args:
         stream: the whole `Stream`; with a warm start, the rest of it is evaluated.
         ask: what to do.
         progress: called with a policy's spec and the rounds it has done in its present run.
+        known: traces that need not be made again, by the run's name and the policy's spec.
 
     Raises:
+        KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any.
         ValueError: one line that names the option, what it needs and what it got.
     """
     if not ask.budget and (ask.hard or ask.pacing != "stop"):
@@ -109,12 +118,20 @@ def finish(stream: Any, ask: Ask, progress: Callable[[str, int], object] | None 
         begun = cold if logged is None else _warmed(lineup, stream, ask, _logged(logged, worth, told))
         for amount in budgets:
             held_to = {} if limits[amount] is None else {"budget": limits[amount], "probe": budget.dual_price}
-            traces = experiment.run(
-                stream, begun, table, heard=heard, progress=progress, preference=value, **options, **held_to
-            )
-            yield Run(
-                _name(text, amount, list(asked), budgets), text, amount, stream, table, limits[amount], traces
-            )
+            name = _name(text, amount, list(asked), budgets)
+            traces, stopped = dict(known.get(name, {})), None
+            try:
+                experiment.run(
+                    stream, begun, table, heard=heard, progress=progress, into=traces, preference=value,
+                    **options, **held_to,
+                )  # fmt: skip
+            except KeyboardInterrupt as error:
+                stopped = error
+            if traces:
+                done = {spec: traces[spec] for spec in ask.policies if spec in traces}
+                yield Run(name, text, amount, stream, table, limits[amount], done)
+            if stopped is not None:
+                raise stopped
 
 
 def _replayed(ask: Ask) -> dict[str, Any]:

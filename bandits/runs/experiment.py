@@ -135,6 +135,7 @@ def run(
     *,
     heard: Any = None,
     progress: Callable[[str, int], object] | None = None,
+    into: dict[str, Trace] | None = None,
     **options: Any,
 ) -> dict[str, Trace]:
     """Return a trace for each policy, all on the same seeds and orders.
@@ -145,11 +146,14 @@ def run(
         table: `(N, K)` from `reward_table`.
         heard: a pair, the stream and the table that policies hear, from `worlds.heard`, where that is not the truth.
         progress: called with the spec and the number of rounds done.
+        into: filled with each trace as it is finished, so that a stop loses none; what it holds is not run again.
         options: as `replay` takes them (seeds, seed, order, rounds, preference, feedback).
     """
     asked, worth = (stream, table) if heard is None else heard
-    traces = {}
+    traces = {} if into is None else into
     for spec, policy in policies.items():
+        if spec in traces:
+            continue
         if policy is None:
             traces[spec] = hindsight(stream, table, spec, options)
         else:

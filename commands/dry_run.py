@@ -1,0 +1,106 @@
+"""`--dry-run`: what would run, how big it is, and about how long it takes, by a short measurement of each policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.terminal import progress, say, show
+
+_MEASURED = 2  # chunks of rounds: the first has the compilation in it, the second is the speed
+
+
+def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str) -> None:
+    """Print the size of a run and an estimate of its time; nothing is written."""
+    from bandits.loop.replay import CHUNK
+    from bandits.runs.experiment import REFERENCES
+
+    rounds = ask.rounds or len(loaded)
+    timed = _measure(loaded, ask, min(rounds, _MEASURED * CHUNK))
+    rows = []
+    for spec in ask.policies:
+        total = len(places) * ask.seeds * rounds
+        known = {"policy": spec, "runs": len(places), "seeds": ask.seeds, "rounds": rounds, "in_all": total}
+        if spec in REFERENCES:
+            rows.append({**known, "rounds_per_s": None, "seconds": 0.0})
+            continue
+        begin, rate = timed[spec]
+        rows.append({**known, "rounds_per_s": round(rate), "seconds": round(begin + total / rate, 2)})
+    if form != "table":
+        show(rows, form)
+        return
+    sizes = f"{len(ask.policies)} policies x {len(places)} runs x {ask.seeds} seeds x {rounds:,} rounds"
+    said = {
+        "would run": sizes,
+        "table": f"{loaded.name}: {len(loaded):,} queries x {loaded.n_arms} models, {loaded.dim} features",
+        "memory": f"about {_memory(loaded, ask, rounds) / 2**20:,.0f} MiB besides the libraries' own",
+        "time": f"about {_told(sum(row['seconds'] for row in rows))}, and a few seconds for tables and report",
+        "into": ", ".join(str(place) for place in places.values()),
+    }
+    click.echo("\n".join(f"{name:10} {text}" for name, text in said.items()) + "\n")
+    show(rows, form)
+    say(
+        f"time: measured just now on the first {min(rounds, _MEASURED * CHUNK):,} rounds of each policy, compilation"
+        " included; nothing was written"
+    )
+
+
+def _measure(loaded: Any, ask: Any, rounds: int) -> dict[str, tuple[float, float]]:
+    """Return, for each policy, the seconds before its speed is steady and the rounds a second after."""
+    from bandits.runs import ask as runs
+
+    first = runs.names(ask)[0]
+    short = ask._replace(rounds=rounds, preference=_first(first, "preference", ask.preference))
+    seen: dict[str, list[tuple[float, int]]] = {}
+    before = time.perf_counter()
+    starts: dict[str, float] = {}
+    with progress(len(ask.policies) * ask.seeds * rounds) as told:
+
+        def noted(spec: str, done: int) -> None:
+            nonlocal before
+            starts.setdefault(spec, before)
+            before = time.perf_counter()
+            seen.setdefault(spec, []).append((before, done))
+            if told is not None:
+                told(spec, done)
+
+        next(runs.finish(loaded, short, noted))
+    return {spec: _speed(starts[spec], events) for spec, events in seen.items()}
+
+
+def _speed(begun: float, events: list[tuple[float, int]]) -> tuple[float, float]:
+    if len(events) == 1:
+        return 0.0, events[0][1] / max(events[0][0] - begun, 1e-9)
+    (early, few), (late, many) = events[-2:]
+    rate = (many - few) / max(late - early, 1e-9)
+    return max(0.0, events[0][0] - begun - events[0][1] / rate), rate
+
+
+def _first(name: str, key: str, default: str) -> str:
+    """Return the first of a list of preferences, as the name of its run has it."""
+    found = dict(part.split("=", 1) for part in name.split(",") if "=" in part)
+    return found.get(key, default)
+
+
+def _memory(loaded: Any, ask: Any, rounds: int) -> int:
+    """Return bytes: traces of every policy, the table in float64 and what a chunk reads of it in float32."""
+    traces = 2 * 4 * ask.seeds * rounds * len(ask.policies)
+    cells = len(loaded) * loaded.n_arms
+    plays = (
+        3 * 8 * ask.seeds * rounds
+    )  # reward, accuracy and cost of one player at a time, while tables are made
+    return int(traces + plays + cells * (4 * 8 + 5 * 4) + loaded.context.nbytes)
+
+
+def _told(seconds: float) -> str:
+    return (
+        f"{seconds:.1f} s"
+        if seconds < 90
+        else f"{seconds / 60:.1f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
