@@ -82,7 +82,7 @@ replayed = _all(
     option("--seed", topic=SIZE, default=0, show_default=True, help="Fixes the orders and the policies' randomness."),
     option("--order", topic=SIZE, default="shuffle", show_default=True, help="shuffle, given or dataset."),
     option("--rounds", topic=SIZE, type=int, help="Repeat or cut the stream to this many rounds."),
-    option("--dry-run", topic=SIZE, is_flag=True, help="Say what would run, its size and about how long; write nothing."),
+    option("--dry-run", topic=SIZE, is_flag=True, help="What would run, its size, about how long; write nothing."),
     option("--out", topic=RESULT, metavar="DIR", help="Where the files go.  [default: runs/<stream>]"),
     option("--plots", topic=RESULT, metavar="png,svg", help="Figures for a paper too, in DIR/plots: png, svg, pdf."),
 )  # fmt: skip

@@ -22,8 +22,8 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     plots = _plots(options["plots"])
     loaded = load({"stream": stream, **options})
     prepare_jax()
-    from bandits.runs import ask as runs
     from bandits.runs import artefacts
+    from bandits.runs import ask as runs
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     folder = Path(out or Path("runs") / safe(loaded.name))
@@ -59,7 +59,7 @@ def _finished(loaded: Any, ask: Any, places: dict[str, Path], known: dict[str, A
 
     known |= {"versions": artefacts.versions(), "given_sha256": artefacts.fingerprint(loaded.outcomes)}
     shared = {k: known[k] for k in ("context", "load", "versions", "given_sha256")}
-    found = taken_up(places, ask._asdict() | shared)
+    found = taken_up(places, ask, shared)
     for name, traces in found.items():
         if traces:
             say(f"{', '.join(traces)}: taken up from {places[name]}, finished before the stop")

@@ -35,6 +35,7 @@ def progress(total: int) -> Iterator[Callable[[str, int], None] | None]:
         yield None
         return
     done: dict[str, int] = {}
+    bar: Any
     begun = time.perf_counter()
     with click.progressbar(
         length=max(total, 1),

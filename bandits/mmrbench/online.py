@@ -157,7 +157,7 @@ def _played(
         if sweep.warm_start:
             entrants |= _warmed(cold, sides.logged, reward_table(worth, sides.logged, preference))
         table = reward_table(worth, sides.online, preference)
-        options = {"seeds": sweep.seeds, "seed": sweep.seed, "preference": preference}
+        options: dict[str, Any] = {"seeds": sweep.seeds, "seed": sweep.seed, "preference": preference}
         for name, trace in experiment.run(
             sides.online, entrants, table, progress=progress, **options
         ).items():

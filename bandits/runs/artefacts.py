@@ -93,6 +93,7 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
         **ask._asdict(),
         "policies": list(run.traces),
         "unfinished": unfinished,
+        "asked": ask._asdict(),
         "preference": run.preference,
         "budget": run.budget,
         **known,

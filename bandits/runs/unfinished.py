@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from bandits.loop.replay import Trace
+from bandits.runs.ask import Ask
 
 PROBED = "probed.npz"  # what a stopped run under a budget keeps of its dual prices; no finished run needs it
-_OWN = ("preference", "budget", "policies")  # in a manifest these are the single run's, not the whole ask's
 
 
-def taken_up(places: Mapping[str, Path], wanted: Mapping[str, Any]) -> dict[str, dict[str, Trace]]:
+def taken_up(places: Mapping[str, Path], ask: Ask, known: Mapping[str, Any]) -> dict[str, dict[str, Trace]]:
     """Return the traces that need not be made again, by the run's name and the policy's spec.
 
     There are some only where the same ask was stopped before its end: a finished one is run anew. Policies from a
@@ -24,16 +24,18 @@ def taken_up(places: Mapping[str, Path], wanted: Mapping[str, Any]) -> dict[str,
 
     Args:
         places: the folder of each run of the ask.
-        wanted: what its manifest would say: ask, context, load, versions, sha256 of the data given.
+        ask: what is asked for now; only its policies may be others than before.
+        known: what else needs to be the same in the manifest: context, load, versions, sha256 of the data given.
     """
+    wanted = json.loads(json.dumps({**known, "asked": ask._replace(policies=())._asdict()}))
     manifests = {name: _manifest(place) for name, place in places.items()}
     same = {name: m for name, m in manifests.items() if m is not None and _same(m, wanted)}
     stopped = len(same) < len(places) or any(m.get("unfinished") for m in same.values())
-    if not stopped or ".py:" in str(wanted["reward"]):
+    if not stopped or ".py:" in ask.reward:
         return {}
-    found = {name: _traces(places[name], bool(wanted["budget"])) for name in same}
+    found = {name: _traces(places[name], bool(ask.budget)) for name in same}
     return {
-        name: {spec: t for spec, t in traces.items() if spec in wanted["policies"] and ".py:" not in spec}
+        name: {spec: t for spec, t in traces.items() if spec in ask.policies and ".py:" not in spec}
         for name, traces in found.items()
     }
 
@@ -42,7 +44,7 @@ def keep_probes(folder: Path, traces: Mapping[str, Trace]) -> None:
     """Write what was read in the policies' states, which a trace file does not hold."""
     probed = {name: trace.probed for name, trace in traces.items() if trace.probed is not None}
     if probed:
-        np.savez_compressed(folder / PROBED, allow_pickle=False, **probed)  # type: ignore[arg-type]
+        np.savez_compressed(folder / PROBED, allow_pickle=False, **probed)
 
 
 def _manifest(place: Path) -> dict[str, Any] | None:
@@ -53,11 +55,8 @@ def _manifest(place: Path) -> dict[str, Any] | None:
 
 
 def _same(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    keys = [key for key in wanted if key not in _OWN]
-    here, there = (
-        {key: source.get(key) for key in keys} for source in (manifest, json.loads(json.dumps(wanted)))
-    )
-    return here == there
+    asked = {**manifest.get("asked", {}), "policies": []}
+    return all({**manifest, "asked": asked}.get(key) == value for key, value in wanted.items())
 
 
 def _traces(place: Path, budgeted: bool) -> dict[str, Trace]:
