@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from envs.nearest import near
-
 
 def read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> None:
     """Make a TOML file the defaults of a command, before its other options are read.
@@ -46,6 +44,8 @@ def _options(command: click.Command) -> dict[str, click.Option]:
 def _known(path: str, key: str, options: dict[str, click.Option]) -> str:
     name = key.replace("_", "-")
     if name not in options:
+        from envs.nearest import near
+
         raise ValueError(f"--config {path} has no option {key!r} to set; {near(name, list(options))}")
     return name
 

@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from envs.nearest import near
-
 F = TypeVar("F", bound=Callable[..., Any])
 OWN = "Options"
 OTHER = "Everywhere"  # the topic of options that no command is about: --format, --quiet, --help
@@ -57,6 +55,8 @@ class Topical(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            from envs.nearest import near
+
             known = [name for p in self.get_params(ctx) for name in p.opts if name.startswith("--")]
             raise click.UsageError(
                 f"no option {error.option_name!r}; {near(error.option_name, known)}", ctx
@@ -76,5 +76,7 @@ class Group(Topical, click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands and not args[0].startswith("-"):
+            from envs.nearest import near
+
             raise click.UsageError(f"no command {args[0]!r}; {near(args[0], list(self.commands))}", ctx)
         return super().resolve_command(ctx, args)

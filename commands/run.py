@@ -113,12 +113,15 @@ def _plots(wanted: str | None) -> tuple[str, ...]:
 
 
 def plotted(place: Path, formats: tuple[str, ...]) -> None:
-    """Write a run's figures into its folder `plots`."""
+    """Write a finished run's figures into its folder `plots`."""
     if formats:
-        from bandits.report import plots
+        from bandits.report import page, plots
+        from bandits.runs import compare
 
-        with_paths = plots.write(place, formats)
-        say(f"{len(with_paths)} figures in {place / 'plots'}")
+        run = compare.read(place)
+        unit = str(run.manifest.get("cost_unit") or "")
+        drawn = page.figures(run.summary, run.curves, run.by_dataset, unit)
+        say(f"{len(plots.write(drawn, place / 'plots', formats))} figures in {place / 'plots'}")
 
 
 def safe(name: str) -> str:

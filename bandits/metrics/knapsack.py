@@ -47,6 +47,28 @@ def best_within(
     return np.asarray(np.interp(wanted, spent, earned))
 
 
+def plan_within(
+    value: ArrayLike, cost: ArrayLike, budget: float, *, times: ArrayLike | None = None
+) -> Floats:
+    """Return `(rows,)`: what each query earns, each time it is asked, in the plan behind `best_within`.
+
+    Args:
+        value, cost, times: see `best_within`; its sum, weighed with `times`, is what that returns.
+        budget: one total >= 0.
+    """
+    values = plain(value, np.float64)
+    often = np.ones(len(values)) if times is None else np.asarray(times, np.float64)
+    costs = np.where(np.isnan(values), np.inf, plain(cost, np.float64))
+    gain, price, row = kernels_knapsack.hull_segments(values, costs)
+    with np.errstate(divide="ignore"):
+        order = np.argsort(-gain / price)
+    gain, row, paid = gain[order], row[order], (price * often[row])[order]
+    before = np.cumsum(paid) - paid
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(paid > 0, np.clip((budget - before) / paid, 0.0, 1.0), 1.0)
+    return np.asarray(np.bincount(row, gain * share, len(values)), np.float64)
+
+
 def best_mixture(
     value: ArrayLike, cost: ArrayLike, budget: ArrayLike, *, times: ArrayLike | None = None
 ) -> Floats:

@@ -10,10 +10,12 @@ import numpy as np
 
 from bandits.report.styles import GREY, OTHER_MODELS, Figure, Row, model_colours, tidy
 from bandits.runs.by_dataset import CALLS
+from bandits.runs.shares import AT
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ALL = "all datasets"
 _SHOWN = 12  # datasets with a chart of their own; the table and the CSV file have them all
 
 
@@ -22,22 +24,44 @@ def shares(
 ) -> tuple[list[Figure], dict[str, str], list[dict[str, float]]]:
     """Return a stacked area chart for each policy, the colour of each model, and each policy's last shares.
 
-    The models called most, over all policies, have a colour of their own; the others are drawn together.
+    Each chart has a view of all queries and one of each dataset. The models called most, over all policies, have a
+    colour of their own; the others are drawn together.
     """
-    parts = curves[curves["quantity"].str.startswith("share:")]
-    models = parts["quantity"].str.removeprefix("share:")
-    colours = model_colours(parts.groupby(models, sort=False)["mean"].sum().to_dict())
-    figures, last = [], []
-    for i, name in enumerate(r["policy"] for r in rows if r["kind"] == "policy"):
-        wide = parts[parts["policy"] == name].pivot(index="round", columns="quantity", values="mean")
-        wide.columns = [c.removeprefix("share:") for c in wide.columns]
-        last.append({str(model): float(share) for model, share in wide.iloc[-1].items()})
-        data = [_area(m, wide.index, share, colours[m]) for m, share in _grouped(wide, colours).items()]
+    names = [r["policy"] for r in rows if r["kind"] == "policy"]
+    whole = {name: _wide(curves, name, "share:") for name in names}
+    totals: dict[str, float] = {}
+    for wide in whole.values():
+        for model in wide.columns:
+            totals[model] = totals.get(model, 0.0) + float(wide[model].sum())
+    colours, figures = model_colours(totals), []
+    for i, (name, wide) in enumerate(whole.items()):
+        tables = {ALL: wide} | {
+            d: _wide(curves, name, f"{AT}{d}:") for d in _datasets(curves, name, wide.columns)
+        }
+        views = [{"label": html.escape(d), "data": _areas(table, colours)} for d, table in tables.items()]
         axes = {"x": "round", "y": "share of calls", "unit": True}
-        figures.append(
-            {"id": f"shares-{i}", "views": [{"label": "", "data": data}], "axes": axes, "height": 240}
-        )
+        known = {"id": f"shares-{i}", "name": f"shares-{name}", "group": "shares"}
+        figures.append({**known, "views": views, "axes": axes, "height": 240})
+    last = [{str(m): float(share) for m, share in wide.iloc[-1].items()} for wide in whole.values()]
     return figures, colours, last
+
+
+def _wide(curves: pd.DataFrame, policy: str, prefix: str) -> pd.DataFrame:
+    """Return a policy's shares, a row a round and a column a model."""
+    chosen = curves[(curves["policy"] == policy) & curves["quantity"].str.startswith(prefix)]
+    wide = chosen.pivot(index="round", columns="quantity", values="mean")
+    return wide.rename(columns=lambda quantity: quantity.removeprefix(prefix)).dropna(how="all")
+
+
+def _datasets(curves: pd.DataFrame, policy: str, models: Sequence[str]) -> list[str]:
+    """Return the datasets that a policy has curves of their own for."""
+    own = curves.loc[curves["policy"] == policy, "quantity"].drop_duplicates()
+    suffix = f":{models[0]}"
+    return [q.removeprefix(AT).removesuffix(suffix) for q in own if q.startswith(AT) and q.endswith(suffix)]
+
+
+def _areas(wide: pd.DataFrame, colours: Mapping[str, str]) -> list[Figure]:
+    return [_area(m, wide.index, share, colours[m]) for m, share in _grouped(wide, colours).items()]
 
 
 def _grouped(by_model: Any, colours: Mapping[str, str]) -> dict[str, Any]:
@@ -62,6 +86,14 @@ def _area(model: str, rounds: Any, share: Any, colour: str) -> Figure:
         "showlegend": False,
         "hovertemplate": f"{shown}: %{{y:.0%}} at round %{{x:,}}<extra></extra>",
     }
+
+
+def called(frame: pd.DataFrame) -> dict[str, float]:
+    """Return each model's share of the calls of all policies together, from the rows of `by_dataset`."""
+    columns = [c for c in frame.columns if c.startswith(CALLS)]
+    total = frame.loc[frame["kind"] == "policy", columns].sum()
+    whole = max(float(total.sum()), 1.0)
+    return {str(name).removeprefix(CALLS): float(count) / whole for name, count in total.items()}
 
 
 def routed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -114,7 +146,13 @@ def by_dataset(share: pd.DataFrame, colours: Mapping[str, str]) -> tuple[list[Fi
         axes = {"x": "share of calls", "y": "", "bars": True}
         height = 70 + 24 * len(table)
         figures.append(
-            {"id": f"dataset-{i}", "views": [{"label": "", "data": data}], "axes": axes, "height": height}
+            {
+                "id": f"dataset-{i}",
+                "name": f"calls-{name}",
+                "views": [{"label": "", "data": data}],
+                "axes": axes,
+                "height": height,
+            }
         )
     return figures, names
 

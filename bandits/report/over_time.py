@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bandits.metrics.regret import exponent
+from bandits.report import words
 from bandits.report.styles import Figure, Row, styles, tidy
 
 if TYPE_CHECKING:
@@ -19,11 +20,12 @@ COMPARATORS = {
     "regret_oracle": "against per-query oracle",
     "regret_best_fixed": "against best fixed model",
     "regret_best_per_dataset": "against best model of each dataset",
+    "regret_best_within": "against best within the budget",
 }
 
 
 def regret(rows: Sequence[Row], curves: pd.DataFrame) -> Figure:
-    """Return the regret chart: one view a comparator, in each a line and a band for each player.
+    """Return the regret chart: one view a comparator that the run has, in each a line and a band for each player.
 
     The oracle is left out: its regret, far below 0 against the others, would flatten every line that matters.
     """
@@ -31,6 +33,8 @@ def regret(rows: Sequence[Row], curves: pd.DataFrame) -> Figure:
     views = []
     for quantity, label in COMPARATORS.items():
         data = _lines(rows, curves, quantity, left_out=("oracle", quantity.removeprefix("regret_")))
+        if not data:
+            continue  # nothing was limited
         for trace, part in data:
             own = quantity == "regret_oracle" and part["policy"].iloc[0] in fitted
             grown = fitted[part["policy"].iloc[0]] if own else _growth(part)
@@ -47,7 +51,11 @@ def _growth(part: pd.DataFrame) -> float:
 
 
 def reward(rows: Sequence[Row], curves: pd.DataFrame, unit: str) -> Figure:
-    """Return the chart of smoothed reward a query, with a view of the money spent where there are costs."""
+    """Return the chart of smoothed reward a query, with a view of the money spent where there are costs.
+
+    It begins where a quarter of the window is filled: the mean of a few rounds would stretch the axis.
+    """
+    curves = curves[(curves["quantity"] != "reward") | (curves["round"] >= words.window(rows) / 4)]
     views = [("reward", "reward a query", "reward a query")]
     if (curves["quantity"] == "cost").any():
         views.append(("cost", "spent so far", f"spent so far ({unit})" if unit else "spent so far"))

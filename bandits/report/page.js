@@ -13,6 +13,7 @@ const config = {
   modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
 };
 const shown = new Map(figures.map(f => [f.id, { view: 0, loglog: false }]));
+const grouped = name => figures.filter(f => f.group === name); // figures that one choice switches together
 
 function colour(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
 
@@ -52,7 +53,7 @@ function layout(figure, state, width) {
     height: figure.height + 20 * Math.max(0, legendLines(view, state, width) - 2) + slanted(view, width), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("--ink"), family: "system-ui, sans-serif", size: width < 500 ? 11 : 13 },
     margin: { l: 8, r: 12, t: 12, b: 8 }, hovermode: "closest", barmode: "stack", bargap: 0.3,
-    legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0 },
+    legend: { orientation: "h", y: -66 / (figure.height - 100), yanchor: "top", x: 0 },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--muted"), activecolor: colour("--ink") },
     hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--edge"), font: { color: colour("--ink") } },
     xaxis: axis(axes.x, x), yaxis: axis(view.y ?? axes.y, y),
@@ -76,8 +77,8 @@ function dressed(data, state, width) {
   });
 }
 
-// Put each label on a side of its point where it covers no point, line or other label; where no side is free, the
-// hover text alone names the point.
+// Put each label on a side of its point where it covers no point or other label, and no line if that can be; where no
+// side is free, the hover text alone names the point.
 function placeLabels(data, logx, width, height) {
   if (!data.some(d => d.labels)) return data;
   const all = data.filter(d => d.mode && d.mode.includes("markers")).flatMap(d => d.x.map((x, i) => [logx ? Math.log(x) : x, d.y[i]]));
@@ -86,10 +87,11 @@ function placeLabels(data, logx, width, height) {
     (x - low[0]) / (high[0] - low[0] || 1) * width * 0.84, (high[1] - y) / (high[1] - low[1] || 1) * height * 0.6,
   ];
   const taken = all.map(([x, y]) => { const [px, py] = pixel(x, y); return [px - 7, py - 7, px + 7, py + 7]; });
+  const lines = [];
   for (const d of data.filter(d => d.mode === "lines")) {
     d.x.slice(1).forEach((x, i) => {
       const [x0, y0] = pixel(logx ? Math.log(d.x[i]) : d.x[i], d.y[i]), [x1, y1] = pixel(logx ? Math.log(x) : x, d.y[i + 1]);
-      taken.push([x0, y0 - 1, x1, y0 + 1], [x1 - 1, y1, x1 + 1, y0]);
+      lines.push([x0, y0 - 1, x1, y0 + 1], [x1 - 1, y1, x1 + 1, y0]);
     });
   }
   const size = width < 500 ? 10 : 12;
@@ -103,15 +105,18 @@ function placeLabels(data, logx, width, height) {
       const free = Object.entries(sides).map(([side, [sx, sy]]) => {
         const cx = px + sx * (w / 2 + 8), cy = py + sy * (sx && sy ? h * 0.7 : h * 0.5 + 8);
         const box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2];
-        const hits = taken.filter(b => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1]).length;
+        const over = b => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1];
+        const hits = taken.filter(over).length + lines.filter(over).length * 0.1;
         const off = box[0] < -width * 0.04 || box[2] > width * 0.84 + 20 ? 2 : 0;
         return { side, box, cost: hits + off };
       }).reduce((a, b) => (b.cost < a.cost ? b : a));
       position.push(free.side);
-      text.push(free.cost === 0 ? d.text[i] : "");
-      if (free.cost === 0) taken.push(free.box);
+      text.push(free.cost < 1 ? d.text[i] : "");
+      if (free.cost < 1) taken.push(free.box);
     });
-    return { ...d, customdata: d.text, hovertemplate: d.hovertemplate.replace("%{text}", "%{customdata}"), text, textposition: position, textfont: { size } };
+    const told = d.text.map((name, i) => [name, d.customdata?.[i] ?? ""]);
+    const hover = d.hovertemplate.replace("%{customdata}", "%{customdata[1]}").replace("%{text}", "%{customdata[0]}");
+    return { ...d, customdata: told, hovertemplate: hover, text, textposition: position, textfont: { size } };
   });
 }
 
@@ -178,7 +183,7 @@ function saver(place, name, rows) {
 
 for (const figure of figures) {
   const state = shown.get(figure.id);
-  if (figure.views.length > 1) buttons(figure, figure.views.map(v => plain(v.label)), 0, i => { state.view = i; });
+  if (figure.views.length > 1 && !figure.group) buttons(figure, figure.views.map(v => plain(v.label)), 0, i => { state.view = i; });
   if (figure.loglog) buttons(figure, ["linear axes", "log axes"], 0, i => { state.loglog = i === 1; });
   draw(figure);
   saver(document.getElementById(figure.id).parentElement, figure.id, () => rowsOf(figure));
@@ -187,9 +192,17 @@ for (const table of document.querySelectorAll("section table")) {
   saver(table.closest("section"), table.id, () => [...table.rows].map(row => [...row.cells].map(cell => cell.innerText.replace(/\s+/g, " ").trim())));
 }
 
+document.getElementById("shares-of")?.addEventListener("change", event => {
+  for (const figure of grouped("shares")) {
+    const label = event.target.selectedOptions[0].textContent;
+    shown.get(figure.id).view = Math.max(0, figure.views.findIndex(view => plain(view.label) === label));
+    draw(figure);
+  }
+});
+
 const difference = JSON.parse(document.getElementById("differences").textContent);
 const baseline = document.getElementById("baseline"), measure = document.getElementById("measure");
-const short = value => (Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(3)))).replace("-", "−");
+const short = value => (Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(3)).replace("-", "−");
 function compare() {
   const [gap, low, high, p] = difference.values[measure.value]?.[baseline.value] ?? [];
   for (const cell of document.querySelectorAll("td[data-row]")) {

@@ -16,7 +16,7 @@ import numpy as np
 from bandits.report import calls, datasets, over_time, tables, words
 from bandits.report.plane import plane
 from bandits.report.styles import Figure
-from bandits.runs.differences import scores
+from bandits.runs.differences import Scores, scores
 from envs.cache import Arrays, cached
 
 if TYPE_CHECKING:
@@ -49,18 +49,17 @@ def render(
             raise ValueError(f"report needs {name} with column {missing[0]}, got {', '.join(frame.columns)}")
     rows, got = summary.to_dict("records"), scores(by_dataset)
     comparable, seed = bool(manifest.get("comparable", True)), int(manifest.get("seed") or 0)
-    label = str(manifest.get("label", ""))
-    charts, figures = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""))
+    charts, drawn = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""))
     parts = charts | {
         "title": html.escape(str(manifest.get("title", "Routing policies"))),
-        "headline": words.headline(rows, label) if comparable else words.apart(rows, label),
+        "headline": _headline(rows, got, manifest),
         "notes": "".join(f"<li>{html.escape(str(note))}</li>" for note in manifest.get("notes", ())),
         "choices": datasets.choices(got, comparable=comparable),
         "datasets": datasets.table(got, seed=seed),
         "datasets_note": html.escape(datasets.note(got)),
         "table": tables.summary(rows),
         "run": tables.what_was_run(manifest),
-        "figures": _embedded(figures),
+        "figures": _embedded(drawn),
         "differences": _embedded(datasets.differences(got, comparable=comparable, seed=seed)),
         "plotly": _plotly(),
         "style": _own("page.css"),
@@ -69,13 +68,28 @@ def render(
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _own("page.html"))
 
 
+def figures(
+    summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, unit: str = ""
+) -> list[Figure]:
+    """Return the charts of a report as plain dictionaries, for `plots.write`."""
+    return _charts(summary, curves, by_dataset, unit)[1]
+
+
+def _headline(rows: list[dict[str, Any]], got: Scores, manifest: Mapping[str, Any]) -> str:
+    label = str(manifest.get("label", ""))
+    if not manifest.get("comparable", True):
+        return words.apart(rows, label)
+    asked, seed = manifest.get("preference"), int(manifest.get("seed") or 0)
+    return words.headline(rows, got, label, preference=asked, seed=seed)
+
+
 def _charts(
     summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, unit: str
 ) -> tuple[dict[str, str], list[Figure]]:
     """Return the places of all charts as HTML by name, and the figures that fill them."""
     rows = summary.to_dict("records")
     names = [r["policy"] for r in rows if r["kind"] == "policy"]
-    cloud, frontier = plane(rows, unit)
+    cloud, frontier = plane(rows, unit, calls.called(by_dataset))
     areas, colours, last = calls.shares(rows, curves)
     routed = calls.routed(by_dataset)
     bars, where = calls.by_dataset(routed, colours)
@@ -86,6 +100,10 @@ def _charts(
         "plane_heading": "Cost and accuracy" if frontier else "Accuracy",
         "plane": _chart("plane", words.plane_caption(rows, frontier, unit)),
         "budget": "" if left is None else _budget(rows),
+        "nav": "".join(
+            f'<li><a href="#{place}">{text}</a></li>' for place, text in _contents(frontier, left)
+        ),
+        "of": _of(areas),
         "legend": "".join(_key(model, colour) for model, colour in colours.items()),
         "shares": "".join(
             f"<div><h3>{words.code(name)}</h3>{_chart(area['id'], words.shares_caption(name, shares))}</div>"
@@ -97,12 +115,32 @@ def _charts(
             for name, bar in zip(where, bars, strict=True)
         ),
     }
-    figures = [over_time.regret(rows, curves), earned, cloud, left, *areas, calls.heat(routed), *bars]
-    return parts, [figure for figure in figures if figure is not None]
+    drawn = [over_time.regret(rows, curves), earned, cloud, left, *areas, calls.heat(routed), *bars]
+    return parts, [figure for figure in drawn if figure is not None]
+
+
+def _contents(frontier: list[str], left: Figure | None) -> list[tuple[str, str]]:
+    """Return the anchors and names of the page's parts."""
+    found = [
+        ("at-regret", "Regret"), ("at-plane", "Cost and accuracy" if frontier else "Accuracy"),
+        ("at-reward", "Reward"), ("at-budget", "Budget"), ("at-models", "Models called"),
+        ("at-heat", "Datasets and models"), ("at-datasets", "By dataset"), ("at-numbers", "All numbers"),
+        ("at-run", "What was run"),
+    ]  # fmt: skip
+    return [part for part in found if left is not None or part[0] != "at-budget"]
+
+
+def _of(areas: list[Figure]) -> str:
+    """Return the choice of whose queries the charts of shares are about; empty where there is one dataset."""
+    labels = [view["label"] for view in areas[0]["views"]] if areas else []
+    if len(labels) < 2:
+        return ""
+    options = "".join(f"<option>{label}</option>" for label in labels)
+    return f'<label>Queries of <select id="shares-of">{options}</select></label>'
 
 
 def _budget(rows: list[dict[str, Any]]) -> str:
-    return "<h2>What is left of the budget</h2>" + _chart("budget", words.budget_caption(rows))
+    return '<h2 id="at-budget">What is left of the budget</h2>' + _chart("budget", words.budget_caption(rows))
 
 
 def _own(name: str) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from bandits.metrics.frontier import pareto
 from bandits.report.styles import GREY, MARKERS, SYMBOLS, Figure, Row, family, styles, tidy
 
 
-def plane(rows: Sequence[Row], unit: str) -> tuple[Figure, list[str]]:
+def plane(
+    rows: Sequence[Row], unit: str, called: Mapping[str, float] = MappingProxyType({})
+) -> tuple[Figure, list[str]]:
     """Return the chart of accuracy against mean cost, and the names on its frontier, cheapest first.
 
+    A single model's circle has an area that grows with its share of the policies' calls, where `called` has it.
     Without costs it is a dot plot of accuracies, and nobody is on a frontier. References are drawn but cannot
     be on the frontier: nobody could deploy hindsight.
     """
@@ -29,9 +33,7 @@ def plane(rows: Sequence[Row], unit: str) -> tuple[Figure, list[str]]:
         "line": {"color": GREY, "width": 1.5, "shape": "hv"},
         "hoverinfo": "skip",
     }
-    models = [r for r in rows if r["kind"] == "model"]
-    named = _points(models, "single models", {"color": GREY, "size": 9, "symbol": "circle-open"})
-    data = [line, *_sweeps(rows), {**named, "mode": "markers+text", "labels": True}]
+    data = [line, *_sweeps(rows), _models([r for r in rows if r["kind"] == "model"], called)]
     for name, style in styles(rows).items():
         row = next(r for r in rows if r["policy"] == name)
         own = row["kind"] == "policy"
@@ -46,6 +48,21 @@ def plane(rows: Sequence[Row], unit: str) -> tuple[Figure, list[str]]:
         "height": 480,
     }
     return figure, [r["policy"] for r in front]
+
+
+def _models(models: Sequence[Row], called: Mapping[str, float]) -> Figure:
+    """Return the single models, each with its name and its share of the policies' calls."""
+    names = [r["policy"] for r in models]
+    sizes = [_size(called.get(name, 0.0)) for name in names]
+    points = _points(models, "single models", {"color": GREY, "size": sizes, "symbol": "circle-open"})
+    told = [f"<br>{called[name]:.0%} of the policies' calls" if name in called else "" for name in names]
+    hover = points["hovertemplate"].replace("<extra>", "%{customdata}<extra>")
+    return {**points, "mode": "markers+text", "labels": True, "customdata": told, "hovertemplate": hover}
+
+
+def _size(share: float) -> float:
+    """Return a diameter in pixels, so that the area is in proportion to the share above a least one."""
+    return round(math.sqrt(8.0**2 + share * 34.0**2), 1)
 
 
 def _sweeps(rows: Sequence[Row]) -> list[Figure]:

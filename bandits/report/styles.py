@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,15 +12,27 @@ import numpy as np
 Row = Mapping[str, Any]  # one row of the summary
 Figure = dict[str, Any]  # what page.js draws: id, views of traces, axes, height
 # Okabe and Ito's palette, safe for colour-blind readers. Yellow is for areas only: as a line it vanishes
-# on a light page, and black does so on a dark one. A seventh policy takes the first colour again, dashed and
-# with another symbol.
+# on a light page, and black does so on a dark one.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 AREAS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 GREY = "#808080"
+# The same policy has the same colour in every report: its column here, so that policies which are often compared
+# differ. Names that are not here get a column by their letters. Within a report, dashes and symbols tell apart
+# whoever shares a colour.
+_COLUMNS = (
+    ("linucb", "hybrid", "dlinucb", "swlinucb", "glm"),
+    ("thompson", "neuralts", "bootstrap", "beta_thompson"),
+    ("epsilon", "greedy", "softmax", "exp3", "always"),
+    ("preference", "barp", "exp4", "successive_elimination"),
+    ("llmbandit", "neuralucb", "ucb1", "neurallinear"),
+    ("squarecb", "regcb", "klucb", "dropout"),
+)
+_COLUMN = {name: column for column, names in enumerate(_COLUMNS) for name in names}
 OTHER_MODELS = "other models"
 SYMBOLS = {"oracle": "star", "best_fixed": "square", "best_per_dataset": "triangle-up", "uniform": "x"}
-_DASHES = ("solid", "dash", "dot", "dashdot")
-MARKERS = dict(zip(_DASHES, ("diamond", "circle", "pentagon", "hexagram"), strict=True))
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_SHAPES = ("diamond", "circle", "pentagon", "hexagram", "bowtie", "cross")
+MARKERS = dict(zip(_DASHES, _SHAPES, strict=True))
 _REFERENCE_DASH = {
     "best_fixed": "dash",
     "best_per_dataset": "dot",
@@ -33,17 +46,24 @@ def family(row: Row) -> str:
     return str(row.get("family") or row["policy"])
 
 
+def colour(name: str) -> str:
+    """Return a policy's colour, by its name alone: hyperparameters share it, a wrapped policy has another."""
+    wrapper, wrapped, inside = name.partition("(")
+    base = (inside if wrapped and wrapper.isidentifier() else name).partition(",")[0].strip("() ")
+    if base == "uniform":
+        return GREY
+    column = _COLUMN.get(base, zlib.crc32(base.encode()))
+    return COLOURS[(column + 3 * bool(wrapped)) % len(COLOURS)]
+
+
 def styles(rows: Sequence[Row]) -> dict[str, Figure]:
-    """Return the line of each policy and reference; a policy's runs under several settings share a colour."""
-    policies = [r for r in rows if r["kind"] == "policy"]
-    number = {name: i for i, name in enumerate(dict.fromkeys(map(family, policies)))}
+    """Return the line of each policy and reference; who shares a colour differs in dashes."""
     found: dict[str, Figure] = {}
-    seen: dict[str, int] = {}
-    for row in policies:
-        i, turn = number[family(row)], seen.setdefault(family(row), 0)
-        seen[family(row)] += 1
-        dash = _DASHES[(i // len(COLOURS) + turn) % len(_DASHES)]
-        found[row["policy"]] = {"color": COLOURS[i % len(COLOURS)], "width": 2.5, "dash": dash}
+    for row in rows:
+        if row["kind"] == "policy":
+            shade = colour(family(row))
+            turn = sum(line["color"] == shade for line in found.values())
+            found[row["policy"]] = {"color": shade, "width": 2.5, "dash": _DASHES[turn % len(_DASHES)]}
     for row in rows:
         if row["kind"] == "reference":
             dash = _REFERENCE_DASH.get(family(row), "dot")

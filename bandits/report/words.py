@@ -7,6 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bandits.metrics.intervals import bootstrap
+from bandits.runs.differences import Scores
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -35,30 +38,43 @@ def interval(row: Row, name: str, decimals: int) -> str:
     return f"95 % interval {number(low, decimals)} to {number(high, decimals)}, {row['seeds']} seeds"
 
 
-def headline(rows: Sequence[Row], label: str) -> str:
-    """Return the first paragraph of a report, as HTML: which policy earns most, and what that is worth.
+def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: Any = None, seed: int = 0) -> str:
+    """Return the first paragraph of a report, as HTML: what the best policy is worth, and what it costs.
 
     Args:
         rows: the summary.
+        got: what each player got with each seed, for the intervals of shares.
         label: what the numbers are, for example "recorded answers".
+        preference: of the run, as text.
+        seed: of the bootstrap.
     """
     policies = sorted((r for r in rows if r["kind"] == "policy"), key=lambda r: -r["reward_mean"])
     if not policies:
         return f"No policy was run, only references. Data: {html.escape(label)}."
     leader, others = policies[0], {r["policy"]: r for r in rows}
-    rank = f"earns the most of {len(policies)} policies:" if len(policies) > 1 else "earns"
+    weighed = f" at preference {html.escape(str(preference))}" if preference not in (None, "") else ""
+    rank = f" the most of {len(policies)} policies" if len(policies) > 1 else ""
+    earned = number(leader["reward_mean"], 4)
     sentences = [
-        f"<strong>{code(leader['policy'])} {rank} {number(leader['reward_mean'], 4)} reward a query</strong>"
-        f" ({interval(leader, 'reward', 4)})."
+        _bargain(leader, rows, got, label, seed),
+        f"It earns{rank}{weighed}: {earned} reward a query ({interval(leader, 'reward', 4)}).",
     ]
     if len(policies) > 1:
         sentences.append(_against(policies[1], f"the next, {code(policies[1]['policy'])}"))
     fixed, uniform = others["best_fixed"], others["uniform"]
-    sentences.append(_against(fixed, "the best fixed model, known only in hindsight"))
+    sentences.append(_against(fixed, _always(rows, fixed)))
     if uniform is not leader:
         sentences.append(_against(uniform, "choosing at random"))
-    sentences.append(_bargain(leader, fixed))
-    return " ".join(s for s in sentences if s) + f" Data: {html.escape(label)}."
+    return " ".join(s for s in sentences if s)
+
+
+def _always(rows: Sequence[Row], fixed: Row) -> str:
+    """Return the best fixed model by its name, where it is one model: whole tables have it so."""
+    models = [r for r in rows if r["kind"] == "model"]
+    best = max(models, key=lambda r: r["reward_mean"], default=fixed)
+    if best is fixed or abs(best["reward_mean"] - fixed["reward_mean"]) > 1e-9:
+        return "the best fixed model, known only in hindsight"
+    return f"always calling {code(best['policy'])}, the best fixed model, which only hindsight knows"
 
 
 def _against(other: Row, what: str) -> str:
@@ -67,22 +83,51 @@ def _against(other: Row, what: str) -> str:
     if math.isnan(low):
         more = "more" if lag > 0 else "less"
         return f"It earns {number(abs(lag), 4)} a query {more} than {what}."
+    if high < 0:
+        span = f"{number(-lag, 4)} a query more, paired interval {number(-high, 4)} to {number(-low, 4)}"
+        return f"<strong>Nothing here beats {what}</strong> ({span})."
     span = f"{number(lag, 4)} a query, paired interval {number(low, 4)} to {number(high, 4)}"
     if low > 0:
         return f"It beats {what} ({span})."
-    if high < 0:
-        return f"<strong>Nothing here beats {what}</strong> ({span})."
     return f"It is not told apart from {what} ({span})."
 
 
-def _bargain(leader: Row, fixed: Row) -> str:
-    """Return the leader's accuracy and cost as shares of the best fixed model's."""
-    if not fixed["accuracy"] > 0:
+def _bargain(leader: Row, rows: Sequence[Row], got: Scores, label: str, seed: int) -> str:
+    """Return the leader's accuracy and cost as shares of the most accurate single model's, with intervals."""
+    models = [r for r in rows if r["kind"] == "model"]
+    best = max(models, key=lambda r: r["accuracy"], default=None)
+    if best is None or not best["accuracy"] > 0:
         return ""
-    share = f"Its accuracy is {leader['accuracy'] / fixed['accuracy']:.1%} of the best fixed model's"
-    if not fixed["cost_mean"] > 0:
-        return f"{share}."
-    return f"{share}, at {leader['cost_mean'] / fixed['cost_mean']:.1%} of its cost."
+    accuracy = share(got, "accuracy", leader["policy"], best["policy"], seed=seed)
+    says = f"{code(leader['policy'])} reaches {per_cent(accuracy[0])} of the best single model's accuracy"
+    spans = [_span(*accuracy[1:])]
+    if best["cost_mean"] > 0:
+        cost = share(got, "cost", leader["policy"], best["policy"], seed=seed)
+        says += f" at {per_cent(cost[0])}{' of' if cost[0] < 2 else ''} its cost"
+        spans.append(_span(*cost[1:]))
+    spread = "one seed: no interval" if math.isnan(accuracy[1]) else f"95 % interval {' and '.join(spans)}"
+    facts = f"{spread}; {leader['seeds']} seeds; {html.escape(label)}"
+    return f"<strong>{says}</strong> ({code(best['policy'])}; {facts})."
+
+
+def share(got: Scores, measure: str, player: str, other: str, *, seed: int = 0) -> tuple[float, float, float]:
+    """Return what a player got as a share of what another did, paired over seeds, with its 95 % interval."""
+    mine, theirs = (got.of(measure, name)[:, 0] for name in (player, other))
+    each = mine / theirs
+    low, high = bootstrap(each, seed=seed)
+    return float(each.mean()), float(low), float(high)
+
+
+def _span(low: float, high: float) -> str:
+    least = per_cent(low).removesuffix(" %") if high < 2 else per_cent(low)
+    return f"{least} to {per_cent(high)}"
+
+
+def per_cent(value: float) -> str:
+    """Return a share for people: per cent, or how many times where it is more than twice."""
+    if math.isnan(value):
+        return "n/a"
+    return f"{value:.3g} times" if value >= 2 else f"{100 * value:.3g} %"
 
 
 def regret_caption(rows: Sequence[Row]) -> str:
@@ -110,7 +155,8 @@ def plane_caption(rows: Sequence[Row], frontier: Sequence[str], unit: str) -> st
         f"{name} {number(at[name]['accuracy'], 3)} at {number(at[name]['cost_mean'])}" for name in frontier
     )
     each = f" ({unit})" if unit else ""
-    return f"Not dominated among policies and single models, accuracy at mean cost{each}: {listed}."
+    sized = "A single model's circle grows with its share of the policies' calls."
+    return f"{sized} Not dominated among policies and single models, accuracy at mean cost{each}: {listed}."
 
 
 def shares_caption(policy: str, last: Mapping[str, float]) -> str:
@@ -142,12 +188,16 @@ def apart(rows: Sequence[Row], label: str) -> str:
     return " ".join(sentences) + f" Data: {html.escape(label)}."
 
 
+def window(rows: Sequence[Row]) -> int:
+    """Return the rounds that each point of a smoothed curve is the mean of, as `summary` has them."""
+    return max(1, int(rows[0]["rounds"]) // 25)
+
+
 def reward_caption(rows: Sequence[Row]) -> str:
     """Return the mean reward of each policy and reference, as plain text."""
     ranked = sorted((r for r in rows if r["kind"] != "model"), key=lambda r: -r["reward_mean"])
     listed = "; ".join(f"{r['policy']} {number(r['reward_mean'], 4)}" for r in ranked)
-    window = max(1, rows[0]["rounds"] // 25)
-    return f"Reward a query, mean of the last {window:,} rounds at each point. Over the whole run: {listed}."
+    return f"Reward a query, mean of the last {window(rows):,} rounds at each point. Over the whole run: {listed}."
 
 
 def budget_caption(rows: Sequence[Row]) -> str:

@@ -126,7 +126,7 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     from bandits.runs.summary import summarise
 
     stream, limits = run.stream, run.limits
-    summary, curves = summarise(stream, run.table, run.traces, seed=ask.seed)
+    summary, curves = summarise(stream, run.table, run.traces, seed=ask.seed, limits=limits)
     summary["preference"], summary["budget"] = run.preference, run.budget
     parts = by_dataset(stream, run.table, run.traces)
     if limits is None or not np.isfinite(limits).any():

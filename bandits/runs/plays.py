@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bandits.base import RESOURCES
+from bandits.metrics.knapsack import plan_within
 from bandits.metrics.regret import BASELINES, comparator, earned_by, rewards
 
 if TYPE_CHECKING:
@@ -56,6 +58,30 @@ def shared_order(traces: dict[str, Trace]) -> Arms:
 def hindsight(stream: Stream, table: ArrayLike) -> dict[str, Arms]:
     """Return `(N,)`, the model that each reference of `BASELINES` calls in each row of the stream."""
     return {b: comparator(table, b, cost=stream.cost, dataset=stream.dataset) for b in BASELINES}
+
+
+def planned(stream: Stream, table: Floats, order: Arms, limits: ArrayLike | None) -> Floats | None:
+    """Return `(S, T)`: what each round earns in the best plan that hindsight has for the budgets; None without any.
+
+    With several budgets it is the plan of the one that buys least alone, an upper bound. A query may be split among
+    models there, or left unanswered.
+
+    Args:
+        stream: a `Stream` of `N` rows.
+        table: `(N, K)` reward.
+        order: `(S, T)` rows.
+        limits: `(R,)` from `budget.parse`, inf where nothing is limited.
+    """
+    limit = np.full(len(RESOURCES), np.inf) if limits is None else np.asarray(limits, np.float64)
+    held = [(getattr(stream, RESOURCES[r]), float(limit[r])) for r in np.flatnonzero(np.isfinite(limit))]
+    if not held:
+        return None
+    earned = np.empty(order.shape)
+    for s, rows in enumerate(order):
+        times = np.bincount(rows, minlength=len(table))
+        plans = [plan_within(table, cost, amount, times=times) for cost, amount in held]
+        earned[s] = min(plans, key=lambda plan: float(plan @ times))[rows]
+    return earned
 
 
 def plays(

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bandits.metrics.intervals import bootstrap
 from bandits.metrics.regret import BASELINES, earned_by, exponent, shares
-from bandits.runs.plays import Play, hindsight, plays, shared_order
+from bandits.runs.plays import Play, hindsight, planned, plays, shared_order
+from bandits.runs.shares import over_datasets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from envs.stream import Stream
 
 Floats = NDArray[np.float64]
+WITHIN = "regret_best_within"  # against the best that the budget buys with hindsight
 REGRETS = tuple(f"regret_{baseline}" for baseline in BASELINES)
 _MEASURED = ("reward", "accuracy", "cost", *REGRETS, "unanswered", "lag")
 _COLUMNS = (
@@ -41,14 +43,22 @@ class Summary(NamedTuple):
             policy, reference or model. `lag`: how much less reward a round than the best policy, paired over
             seeds.
         curves: long: policy, round, quantity, mean, lo, hi. Quantities are `regret_*`, `reward` (mean of the
-            window up to this round), `cost` (spent so far), `share:<model>` (in that window, no lo and hi).
+            window up to this round), `cost` (spent so far), `share:<model>` (in that window, no lo and hi) and
+            `share@<dataset>:<model>`, the same among the queries of one dataset.
     """
 
     summary: pd.DataFrame
     curves: pd.DataFrame
 
 
-def summarise(stream: Stream, table: ArrayLike, traces: dict[str, Trace], *, seed: int = 0) -> Summary:
+def summarise(
+    stream: Stream,
+    table: ArrayLike,
+    traces: dict[str, Trace],
+    *,
+    seed: int = 0,
+    limits: ArrayLike | None = None,
+) -> Summary:
     """Return the summary and the curves of policies that met the same orders of queries.
 
     The references `oracle`, `best_fixed`, `best_per_dataset` and `uniform` (its expected value, not a sample)
@@ -60,6 +70,7 @@ def summarise(stream: Stream, table: ArrayLike, traces: dict[str, Trace], *, see
         table: `(N, K)` reward, from `reward_table`.
         traces: each policy's name and `Trace`; they share seeds and orders.
         seed: of the bootstrap.
+        limits: `(R,)` budgets from `budget.parse`; where one is finite, `regret_best_within` is among the curves.
 
     Raises:
         ValueError: no trace, traces of different orders, or one that does not fit the table.
@@ -69,6 +80,7 @@ def summarise(stream: Stream, table: ArrayLike, traces: dict[str, Trace], *, see
     values, order = np.asarray(table, np.float64), shared_order(traces)
     references = hindsight(stream, values)
     best = [earned_by(values, arms)[order] for arms in references.values()]
+    within = planned(stream, values, order, limits)
     names, kinds, measured, exponents, curves = [], [], [], [], []
     for play in plays(stream, values, traces, references):
         regret = [np.cumsum(np.nan_to_num(reference - play.reward), axis=1) for reference in best]
@@ -77,7 +89,12 @@ def summarise(stream: Stream, table: ArrayLike, traces: dict[str, Trace], *, see
         measured.append(_measure(play, regret))
         exponents.append(exponent(regret[0].mean(axis=0)))
         if play.kind != "model":
-            curves.append(_curve(play, regret, stream, seed))
+            gaps = dict(zip(REGRETS, regret, strict=True))
+            if within is not None:
+                gaps[WITHIN] = np.cumsum(within - play.reward, axis=1)
+            curves.append(_curve(play, gaps, stream, seed))
+            if play.kind == "policy" and play.arms is not None:
+                curves.append(over_datasets(play.name, play.arms, order, stream))
     frame = _frame(names, kinds, np.stack(measured, axis=1), order.shape[1], seed)
     frame["stream"], frame["seeds"], frame["rounds"] = stream.name, order.shape[0], order.shape[1]
     frame["exponent"] = exponents
@@ -123,13 +140,13 @@ def _frame(names: list[str], kinds: list[str], measured: Floats, rounds: int, se
     return pd.DataFrame(columns)
 
 
-def _curve(play: Play, regret: list[Floats], stream: Stream, seed: int) -> pd.DataFrame:
+def _curve(play: Play, gaps: dict[str, Floats], stream: Stream, seed: int) -> pd.DataFrame:
     """Return the rows of `curves` for one player."""
     import pandas as pd
 
     rounds = play.reward.shape[1]
     points, window = _points(rounds), max(1, rounds // 25)
-    curves = {name: r[:, points - 1] for name, r in zip(REGRETS, regret, strict=True)}
+    curves = {name: gap[:, points - 1] for name, gap in gaps.items()}
     earned = np.concatenate([np.zeros((len(play.reward), 1)), np.cumsum(play.reward, axis=1)], axis=1)
     starts = np.maximum(points - window, 0)
     curves["reward"] = (earned[:, points] - earned[:, starts]) / (points - starts)

@@ -1,0 +1,163 @@
+"""The report's charts as files for a paper: PNG, SVG or PDF, drawn by kaleido with the Chromium of this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bandits.report.labels import sides
+from bandits.report.styles import GREY, Figure
+
+FORMATS = ("png", "svg", "pdf")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_WIDTH = 720  # pixels: a text column, at 3 pixels a point for PNG
+_INK, _GRID = "#1b1f24", "#e4e7eb"
+
+
+def check(formats: Sequence[str]) -> tuple[str, ...]:
+    """Return the formats, each once, where they can be drawn here.
+
+    Raises:
+        ValueError: another format, no kaleido, or no browser for it.
+    """
+    if odd := [name for name in formats if name not in FORMATS]:
+        raise ValueError(f"--plots needs some of {', '.join(FORMATS)}, joined by commas, got {odd[0]!r}")
+    if importlib.util.find_spec("kaleido") is None:
+        raise ValueError('--plots needs kaleido: pip install "routebandit[plots]"')
+    if _browser() is None:
+        raise ValueError(
+            "--plots needs Chromium or Chrome for kaleido; install one, or name its file in BROWSER_PATH"
+        )
+    return tuple(dict.fromkeys(formats))
+
+
+def _browser() -> str | None:
+    named = os.environ.get("BROWSER_PATH")
+    if named:
+        return named if Path(named).exists() else None
+    return next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+
+
+def write(figures: Sequence[Figure], folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Write every view of every figure into a folder, and return the paths.
+
+    Args:
+        figures: as `page.figures` has them.
+        folder: made where it is lacking; files of other names in it are left alone.
+        formats: from `check`.
+    """
+    import kaleido
+    import plotly.graph_objects as go
+
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("BROWSER_PATH", _browser() or "")
+    drawn = []
+    for figure in figures:
+        for name, view, loglog in _views(figure):
+            data = [t for trace in _named(figure, view["data"]) for t in _traces(trace, loglog)]
+            chart = go.Figure({"data": data, "layout": layout(figure, view, loglog=loglog)})
+            drawn += [(chart, folder / f"{name}.{form}", form) for form in formats]
+    kaleido.write_fig_from_object_sync(
+        [
+            {"fig": chart, "path": path, "opts": {"format": form, "scale": 3 if form == "png" else 1}}
+            for chart, path, form in drawn
+        ],
+        cancel_on_error=True,
+        kopts={"mathjax": False},  # else it is fetched from the network
+    )
+    return [path for _, path, _ in drawn]
+
+
+def _views(figure: Figure) -> list[tuple[str, Figure, bool]]:
+    """Return the file name, the view and whether axes are logarithmic, for each drawing of a figure."""
+    found = []
+    for view in figure["views"]:
+        parts = (figure.get("name", figure["id"]), view["label"] if len(figure["views"]) > 1 else "")
+        name = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-") for part in parts if part)
+        found.append((name, view, False))
+        if figure.get("loglog"):
+            found.append((f"{name}-loglog", view, True))
+    return found
+
+
+def _named(figure: Figure, data: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the traces with a place for each name that stands beside its point."""
+    marked = [t for t in data if "markers" in t.get("mode", "")]
+    points = [point for t in marked for point in zip(t["x"], t["y"], strict=True)]
+    room = (_WIDTH * 0.85, figure["height"] * 0.65)
+    found = []
+    for trace in data:
+        if trace.get("labels"):
+            named = list(zip(trace["text"], trace["x"], trace["y"], strict=True))
+            placed = sides(named, points, size=room, log=bool(figure["axes"].get("logx")))
+            trace = {**trace, "textposition": placed, "textfont": {"size": 10}}
+        found.append(trace)
+    return found
+
+
+def _traces(trace: Mapping[str, Any], loglog: bool) -> list[dict[str, Any]]:
+    """Return a trace as Plotly takes it, without the notes for page.js, its band before it."""
+    own = {k: v for k, v in trace.items() if k not in ("lo", "hi", "growth", "labels")}
+    if trace.get("type") == "heatmap":
+        scale = [[0, "#ffffff"], [1, "#00578a"]]
+        return [
+            own | {"zmin": 0, "zmax": 1, "showscale": False, "colorscale": scale, "texttemplate": "%{z:.0%}"}
+        ]
+    if "stackgroup" in trace or trace.get("type") == "bar":
+        own["showlegend"] = True  # the page has one legend for all of them
+    if loglog and trace.get("growth") is not None:
+        own["name"] = f"{own['name']}, rounds<sup>{trace['growth']}</sup>"
+    if "lo" not in trace:
+        return [own]
+    band = {
+        "x": [*trace["x"], *reversed(trace["x"])],
+        "y": [*trace["hi"], *reversed(trace["lo"])],
+        "mode": "lines",
+        "fill": "toself",
+        "fillcolor": trace["line"]["color"],
+        "opacity": 0.2,
+        "line": {"width": 0},
+        "showlegend": False,
+    }
+    return [band, own]
+
+
+def layout(figure: Figure, view: Mapping[str, Any], *, loglog: bool = False) -> dict[str, Any]:
+    """Return the layout of a drawing: the page's, on white."""
+    axes: Mapping[str, Any] = figure["axes"]
+    log = {"type": "log", "dtick": 1, "exponentformat": "power"}
+    x: dict[str, Any] = {**log, "dtick": axes["logx"]} if axes.get("logx") else {}
+    y: dict[str, Any] = {}
+    if loglog:
+        top = math.log10(max((v for t in view["data"] for v in t["y"] if v is not None), default=1.0))
+        x, y = log, {**log, "range": [top - 3, top + 0.1]}
+    elif axes.get("unit"):
+        y = {"range": [0, 1], "tickformat": ".0%"}
+    elif axes.get("bars"):
+        x, y = {"range": [0, 1], "tickformat": ".0%"}, {"autorange": "reversed"}
+    elif axes.get("heat"):
+        x, y = {"tickangle": -45}, {"autorange": "reversed"}
+
+    def axis(title: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+        plain = {"gridcolor": _GRID, "linecolor": GREY, "zerolinecolor": _GRID, "automargin": True}
+        return {"title": {"text": title, "standoff": 8}, **plain, **extra}
+
+    return {
+        "width": _WIDTH,
+        "height": max(380, figure["height"]),
+        "paper_bgcolor": "#ffffff",
+        "plot_bgcolor": "#ffffff",
+        "font": {"color": _INK, "family": "sans-serif", "size": 13},
+        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+        "barmode": "stack",
+        "legend": {"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0},
+        "xaxis": axis(axes["x"], x),
+        "yaxis": axis(view.get("y", axes["y"]), y),
+        "showlegend": not axes.get("heat"),
+    }
