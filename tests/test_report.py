@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from bandits import report
-from bandits.report import calls, datasets, over_time, plane
+from bandits.report import calls, datasets, over_time, plane, tables
 from bandits.report import words as report_words
-from bandits.report.styles import AREAS, styles
+from bandits.report.styles import AREAS, COLOURS, styles
 from bandits.runs.differences import scores
 
 NASTY = 'bad</script><img src=x onerror="alert(1)">&'
@@ -163,6 +163,81 @@ def test_a_policy_keeps_its_colour_in_every_chart() -> None:
     assert [d["marker"]["color"] for d in cloud["views"][0]["data"] if d["name"] == "linucb"] == [expected]
 
 
+def test_a_policy_keeps_its_colour_across_reports() -> None:
+    """By its name alone: whoever else is there, with whatever hyperparameters."""
+    alone = styles([row("swlinucb", "policy", 0.5, 0.0)])["swlinucb"]["color"]
+    names = ["linucb", "mine.py:own", "linucb,alpha=2", "swlinucb,window=9", "restart(linucb)", "uniform"]
+    crowd = styles([row(name, "policy", 0.5, 0.0) for name in names])
+    assert crowd["swlinucb,window=9"]["color"] == alone
+    assert crowd["linucb"]["color"] == crowd["linucb,alpha=2"]["color"] != crowd["restart(linucb)"]["color"]
+    looks = [(line["color"], line["dash"]) for line in crowd.values()]
+    assert len(set(looks)) == len(names)  # a dash tells apart whoever shares a colour
+    assert (
+        styles([row("mine.py:own", "policy", 0.5, 0.0)])["mine.py:own"]["color"]
+        == crowd["mine.py:own"]["color"]
+    )
+
+
+def test_every_registered_policy_has_a_colour_of_the_list() -> None:
+    from bandits import POLICIES
+    from bandits.report.styles import _COLUMN
+
+    assert set(POLICIES) - set(_COLUMN) == {"uniform"}  # grey, as the reference
+
+
+# What the three kinds of colour-blind eye see of linear RGB (Machado, Oliveira and Fernandes 2009, severity 1).
+EYES = {
+    "usual": np.eye(3),
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def light(colour: str) -> np.ndarray[Any, Any]:
+    """Linear RGB of a hexadecimal colour (IEC 61966-2-1)."""
+    c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def apart(one: str, other: str) -> float:
+    """CIE76 distance of two colours to the eye that tells them apart worst."""
+
+    def lab(seen: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        x = XYZ @ np.clip(seen, 0, 1) / (XYZ @ np.ones(3))
+        f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+        return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+    return min(
+        float(np.linalg.norm(lab(np.array(eye) @ light(one)) - lab(np.array(eye) @ light(other))))
+        for eye in EYES.values()
+    )
+
+
+def test_colours_are_as_far_apart_to_every_eye_as_okabe_and_itos_own() -> None:
+    okabe_ito = COLOURS[:6]
+    own = min(apart(a, b) for a, b in itertools.combinations(okabe_ito, 2))
+    assert min(apart(a, b) for a, b in itertools.combinations(COLOURS, 2)) >= own
+    for page_colour in ("#ffffff", "#14171b"):
+        ground = float(XYZ[1] @ light(page_colour)) + 0.05
+        for colour in COLOURS:
+            ink = float(XYZ[1] @ light(colour)) + 0.05
+            assert max(ink, ground) / min(ink, ground) > 2.2  # orange on white, the least of Okabe and Ito's
+
+
 def test_plane_is_logarithmic_for_wide_costs_and_its_frontier_leaves_hindsight_out() -> None:
     rows = make_summary()
     figure, frontier = plane.plane(rows, "USD")
@@ -170,6 +245,72 @@ def test_plane_is_logarithmic_for_wide_costs_and_its_frontier_leaves_hindsight_o
     assert figure["axes"]["logx"] == "D2"  # 0.002 to 0.1: fifty times
     narrow = [r | {"cost_mean": 0.05 + r["cost_mean"]} for r in rows]
     assert plane.plane(narrow, "USD")[0]["axes"]["logx"] == 0
+
+
+def test_a_single_models_circle_grows_with_its_calls() -> None:
+    """epsilon and linucb call the second model four times as often as the first: 40 and 10 of 50 rounds."""
+    called = calls.called(make_parts())
+    assert called == pytest.approx({"small": 0.2, NASTY: 0.8})
+    cloud, _ = plane.plane(make_summary(), "USD", called)
+    (points,) = [d for d in cloud["views"][0]["data"] if d["name"] == "single models"]
+    least = plane.plane(make_summary(), "USD")[0]["views"][0]["data"][1]["marker"]["size"][0]
+    area = np.array(points["marker"]["size"]) ** 2 - least**2
+    assert area[1] / area[0] == pytest.approx(4, rel=0.02)  # diameters are rounded to a tenth of a pixel
+
+
+def test_names_in_a_drawing_cover_neither_points_nor_each_other() -> None:
+    """Twelve points, four of them in a heap: every chosen box is free of all the points and of the earlier boxes."""
+    from bandits.report.labels import _SIDES, _box, sides
+
+    rng = np.random.default_rng(4)
+    points = [(float(x), float(y)) for x, y in rng.random((8, 2))] + [(0.5 + i / 40, 0.5) for i in range(4)]
+    named = [("m" * 6, *point) for point in points]
+    placed = sides(named, points, size=(600.0, 400.0))
+    low, high = np.min(points, axis=0), np.max(points, axis=0)
+    pixels = [
+        ((x - low[0]) / (high[0] - low[0]) * 600, (high[1] - y) / (high[1] - low[1]) * 400) for x, y in points
+    ]
+    boxes = [_box(x, y, 18.0, 12.5, *_SIDES[side]) for (x, y), side in zip(pixels, placed, strict=True)]
+    for one, other in itertools.combinations(boxes, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+    assert not any(b[0] < x < b[2] and b[1] < y < b[3] for b in boxes for x, y in pixels)
+
+
+def test_what_was_run_lists_what_was_asked_for_zero_included() -> None:
+    text = tables.what_was_run(
+        MANIFEST | {"seed": 0, "hard": False, "change": ["price,at=0.5"], "pacing": "stop"}
+    )
+    terms = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text))
+    assert terms["seed"] == "0" and terms["change"] == "price,at=0.5" and terms["licence"] == "CC0"
+    assert "hard" not in terms and "pacing" not in terms  # nothing was budgeted
+
+
+def test_figures_for_a_paper_are_what_the_page_draws(tmp_path) -> None:
+    """Every view has a drawing, its traces those of the page; only the bands and notes for page.js are rewritten."""
+    from bandits.report import page as pages
+    from bandits.report import plots
+
+    drawn = pages.figures(pd.DataFrame(make_summary()), make_curves(), make_parts(), "USD")
+    regret = next(figure for figure in drawn if figure["id"] == "regret")
+    names = [name for name, _, _ in plots._views(regret)]
+    assert names[:2] == ["regret-against-per-query-oracle", "regret-against-per-query-oracle-loglog"]
+    for trace in regret["views"][0]["data"]:
+        band, line = plots._traces(trace, True)
+        assert line["y"] == trace["y"] and line["name"].endswith(f"<sup>{trace['growth']}</sup>")
+        assert band["y"] == [*trace["hi"], *reversed(trace["lo"])] and "lo" not in line
+    with pytest.raises(ValueError, match="--plots needs some of png, svg, pdf, joined by commas, got 'gif'"):
+        plots.check(("gif",))
+
+
+def test_figures_need_kaleido_and_a_browser(monkeypatch) -> None:
+    from bandits.report import plots
+
+    monkeypatch.setenv("BROWSER_PATH", "/nowhere/chromium")
+    with pytest.raises(ValueError, match="--plots needs Chromium or Chrome"):
+        plots.check(("png",))
+    monkeypatch.setattr(plots.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="--plots needs kaleido: pip install"):
+        plots.check(("png",))
 
 
 def test_a_table_without_costs_gets_a_dot_plot() -> None:

@@ -11,22 +11,29 @@ import numpy as np
 
 Row = Mapping[str, Any]  # one row of the summary
 Figure = dict[str, Any]  # what page.js draws: id, views of traces, axes, height
-# Okabe and Ito's palette, safe for colour-blind readers. Yellow is for areas only: as a line it vanishes
-# on a light page, and black does so on a dark one.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito's palette, safe for colour-blind readers, and three more that stand as far apart from all the others,
+# to the three kinds of colour-blind eye too, as its own do from each other. Its yellow is for areas only: as a line it
+# vanishes on a light page, and black does so on a dark one.
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A33F0", "#A0522D", "#BFAC4D",
+)  # fmt: skip
 AREAS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 GREY = "#808080"
 # The same policy has the same colour in every report: its column here, so that policies which are often compared
 # differ. Names that are not here get a column by their letters. Within a report, dashes and symbols tell apart
 # whoever shares a colour.
 _COLUMNS = (
-    ("linucb", "hybrid", "dlinucb", "swlinucb", "glm"),
-    ("thompson", "neuralts", "bootstrap", "beta_thompson"),
-    ("epsilon", "greedy", "softmax", "exp3", "always"),
-    ("preference", "barp", "exp4", "successive_elimination"),
-    ("llmbandit", "neuralucb", "ucb1", "neurallinear"),
-    ("squarecb", "regcb", "klucb", "dropout"),
+    ("linucb", "neuralts", "klucb"),
+    ("thompson", "neuralucb", "exp3"),
+    ("epsilon", "dropout", "ucb1"),
+    ("preference", "regcb", "exp4"),
+    ("squarecb", "dlinucb", "beta_thompson"),
+    ("llmbandit", "glm", "successive_elimination"),
+    ("swlinucb", "barp", "always"),
+    ("greedy", "hybrid"),
+    ("softmax", "bootstrap", "neurallinear"),
 )
+_WRAPPED = {"restart": 4, "explore_new": 7}  # columns further than the policy inside
 _COLUMN = {name: column for column, names in enumerate(_COLUMNS) for name in names}
 OTHER_MODELS = "other models"
 SYMBOLS = {"oracle": "star", "best_fixed": "square", "best_per_dataset": "triangle-up", "uniform": "x"}
@@ -48,12 +55,12 @@ def family(row: Row) -> str:
 
 def colour(name: str) -> str:
     """Return a policy's colour, by its name alone: hyperparameters share it, a wrapped policy has another."""
-    wrapper, wrapped, inside = name.partition("(")
-    base = (inside if wrapped and wrapper.isidentifier() else name).partition(",")[0].strip("() ")
+    wrapper, _, inside = name.partition("(")
+    base = (inside if wrapper in _WRAPPED else name).partition(",")[0].strip("() ")
     if base == "uniform":
         return GREY
     column = _COLUMN.get(base, zlib.crc32(base.encode()))
-    return COLOURS[(column + 3 * bool(wrapped)) % len(COLOURS)]
+    return COLOURS[(column + _WRAPPED.get(wrapper, 0)) % len(COLOURS)]
 
 
 def styles(rows: Sequence[Row]) -> dict[str, Figure]:

@@ -14,6 +14,12 @@ _HEADINGS = (
     "regret, best fixed", "regret, best per dataset", "growth", "gap closed",
 )  # fmt: skip
 
+# What can be asked for, in the order of the command line; what was not asked for is not listed.
+_ASKED = (
+    "reward", "preference", "budget", "pacing", "hard", "cap", "warm_start", "n_eff", "scenario", "change", "delay",
+    "batch", "feedback", "seeds", "seed", "order", "rounds",
+)  # fmt: skip
+
 
 def summary(rows: Sequence[Row]) -> str:
     """Return the summary as an HTML table: policies, then references, then single models."""
@@ -56,7 +62,8 @@ def _cell(mean: str, row: Row, name: str, decimals: int | None) -> str:
 
 def what_was_run(manifest: Mapping[str, Any]) -> str:
     """Return the manifest as a list of terms: everything needed to run it again."""
-    data = manifest.get("data") or {}
+    data, context = manifest.get("data") or {}, manifest.get("context") or {}
+    paced = bool(manifest.get("budget"))
     shown = {
         "command": manifest.get("command"),
         "data": data.get("name"),
@@ -65,13 +72,13 @@ def what_was_run(manifest: Mapping[str, Any]) -> str:
         "licence": data.get("licence"),
         "these numbers are": manifest.get("label"),
         "stream": manifest.get("stream"),
-        "policies": ", ".join(str(p) for p in manifest.get("policies", ())),
-        "reward": manifest.get("reward"),
-        "preference": manifest.get("preference"),
-        "budget": manifest.get("budget"),
-        "seeds": manifest.get("seeds"),
-        "seed": manifest.get("seed"),
-        "rounds": manifest.get("rounds"),
+        "queries see": ", ".join(f"{name} {value}" for name, value in context.items()),
+        "policies": _joined(manifest.get("policies")),
+        **{
+            name.replace("_", " "): _joined(manifest.get(name))
+            for name in _ASKED
+            if name != "pacing" or paced
+        },
         "versions": ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items()),
         "seconds": manifest.get("seconds"),
         "time": manifest.get("time"),
@@ -79,5 +86,9 @@ def what_was_run(manifest: Mapping[str, Any]) -> str:
     return "".join(
         f"<dt>{html.escape(term)}</dt><dd>{html.escape(str(value))}</dd>"
         for term, value in shown.items()
-        if value not in (None, "")
+        if value is not False and value not in (None, "")
     )
+
+
+def _joined(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value

@@ -59,6 +59,8 @@ def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: Any = 
         _bargain(leader, rows, got, label, seed),
         f"It earns{rank}{weighed}: {earned} reward a query ({interval(leader, 'reward', 4)}).",
     ]
+    if not math.isnan(used := leader.get("spent_most", math.nan)):
+        sentences.append(f"It used at most {used:.1%} of its budget ({html.escape(str(leader['budget']))}).")
     if len(policies) > 1:
         sentences.append(_against(policies[1], f"the next, {code(policies[1]['policy'])}"))
     fixed, uniform = others["best_fixed"], others["uniform"]

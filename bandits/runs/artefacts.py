@@ -84,7 +84,7 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
     outcomes = stream.outcomes
     unfinished = [spec for spec in ask.policies if spec not in run.traces]
     manifest = {
-        "title": f"{', '.join(run.traces)} on {stream.name}",
+        "title": _title(run, ask),
         "stream": stream.name,
         "label": outcomes.label,
         "notes": [*stream.notes, *_stopped(unfinished)],
@@ -111,6 +111,15 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
     files["report.html"] = report.render(tables["summary"], tables["curves"], tables["by_dataset"], manifest)
     save(folder, files=files, traces=run.traces, manifest=manifest)
     return tables["summary"]
+
+
+def _title(run: Run, ask: Ask) -> str:
+    parts = [f"{', '.join(run.traces)} on {run.stream.name}"]
+    if run.budget:
+        parts.append(f"budget {run.budget} by {ask.pacing}")
+    if ask.scenario or ask.change:
+        parts.append("while the world changes: " + "; ".join([*filter(None, [ask.scenario]), *ask.change]))
+    return ", ".join(parts)
 
 
 def _stopped(unfinished: Sequence[str]) -> list[str]:
