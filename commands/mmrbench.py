@@ -20,7 +20,13 @@ from commands.terminal import progress, say
 @option("--split", default="in", show_default=True, help="in (random), out (other datasets) or cross.")
 @option("--train-share", default=0.2, show_default=True, help="Of the queries, or of the datasets (out).")
 @option("--router", "routers", multiple=True, default=("all",), metavar="SPEC", help="Repeatable, or all.")
-@option("--random-state", default=42, show_default=True, help="Of the split and of routers that draw.")
+@option(
+    "--random-state",
+    type=click.IntRange(0),
+    default=42,
+    show_default=True,
+    help="Of the split and of routers that draw.",
+)
 @option("--seeds", default=1, show_default=True, help="Repetitions, each with a split of its own.")
 @option("--missing", default="mean", show_default=True, help="Outcomes not recorded: mean or drop.")
 @option("--table2", is_flag=True, help="Put nAUC and peak score beside the paper's Table 2.")

@@ -10,7 +10,7 @@ def load(options: dict[str, Any]) -> Any:
     """Load the stream that the options of `world` describe."""
     import envs
 
-    models = [m.strip() for m in options["models"].split(",")] if options["models"] else None
+    models = None if options["models"] is None else [m.strip() for m in options["models"].split(",")]
     kept = {k: options[k] for k in ("data", "prices", "embed", "modality", "fusion", "dim", "whiten")}
     return envs.load(options["stream"], models=models, **kept)
 

@@ -19,6 +19,8 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         raise click.UsageError(
             "--policy is needed, for example --policy linucb; `simulate.py list` names them all"
         )
+    if out == "":
+        raise click.UsageError("--out needs the name of a folder, got ''")
     plots = _plots(options["plots"])
     loaded = load({"stream": stream, **options})
     prepare_jax()

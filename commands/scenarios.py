@@ -22,7 +22,7 @@ from commands.terminal import say, show
 @option("--reward", default="linear", show_default=True, metavar="SPEC")
 @option("--preference", default=0.2, show_default=True)
 @option("--seeds", default=10, show_default=True)
-@option("--seed", default=0, show_default=True)
+@option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
 @option("--rounds", type=int, help="Repeat or cut the stream to this many rounds.")
 @voice

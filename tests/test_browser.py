@@ -108,6 +108,56 @@ def test_the_comparator_and_the_axes_can_be_switched(opened: Opened) -> None:
     assert opened.said == []
 
 
+def test_the_best_within_the_budget_is_a_comparator(opened: Opened) -> None:
+    opened.page.get_by_role("button", name="against best within the budget").click()
+    shown = opened.shown("regret")
+    assert {"ucb1", "uniform"} <= {trace.get("name") for trace in shown}
+    assert opened.said == []
+
+
+def test_model_shares_can_be_seen_for_one_dataset(opened: Opened) -> None:
+    before = [opened.shown(f"shares-{i}") for i in range(2)]
+    choice = opened.page.get_by_label("Queries of")
+    choice.select_option(index=1)
+    after = [opened.shown(f"shares-{i}") for i in range(2)]
+    for one, other in zip(before, after, strict=True):
+        assert [t["name"] for t in one] == [t["name"] for t in other] and one != other
+        total = [sum(y or 0 for y in ys) for ys in zip(*(t["y"] for t in other), strict=True)]
+        assert max(total) <= 1 + 1e-3  # five digits a share
+    choice.select_option("all datasets")
+    assert opened.shown("shares-0") == before[0]
+    assert opened.said == []
+
+
+def test_the_contents_lead_to_every_part(opened: Opened) -> None:
+    links = opened.page.locator("nav a")
+    assert links.count() == 9
+    for link in links.all():
+        target = link.get_attribute("href") or ""
+        assert opened.page.locator(target).count() == 1
+    links.last.focus()
+    opened.page.keyboard.press("Enter")
+    assert opened.page.evaluate("scrollY") > 1000
+
+
+def test_figures_for_a_paper_are_written(report: Path, tmp_path: Path) -> None:
+    pytest.importorskip("kaleido")
+    from bandits.report import page, plots
+    from bandits.runs import compare
+
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no browser at {CHROMIUM}")
+    run = compare.read(report.parent)
+    drawn = page.figures(run.summary, run.curves, run.by_dataset, "USD")
+    some = [figure for figure in drawn if figure["id"] in ("plane", "budget")]
+    paths = plots.write(some, tmp_path / "plots", plots.check(("svg", "png")))
+    assert {p.name for p in paths} == {p.name for p in (tmp_path / "plots").iterdir()}
+    assert len(paths) == 2 * (1 + len(some[1]["views"]))
+    svg = (tmp_path / "plots" / "plane.svg").read_text(encoding="utf-8")
+    assert svg.startswith("<svg") and "ucb1" in svg and "accuracy" in svg
+    assert (tmp_path / "plots" / "plane.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_every_button_works_from_the_keyboard(opened: Opened) -> None:
     for button in opened.page.locator(".controls button").all():
         button.focus()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -246,7 +249,7 @@ MISTAKES = {
     "always whom": (("--policy", "always"), "needs model=NAME"),
     "always nobody": (("--policy", "always,model=gpt-5"), "no model 'gpt-5'; did you mean gpt-5"),
     "unknown reward": (("--policy", "linucb", "--reward", "linar"), "no reward 'linar'; did you mean linear"),
-    "unknown option": (("--policee", "linucb"), "--policee"),
+    "unknown option": (("--policee", "linucb"), "no option '--policee'; did you mean --policy"),
     "unknown modality": (("--policy", "linucb", "--modality", "sound"), "sound"),
     "unknown fusion": (("--policy", "linucb", "--fusion", "glue"), "glue"),
     "no dimensions": (("--policy", "linucb", "--dim", 0), "dim"),
@@ -290,7 +293,18 @@ MISTAKES = {
     "senseless share": (("mmrbench", "--router", "knn", "--train-share", 2), "train-share"),
     "odd file": (("mmrbench", "--router", "knn", "--out", "x.pdf"), "ends in .csv or .json"),
     "unknown source": (("get", "imagenet", "--dest", "x"), "imagenet"),
-    "unknown command": (("inspekt",), "inspekt"),
+    "unknown command": (("inspekt",), "no command 'inspekt'; did you mean inspect"),
+    "negative seed": (("--policy", "linucb", "--seed", -1), "'--seed': -1 is not in the range x>=0"),
+    "no folder": (("--policy", "linucb", "--out", ""), "--out needs the name of a folder"),
+    "no models": (("--policy", "linucb", "--models", ""), "no model ''"),
+    "budget twice": (("--policy", "linucb", "--budget", "30%,30%"), "'budget=30%' is asked for twice"),
+    "prior of nothing": (("--policy", "linucb", "--n-eff", 3), "--n-eff needs a --warm-start"),
+    "figures of another kind": (("--policy", "linucb", "--plots", "png,gif"), "joined by commas, got 'gif'"),
+    "no config file": (("--config", "nowhere.toml"), "--config needs a TOML file; nowhere.toml"),
+    "unknown option of a command": (
+        ("list", "--fromat", "csv"),
+        "no option '--fromat'; did you mean --format?",
+    ),
     "fidelity of a part": (("inspect", "vqa", "--fidelity"), "--fidelity compares the whole twin"),
 }
 
@@ -424,3 +438,235 @@ def test_a_warm_start_sets_the_log_aside(run, table, policy: str) -> None:
     assert code == 0 and json.loads(out)[0]["rounds"] == 200
     manifest = json.loads(Path("warm/manifest.json").read_text())
     assert manifest["warm_start"] == "100"
+
+
+def test_a_config_file_says_what_options_say_and_what_is_typed_wins(run, table) -> None:
+    Path("run.toml").write_text(
+        f'policy = ["linucb", "thompson,v=0.1"]\ndata = "{table}"\nseeds = 3\nrounds = 250\npreference = [0, 0.5]\n'
+        'hard = false\nwarm_start = "10%"\n'
+    )
+    code, _, err = run("--config", "run.toml", "--preference", "0.5", "--out", "filed")
+    assert code == 0, err
+    filed = json.loads(Path("filed/manifest.json").read_text())
+    typed = ("--policy", "linucb", "--policy", "thompson,v=0.1", "--data", table, *SMALL)
+    assert run(*typed, "--warm-start", "10%", "--preference", "0.5", "--out", "typed")[0] == 0
+    assert filed["asked"] == json.loads(Path("typed/manifest.json").read_text())["asked"]
+    assert Path("filed/summary.csv").read_text() == Path("typed/summary.csv").read_text()
+
+
+def test_the_command_in_the_manifest_repeats_the_run(run, table, monkeypatch) -> None:
+    """Options from a file are written out, and what a shell would read is quoted."""
+    Path("run.toml").write_text(f'policy = "linucb"\ndata = "{table}"\nseeds = 2\n')
+    assert run("--config", "run.toml", "--preference", "uniform(0,2)", "--out", "first")[0] == 0
+    command = json.loads(Path("first/manifest.json").read_text())["command"]
+    assert "'uniform(0,2)'" in command and "--config" not in command
+    before = Path("first/summary.csv").read_text()
+    _, *words = shlex.split(command)
+    assert run(*words)[0] == 0 and Path("first/summary.csv").read_text() == before
+
+
+CONFIGS = {
+    "unknown key": ('polcy = "linucb"', "has no option 'polcy' to set; did you mean policy?"),
+    "a table": ('[run]\npolicy = "linucb"', "has no option 'run' to set"),
+    "not TOML": ("policy = [", "is not TOML"),
+    "a flag in words": ('hard = "yes"', "hard needs true or false, got 'yes'"),
+    "a list for one": ("seeds = [1, 2]", "seeds needs one value, got 2"),
+    "a date": ("seed = 2026-01-01", "seed needs a plain value"),
+    "true for a value": ("stream = true", "stream needs a value, got true"),
+}
+
+
+@pytest.mark.parametrize("mistake", CONFIGS)
+def test_a_mistake_in_a_config_file_is_one_line(run, mistake: str) -> None:
+    text, message = CONFIGS[mistake]
+    Path("run.toml").write_text(text)
+    code, out, err = run("--config", "run.toml")
+    assert code == 2 and out == "" and message in err and "run.toml" in err and err.count("\n") == 1
+
+
+def test_a_dry_run_says_its_size_and_writes_nothing(run, table, tmp_path) -> None:
+    given = (
+        "--policy",
+        "linucb",
+        "--policy",
+        "oracle",
+        "--data",
+        table,
+        "--seeds",
+        3,
+        "--preference",
+        "0,0.5",
+    )
+    code, out, err = run(*given, "--rounds", 5000, "--dry-run", "--format", "json")
+    assert code == 0, err
+    linucb, oracle = json.loads(out)
+    assert linucb["in_all"] == linucb["runs"] * linucb["seeds"] * linucb["rounds"] == 2 * 3 * 5000
+    assert linucb["seconds"] >= linucb["in_all"] / linucb["rounds_per_s"] * 0.99  # rounded to a hundredth
+    assert oracle["seconds"] == 0  # a reference is looked up, not run
+    code, out, err = run(*given, "--dry-run", "--out", "there")
+    assert code == 0 and "2 policies x 2 runs x 3 seeds x 300 rounds" in out and "there/preference=0.5" in out
+    assert "measured just now" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["table.parquet"]
+
+
+def test_quiet_says_nothing_and_verbose_more(run, table) -> None:
+    given = ("--policy", "uniform", "--data", table, *SMALL)
+    told = {flag: run(*given, *flag) for flag in ((), ("-q",), ("-v",))}
+    assert told[("-q",)][2] == "" and told[("-q",)][1] == told[()][1]
+    assert "750 rounds" in told[("-v",)][2] and "750 rounds" not in told[()][2]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_only_on_a_terminal_and_without_no_color(monkeypatch) -> None:
+    from commands.terminal import coloured
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert coloured(Terminal()) and not coloured(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not coloured(Terminal())
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert not coloured(Terminal())
+
+
+def test_progress_counts_every_run_of_a_policy_from_its_start(monkeypatch) -> None:
+    """Two runs of 100 rounds with one name: the bar stands at 200 of 200, with a rate and the time left before."""
+    from commands import terminal
+
+    watched = Terminal()
+    monkeypatch.setattr(sys, "stderr", watched)
+    with terminal.progress(200) as told:
+        for rounds in (40, 100, 40, 100):
+            told("linucb", rounds)
+    shown = watched.getvalue()
+    assert "linucb" in shown and "rounds/s" in shown and "100%" in shown
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with terminal.progress(200) as told:
+        assert told is None
+
+
+def test_help_is_by_topic_and_ends_in_examples_and_exit_codes(run) -> None:
+    code, out, _ = run("-h")
+    assert code == 0
+    titles = (
+        "Who plays",
+        "Budgets",
+        "A world",
+        "How much",
+        "What comes",
+        "Everywhere",
+        "Commands",
+        "Examples",
+    )
+    topics = [out.index(f"\n{title}") for title in (*titles, "Exit codes")]
+    assert topics == sorted(topics)
+    assert all(name in out[topics[-1] :] for name in ("0 ", "2 ", "130"))
+    for command in simulate.cli.commands:
+        code, out, _ = run(command, "-h")
+        assert code == 0 and "Exit codes" in out
+
+
+def test_options_before_a_command_that_ignores_them_are_refused(run) -> None:
+    code, _, err = run("--seeds", 3, "list")
+    assert code == 2 and "--seeds belongs to a run; options of list come after its name" in err
+
+
+def completion(where: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    given = [sys.executable, "simulate.py"]
+    return subprocess.run(given, cwd=ROOT, env=where, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_can_complete(shell: str) -> None:
+    where = {**os.environ, "_SIMULATE_COMPLETE": f"{shell}_source"}
+    done = subprocess.run(
+        [sys.executable, "simulate.py"], cwd=ROOT, env=where, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and f"{shell}_complete" in done.stdout and done.stderr == ""
+
+
+def test_the_shell_completes_options_and_commands() -> None:
+    for typed, offered in (("simulate --pol", "--policy"), ("simulate scen", "scenarios")):
+        asked = {"COMP_WORDS": typed, "COMP_CWORD": "1", "_SIMULATE_COMPLETE": "bash_complete"}
+        done = subprocess.run(
+            [sys.executable, "simulate.py"],
+            cwd=ROOT,
+            env=os.environ | asked,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.splitlines() == [f"plain,{offered}"]
+
+
+@pytest.mark.parametrize("budget", [(), ("--budget", "50%", "--pacing", "primal_dual")])
+def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, monkeypatch, budget) -> None:
+    """Ctrl-C in the second policy: the first is there, is not run again, and the end is as if nothing had happened."""
+    from bandits.runs import experiment
+
+    given = ("--policy", "linucb", "--policy", "thompson", "--data", table, *SMALL, *budget)
+    assert run(*given, "--out", "whole")[0] == 0
+    replay, ran = experiment.replay, []
+
+    def stopped(policy, *rest, **options):
+        ran.append(policy)
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        return replay(policy, *rest, **options)
+
+    monkeypatch.setattr(experiment, "replay", stopped)
+    code, out, err = run(*given, "--out", "stopped")
+    assert (
+        code == 130 and out == "" and "what had finished is in stopped" in err and "goes on from there" in err
+    )
+    manifest = json.loads(Path("stopped/manifest.json").read_text())
+    assert manifest["policies"] == ["linucb"] and manifest["unfinished"] == ["thompson"]
+    assert "stopped before thompson had finished" in Path("stopped/report.html").read_text()
+    code, _, err = run(*given, "--out", "stopped")
+    assert code == 0 and "linucb: taken up from stopped" in err and len(ran) == 3
+    for name in ("summary.csv", "curves.csv", "by_dataset.csv"):
+        assert Path("stopped", name).read_text() == Path("whole", name).read_text()
+    assert not Path("stopped/probed.npz").exists()
+    assert run(*given, "--out", "stopped")[0] == 0 and len(ran) == 5  # a finished one is run anew
+
+
+def test_a_stopped_run_of_other_words_is_not_taken_up(run, table, monkeypatch) -> None:
+    from bandits.runs import experiment
+
+    given = ("--policy", "uniform", "--policy", "linucb", "--data", table, *SMALL, "--out", "done")
+    replay, ran = experiment.replay, []
+
+    def stopped(policy, *rest, **options):
+        ran.append(policy)
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        return replay(policy, *rest, **options)
+
+    monkeypatch.setattr(experiment, "replay", stopped)
+    assert run(*given)[0] == 130
+    code, _, err = run(*given, "--seed", 1)
+    assert code == 0 and "taken up" not in err and len(ran) == 4
+
+
+def test_a_stop_before_any_policy_has_finished_writes_nothing(run, table, monkeypatch) -> None:
+    from bandits.runs import experiment
+
+    def stopped(*rest, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "replay", stopped)
+    code, _, err = run("--policy", "linucb", "--data", table, *SMALL, "--out", "done")
+    assert code == 130 and "no policy had finished, nothing was written" in err and not Path("done").exists()
+
+
+def test_several_preferences_end_in_one_report_of_all(run, table) -> None:
+    given = ("--policy", "linucb", "--data", table, *SMALL, "--preference", "0,1", "--out", "sweep")
+    code, out, _ = run(*given)
+    assert code == 0 and "all runs in one report: sweep/report.html" in out
+    page = Path("sweep/report.html").read_text()
+    assert "linucb [preference=0]" in page and "linucb, all runs" in page  # the sweep is a curve in the plane

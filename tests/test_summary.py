@@ -176,3 +176,45 @@ def test_traces_that_cannot_be_compared_are_refused() -> None:
         summarise(stream, make_table(stream), traces)
     with pytest.raises(ValueError, match="at least one trace"):
         summarise(stream, make_table(stream), {})
+
+
+def test_regret_within_a_budget_is_counted_from_the_knapsack() -> None:
+    """The plan's rewards add up to what `best_within` says the money buys, with rows asked several times or never."""
+    from bandits.metrics.knapsack import best_within, plan_within
+
+    stream = make_stream()
+    table, traces = make_table(stream), make_traces(stream)
+    order = next(iter(traces.values())).order
+    limits = np.full(3, np.inf)
+    limits[0] = 0.3 * np.nanmean(stream.cost) * order.shape[1]
+    curves = summarise(stream, table, traces, limits=limits).curves
+    last = curves[curves["round"] == order.shape[1]].set_index(["policy", "quantity"])["mean"]
+    bought = []
+    for rows in order:
+        times = np.bincount(rows, minlength=len(table))
+        plan = plan_within(table, stream.cost, limits[0], times=times)
+        assert plan @ times == pytest.approx(float(best_within(table, stream.cost, limits[0], times=times)))
+        bought.append(plan @ times)
+    for name, trace in traces.items():
+        earned = metrics.rewards(table, trace).sum(axis=1)
+        assert last[name, "regret_best_within"] == pytest.approx(np.mean(bought - earned))
+    assert "regret_best_within" not in set(summarise(stream, table, traces).curves["quantity"])
+
+
+def test_shares_by_dataset_are_counted_among_its_own_queries() -> None:
+    stream = make_stream()
+    trace = make_traces(stream)["mixed"]
+    curves = summarise(stream, make_table(stream), {"mixed": trace}).curves
+    rounds = trace.order.shape[1]
+    window = max(1, rounds // 10)
+    datasets = sorted(set(stream.dataset.tolist()))
+    assert len(datasets) > 1
+    for dataset in datasets:
+        for k, model in enumerate(stream.models):
+            own = curves[curves["quantity"] == f"share@{dataset}:{model}"]
+            for at, share in zip(own["round"], own["mean"], strict=True):
+                ahead = slice(max(0, at - window), at)
+                here = stream.dataset[trace.order[:, ahead]] == dataset
+                called = (trace.arms[:, ahead] == k) & here
+                expected = called.sum() / here.sum() if here.sum() else np.nan
+                assert share == pytest.approx(expected, nan_ok=True)

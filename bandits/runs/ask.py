@@ -71,10 +71,17 @@ class Run(NamedTuple):
 
 
 def names(ask: Ask) -> list[str]:
-    """Return the names of the runs to come, before anything is loaded: what their folders are called."""
+    """Return the names of the runs to come, before anything is loaded: what their folders are called.
+
+    Raises:
+        ValueError: two of the same name.
+    """
     texts = list(preferences(ask.preference, 1, 0))
     budgets = budget.forms(ask.budget) or [""]
-    return [_name(text, amount, texts, budgets) for text in texts for amount in budgets]
+    found = [_name(text, amount, texts, budgets) for text in texts for amount in budgets]
+    if repeated := [name for i, name in enumerate(found) if name in found[:i]]:
+        raise ValueError(f"{repeated[0]!r} is asked for twice; name each preference and budget once")
+    return found
 
 
 def finish(
@@ -98,6 +105,8 @@ def finish(
     """
     if not ask.budget and (ask.hard or ask.pacing != "stop"):
         raise ValueError("--pacing and --hard need a --budget to hold to")
+    if ask.n_eff is not None and ask.warm_start is None:
+        raise ValueError("--n-eff needs a --warm-start whose rows it counts")
     worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
     logged, stream = (
         (None, stream) if ask.warm_start is None else warm.split(stream, ask.warm_start, seed=ask.seed)

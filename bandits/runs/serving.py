@@ -161,7 +161,11 @@ def _worth(reward: Reward, utility: Floats, cost: Floats, scale: float, preferen
 
 
 def save(router: Router, path: Path | str) -> None:
-    """Write an exported policy as one `.npz` file, whole or not at all; nothing in it is pickled."""
+    """Write an exported policy as one `.npz` file, whole or not at all; nothing in it is pickled.
+
+    Raises:
+        ValueError: it cannot be written there.
+    """
     place = Path(path)
     about = {"format": FORMAT, **router.settings._asdict(), "uses": router.projection.uses}
     about |= {"sizes": router.projection.sizes, "fusion": router.projection.fusion}
@@ -172,6 +176,8 @@ def save(router: Router, path: Path | str) -> None:
         with part.open("wb") as file:
             np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
         os.replace(part, place)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
 

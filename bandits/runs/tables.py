@@ -53,12 +53,21 @@ def routers(rows: list[dict[str, Any]], form: str) -> list[dict[str, Any]]:
 
 
 def write(path: str, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file whole or not at all.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
     place = Path(path).absolute()
-    with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as part:
-        part.write(text + "\n")
-    os.chmod(part.name, 0o644)  # temporary files are for their owner alone
-    os.replace(part.name, place)
+    if place.is_dir():
+        raise ValueError(f"{path} cannot be written: it is a folder")
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as part:
+            part.write(text + "\n")
+        os.chmod(part.name, 0o644)  # temporary files are for their owner alone
+        os.replace(part.name, place)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def plain(value: Any) -> Any:
