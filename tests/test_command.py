@@ -609,7 +609,7 @@ def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, mon
     """Ctrl-C in the second policy: the first is there, is not run again, and the end is as if nothing had happened."""
     from bandits.runs import experiment
 
-    given = ("--policy", "linucb", "--policy", "thompson", "--data", table, *SMALL, *budget)
+    given = ("--policy", "ucb1", "--policy", "uniform", "--data", table, *SMALL, *budget)
     assert run(*given, "--out", "whole")[0] == 0
     replay, ran = experiment.replay, []
 
@@ -625,10 +625,10 @@ def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, mon
         code == 130 and out == "" and "what had finished is in stopped" in err and "goes on from there" in err
     )
     manifest = json.loads(Path("stopped/manifest.json").read_text())
-    assert manifest["policies"] == ["linucb"] and manifest["unfinished"] == ["thompson"]
-    assert "stopped before thompson had finished" in Path("stopped/report.html").read_text()
+    assert manifest["policies"] == ["ucb1"] and manifest["unfinished"] == ["uniform"]
+    assert "stopped before uniform had finished" in Path("stopped/report.html").read_text()
     code, _, err = run(*given, "--out", "stopped")
-    assert code == 0 and "linucb: taken up from stopped" in err and len(ran) == 3
+    assert code == 0 and "ucb1: taken up from stopped" in err and len(ran) == 3
     for name in ("summary.csv", "curves.csv", "by_dataset.csv"):
         assert Path("stopped", name).read_text() == Path("whole", name).read_text()
     assert not Path("stopped/probed.npz").exists()
@@ -638,7 +638,7 @@ def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, mon
 def test_a_stopped_run_of_other_words_is_not_taken_up(run, table, monkeypatch) -> None:
     from bandits.runs import experiment
 
-    given = ("--policy", "uniform", "--policy", "linucb", "--data", table, *SMALL, "--out", "done")
+    given = ("--policy", "uniform", "--policy", "ucb1", "--data", table, *SMALL, "--out", "done")
     replay, ran = experiment.replay, []
 
     def stopped(policy, *rest, **options):

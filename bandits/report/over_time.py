@@ -11,7 +11,7 @@ import numpy as np
 
 from bandits.metrics.regret import exponent
 from bandits.report import words
-from bandits.report.styles import Figure, Row, styles, tidy
+from bandits.report.styles import Figure, Row, family, styles, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,14 +84,20 @@ def budget(rows: Sequence[Row], curves: pd.DataFrame) -> Figure | None:
 def _lines(
     rows: Sequence[Row], curves: pd.DataFrame, quantity: str, *, left_out: Sequence[str]
 ) -> list[tuple[Figure, pd.DataFrame]]:
-    """Return each player's line with the rows that it was made from."""
+    """Return each player's line with the rows that it was made from.
+
+    Runs that count reward in different ways have references of their own: several of each, which are left out, since
+    they would cover the policies and none is a measure for all.
+    """
+    several = any(row["kind"] == "reference" and row["policy"] != family(row) for row in rows)
+    own = {row["policy"] for row in rows if row["kind"] == "policy" or not several}
     chosen = curves[curves["quantity"] == quantity]
     parts = {name: part for name, part in chosen.groupby("policy", sort=False)}
-    families = {row["policy"]: row.get("family") or row["policy"] for row in rows}
+    families = {row["policy"]: family(row) for row in rows}
     return [
         (_line(name, parts[name], line), parts[name])
         for name, line in styles(rows).items()
-        if name in parts and families[name] not in left_out
+        if name in own and name in parts and families[name] not in left_out
     ]
 
 

@@ -76,11 +76,10 @@ def figures(
 
 
 def _headline(rows: list[dict[str, Any]], got: Scores, manifest: Mapping[str, Any]) -> str:
-    label = str(manifest.get("label", ""))
+    label, seed = str(manifest.get("label", "")), int(manifest.get("seed") or 0)
     if not manifest.get("comparable", True):
-        return words.apart(rows, label)
-    asked, seed = manifest.get("preference"), int(manifest.get("seed") or 0)
-    return words.headline(rows, got, label, preference=asked, seed=seed)
+        return words.apart(rows, got, label, seed=seed)
+    return words.headline(rows, got, label, preference=manifest.get("preference"), seed=seed)
 
 
 def _charts(

@@ -33,13 +33,7 @@ def plane(
         "line": {"color": GREY, "width": 1.5, "shape": "hv"},
         "hoverinfo": "skip",
     }
-    data = [line, *_sweeps(rows), _models([r for r in rows if r["kind"] == "model"], called)]
-    for name, style in styles(rows).items():
-        row = next(r for r in rows if r["policy"] == name)
-        own = row["kind"] == "policy"
-        symbol = MARKERS[style["dash"]] if own else SYMBOLS.get(family(row), "diamond")
-        marker = {"color": style["color"], "size": 12 if own else 10, "symbol": symbol}
-        data.append({**_points([row], name, marker), "mode": "markers"})
+    data = [line, _models([r for r in rows if r["kind"] == "model"], called), *_players(rows)]
     cost = f"mean cost ({unit})" if unit else "mean cost"
     figure = {
         "id": "plane",
@@ -65,16 +59,22 @@ def _size(share: float) -> float:
     return round(math.sqrt(8.0**2 + share * 34.0**2), 1)
 
 
-def _sweeps(rows: Sequence[Row]) -> list[Figure]:
-    """Return a line through each policy's runs under several settings, the cheapest first."""
-    lines = []
-    for name in dict.fromkeys(family(r) for r in rows if r["kind"] == "policy"):
-        members = sorted((r for r in rows if family(r) == name), key=lambda r: r["cost_mean"])
-        if len(members) > 1:
-            colour = styles(rows)[members[0]["policy"]]["color"]
-            drawn = {"mode": "lines", "line": {"color": colour, "width": 2}, "hoverinfo": "skip"}
-            lines.append({**_points(members, f"{name}, all runs", {}), **drawn})
-    return lines
+def _players(rows: Sequence[Row]) -> list[Figure]:
+    """Return the points of each policy and reference; runs under several settings are one, a policy's with a line."""
+    looks, groups = styles(rows), dict[tuple[str, str], list[Row]]()
+    for row in rows:
+        if row["kind"] != "model":
+            groups.setdefault((row["kind"], family(row)), []).append(row)
+    traces = []
+    for (kind, name), members in sorted(groups.items(), key=lambda item: item[0][0]):
+        style, own, several = looks[members[0]["policy"]], kind == "policy", len(members) > 1
+        symbol = MARKERS[style["dash"]] if own else SYMBOLS.get(name, "diamond")
+        marker = {"color": style["color"], "size": 12 if own else 10, "symbol": symbol}
+        ordered = sorted(members, key=lambda r: r["cost_mean"])
+        points = _points(ordered, f"{name}, all runs" if several else members[0]["policy"], marker)
+        line = {"color": style["color"], "width": 2}
+        traces.append({**points, "mode": "lines+markers", "line": line} if several and own else points)
+    return traces
 
 
 def _ticks(spread: float) -> int | str:
@@ -89,6 +89,7 @@ def _points(rows: Sequence[Row], name: str, marker: Figure) -> Figure:
         "y": tidy([r["accuracy"] for r in rows]),
         "text": [html.escape(r["policy"]) for r in rows],
         "name": html.escape(name),
+        "mode": "markers",
         "marker": marker,
         "hovertemplate": "%{text}<br>accuracy %{y:.4f}<br>mean cost %{x:.4g}<extra></extra>",
     }

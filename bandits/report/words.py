@@ -168,26 +168,34 @@ def shares_caption(policy: str, last: Mapping[str, float]) -> str:
     return f"{policy} in the last rounds: {listed or 'no calls'}."
 
 
-def apart(rows: Sequence[Row], label: str) -> str:
-    """Return the first paragraph of a report on runs whose rewards cannot be compared, as HTML: who is on the frontier.
+def apart(rows: Sequence[Row], got: Scores, label: str, *, seed: int = 0) -> str:
+    """Return the first paragraph of a report on runs whose rewards cannot be compared, as HTML: accuracy for cost.
 
     Args:
         rows: the summaries of all runs.
+        got: what each player got with each seed.
         label: what the numbers are.
+        seed: of the bootstrap.
     """
     policies = [r for r in rows if r["kind"] == "policy"]
     best = max(policies, key=lambda r: r["accuracy"])
     sentences = [
-        "<strong>These runs count reward in different ways, so accuracy and cost are what can be compared.</strong>",
-        f"{code(best['policy'])} is right most often of {len(policies)}: {number(best['accuracy'], 4)}"
+        _bargain(best, rows, got, label, seed),
+        f"It is right most often of {len(policies)}: {number(best['accuracy'], 4)}"
         f" ({interval(best, 'accuracy', 4)}).",
     ]
-    near = [r for r in policies if r["accuracy"] >= 0.99 * best["accuracy"] and r["cost_mean"] > 0]
-    if near and best["cost_mean"] > 0:
-        cheap = min(near, key=lambda r: r["cost_mean"])
-        share = f", at {cheap['cost_mean'] / best['cost_mean']:.0%} of its cost" if cheap is not best else ""
-        sentences.append(f"The cheapest within 1 % of that is {code(cheap['policy'])}{share}.")
-    return " ".join(sentences) + f" Data: {html.escape(label)}."
+    for least in (0.99, 0.9):
+        near = [r for r in policies if r["accuracy"] >= least * best["accuracy"] and r["cost_mean"] > 0]
+        cheap = min(near, key=lambda r: r["cost_mean"], default=best)
+        if cheap is not best and best["cost_mean"] > 0:
+            share = per_cent(cheap["cost_mean"] / best["cost_mean"])
+            sentences.append(
+                f"The cheapest within {1 - least:.0%} of that is {code(cheap['policy'])}, at {share} of its cost."
+            )
+    sentences.append(
+        "These runs count reward in different ways, so accuracy and cost are what can be compared."
+    )
+    return " ".join(s for s in sentences if s)
 
 
 def window(rows: Sequence[Row]) -> int:
