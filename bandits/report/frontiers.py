@@ -13,6 +13,7 @@ import numpy as np
 
 from bandits.report.frontiers_svg import drawing
 from bandits.report.styles import COLOURS, GREY, Figure, tidy
+from bandits.report.styles import colour as by_name
 from bandits.report.words import number
 from bandits.runs import tables
 
@@ -60,6 +61,8 @@ def publish(folder: str | Path, meeting: Meeting) -> Path:
 def lines(meeting: Meeting) -> list[Line]:
     """Return what is drawn: references, routers, policies, single models; a warm policy is its cold one, dashed."""
     points, colours = meeting.points, dict[str, str]()
+    policies = points.loc[points["kind"] == "policy", "name"]
+    taken = {by_name(name.partition(", warm")[0]) for name in policies}
     found = []
     for kind in ("reference", "router", "policy", "model"):
         part = points[points["kind"] == kind]
@@ -68,8 +71,11 @@ def lines(meeting: Meeting) -> list[Line]:
             kept = np.unique(np.linspace(0, len(own) - 1, min(len(own), _MOST)).round().astype(int))
             if kind in ("model", "reference"):
                 colour = GREY
+            elif kind == "policy":
+                colour = by_name(name.partition(", warm")[0])
             else:
-                colour = colours.setdefault(name.partition(", warm")[0], COLOURS[len(colours) % len(COLOURS)])
+                free = [c for c in COLOURS if c not in taken] or list(COLOURS)
+                colour = colours.setdefault(name, free[len(colours) % len(free)])
             dash = "dash" if name.endswith(", warm") else "dot" if kind == "reference" else "solid"
             found.append(Line(name, kind, own.iloc[kept], colour, dash))
     return found
