@@ -63,6 +63,7 @@ function layout(figure, state, width) {
 // A line with lo and hi gets a band behind it, switched together from the legend; on logarithmic axes its name tells
 // how it grows.
 function dressed(data, state, width) {
+  const opacity = data.length > 10 ? 0.07 : 0.2; // many bands would hide the lines
   return data.flatMap(d => {
     if (d.type === "heatmap") {
       const text = width > 700 ? { texttemplate: "%{z:.0%}" } : {};
@@ -72,7 +73,7 @@ function dressed(data, state, width) {
     const grown = state.loglog && d.growth != null ? { name: `${d.name}, rounds<sup>${d.growth}</sup>` } : {};
     if (!d.lo) return [{ ...d, ...grown }];
     const band = { x: [...d.x, ...[...d.x].reverse()], y: [...d.hi, ...[...d.lo].reverse()], legendgroup: d.legendgroup,
-      mode: "lines", fill: "toself", fillcolor: d.line.color, opacity: 0.2, line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+      mode: "lines", fill: "toself", fillcolor: d.line.color, opacity, line: { width: 0 }, hoverinfo: "skip", showlegend: false };
     return [band, { ...d, ...grown }];
   });
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = Mapping[str, Any]  # one row of the summary
+_LISTED = 12  # players in a caption
 
 
 def number(value: float, decimals: int | None = None) -> str:
@@ -132,18 +133,24 @@ def per_cent(value: float) -> str:
     return f"{value:.3g} times" if value >= 2 else f"{100 * value:.3g} %"
 
 
+def first(listed: Sequence[str]) -> str:
+    """Return the first dozen of a list joined, and how many more the table below has."""
+    more = f"; and {len(listed) - _LISTED} more under All numbers" if len(listed) > _LISTED else ""
+    return "; ".join(listed[:_LISTED]) + more
+
+
 def regret_caption(rows: Sequence[Row]) -> str:
     """Return the final regret of each policy against the oracle, as plain text."""
     ran = [r for r in rows if r["kind"] == "policy" or r["policy"] == "uniform"]
     finals = []
-    for row in ran:
+    for row in sorted(ran, key=lambda r: r["regret_oracle"]):
         growth, low = number(row["exponent"], 2), row["regret_lo"]
         span = "" if math.isnan(low) else f" ({number(low, 1)} to {number(row['regret_hi'], 1)})"
         power = "" if growth == "n/a" else f", growing as rounds to the power {growth}"
         finals.append(f"{row['policy']} {number(row['regret_oracle'], 1)}{span}{power}")
     seeds = f"95 % intervals over {rows[0]['seeds']} seeds" if rows[0]["seeds"] > 1 else "one seed"
     run = f"after {rows[0]['rounds']:,} rounds, {seeds}"
-    return f"Cumulative regret against the per-query oracle {run}: {'; '.join(finals)}."
+    return f"Cumulative regret against the per-query oracle {run}: {first(finals)}."
 
 
 def plane_caption(rows: Sequence[Row], frontier: Sequence[str], unit: str) -> str:
@@ -206,7 +213,7 @@ def window(rows: Sequence[Row]) -> int:
 def reward_caption(rows: Sequence[Row]) -> str:
     """Return the mean reward of each policy and reference, as plain text."""
     ranked = sorted((r for r in rows if r["kind"] != "model"), key=lambda r: -r["reward_mean"])
-    listed = "; ".join(f"{r['policy']} {number(r['reward_mean'], 4)}" for r in ranked)
+    listed = first([f"{r['policy']} {number(r['reward_mean'], 4)}" for r in ranked])
     return f"Reward a query, mean of the last {window(rows):,} rounds at each point. Over the whole run: {listed}."
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FILES = (
     "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv",
 )  # fmt: skip
+_NAMED = 6  # policies that a title names
 _LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
 
 
@@ -114,7 +115,8 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
 
 
 def _title(run: Run, ask: Ask) -> str:
-    parts = [f"{', '.join(run.traces)} on {run.stream.name}"]
+    who = ", ".join(run.traces) if len(run.traces) <= _NAMED else f"{len(run.traces)} policies"
+    parts = [f"{who} on {run.stream.name}"]
     if run.budget:
         parts.append(f"budget {run.budget} by {ask.pacing}")
     if ask.scenario or ask.change:
