@@ -118,7 +118,7 @@ def _title(run: Run, ask: Ask) -> str:
     who = ", ".join(run.traces) if len(run.traces) <= _NAMED else f"{len(run.traces)} policies"
     parts = [f"{who} on {run.stream.name}"]
     if run.budget:
-        parts.append(f"budget {run.budget} by {ask.pacing}")
+        parts.append(f"budget {run.budget}, pacing {ask.pacing}")
     if ask.scenario or ask.change:
         parts.append("while the world changes: " + "; ".join([*filter(None, [ask.scenario]), *ask.change]))
     return ", ".join(parts)
