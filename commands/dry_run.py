@@ -11,16 +11,17 @@ import click
 
 from commands.terminal import progress, say, show
 
-_MEASURED = 2  # chunks of rounds: the first has the compilation in it, the second is the speed
+_MEASURED = (
+    2048  # rounds: two chunks of the loop, the first with the compilation in it, the second at full speed
+)
 
 
 def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str) -> None:
     """Print the size of a run and an estimate of its time; nothing is written."""
-    from bandits.loop.replay import CHUNK
     from bandits.runs.experiment import REFERENCES
 
     rounds = ask.rounds or len(loaded)
-    timed = _measure(loaded, ask, min(rounds, _MEASURED * CHUNK))
+    timed = _measure(loaded, ask, min(rounds, _MEASURED))
     rows = []
     for spec in ask.policies:
         total = len(places) * ask.seeds * rounds
@@ -44,7 +45,7 @@ def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str) -> No
     click.echo("\n".join(f"{name:10} {text}" for name, text in said.items()) + "\n")
     show(rows, form)
     say(
-        f"time: measured just now on the first {min(rounds, _MEASURED * CHUNK):,} rounds of each policy, compilation"
+        f"time: measured just now on the first {min(rounds, _MEASURED):,} rounds of each policy, compilation"
         " included; nothing was written"
     )
 
