@@ -15,6 +15,7 @@ from commands.mmrbench import mmrbench
 from commands.options import SETTINGS, replayed, world
 from commands.run import run
 from commands.scenarios import scenarios
+from commands.sweep import best, sweep
 from commands.tables import get, inspect_table, list_names
 
 
@@ -39,7 +40,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
         run(**options)
 
 
-for _command in (inspect_table, mmrbench, get, list_names, report, diff, export, scenarios):
+for _command in (inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best):
     cli.add_command(_command)
 
 

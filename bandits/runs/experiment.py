@@ -38,12 +38,12 @@ REFERENCES = {
 WRAPPERS: dict[str, Callable[..., Policy]] = {"restart": restart, "explore_new": explore_new}
 
 
-def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
+def build(spec: str, stream: Any, reward: Reward, log: Any = None, *, checked: bool = True) -> Policy:
     """Return the checked policy that a spec names, sized for the stream.
 
     `wrapper(spec),key=value` puts one of `WRAPPERS` around another. A hyperparameter `model` is given as the
     model's name; a factory that asks for `reward` gets the run's reward, one that asks for `log` the rows set aside
-    to train on.
+    to train on. Without `checked`, what it does is not looked at, which takes a compiler, only what it was given.
 
     Raises:
         ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
@@ -52,8 +52,9 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
     around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
-        inside = build(around[2], stream, reward, log)
-        return check(wrapper(inside, stream.n_arms, stream.dim), stream.n_arms, stream.dim, spec)
+        inside = build(around[2], stream, reward, log, checked=checked)
+        outside = wrapper(inside, stream.n_arms, stream.dim)
+        return check(outside, stream.n_arms, stream.dim, spec) if checked else outside
     offered = {**POLICIES, **DUELLISTS, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
     factory = resolve.function(spec, offered, "policy")
     keys = resolve.hyperparameters(factory)
@@ -67,7 +68,8 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
     if "log" in keys:
         given["log"] = log
     try:
-        return check(factory(stream.n_arms, stream.dim, **given), stream.n_arms, stream.dim, spec)
+        policy = factory(stream.n_arms, stream.dim, **given)
+        return check(policy, stream.n_arms, stream.dim, spec) if checked else policy
     except Exception as error:
         if isinstance(error, ValueError) and ".py:" not in spec:
             raise
