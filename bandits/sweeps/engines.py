@@ -6,6 +6,7 @@ takes what is left, what was under way last: a job that kills its worker does no
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -28,6 +29,8 @@ def local(work: Work, jobs: Mapping[str, Any], *, workers: int = -1) -> Iterator
     """
     from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
+    # loky replaces a worker that has grown by 300 MB and warns of it; nothing is lost by that.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
     left, deaths, why = dict(jobs), 0, ""
     while left and deaths < _DEATHS:
         with parallel_config(backend="loky", inner_max_num_threads=1):
@@ -61,7 +64,7 @@ def dask(work: Work, jobs: Mapping[str, Any], *, address: str) -> Iterator[Done]
     except ImportError:
         raise ValueError("--engine dask needs distributed: pip install 'routebandit[cluster]'") from None
     try:
-        client = Client(address, timeout=_WAIT, set_as_default=False)
+        client = Client(address, timeout=_WAIT)
     except (OSError, ValueError) as error:
         raise ValueError(f"--address {address}: no Dask scheduler answers: {error}") from error
     with client:

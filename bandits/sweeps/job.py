@@ -7,12 +7,14 @@ twice: a sweep that was stopped goes on where it was, and two sweeps share what 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 import bandits
@@ -25,6 +27,8 @@ from bandits.runs.plays import hindsight, plays
 
 OWN = re.compile(r"[^\s,()]+\.py(?=:)")  # a user's own file in a spec
 CONTEXT = ("modality", "fusion", "dim", "whiten")  # arguments of `envs.load` that leave the table as it is
+_KEPT = 16  # jobs between which programs are kept: a policy's, some MB, are of no use to the next one
+_begun = itertools.count(1)
 PATHS = ("name", "data", "prices")  # those that can be paths
 
 
@@ -129,6 +133,8 @@ def result(job: Job) -> str:
         ValueError: the table, a user's file or the versions here are not those that the job was made with; or as
             `ask.finish`.
     """
+    if next(_begun) % _KEPT == 0:
+        jax.clear_caches()
     ask = runs.Ask(**job.ask)
     if versions() != job.known["versions"]:
         raise ValueError(
@@ -139,7 +145,7 @@ def result(job: Job) -> str:
     stream = _loaded(json.dumps(job.load))
     if (data := sha256(stream.outcomes)) != job.known["data"]:
         raise ValueError(f"the table of {stream.name} has sha256 {data} here, not {job.known['data']}")
-    return _text({**job.known, "runs": [measured(run) for run in runs.finish(stream, ask)]}) + "\n"
+    return _text({**job.known, "runs": [measured(run) for run in runs.finish(stream, ask)]})
 
 
 @lru_cache(2)
