@@ -117,7 +117,9 @@ def test_every_job_is_one_file_and_a_rerun_computes_nothing(typed, undisturbed) 
     code, out, _ = typed("sweep", "many.toml", "--out", "undisturbed")
     assert code == 0 and "500 jobs: 500 were done, 0 computed, 0 failed" in out
     assert {path.name: path.stat().st_mtime_ns for path in places} == before
-    assert "500 jobs, 500 done, 0 to do" in typed("sweep", "many.toml", "--out", "undisturbed", "--dry-run")[1]
+    assert (
+        "500 jobs, 500 done, 0 to do" in typed("sweep", "many.toml", "--out", "undisturbed", "--dry-run")[1]
+    )
 
 
 @contextmanager

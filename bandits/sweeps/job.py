@@ -134,7 +134,7 @@ def result(job: Job) -> str:
             `ask.finish`.
     """
     if next(_begun) % _KEPT == 0:
-        jax.clear_caches()
+        jax.clear_caches()  # type: ignore[no-untyped-call]
     ask = runs.Ask(**job.ask)
     if versions() != job.known["versions"]:
         raise ValueError(
