@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -116,7 +117,9 @@ def _table(part: Any, top: int) -> None:
         f"{alike} not told apart from the leader, {told} worse (5 %, sign flips over seeds, Holm-adjusted)"
     )
     if seeds < (needed := least_seeds(len(part))) and len(part) > 1:
-        click.echo(f"with {seeds} seeds nothing can be told apart; {len(part)} contenders need {needed}")
+        click.echo(
+            f"with {seeds} seeds no difference can be significant; {len(part)} contenders need {needed}"
+        )
     click.echo()
 
 
@@ -136,17 +139,21 @@ def _watched(ended: Iterator[Any], total: int) -> Iterator[Any]:
 
 def work(digest: str, job: tuple[Any, ...]) -> tuple[str, str, str]:
     """Compute a job in a worker process; return its name, its result or "", and what went wrong or ""."""
-    prepare_jax()
-    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
-        os.environ.setdefault(f"{name}_NUM_THREADS", "1")
-    os.environ["NPROC"] = os.environ["PJRT_NPROC"] = "1"  # threads of XLA
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # Ctrl-C reaches the whole group; the parent ends its workers
+    prepare_worker()
     from bandits.sweeps.job import Job, result
 
     try:
         return digest, result(Job(*job)), ""
     except Exception as error:  # of any kind: one job must not end the others
         return digest, "", " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def prepare_worker() -> None:
+    """Keep compiled programs, compute on one thread, and leave Ctrl-C to the parent; before the first import of jax."""
+    prepare_jax()
+    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        os.environ.setdefault(f"{name}_NUM_THREADS", "1")
+    os.environ["NPROC"] = os.environ["PJRT_NPROC"] = "1"  # threads of XLA, which minds no other setting
+    here = multiprocessing.current_process().name, threading.current_thread()
+    if here[0] != "MainProcess" and here[1] is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the whole group

@@ -8,7 +8,7 @@ from typing import Any
 
 import envs
 from bandits import budget, resolve
-from bandits.rewards import REWARDS, linear
+from bandits.rewards import REWARDS
 from bandits.runs import experiment
 from bandits.runs.ask import Ask, finish
 from bandits.sweeps import grid
@@ -45,6 +45,8 @@ def _asks(asked: grid.Grid) -> Iterator[Ask]:
     numbers = [p for p in asked.preferences if "(" not in p]
     kinds = [",".join(numbers)] * bool(numbers) + [p for p in asked.preferences if "(" in p]
     amounts = tuple(b for b in asked.budgets if b != grid.NONE)
+    if not amounts and (asked.pacings != ("stop",) or asked.options.get("hard")):
+        raise ValueError("pacings and hard need budgets to hold to, got none")
     ways: list[dict[str, Any]] = [{"budget": amounts, "pacing": p} for p in asked.pacings if amounts]
     if len(amounts) < len(asked.budgets):
         ways.insert(0, {"hard": False})
@@ -61,14 +63,14 @@ def _try(stream: Any, asks: list[Ask]) -> None:
     A run of the oracle compiles nothing and meets every mistake in an ask but those in its policy and its pacing,
     which are built, not run.
     """
-    kinds = dict.fromkeys(ask._replace(policies=("oracle",), seeds=min(ask.seeds, 1)) for ask in asks)
-    for ask in kinds:
-        run = next(iter(list(finish(stream, ask))))
-        uniform = experiment.build("uniform", run.stream, linear, checked=False)
-        if ask.budget:
-            budget.held(uniform, run.stream, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)
+    for ask in dict.fromkeys(ask._replace(policies=("oracle",), seeds=min(ask.seeds, 1)) for ask in asks):
+        *_, run = finish(stream, ask)
     worth = resolve.function(asks[0].reward, REWARDS, "reward")
-    for spec in dict.fromkeys(ask.policies[0] for ask in asks):
-        trained = spec.partition(",")[0] == "llmbandit" and asks[0].warm_start is not None  # takes minutes
-        if spec not in experiment.REFERENCES and not trained:
-            experiment.build(spec, run.stream, worth, checked=".py:" in spec)
+    for ask in {(ask.policies, ask.pacing): ask for ask in asks}.values():
+        (spec,) = ask.policies
+        trained = spec.partition(",")[0] == "llmbandit" and ask.warm_start is not None  # takes minutes
+        if spec in experiment.REFERENCES or trained:
+            continue
+        policy = experiment.build(spec, run.stream, worth, checked=".py:" in spec)
+        if ask.budget:
+            budget.held(policy, run.stream, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)
