@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -105,20 +104,22 @@ def _table(part: Any, top: int) -> None:
 
     first, seeds = part.iloc[0], int(part.iloc[0]["seeds"])
     budget = f", budget {first['budget']}" if first["budget"] else ""
+    found = part["verdict"].value_counts()
+    alike, worse = (int(found.get(verdict, 0)) for verdict in ("not told apart", "worse"))
+    contenders = 1 + alike + worse
     click.echo(
         f"{first['stream']}, reward {first['reward_spec']}, preference {first['preference']}{budget}:"
-        f" {len(part)} contenders, {seeds} seeds, {first['rounds']} rounds"
+        f" {contenders} contenders, {seeds} seeds, {first['rounds']} rounds"
     )
-    shown = part.drop(columns=[*QUESTION, "seeds", "rounds"])
+    silent = [] if part["unanswered"].any() else ["unanswered"]
+    shown = part.drop(columns=[*QUESTION, "seeds", "rounds", *silent])
     show(shown.head(top) if top else shown, "table")
-    told = int((part["verdict"] == "worse").sum())
-    alike = len(part) - 1 - told
     click.echo(
-        f"{alike} not told apart from the leader, {told} worse (5 %, sign flips over seeds, Holm-adjusted)"
+        f"{alike} not told apart from the leader, {worse} worse (5 %, sign flips over seeds, Holm-adjusted)"
     )
-    if seeds < (needed := least_seeds(len(part))) and len(part) > 1:
+    if seeds < (needed := least_seeds(contenders)) and contenders > 1:
         click.echo(
-            f"with {seeds} seeds no difference can be significant; {len(part)} contenders need {needed}"
+            f"with {seeds} seeds no difference can be significant; {contenders} contenders need {needed}"
         )
     click.echo()
 
@@ -154,6 +155,5 @@ def prepare_worker() -> None:
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ.setdefault(f"{name}_NUM_THREADS", "1")
     os.environ["NPROC"] = os.environ["PJRT_NPROC"] = "1"  # threads of XLA, which minds no other setting
-    here = multiprocessing.current_process().name, threading.current_thread()
-    if here[0] != "MainProcess" and here[1] is threading.main_thread():
+    if threading.current_thread() is threading.main_thread():  # not so on a Dask worker
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the whole group

@@ -31,10 +31,15 @@ def local(work: Work, jobs: Mapping[str, Any], *, workers: int = -1) -> Iterator
 
     # loky replaces a worker that has grown by 300 MB and warns of it; nothing is lost by that.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
+    at_once = effective_n_jobs(workers)
+    # A pool of one would be this process itself: then it is one of two that gets a job, the other waits.
+    ahead = 1 if at_once == 1 else 2 * at_once
     left, deaths, why = dict(jobs), 0, ""
     while left and deaths < _DEATHS:
         with parallel_config(backend="loky", inner_max_num_threads=1):
-            pool = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+            pool = Parallel(
+                max(2, at_once), pre_dispatch=ahead, return_as="generator_unordered", batch_size=1
+            )
             try:
                 with closing(pool(delayed(work)(name, job) for name, job in list(left.items()))) as ended:
                     for done in ended:
@@ -43,7 +48,7 @@ def local(work: Work, jobs: Mapping[str, Any], *, workers: int = -1) -> Iterator
                         yield done
             except BrokenProcessPool as error:
                 deaths, why = deaths + 1, str(error).partition(". ")[0]
-                under_way = list(left)[: effective_n_jobs(workers)]
+                under_way = list(left)[:at_once]
                 left = {name: left[name] for name in [*list(left)[len(under_way) :], *under_way]}
     for name in left:
         yield name, "", f"gave up after {_DEATHS} lost workers: {why}"
@@ -77,5 +82,6 @@ def dask(work: Work, jobs: Mapping[str, Any], *, address: str) -> Iterator[Done]
         names = {client.submit(work, name, job, pure=False): name for name, job in jobs.items()}
         for future in as_completed(list(names)):
             lost = future.exception()
-            yield (names[future], "", f"{type(lost).__name__}: {lost}") if lost else future.result()
+            why = " ".join(f"{type(lost).__name__}: {lost}".split())
+            yield (names[future], "", why) if lost else future.result()
             future.release()

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bandits.metrics.intervals import bootstrap, paired
 from bandits.metrics.significance import holm, sign_flip
+from bandits.runs.experiment import REFERENCES
 from bandits.sweeps.job import Job
 
 if TYPE_CHECKING:
@@ -31,39 +31,47 @@ def ranking(finished: Iterable[tuple[Job, Sequence[dict[str, Any]]]], *, seed: i
         A frame with the columns of `QUESTION`; `rank`, `policy`, `seeds`, `rounds`; `reward`, a round, with its 95 %
         interval `reward_lo`, `reward_hi` over seeds; means of accuracy and cost a round, of regret and unanswered
         queries a run; `behind`, the leader's reward minus this one's on the same seeds, with its interval
-        `behind_lo`, `behind_hi`; `p_holm`, sign flips over seeds, adjusted for all contenders of the question (NaN
-        for the leader); `verdict`: leader, worse (`p_holm` below 5 %) or `not told apart`.
+        `behind_lo`, `behind_hi`; `p_holm`, sign flips over seeds, adjusted for all contenders of the question;
+        `verdict`: leader, worse (`p_holm` below 5 %), `not told apart`, or reference. References know the outcomes:
+        they have a row, but no rank, do not lead, and no p-value.
     """
     import pandas as pd
 
-    asked: dict[tuple[str, ...], list[tuple[str, dict[str, Any]]]] = {}
+    asked: dict[tuple[str, ...], list[tuple[Job, dict[str, Any]]]] = {}
     for job, runs in finished:
         for run in runs:
-            key = (
-                job.known["data"],
-                job.stream,
-                job.known["ask"]["reward"],
-                run["preference"],
-                run["budget"],
-            )
-            asked.setdefault(key, []).append((job.policy, run))
-    return pd.concat([_ranked(key[1:], rows, seed) for key, rows in asked.items()], ignore_index=True)
+            told = job.stream, job.known["ask"]["reward"], run["preference"], run["budget"]
+            asked.setdefault((job.known["data"], *told), []).append((job, run))
+    frames = [
+        _ranked(rows, seed).assign(**dict(zip(QUESTION, key[1:], strict=True))) for key, rows in asked.items()
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    return frame[[*QUESTION, *frame.columns.drop(list(QUESTION))]]
 
 
-def _ranked(question: tuple[str, ...], rows: list[tuple[str, dict[str, Any]]], seed: int) -> pd.DataFrame:
+def _ranked(rows: list[tuple[Job, dict[str, Any]]], seed: int) -> pd.DataFrame:
+    """Return the rows of one question."""
     import pandas as pd
 
     rows = sorted(rows, key=lambda row: -float(np.mean(row[1]["reward"])))
-    names, runs = [name for name, _ in rows], [run for _, run in rows]
-    reward = np.array([run["reward"] for run in runs]).T  # (S, contenders)
+    runs = [run for _, run in rows]
+    policy = np.array([job.known["ask"]["policies"][0] not in REFERENCES for job, _ in rows])
+    reward = np.array([run["reward"] for run in runs]).T  # (S, rows)
+    leader = int(policy.argmax())  # the first row where all are references
+    led = np.broadcast_to(reward[:, [leader]], reward.shape)
     low, high = bootstrap(reward, seed=seed)
-    behind, behind_low, behind_high = paired(np.broadcast_to(reward[:, :1], reward.shape), reward, seed=seed)
-    p = _adjusted(reward, seed)
+    behind, behind_low, behind_high = paired(led, reward, seed=seed)
+    p = np.full(len(rows), np.nan)
+    if (others := policy & (np.arange(len(rows)) != leader)).any():
+        # Enough flips that the least p of many contenders is small enough after Holm, too.
+        flips = max(9999, 100 * len(rows))
+        p[others] = holm(sign_flip((led - reward)[:, others], flips=flips, seed=seed))
+    verdict = np.where(policy, np.where(p < LEVEL, "worse", "not told apart"), "reference")
+    verdict[leader] = "leader" if policy[leader] else "reference"
     return pd.DataFrame(
         {
-            **dict(zip(QUESTION, question, strict=True)),
-            "rank": np.arange(1, len(names) + 1),
-            "policy": names,
+            "rank": np.where(policy, np.cumsum(policy), np.nan),
+            "policy": [job.policy for job, _ in rows],
             "seeds": len(reward),
             "rounds": [run["rounds"] for run in runs],
             "reward": reward.mean(axis=0),
@@ -74,18 +82,9 @@ def _ranked(question: tuple[str, ...], rows: list[tuple[str, dict[str, Any]]], s
             "behind_lo": behind_low,
             "behind_hi": behind_high,
             "p_holm": p,
-            "verdict": np.where(np.isnan(p), "leader", np.where(p < LEVEL, "worse", "not told apart")),
+            "verdict": verdict,
         }
     )
-
-
-def _adjusted(reward: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Return Holm's p-values of `(S, contenders)` against the first; enough flips that so many can tell anything."""
-    flips = max(9999, 100 * reward.shape[1])
-    p = np.full(reward.shape[1], np.nan)
-    if reward.shape[1] > 1:
-        p[1:] = holm(sign_flip(reward[:, :1] - reward[:, 1:], flips=flips, seed=seed))
-    return p
 
 
 def least_seeds(contenders: int) -> int:
