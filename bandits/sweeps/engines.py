@@ -1,7 +1,8 @@
 """Where jobs are computed: joblib's processes on this machine, or the workers of a Dask cluster.
 
-Both survive a killed worker. Dask gives what it was doing to another. joblib's pool breaks as a whole, so a new one
-takes what is left, what was under way last: a job that kills its worker does not keep the others from being done.
+Both survive a killed worker. Dask gives what it was doing to another. joblib's pool breaks as a whole and a new one
+takes what is left, except what was under way: that comes last and alone, so that a job that kills its worker is found
+out and nothing else is lost with it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from typing import Any
 
-_DEATHS = 3  # workers lost in a row, without a job done in between, before what is left is given up
+_TRIES = 2  # of a job alone in its pool, after it was under way when another broke
 _WAIT = 30.0  # seconds for a scheduler and a first worker to answer
 
 Done = tuple[str, str, str]  # a job's name, its result or "", and what went wrong or ""
@@ -27,31 +28,48 @@ def local(work: Work, jobs: Mapping[str, Any], *, workers: int = -1) -> Iterator
         jobs: by name.
         workers: processes, -1: one for each core. Each has one thread for its linear algebra.
     """
-    from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+    from joblib import effective_n_jobs
 
     # loky replaces a worker that has grown by 300 MB and warns of it; nothing is lost by that.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
     at_once = effective_n_jobs(workers)
-    # A pool of one would be this process itself: then it is one of two that gets a job, the other waits.
-    ahead = 1 if at_once == 1 else 2 * at_once
-    left, deaths, why = dict(jobs), 0, ""
-    while left and deaths < _DEATHS:
-        with parallel_config(backend="loky", inner_max_num_threads=1):
-            pool = Parallel(
-                max(2, at_once), pre_dispatch=ahead, return_as="generator_unordered", batch_size=1
-            )
-            try:
-                with closing(pool(delayed(work)(name, job) for name, job in list(left.items()))) as ended:
-                    for done in ended:
-                        deaths = 0
-                        del left[done[0]]
-                        yield done
-            except BrokenProcessPool as error:
-                deaths, why = deaths + 1, str(error).partition(". ")[0]
-                under_way = list(left)[:at_once]
-                left = {name: left[name] for name in [*list(left)[len(under_way) :], *under_way]}
-    for name in left:
-        yield name, "", f"gave up after {_DEATHS} lost workers: {why}"
+    left, suspects = dict(jobs), {}
+    while left:
+        try:
+            for done in _pool(work, left, at_once):
+                del left[done[0]]
+                yield done
+        except BrokenProcessPool:
+            suspects |= {name: left.pop(name) for name in list(left)[:at_once]}
+    for name, job in suspects.items():
+        yield _alone(work, name, job)
+
+
+def _alone(work: Work, name: str, job: Any) -> Done:
+    why = ""
+    for _ in range(_TRIES):
+        try:
+            (done,) = _pool(work, {name: job}, 1)
+            return done
+        except BrokenProcessPool as error:
+            why = " ".join(str(error).split(". ")[0].split())
+    return name, "", why
+
+
+def _pool(work: Work, jobs: Mapping[str, Any], at_once: int) -> Iterator[Done]:
+    """Yield what comes of the jobs from one pool.
+
+    Raises:
+        BrokenProcessPool: a worker was killed.
+    """
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        # A pool of one would be this process itself: then it is one of two that gets a job, the other waits.
+        ahead = 1 if at_once == 1 else 2 * at_once
+        pool = Parallel(max(2, at_once), pre_dispatch=ahead, return_as="generator_unordered", batch_size=1)
+        with closing(pool(delayed(work)(name, job) for name, job in list(jobs.items()))) as ended:
+            yield from ended
 
 
 def dask(work: Work, jobs: Mapping[str, Any], *, address: str) -> Iterator[Done]:

@@ -27,9 +27,9 @@ from bandits.runs.plays import hindsight, plays
 
 OWN = re.compile(r"[^\s,()]+\.py(?=:)")  # a user's own file in a spec
 CONTEXT = ("modality", "fusion", "dim", "whiten")  # arguments of `envs.load` that leave the table as it is
-_KEPT = 16  # jobs between which programs are kept: a policy's, some MB, are of no use to the next one
-_begun = itertools.count(1)
 PATHS = ("name", "data", "prices")  # those that can be paths
+_KEPT = 16  # jobs after which compiled programs are dropped: each policy leaves some MB
+_begun = itertools.count(1)
 
 
 class Job(NamedTuple):
