@@ -33,7 +33,7 @@ def local(work: Work, jobs: Mapping[str, Any], *, workers: int = -1) -> Iterator
     # loky replaces a worker that has grown by 300 MB and warns of it; nothing is lost by that.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
     at_once = effective_n_jobs(workers)
-    left, suspects = dict(jobs), {}
+    left, suspects = dict(jobs), dict[str, Any]()
     while left:
         try:
             for done in _pool(work, left, at_once):
