@@ -29,7 +29,7 @@ from envs import load, write
 from tests.conftest import make_stream
 
 ROOT = Path(__file__).resolve().parents[1]
-WAIT = 240.0  # seconds after which a test gives up
+WAIT = 600.0  # seconds after which a test gives up
 
 
 # --- 500 jobs, undisturbed, on another engine, with workers killed, stopped and gone on with -------------------------
