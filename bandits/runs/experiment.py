@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -34,16 +34,18 @@ REFERENCES = {
     "best_per_dataset": "Call the model of the highest mean reward in the query's dataset (needs hindsight).",
 }
 
+OFFERED = {**POLICIES, **DUELLISTS, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
+
 # Around another policy's spec, as in "restart(linucb,alpha=1),threshold=8".
 WRAPPERS: dict[str, Callable[..., Policy]] = {"restart": restart, "explore_new": explore_new}
 
 
-def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
+def build(spec: str, stream: Any, reward: Reward, log: Any = None, *, checked: bool = True) -> Policy:
     """Return the checked policy that a spec names, sized for the stream.
 
     `wrapper(spec),key=value` puts one of `WRAPPERS` around another. A hyperparameter `model` is given as the
     model's name; a factory that asks for `reward` gets the run's reward, one that asks for `log` the rows set aside
-    to train on.
+    to train on. Without `checked`, what it does is not looked at, which takes a compiler, only what it was given.
 
     Raises:
         ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
@@ -52,10 +54,10 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
     around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
-        inside = build(around[2], stream, reward, log)
-        return check(wrapper(inside, stream.n_arms, stream.dim), stream.n_arms, stream.dim, spec)
-    offered = {**POLICIES, **DUELLISTS, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
-    factory = resolve.function(spec, offered, "policy")
+        inside = build(around[2], stream, reward, log, checked=checked)
+        outside = wrapper(inside, stream.n_arms, stream.dim)
+        return check(outside, stream.n_arms, stream.dim, spec) if checked else outside
+    factory = resolve.function(spec, OFFERED, "policy")
     keys = resolve.hyperparameters(factory)
     given: dict[str, Any] = {}
     if "model" in keys:
@@ -67,7 +69,9 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
     if "log" in keys:
         given["log"] = log
     try:
-        return check(factory(stream.n_arms, stream.dim, **given), stream.n_arms, stream.dim, spec)
+        if ".py:" in spec or "log" in given:  # may be another by the next time
+            return _made(factory, stream.n_arms, stream.dim, spec, given, checked)
+        return _kept(spec, stream.n_arms, stream.dim, tuple(given.items()), checked)
     except Exception as error:
         if isinstance(error, ValueError) and ".py:" not in spec:
             raise
@@ -75,6 +79,20 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None) -> Policy:
         raise ValueError(
             f"policy {spec!r}{place} raised {type(error).__name__}: {_first_line(error)}"
         ) from error
+
+
+@lru_cache(8)
+def _kept(spec: str, n_arms: int, dim: int, given: tuple[tuple[str, Any], ...], checked: bool) -> Policy:
+    """Return the policy of a spec, the same one when it is asked for again: its programs are compiled already."""
+    factory = resolve.function(spec, OFFERED, "policy")
+    return _made(factory, n_arms, dim, spec, dict(given), checked)
+
+
+def _made(
+    factory: Callable[..., Policy], n_arms: int, dim: int, spec: str, given: Mapping[str, Any], checked: bool
+) -> Policy:
+    policy = factory(n_arms, dim, **given)
+    return check(policy, n_arms, dim, spec) if checked else policy
 
 
 def catalogue() -> list[dict[str, str]]:

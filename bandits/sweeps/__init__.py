@@ -1,0 +1,1 @@
+"""Many runs from one file: what they are, where they are computed, what came of them, which did best."""

@@ -1,0 +1,151 @@
+"""A sweep's TOML file as plain values: its keys, and tables of lists multiplied out."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+import envs
+from bandits.runs.ask import Ask
+from envs.nearest import near
+
+NONE = "none"  # the budget that limits nothing, beside others that do
+# Keys whose values are multiplied with one another; every other key is an option of `Ask`, the same for all jobs.
+_MULTIPLIED = {
+    "policies": (),
+    "rewards": ("linear",),
+    "preferences": (0.2,),
+    "budgets": (NONE,),
+    "pacings": ("stop",),
+    "streams": ("all",),
+}
+_OPTIONS = tuple(k for k in Ask._fields if k not in ("policies", "reward", "preference", "budget", "pacing"))
+_LOADED = tuple(inspect.signature(envs.load).parameters)  # what the table of a stream can hold
+
+
+class Grid(NamedTuple):
+    """What a file asks for.
+
+    Attributes:
+        policies, rewards, pacings: specs.
+        preferences, budgets: texts as `Ask` takes them; the budget `NONE` limits nothing.
+        streams: keyword arguments of `envs.load`, only those given.
+        options: the fields of `Ask` that all jobs share, only those given.
+    """
+
+    policies: tuple[str, ...]
+    rewards: tuple[str, ...]
+    preferences: tuple[str, ...]
+    budgets: tuple[str, ...]
+    pacings: tuple[str, ...]
+    streams: tuple[dict[str, Any], ...]
+    options: dict[str, Any]
+
+
+def read(path: Path | str) -> Grid:
+    """Return what a sweep's file asks for, multiplied out.
+
+    Raises:
+        ValueError: it is no TOML, a key is unknown (with the nearest known ones), a value is of the wrong type, or
+            something is named twice.
+    """
+    try:
+        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} needs to be TOML: {error}") from error
+    known = (*_MULTIPLIED, *_OPTIONS)
+    for key in given:
+        if key not in known:
+            raise ValueError(f"{path}: no key {key!r}; {near(key, known)}")
+    lists = {
+        key: _list(given.get(key, list(default)), f"{path}: {key}") for key, default in _MULTIPLIED.items()
+    }
+    specs = {k: _once([s for x in lists[k] for s in _specs(x, f"{path}: {k}")], f"{path}: {k}")
+             for k in ("policies", "rewards", "pacings")}  # fmt: skip
+    texts = {k: _once([_text(x, f"{path}: {k}") for x in lists[k]], f"{path}: {k}")
+             for k in ("preferences", "budgets")}  # fmt: skip
+    streams = _once(
+        [s for x in lists["streams"] for s in _streams(x, f"{path}: streams")], f"{path}: streams"
+    )
+    hints = get_type_hints(Ask)
+    options = {k: _option(given[k], hints[k], f"{path}: {k}") for k in _OPTIONS if k in given}
+    return Grid(**specs, **texts, streams=streams, options=options)
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    listed = value if isinstance(value, list) else [value]
+    if not listed:
+        raise ValueError(f"{where} needs at least one entry")
+    return listed
+
+
+def _once(values: list[Any], where: str) -> tuple[Any, ...]:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise ValueError(f"{where} names {value!r} twice; name each once")
+    return tuple(values)
+
+
+def _multiplied(table: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    """Return a table for each combination of its lists' entries."""
+    lists = {key: _list(value, f"{where}: {key}") for key, value in table.items()}
+    for key, values in lists.items():
+        for value in values:
+            _text(value, f"{where}: {key}")
+    return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
+
+
+def _specs(entry: Any, where: str) -> list[str]:
+    """Return the specs of `"name,key=value"` or of `{name = "name", key = [value, value]}`."""
+    if isinstance(entry, str):
+        return [entry.strip()]
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise ValueError(
+            f'{where} needs specs or tables such as {{name = "linucb", alpha = [0.3, 1]}}, got {entry!r}'
+        )
+    pairs = _multiplied({k: v for k, v in entry.items() if k != "name"}, where)
+    return [",".join([entry["name"].strip(), *(f"{k}={v}" for k, v in pair.items())]) for pair in pairs]
+
+
+def _streams(entry: Any, where: str) -> list[dict[str, Any]]:
+    """Return the arguments of `envs.load` of a name, a path or a table of them."""
+    table = {"name": entry} if isinstance(entry, str) else entry
+    if not isinstance(table, dict):
+        raise ValueError(
+            f'{where} needs names or tables such as {{name = "ocr", dim = [16, 32]}}, got {entry!r}'
+        )
+    for key in table:
+        if key not in _LOADED:
+            raise ValueError(f"{where}: no key {key!r}; {near(key, _LOADED)}")
+    rows = _multiplied(table, where)
+    return [{k: v.split(",") if k == "models" else v for k, v in row.items()} for row in rows]
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, (str, int, float)):
+        raise ValueError(f"{where} needs a number or a text, got {value!r}")
+    return str(value)
+
+
+def _option(value: Any, hint: Any, where: str) -> Any:
+    """Return an option as `Ask` holds it.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if getattr(hint, "__origin__", None) is tuple:
+        return tuple(_text(x, where) for x in _list(value, where))
+    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if str in kinds and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    if type(value) not in kinds:
+        wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
+        raise ValueError(f"{where} needs {wanted}, got {value!r}")
+    return value

@@ -1,0 +1,179 @@
+"""A job: one policy on one stream for one reward, with all its preferences, budgets and seeds; and its result file.
+
+A result is determined by its job, so its file is named by the sha256 of all that determines it and never written
+twice: a sweep that was stopped goes on where it was, and two sweeps share what both need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import bandits
+import envs
+from bandits.base import RESOURCES
+from bandits.metrics.regret import earned_by, rewards
+from bandits.runs import artefacts, tables
+from bandits.runs import ask as runs
+from bandits.runs.plays import hindsight, plays
+
+OWN = re.compile(r"[^\s,()]+\.py(?=:)")  # a user's own file in a spec
+CONTEXT = ("modality", "fusion", "dim", "whiten")  # arguments of `envs.load` that leave the table as it is
+PATHS = ("name", "data", "prices")  # those that can be paths
+_KEPT = 16  # jobs after which compiled programs are dropped: each policy leaves some MB
+_begun = itertools.count(1)
+
+
+class Job(NamedTuple):
+    """What to compute, complete and in plain values, so that any process on any machine can.
+
+    Attributes:
+        ask: the fields of an `Ask` of a single policy; a user's own files by their absolute paths.
+        load: keyword arguments of `envs.load`, paths absolute too.
+        stream: what people call the table and the rows of it that are asked.
+        known: all that determines the result; its sha256 names the file.
+    """
+
+    ask: dict[str, Any]
+    load: dict[str, Any]
+    stream: str
+    known: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of all that determines the result."""
+        return hashlib.sha256(_text(self.known).encode()).hexdigest()
+
+    @property
+    def policy(self) -> str:
+        """What competes: the policy's spec, how it spends, what it sees of a query."""
+        ask, seen = self.known["ask"], (f"{k}={v}" for k, v in self.known["context"].items())
+        return "; ".join([*ask["policies"], *[f"pacing {ask['pacing']}"] * bool(ask["budget"]), *seen])
+
+    @property
+    def title(self) -> str:
+        """What people call the job."""
+        ask = self.known["ask"]
+        return f"{self.policy} on {self.stream}, reward {ask['reward']}, preference {ask['preference']}"
+
+
+def job(ask: runs.Ask, load: dict[str, Any], stream: Any, data: str) -> Job:
+    """Return the job of this ask on a loaded stream.
+
+    Args:
+        ask: of one policy.
+        load: what the stream was loaded by.
+        stream: the `Stream`.
+        data: `sha256` of its table.
+    """
+    known = {
+        "ask": ask._asdict(),
+        "context": {k: load[k] for k in CONTEXT if k in load},
+        "data": data,
+        "label": stream.outcomes.label,
+        "models": stream.models,
+        "own files": _own_files(ask),
+        "versions": versions(),
+    }
+    specs = {k: _absolute(getattr(ask, k)) for k in ("reward", "pacing")}
+    lists = {k: tuple(map(_absolute, getattr(ask, k))) for k in ("policies", "change")}
+    paths = {k: str(Path(load[k]).absolute()) for k in PATHS if k in load and Path(load[k]).exists()}
+    called = [stream.name, *(f"{k} {load[k]}" for k in ("prices", "models", "embed") if k in load)]
+    return Job(ask._asdict() | specs | lists, load | paths, "; ".join(called), known)
+
+
+def _absolute(spec: str) -> str:
+    return OWN.sub(lambda found: str(Path(found[0]).absolute()), spec)
+
+
+def _own_files(ask: runs.Ask) -> list[str]:
+    """Return the sha256 of each of the user's own files that an ask names."""
+    specs = (*ask.policies, ask.reward, ask.pacing, *ask.change)
+    paths = dict.fromkeys(path for spec in specs for path in OWN.findall(spec))
+    return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths]
+
+
+def sha256(outcomes: Any) -> str:
+    """Return the sha256 of all that a run or a context can depend on in a table."""
+    digest = hashlib.sha256(artefacts.fingerprint(outcomes).encode())
+    for texts in (outcomes.dataset, outcomes.scenario, outcomes.group_id, outcomes.question):
+        digest.update("\0".join(texts.astype(str)).encode())
+    for array in (outcomes.price, outcomes.latency, outcomes.tokens):
+        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries and the sha256 of this project's own source: it changes without a number."""
+    digest = hashlib.sha256()
+    for package in (envs, bandits):
+        folder = Path(str(package.__file__)).parent
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return {**artefacts.versions(), "source": digest.hexdigest()}
+
+
+def result(job: Job) -> str:
+    """Compute a job and return its result file: the same bytes wherever it is computed.
+
+    JSON: all that determined it, and under `runs` for each preference and budget lists with a number for each seed:
+    `reward`, `accuracy` and `cost` a round; `regret_*` against each reference, `spent_*` of each resource and
+    `unanswered` queries, a run.
+
+    Raises:
+        ValueError: the table, a user's file or the versions here are not those that the job was made with; or as
+            `ask.finish`.
+    """
+    if next(_begun) % _KEPT == 0:
+        jax.clear_caches()  # type: ignore[no-untyped-call]
+    ask = runs.Ask(**job.ask)
+    if versions() != job.known["versions"]:
+        raise ValueError(
+            f"this worker has {versions()}, the sweep was asked for with {job.known['versions']}"
+        )
+    if _own_files(ask) != job.known["own files"]:
+        raise ValueError("a file that its specs name is not what it was when the sweep began")
+    stream = _loaded(json.dumps(job.load))
+    if (data := sha256(stream.outcomes)) != job.known["data"]:
+        raise ValueError(f"the table of {stream.name} has sha256 {data} here, not {job.known['data']}")
+    return _text({**job.known, "runs": [measured(run) for run in runs.finish(stream, ask)]})
+
+
+@lru_cache(2)
+def _loaded(load: str) -> Any:
+    """Return the stream; the jobs of a worker mostly share it."""
+    return envs.load(**json.loads(load))
+
+
+def measured(run: runs.Run) -> dict[str, Any]:
+    """Return what a finished run of one policy came to, lists with a number for each seed."""
+    (trace,) = run.traces.values()
+    references = hindsight(run.stream, run.table)
+    play = next(plays(run.stream, run.table, run.traces, references))
+    best = {name: earned_by(run.table, arms)[trace.order] for name, arms in references.items()}
+    limits = np.full(len(RESOURCES), np.inf) if run.limits is None else run.limits
+    used = [
+        name for name, limit in zip(RESOURCES, limits, strict=True) if name == "cost" or np.isfinite(limit)
+    ]
+    return {
+        "preference": run.preference,
+        "budget": run.budget,
+        "rounds": trace.order.shape[1],
+        **{name: getattr(play, name).mean(axis=1).tolist() for name in ("reward", "accuracy", "cost")},
+        **{f"regret_{name}": (earned - play.reward).sum(axis=1).tolist() for name, earned in best.items()},
+        **{f"spent_{name}": rewards(getattr(run.stream, name), trace).sum(axis=1).tolist() for name in used},
+        "unanswered": (trace.arms < 0).sum(axis=1).tolist(),
+    }
+
+
+def _text(value: Any) -> str:
+    return json.dumps(tables.plain(value), sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,76 @@
+"""From a sweep's file to its jobs: streams loaded, every spec tried before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import envs
+from bandits import budget, resolve
+from bandits.rewards import REWARDS
+from bandits.runs import experiment
+from bandits.runs.ask import Ask, finish
+from bandits.sweeps import grid
+from bandits.sweeps.job import Job, job, sha256
+
+
+def jobs(path: Path | str, *, tried: bool = True) -> list[Job]:
+    """Return the jobs of a sweep's file, those of one stream together.
+
+    Args:
+        path: of the TOML file.
+        tried: build every policy and price every outcome first, so that nothing is refused later; False for jobs
+            whose results are only looked up.
+
+    Raises:
+        ValueError: the file is wrong (`grid.read`), or a table, a spec or an option is; one line.
+    """
+    asked = grid.read(path)
+    found: dict[str, Job] = {}
+    for load in asked.streams:
+        stream = envs.load(**load)
+        data = sha256(stream.outcomes)
+        asks = list(_asks(asked))
+        if tried:
+            _try(stream, asks)
+        for ask in asks:
+            made = job(ask, load, stream, data)
+            found.setdefault(made.digest, made)
+    return list(found.values())
+
+
+def _asks(asked: grid.Grid) -> Iterator[Ask]:
+    """Yield an ask for each policy, reward, way of spending and kind of preference."""
+    numbers = [p for p in asked.preferences if "(" not in p]
+    kinds = [",".join(numbers)] * bool(numbers) + [p for p in asked.preferences if "(" in p]
+    amounts = tuple(b for b in asked.budgets if b != grid.NONE)
+    if not amounts and (asked.pacings != ("stop",) or asked.options.get("hard")):
+        raise ValueError("pacings and hard need budgets to hold to, got none")
+    ways: list[dict[str, Any]] = [{"budget": amounts, "pacing": p} for p in asked.pacings if amounts]
+    if len(amounts) < len(asked.budgets):
+        ways.insert(0, {"hard": False})
+    for policy in asked.policies:
+        for reward in asked.rewards:
+            for preference in kinds:
+                for way in ways:
+                    yield Ask((policy,), reward=reward, preference=preference, **{**asked.options, **way})
+
+
+def _try(stream: Any, asks: list[Ask]) -> None:
+    """Raise ValueError where one of the asks could not be run on the stream.
+
+    A run of the oracle compiles nothing and meets every mistake in an ask but those in its policy and its pacing,
+    which are built, not run.
+    """
+    for ask in dict.fromkeys(ask._replace(policies=("oracle",), seeds=min(ask.seeds, 1)) for ask in asks):
+        *_, run = finish(stream, ask)
+    worth = resolve.function(asks[0].reward, REWARDS, "reward")
+    for ask in {(ask.policies, ask.pacing): ask for ask in asks}.values():
+        (spec,) = ask.policies
+        trained = spec.partition(",")[0] == "llmbandit" and ask.warm_start is not None  # takes minutes
+        if spec in experiment.REFERENCES or trained:
+            continue
+        policy = experiment.build(spec, run.stream, worth, checked=".py:" in spec)
+        if ask.budget:
+            budget.held(policy, run.stream, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)

@@ -1,0 +1,55 @@
+"""The folder of results: a file for each finished job, whole or not there."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bandits.runs import tables
+from bandits.sweeps.job import Job
+
+
+def path(folder: Path | str, digest: str) -> Path:
+    """Return where the result of a job is, or would be."""
+    return Path(folder) / f"{digest}.json"
+
+
+def prepare(folder: Path | str) -> None:
+    """Make the folder.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error
+
+
+def keep(folder: Path | str, digest: str, text: str) -> None:
+    """Write a result; another process that writes the same at the same time does no harm."""
+    tables.write(str(path(folder, digest)), text)
+
+
+def read(folder: Path | str, jobs: Iterable[Job]) -> list[tuple[Job, list[dict[str, Any]]]]:
+    """Return the jobs that are finished, each with its runs as `job.measured` has them.
+
+    Raises:
+        ValueError: a file is not a result.
+    """
+    found = []
+    for job in jobs:
+        place = path(folder, job.digest)
+        if place.is_file():
+            try:
+                found.append((job, json.loads(place.read_text(encoding="utf-8"))["runs"]))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"{place} needs to be a sweep's result: {error}; delete it to compute it anew"
+                ) from error
+    return found

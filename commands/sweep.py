@@ -1,0 +1,159 @@
+"""The commands sweep and best: many runs from one file, and which did best."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from commands.options import FORMATS, SETTINGS
+from commands.prepare import prepare_jax
+from commands.terminal import say, show
+
+_OUT = click.option(
+    "--out", metavar="DIR", default="runs/sweeps", show_default=True, help="Where results are kept."
+)
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("file", metavar="FILE.toml")
+@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
+@click.option("--address", metavar="TCP", help="Of the Dask scheduler, tcp://host:port.")
+@click.option("--workers", type=click.IntRange(1), help="Processes on this machine.  [default: one a core]")
+@_OUT
+@click.option("--dry-run", is_flag=True, help="Only say how many jobs there are and how many are done.")
+def sweep(file: str, engine: str, address: str | None, workers: int | None, out: str, dry_run: bool) -> int:
+    """Compute all runs that FILE.toml multiplies out: policies, hyperparameters, rewards, budgets, streams, ...
+
+    A finished job is a file in DIR, named by all that determines it: asked again, it is not computed again.
+    """
+    if (engine == "dask") != (address is not None):
+        raise click.UsageError("--engine dask and --address tcp://host:port go together")
+    prepare_jax()
+    from bandits.sweeps import engines, plan, results
+
+    jobs = {job.digest: job for job in plan.jobs(file)}
+    todo = {digest: job for digest, job in jobs.items() if not results.path(out, digest).is_file()}
+    before = len(jobs) - len(todo)
+    if dry_run:
+        click.echo(f"{len(jobs)} jobs, {before} done, {len(todo)} to do; results: {out}")
+        return 0
+    results.prepare(out)
+    plain = {digest: tuple(job) for digest, job in todo.items()}
+    if address is None:
+        ended = engines.local(work, plain, workers=workers or -1)
+    else:
+        ended = engines.dask(work, plain, address=address)
+    failed: dict[str, str] = {}
+    done = before
+    try:
+        for digest, text, error in _watched(ended, len(todo)):
+            if error:
+                failed[digest] = error
+            else:
+                results.keep(out, digest, text)
+                done += 1
+    except KeyboardInterrupt:
+        say(
+            f"simulate: stopped; {done} of {len(jobs)} jobs are done and kept in {out}; the same command goes on"
+        )
+        return 130
+    say(*(f"failed: {jobs[digest].title}: {error}" for digest, error in failed.items()))
+    click.echo(
+        f"{len(jobs)} jobs: {before} were done, {done - before} computed, {len(failed)} failed; results: {out}"
+    )
+    say(*sorted({f"numbers are from: {job.known['label']}" for job in jobs.values()}))
+    return 1 if failed else 0
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("file", metavar="FILE.toml")
+@_OUT
+@click.option("--top", default=10, show_default=True, type=click.IntRange(0), help="Rows of a table; 0: all.")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def best(file: str, out: str, top: int, form: str) -> None:
+    """Rank what a sweep has computed, with paired differences to the leader on the same seeds."""
+    from bandits.sweeps import plan, ranking, results
+
+    jobs = plan.jobs(file, tried=False)
+    finished = results.read(out, jobs)
+    if not finished:
+        raise ValueError(f"no job of {file} has a result in {out}; simulate.py sweep {file} computes them")
+    frame = ranking.ranking(finished)
+    if form != "table":
+        show(frame, form)
+    else:
+        for _, part in frame.groupby(list(ranking.QUESTION), sort=False):
+            _table(part, top)
+    if len(finished) < len(jobs):
+        say(
+            f"{len(jobs) - len(finished)} of {len(jobs)} jobs have no result yet; simulate.py sweep {file} goes on"
+        )
+    say(*sorted({f"numbers are from: {job.known['label']}" for job, _ in finished}))
+
+
+def _table(part: Any, top: int) -> None:
+    """Print the ranking of one question."""
+    from bandits.sweeps.ranking import QUESTION, least_seeds
+
+    first, seeds = part.iloc[0], int(part.iloc[0]["seeds"])
+    budget = f", budget {first['budget']}" if first["budget"] else ""
+    found = part["verdict"].value_counts()
+    alike, worse = (int(found.get(verdict, 0)) for verdict in ("not told apart", "worse"))
+    contenders = 1 + alike + worse
+    click.echo(
+        f"{first['stream']}, reward {first['reward_spec']}, preference {first['preference']}{budget}:"
+        f" {contenders} contenders, {seeds} seeds, {first['rounds']} rounds"
+    )
+    silent = [] if part["unanswered"].any() else ["unanswered"]
+    shown = part.drop(columns=[*QUESTION, "seeds", "rounds", *silent])
+    show(shown.head(top) if top else shown, "table")
+    click.echo(
+        f"{alike} not told apart from the leader, {worse} worse (5 %, sign flips over seeds, Holm-adjusted)"
+    )
+    if seeds < (needed := least_seeds(contenders)) and contenders > 1:
+        click.echo(
+            f"with {seeds} seeds no difference can be significant; {contenders} contenders need {needed}"
+        )
+    click.echo()
+
+
+def _watched(ended: Iterator[Any], total: int) -> Iterator[Any]:
+    """Yield what ends; jobs done, their rate and the time left go to stderr where somebody watches."""
+    if not sys.stderr.isatty():
+        yield from ended
+        return
+    started = time.monotonic()
+    with click.progressbar(
+        length=total, label="jobs", file=sys.stderr, show_pos=True, item_show_func=lambda rate: rate
+    ) as bar:
+        for count, done in enumerate(ended, 1):
+            yield done
+            bar.update(1, f"{count / (time.monotonic() - started):.2g} jobs/s")
+
+
+def work(digest: str, job: tuple[Any, ...]) -> tuple[str, str, str]:
+    """Compute a job in a worker process; return its name, its result or "", and what went wrong or ""."""
+    prepare_worker()
+    from bandits.sweeps.job import Job, result
+
+    try:
+        return digest, result(Job(*job)), ""
+    except Exception as error:  # of any kind: one job must not end the others
+        return digest, "", " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def prepare_worker() -> None:
+    """Keep compiled programs, compute on one thread, and leave Ctrl-C to the parent; before the first import of jax."""
+    prepare_jax()
+    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        os.environ.setdefault(f"{name}_NUM_THREADS", "1")
+    os.environ["NPROC"] = os.environ["PJRT_NPROC"] = "1"  # threads of XLA, which minds no other setting
+    if threading.current_thread() is threading.main_thread():  # not so on a Dask worker
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the whole group
