@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from envs import describe
+from envs import describe, formats
 from envs.outcomes import Outcomes
 
 NAN = float("nan")
@@ -44,3 +46,18 @@ def test_without_such_a_model_the_best_mean_counts(gaps: Outcomes) -> None:
         Outcomes(models=gaps.models, utility=utility, cost=gaps.cost, query_id=gaps.query_id)
     )
     assert told["best_single"] == "c" and told["best_single_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("question;a_correct;b_correct\nhow;1;0\n", "commas between its columns, found semicolons"),
+        ("question\ta_correct\tb_correct\nhow\t1\t0\n", "commas between its columns, found tabs"),
+        ("question,A Correct,B Correct\nhow,1,0\n", "lower case, with _ before the ending"),
+        ("question,A_Correct,B_Correct\nhow,1,0\n", "lower case, with _ before the ending"),
+    ],
+)
+def test_a_spreadsheets_habits_are_named(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "mine.csv").write_text(text)
+    with pytest.raises(ValueError, match=told):
+        formats.read(tmp_path / "mine.csv")
