@@ -82,7 +82,7 @@ def wanted(path: Path, names: Sequence[str]) -> list[str]:
     if not long and not _cells(names):
         plain = [name.strip().lower().replace(" ", "_") for name in names]
         spelt = (
-            "; names are in lower case, with _ before the ending"
+            "; endings are in lower case, after an underscore"
             if _cells(plain) or _long_columns(plain)
             else ""
         )

@@ -53,8 +53,8 @@ def test_without_such_a_model_the_best_mean_counts(gaps: Outcomes) -> None:
     [
         ("question;a_correct;b_correct\nhow;1;0\n", "commas between its columns, found semicolons"),
         ("question\ta_correct\tb_correct\nhow\t1\t0\n", "commas between its columns, found tabs"),
-        ("question,A Correct,B Correct\nhow,1,0\n", "lower case, with _ before the ending"),
-        ("question,A_Correct,B_Correct\nhow,1,0\n", "lower case, with _ before the ending"),
+        ("question,A Correct,B Correct\nhow,1,0\n", "lower case, after an underscore"),
+        ("question,A_Correct,B_Correct\nhow,1,0\n", "lower case, after an underscore"),
     ],
 )
 def test_a_spreadsheets_habits_are_named(tmp_path: Path, text: str, told: str) -> None:
