@@ -1,8 +1,8 @@
 """The documentation: it builds without a warning, every link leads somewhere, and what it prints can be run.
 
 Blocks marked `bash` are run page by page in an empty folder, in the order printed, cut to a few hundred rounds; Python
-blocks of the same page are saved under their title, or run. Commands in other blocks, and those of `SLOW`, are parsed
-by the command's own parser.
+blocks of the same page are saved under their title, or run. Commands in other blocks, and those of `SLOW` and
+`MEASURED`, are parsed by the command's own parser.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ __all__ = ["browser"]  # a fixture
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+MEASURED = {
+    "budgets-measured.md",
+    "scenarios.md",
+    "streams.md",
+    "sweeps.md",
+}  # long runs, shown with what came out
 SLOW = ("mmrbench", "llmbandit", "--fidelity")  # minutes with their defaults, and run by suites of their own
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', re.M | re.S)
 
 
 def commands(text: str) -> list[list[str]]:
     """Return the arguments of every `simulate` command that a text shows."""
-    lines = re.findall(r"^\s*(?:python simulate\.py|simulate) (.+)$", text, re.M)
+    lines = re.findall(r"^\s*(?:python simulate\.py|simulate\.py|simulate) (.+)$", text, re.M)
     return [shlex.split(re.sub(r" > \S+$", "", line), comments=True) for line in lines]
 
 
@@ -46,7 +52,8 @@ def parse(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_is_understood(page: str) -> None:
+def test_every_command_is_understood(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     for arguments in commands((DOCS / page).read_text(encoding="utf-8")):
         parse(arguments)
 
@@ -57,7 +64,9 @@ def test_a_command_that_does_not_exist_would_be_noticed() -> None:
         parse(arguments)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if "```bash" in (DOCS / p).read_text(encoding="utf-8")])
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if "```bash" in (DOCS / p).read_text(encoding="utf-8") and p not in MEASURED]
+)
 def test_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for language, title, block in BLOCK.findall((DOCS / page).read_text(encoding="utf-8")):
@@ -168,7 +177,7 @@ def test_the_search_finds_a_word_without_a_server(browser, site: Path) -> None: 
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page = context.new_page()
     page.goto((site / "index.html").as_uri())
-    page.fill("input.md-search__input", "knapsack")
+    page.locator("input.md-search__input").press_sequentially("knapsack")  # it listens to keys
     page.wait_for_selector(".md-search-result__item", timeout=20_000)
     assert "budgets.html" in " ".join(
         str(link.get_attribute("href")) for link in page.locator(".md-search-result__item a").all()
