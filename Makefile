@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= build/vqa
 
-.PHONY: install run test lint bench clean
+.PHONY: install run test lint bench docs pictures clean
 
 install: $(STAMP)
 
@@ -30,5 +30,16 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/speed.py
 
+# Into site/, which opens from disk. A warning is an error.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The README's two pictures: one run, drawn by kaleido (needs Chromium or Chrome).
+pictures: install
+	$(BIN)/python simulate.py --policy linucb --policy squarecb --policy preference,alpha=0.3,prior=1 --policy uniform \
+	    --stream all --plots svg --out build/pictures
+	cp build/pictures/plots/regret-against-best-fixed-model.svg docs/regret.svg
+	cp build/pictures/plots/plane.svg docs/plane.svg
+
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build site

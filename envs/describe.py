@@ -10,10 +10,16 @@ from envs.outcomes import Outcomes
 
 
 def overview(outcomes: Outcomes) -> dict[str, Any]:
-    """Return the table's size, gaps, modalities and references, by name; accuracies are mean utilities."""
+    """Return the table's size, gaps, modalities and references, by name; accuracies are mean utilities.
+
+    The best single model is one that answered every query, where there is such a model: the mean of one that was
+    asked the easy third is no rival to theirs.
+    """
     utility, seen = outcomes.utility, outcomes.available
     best = np.nanmax(utility, axis=1)
     means = _means(utility, seen)
+    if seen.all(axis=0).any():
+        means = np.where(seen.all(axis=0), means, -np.inf)
     return {
         "queries": len(outcomes),
         "models": len(outcomes.models),
@@ -56,16 +62,18 @@ def by_dataset(outcomes: Outcomes) -> list[dict[str, Any]]:
     """Return a row for each dataset: queries, scenario, oracle, best model and its accuracy."""
     rows = []
     for name in sorted(set(outcomes.dataset.tolist())):
-        part = outcomes.take(outcomes.dataset == name) if name else outcomes
-        means = _means(part.utility, part.available)
+        # Plain arrays, not a smaller table: a model may have no outcome in a whole dataset, which no table may.
+        kept = np.flatnonzero(outcomes.dataset == name)
+        utility = outcomes.utility[kept]
+        means = _means(utility, outcomes.available[kept])
         best = int(np.nanargmax(means))
         rows.append(
             {
                 "dataset": name or "(unnamed)",
-                "scenario": str(part.scenario[0]),
-                "queries": len(part),
-                "oracle": float(np.nanmax(part.utility, axis=1).mean()),
-                "best_model": part.models[best],
+                "scenario": str(outcomes.scenario[kept[0]]),
+                "queries": len(kept),
+                "oracle": float(np.nanmax(utility, axis=1).mean()),
+                "best_model": outcomes.models[best],
                 "best_accuracy": float(means[best]),
             }
         )

@@ -75,10 +75,19 @@ def wanted(path: Path, names: Sequence[str]) -> list[str]:
     Raises:
         ValueError: the columns fit no kind of table; the line lists what each kind needs and what was found.
     """
+    for mark, called in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and mark in names[0]:
+            raise ValueError(f"{path}: needs commas between its columns, found {called}")
     long = _long_columns(names)
     if not long and not _cells(names):
+        plain = [name.strip().lower().replace(" ", "_") for name in names]
+        spelt = (
+            "; endings are in lower case, after an underscore"
+            if _cells(plain) or _long_columns(plain)
+            else ""
+        )
         raise ValueError(
-            f"{path}: no kind of table has the columns {shown(names)}; a wide table needs <model>_correct,"
+            f"{path}: no kind of table has the columns {shown(names)}{spelt}; a wide table needs <model>_correct,"
             " <model>_score or <model>_utility; a long table query_id, model and utility (or correct, score);"
             " JSON lines may nest arms: {model: {reward, cost}}"
         )

@@ -16,6 +16,7 @@ EXAMPLES = {
     "custom_reward": "an answer worth   100: earns",
     "own_policy": "linucb                     against best_fixed",
     "mmrbench_protocol": "linucb, online, in its third pass: 0.",
+    "budgets": "lp               60%    0.",
     "serve_queries": "microseconds a decision",
 }
 
