@@ -1,4 +1,4 @@
-"""The far side of `peers.py`, run by the peers' interpreter: each library behind `act` and `learn`, timed round by round.
+"""The far side of `peers.py`, run by the peers' interpreter: each library behind `act` and `learn`, and the clock.
 
     .venv-peers/bin/python benchmarks/adapters.py STREAMS.npz LIBRARY OUT.npz
 

@@ -22,14 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # from a checkout, installed or not
 
 from adapters import LIBRARIES
 from reference import numpy_linucb, seconds, stream
 
 from bandits import linucb, replay, reward_table, rewards
 
+ROOT = Path(__file__).resolve().parents[1]
 ARMS, DIM, STREAMS = 10, 64, 3
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -108,7 +108,8 @@ def rows(met: Given, libraries: list[str], python: Path) -> Iterator[tuple[str, 
         try:
             arms, rate, version = peer(python, name, met, rounds)
         except RuntimeError as error:
-            yield f"{library.title}: {what}", f"did not run: {str(error)[:100]}", *[""] * 7
+            said = str(error).replace("|", "/")[:100]
+            yield f"{library.title}: {what}", f"did not run: {said}", *[""] * 7
             continue
         yield cells(f"{library.title} {version}: {what}", rounds, rate, met.reached(arms))
 
@@ -139,10 +140,10 @@ def main() -> None:
             print(f"| {' | '.join(row)} |", flush=True)
     fixed, best = met.table.mean(axis=1).max(axis=1).mean(), met.table.max(axis=2).mean()
     print(
-        f"\nReward a round, three streams; `ours - it`: mean and range over them. On all {asked.rounds:,} rounds a model"
+        f"\nReward a round on the first `rounds` of three streams; `ours - it`: mean and range. On all {asked.rounds:,}"
     )
     print(
-        f"at random gets {met.table.mean():.4f}, the best fixed one {fixed:.4f}, the best of each round {best:.4f}."
+        f"rounds: at random {met.table.mean():.4f}, best fixed model {fixed:.4f}, best of each round {best:.4f}."
     )
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import adapters
 import peers
@@ -75,18 +74,20 @@ def test_the_streams_handed_over_are_the_streams(met: peers.Given, tmp_path: Pat
     np.testing.assert_array_equal(met.reached(arms), met.table[:, :700].max(axis=2))
 
 
-def test_a_library_that_is_not_there_is_a_row(met: peers.Given, monkeypatch) -> None:
+def test_a_library_that_is_not_there_is_a_row(met: peers.Given, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(peers, "ARMS", ARMS)
     monkeypatch.setattr(peers, "DIM", DIM)
-    missing = adapters.LIBRARIES["coba"]._replace(package="none-such")
-    monkeypatch.setitem(adapters.LIBRARIES, "none", missing)
-    *_, last = peers.rows(met, ["none"], Path(sys.executable))
-    assert len(last) == 9
-    assert last[0].startswith("coba: ") and last[1].startswith("did not run: KeyError: 'none'")
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho 'Traceback' >&2\necho \"No module named 'coba'\" >&2\nexit 1\n")
+    script.chmod(0o755)
+    own, numpy, last = peers.rows(met, ["coba"], script)
+    assert len(own) == len(numpy) == len(last) == 9
+    assert last[0].startswith("coba: ") and last[1] == "did not run: No module named 'coba'"
+    assert own[5] == own[6] == own[7] == numpy[5]  # one algorithm, one stream: the same reward
 
 
 def test_without_the_peers_one_line_says_what_makes_them(tmp_path: Path) -> None:
-    command = [sys.executable, BENCHMARKS / "peers.py", "--python", tmp_path / "none"]
+    command = [sys.executable, Path(peers.__file__), "--python", tmp_path / "none"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "make bench-peers" in done.stderr and "Traceback" not in done.stderr
