@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-peers
 OUT ?= build/vqa
 
-.PHONY: install run test lint bench docs pictures clean
+.PHONY: install run test lint bench bench-peers docs pictures clean
 
 install: $(STAMP)
 
@@ -30,6 +31,18 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/speed.py
 
+# A library that cannot be installed (contextualbandits needs a C compiler) is a row of the table that says so.
+$(PEERS)/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	grep -v '^#' $< | while read -r line; do \
+		$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+			--ignore-requires-python "$$line" || echo "not installed: $$line"; \
+	done
+	touch $@
+
+bench-peers: install $(PEERS)/.installed
+	$(BIN)/python benchmarks/peers.py
+
 # Into site/, which opens from disk. A warning is an error.
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -42,4 +55,4 @@ pictures: install
 	cp build/pictures/plots/plane.svg docs/plane.svg
 
 clean:
-	rm -rf $(VENV) build site
+	rm -rf $(VENV) $(PEERS) build site
