@@ -176,7 +176,7 @@ def vw_epsilon(context: Floats, arms: int) -> Peer:
 
 
 def _text(x: list[float]) -> str:
-    # Names, not bare numbers: with those, features of different arms share weights and nothing is learned.
+    # Names, not bare numbers: with those it was seen to learn almost nothing.
     return "|x " + " ".join(f"f{i}:{v:.6g}" for i, v in enumerate(x))
 
 
