@@ -219,7 +219,7 @@ def is_ready(names: list[str], about: dict[str, Any]) -> bool:
 
 
 def streams(path: str | Path, asked: bool = False) -> bool:
-    """Whether a table is read as it is needed: a Parquet file from `make-stream`, with `LIMIT` rows or more, or asked."""
+    """Whether a table is read as it is needed: Parquet from `make-stream`, or of `LIMIT` rows or more, or asked."""
     path = Path(path)
     if path.suffix.lower() != ".parquet" or not path.is_file():
         return False
@@ -280,7 +280,9 @@ def surveyed(table: Big) -> Big:
 def add(total: Floats, value: Floats) -> None:
     """Add to `total (2, ...)`, a sum and what rounding has kept out of it (Neumaier 1974), in place."""
     new = total[0] + value
-    total[1] += np.where(np.abs(total[0]) >= np.abs(value), (total[0] - new) + value, (value - new) + total[0])
+    total[1] += np.where(
+        np.abs(total[0]) >= np.abs(value), (total[0] - new) + value, (value - new) + total[0]
+    )
     total[0] = new
 
 

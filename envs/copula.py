@@ -160,11 +160,7 @@ def embed(
     near = np.eye(kinds)[dataset] + BLUR * rng.standard_normal((n, kinds))
     shown = np.sqrt(reveal) * skill + np.sqrt(1 - reveal) * rng.standard_normal(n)
     raw = NOISE * rng.standard_normal((n, FEATURES)) / np.sqrt(FEATURES)
-    raw += (
-        SCENARIO * along[0][scenario]
-        + DATASET * near @ along[1]
-        + SKILL * shown[:, None] * along[2]
-    )
+    raw += SCENARIO * along[0][scenario] + DATASET * near @ along[1] + SKILL * shown[:, None] * along[2]
     unit = raw / np.sqrt((raw**2).sum(axis=1, keepdims=True))
     return np.asarray(np.round(unit, 4), np.float32)
 

@@ -2,8 +2,8 @@
 
 The twin meets the published margins exactly, by ranking all queries of a dataset. A stream never holds all of them, so
 here a model answers where its latent passes a threshold, and the margins are met in expectation: with the latent of
-`copula.answers`, `z_k ~ N(0, v_k)`, the threshold is `sqrt(v_k)` times the normal quantile of `1 - accuracy`, and the share
-of difficulty is the one at which the probability that any model answers is the published oracle.
+`copula.answers`, `z_k ~ N(0, v_k)`, the threshold is `sqrt(v_k)` times the normal quantile of `1 - accuracy`, and the
+share of difficulty is the one at which the probability that any model answers is the published oracle.
 """
 
 from __future__ import annotations

@@ -93,7 +93,9 @@ def _fitted(
         if value not in known:
             raise ValueError(f"{option} of a streamed table needs one of {', '.join(known)}, got {value!r}")
     if path.with_name(path.stem + ".embeddings.npz").is_file():
-        raise ValueError(f"{path}: a streamed table needs its embeddings in columns, not in an .npz beside it")
+        raise ValueError(
+            f"{path}: a streamed table needs its embeddings in columns, not in an .npz beside it"
+        )
     embed, notes = _embedder(path, first, modality, dim)
     if embed is None:
         note = f"{path.name} has no {'' if modality == 'both' else modality + ' '}embeddings"

@@ -98,7 +98,9 @@ def play(
         yield size, called
 
 
-def _advance(policy: Policy, carry: Carry, shared: Shared, clock: Any, chunk: Chunk) -> tuple[Carry, jax.Array]:
+def _advance(
+    policy: Policy, carry: Carry, shared: Shared, clock: Any, chunk: Chunk
+) -> tuple[Carry, jax.Array]:
     """Return what a policy carries on from a chunk and the arms `(S, C)`: the one call of the compiled rounds here."""
     carry, arms, _ = run_chunk(policy, None, False, carry, shared, clock, chunk)
     return carry, arms

@@ -1,7 +1,7 @@
 """Reward, accuracy, cost and regret added up window by window, for runs too long to keep every round.
 
-Letters: `P` policies, `R` = 4 references, `K` models, `S` seeds, `D` data sets. Players are policies, then `REFERENCES`,
-then single models. Sums are compensated (`envs.big.add`), windows are always the same, and so the numbers do not
+Letters: `P` policies, `R` = 4 references, `K` models, `S` seeds, `D` data sets. Players are policies, `REFERENCES`,
+single models, in this order. Sums are compensated (`envs.big.add`), windows are always the same, and so the numbers do not
 depend on where a run was broken off and taken up again.
 """
 
@@ -119,7 +119,7 @@ class Tally:
         Raises:
             ValueError: a call of a model that is not available.
         """
-        policies, n_arms, seeds, datasets = self.shape
+        policies, _, _, datasets = self.shape
         m = order.shape[1]
         inside = self.stops[(self.stops > self.done) & (self.stops <= self.done + m)] - self.done
         first = int(np.searchsorted(self.stops, self.done, side="right"))
@@ -151,9 +151,7 @@ class Tally:
         if arms.min() < 0:
             raise ValueError("a policy that answers -1 (no call) needs a budget, and a streamed run has none")
         code, cells = window.code[rows], rows * n_arms + arms
-        reward, accuracy, cost = (
-            np.take(x, cells) for x in (window.reward, window.utility, window.cost)
-        )
+        reward, accuracy, cost = (np.take(x, cells) for x in (window.reward, window.utility, window.cost))
         if np.isnan(reward).any():
             raise ValueError(f"a policy called an unavailable model in row {int(np.isnan(reward).argmax())}")
         sums = [np.bincount(code, weights=x, minlength=datasets) for x in (None, reward, accuracy, cost)]
@@ -180,7 +178,7 @@ class Tally:
 
 
 def _settled(window: Book, rows: Ints | None, datasets: int) -> tuple[Floats, Ints]:
-    """Return the sums by data set of references and models `(R + K, D, 7)`, and the calls of `BASELINES` `(3, D, K)`."""
+    """Return the sums of references and models `(R + K, D, 7)`, and the calls of `BASELINES` `(3, D, K)`."""
     taken: Any = slice(None) if rows is None else rows
     code, n_arms = window.code[taken], window.reward.shape[1]
     count = np.bincount(code, minlength=datasets).astype(np.float64)
@@ -208,9 +206,7 @@ def _settled(window: Book, rows: Ints | None, datasets: int) -> tuple[Floats, In
 
 def _by_dataset(values: Floats, code: Ints, datasets: int) -> Floats:
     """Return the sums `(D, Q)` of `(m, Q)` by data set, each added up in the order of the rows."""
-    return np.stack(
-        [np.bincount(code, weights=column, minlength=datasets) for column in values.T], axis=1
-    )
+    return np.stack([np.bincount(code, weights=column, minlength=datasets) for column in values.T], axis=1)
 
 
 def _cumulative(values: Floats, inside: Ints) -> Floats:

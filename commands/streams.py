@@ -1,0 +1,124 @@
+"""Tables larger than memory: make one, and replay one with checkpoints."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.options import SETTINGS
+from commands.prepare import prepare_jax
+from commands.terminal import progress, say, show
+
+
+@click.command("make-stream", context_settings=SETTINGS)
+@click.option("--rounds", type=int, required=True, help="Queries to draw.")
+@click.option("--out", metavar="FILE", required=True, help="A Parquet file; its format: docs/streams.md.")
+@click.option("--dim", default=32, show_default=True, help="Length of the contexts, the constant included.")
+@click.option("--seed", default=0, show_default=True, help="Fixes everything that is drawn.")
+def make_stream(rounds: int, out: str, dim: int, seed: int) -> None:
+    """Write a stream of any length from the twin's own model: new queries, a row group at a time."""
+    from envs import generate, twin
+
+    with progress(rounds) as told:
+        written = 0
+
+        def count(more: int) -> None:
+            nonlocal written
+            written += more
+            if told is not None:
+                told("queries", written)
+
+        generate.make(out, rounds, dim=dim, seed=seed, progress=count)
+    click.echo(f"stream: {out}")
+    say(f"{rounds:,} queries; numbers are from: {twin.LABEL}")
+
+
+def wanted(options: dict[str, Any]) -> str | None:
+    """Return the path of the table if it is to be streamed, else None; the rule is `envs.big.streams`."""
+    from envs import big
+
+    path = options["data"] or options["stream"]
+    asked = options["checkpoint"] is not None or options["resume"]
+    if big.streams(path, asked):
+        return str(path)
+    if asked:
+        raise ValueError(f"--checkpoint and --resume need a Parquet table, got {path!r}")
+    return None
+
+
+def run(path: str, *, out: str | None, form: str, **options: Any) -> None:
+    """Replay a table too large to hold: survey it, play, save as it goes, print."""
+    _refuse(path, options)
+    prepare_jax()
+    from bandits.runs import ask as runs
+    from bandits.runs import streamed, tables
+    from envs import big
+
+    ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
+    context = {k: options[k] for k in ("modality", "fusion", "dim", "whiten")}
+    table = big.opened(path, **context)
+    folder = Path(out or Path("runs") / table.path.stem)
+    known = {
+        "command": " ".join(["simulate.py", *sys.argv[1:]]),
+        "context": context,
+        "load": {"name": path, "data": None, "prices": None, "models": None},
+    }
+    every = streamed.EVERY if options["checkpoint"] is None else options["checkpoint"]
+    total, done = (ask.rounds or len(table)) * ask.seeds * len(ask.policies), 0
+    with _stopping() as stop, progress(total) as told:
+
+        def count(rounds: int) -> None:
+            nonlocal done
+            done += rounds * ask.seeds * len(ask.policies)
+            if told is not None:
+                told(", ".join(ask.policies), done)
+
+        try:
+            summary = streamed.run(
+                table, ask, folder, known, every=every, resume=options["resume"], stop=stop, progress=count
+            )
+        except streamed.Stopped as stopped:
+            again = known["command"] + " --resume" * (not options["resume"])
+            click.echo(f"simulate: {stopped}; go on with: {again}", err=True)
+            raise click.exceptions.Exit(130) from None
+    if form == "table":
+        show(tables.short(summary), form)
+        click.echo(f"\nreport: {folder / 'report.html'}")
+    else:
+        show(summary, form)
+    say(*streamed.notes(table, ask), f"numbers are from: {table.label}")
+
+
+def _refuse(path: str, options: dict[str, Any]) -> None:
+    """Raise where a table is to be changed on reading that is only read as it is needed."""
+    for name in ("prices", "models", "embed"):
+        if options[name]:
+            raise ValueError(f"--{name} needs a table held in memory; {path} is read as it is needed")
+    if options["data"] and options["stream"] != "all":
+        raise ValueError(f"--stream of a streamed table needs to be all, got {options['stream']!r}")
+
+
+@contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM into an answer; a second one stops at once."""
+    asked: list[int] = []
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(name: int, frame: Any) -> None:
+        asked.append(name)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for name in before:
+        signal.signal(name, note)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
