@@ -58,13 +58,13 @@ def run(path: str, *, out: str | None, form: str, **options: Any) -> None:
     prepare_jax()
     from bandits.runs import ask as runs
     from bandits.runs import streamed, tables
-    from envs import big
+    from envs import survey
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     context = {k: options[k] for k in ("modality", "fusion", "dim", "whiten")}
-    table = big.opened(path, **context)
+    table = survey.opened(path, **context)
     folder = Path(out or Path("runs") / table.path.stem)
-    known = {
+    known: dict[str, Any] = {
         "command": " ".join(["simulate.py", *sys.argv[1:]]),
         "context": context,
         "load": {"name": path, "data": None, "prices": None, "models": None},

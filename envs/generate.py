@@ -135,7 +135,7 @@ def draw(world: Model, rng: np.random.Generator, n: int) -> Drawn:
     )
     return Drawn(
         dataset,
-        z > world.threshold[dataset],
+        (z > world.threshold[dataset]).astype(np.float64),
         world.cost.T[dataset] * np.exp(log - spread**2 / 2),
         text,
         image,

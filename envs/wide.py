@@ -42,7 +42,8 @@ class Wide:
         dataset = table.column(self.named) if self.named else pa.nulls(len(table), pa.string())
         names = pa.chunked_array([dataset] if isinstance(dataset, pa.Array) else dataset.chunks)
         plain = names.cast(pa.string()).fill_null("").combine_chunks()
-        return Cells(*(found.fields.get(f) for f in ("utility", "cost", "latency", "tokens")), plain)  # type: ignore[arg-type]
+        given = found.fields
+        return Cells(given["utility"], given.get("cost"), given.get("latency"), given.get("tokens"), plain)
 
     def context(self, table: Any) -> Floats:
         """Return the contexts of some rows."""

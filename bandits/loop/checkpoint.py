@@ -34,7 +34,7 @@ def load(path: Path) -> tuple[Arrays, dict[str, Any]]:
         ValueError: not a whole checkpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return arrays, json.loads(str(arrays.pop(_ABOUT)))
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
@@ -67,10 +67,15 @@ def unpacked(arrays: Mapping[str, NDArray[Any]], name: str, like: Any) -> Any:
                 f"checkpoint of {name}: array {i} needs {plain.nbytes} bytes, found {stored.nbytes}"
             )
         array = jax.numpy.asarray(stored.view(plain.dtype).reshape(plain.shape))
-        is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        found.append(jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf)) if is_key else array)
+        found.append(
+            jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf)) if _is_key(leaf) else array
+        )
     return jax.tree.unflatten(structure, found)
 
 
 def _plain(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _is_key(leaf: Any) -> bool:
+    return bool(jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key))

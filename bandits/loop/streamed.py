@@ -43,20 +43,19 @@ def begin(playing: Players) -> list[Carry]:
     return [(start(policy, playing.shared.keys), None, None) for policy in playing.policies]
 
 
-def order(rows: int, rounds: int, window: int, *, seeds: int, seed: int, kind: str) -> Ints:
-    """Return `(S, m)`, the rows of a window in the order in which each seed meets them.
+def order(rows: int, window: int, *, seeds: int, seed: int, kind: str) -> Ints:
+    """Return `(S, n)`, the rows of a window in the order in which each seed meets them.
 
     Args:
-        rows: of the window.
-        rounds: `m`, fewer in the last window of a run that is cut.
+        rows: `n` of the window.
         window: its number. The order of the first is that of `replay.orders` on a table of as many rows.
         seeds: `S`.
         seed: of the shuffling.
         kind: `shuffle` (inside the window, each seed its own way) or `given`.
     """
     if kind == "given":
-        return np.broadcast_to(np.arange(rounds), (seeds, rounds))
-    drawn = [np.random.default_rng([seed, s, 0, window]).permutation(rows)[:rounds] for s in range(seeds)]
+        return np.broadcast_to(np.arange(rows), (seeds, rows))
+    drawn = [np.random.default_rng([seed, s, 0, window]).permutation(rows) for s in range(seeds)]
     return np.stack(drawn)
 
 

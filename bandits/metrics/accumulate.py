@@ -1,8 +1,8 @@
 """Reward, accuracy, cost and regret added up window by window, for runs too long to keep every round.
 
 Letters: `P` policies, `R` = 4 references, `K` models, `S` seeds, `D` data sets. Players are policies, `REFERENCES`,
-single models, in this order. Sums are compensated (`envs.big.add`), windows are always the same, and so the numbers do not
-depend on where a run was broken off and taken up again.
+single models, in this order. Sums are compensated (`envs.survey.add`) and windows are always the same, so the numbers
+do not depend on where a run was broken off and taken up again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.metrics.regret import BASELINES, comparator, earned_by
-from envs.big import add
+from envs.survey import add
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer[Any]]
@@ -72,7 +72,7 @@ class Book(NamedTuple):
     lines: Floats
 
 
-def book(reward: Floats, utility: Floats, cost: Floats, code: Ints, means: Best) -> Book:
+def book(reward: Floats, utility: Any, cost: Any, code: Ints, means: Best) -> Book:
     """Return the book of a window; ranks of the models come from `means`, over all rows."""
     seen = ~np.isnan(reward)
     arms = np.stack(

@@ -144,7 +144,7 @@ def _by_dataset(
     frames = []
     for i in kept:
         count = totals[i, ..., _COUNT].ravel()
-        part = {"policy": names[i], "kind": kinds[i], "dataset": np.tile(labels, seeds)}
+        part: dict[str, Any] = {"policy": names[i], "kind": kinds[i], "dataset": np.tile(labels, seeds)}
         part |= {"seed": np.repeat(np.arange(seeds), datasets), "rounds": count.astype(int)}
         for q, name in enumerate(MEASURES, 1):
             part[name] = totals[i, ..., q].ravel() / np.maximum(count, 1)
