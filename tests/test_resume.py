@@ -18,7 +18,7 @@ import pytest
 from bandits.loop import checkpoint
 from bandits.loop.replay import CHUNK
 from bandits.runs import ask as asks
-from bandits.runs import streamed
+from bandits.runs import experiment, streamed
 from envs import big, generate, survey
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,8 +48,13 @@ def made(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def small_windows(monkeypatch) -> None:
-    """Three chunks a window: four windows, the last one not full."""
+    """Three chunks a window: four windows, the last one not full. Policies are built once, to be compiled once."""
     monkeypatch.setattr(big, "WINDOW", 3 * CHUNK)
+    built = experiment.lineup
+    kept: dict[tuple[str, ...], object] = {}
+    monkeypatch.setattr(
+        experiment, "lineup", lambda table, specs, *a: kept.setdefault(specs, built(table, specs, *a))
+    )
 
 
 POLICIES = ("thompson", "exp3")  # both draw at random in every round

@@ -89,11 +89,11 @@ def play(
         padded = np.pad(coming, ((0, 0), (0, CHUNK - size)), mode="edge")
         number = np.arange(first + at, first + at + CHUNK)
         clock = (number, np.maximum(playing.total - number, 1).astype(np.float32))
-        met = jax.tree.map(lambda a, padded=padded: jnp.asarray(a[padded]), window)
+        met = Chunk(*(None if a is None else a[padded] for a in window))
         called = []
         for p, policy in enumerate(playing.policies):
             carries[p], arms = _advance(policy, carries[p], playing.shared, clock, met)
-            called.append(arms[:, :size])
+            called.append(arms if size == CHUNK else arms[:, :size])
         yield size, called
 
 

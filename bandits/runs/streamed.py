@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,20 +57,25 @@ class _Run:
         self.carries = streamed.begin(self.playing)
         stops = accumulated.stops(self.total)
         self.tally = Tally(len(built), table.n_arms, ask.seeds, len(table.datasets), stops)
-        self.called: list[list[Any]] = []  # of the present window: chunk by chunk, policy by policy
+        self.first = 0  # round that the present window begins with
+        self.called: list[list[Any]] = []  # in the present window: chunk by chunk, policy by policy
+        # A window is added up in a second thread while the next one is played; one at a time.
+        self.adder, self.adding = ThreadPoolExecutor(1), Future[None]()
+        self.adding.set_result(None)
 
     @property
     def done(self) -> int:
         """Rounds played, those of the present window included."""
-        return self.tally.done + sum(int(called[0].shape[1]) for called in self.called)
+        return self.first + sum(int(called[0].shape[1]) for called in self.called)
 
     def save(self) -> None:
         """Write the checkpoint."""
+        self.adding.result()
         arrays = {f"tally.{name}": array for name, array in self.tally.arrays.items()}
         for p, carry in enumerate(self.carries):
             arrays |= checkpoint.packed(carry, f"carry{p}")
-        arrays["called"] = self._arms()
-        checkpoint.save(self.staged.checkpoint, arrays, {**self.about, "done": self.tally.done})
+        arrays["called"] = self._arms(self.called)
+        checkpoint.save(self.staged.checkpoint, arrays, {**self.about, "done": self.first})
 
     def load(self) -> None:
         """Take up the checkpoint.
@@ -83,7 +89,7 @@ class _Run:
                 raise ValueError(
                     f"--resume needs the run that was stopped; its {key} was {about.get(key)}, now it is {mine}"
                 )
-        self.tally.done = about["done"]
+        self.first = self.tally.done = about["done"]
         self.tally.arrays = {name: arrays[f"tally.{name}"] for name in self.tally.arrays}
         self.carries = [
             checkpoint.unpacked(arrays, f"carry{p}", carry) for p, carry in enumerate(self.carries)
@@ -93,7 +99,7 @@ class _Run:
 
     def windows(self, means: Best) -> Iterator[_Window]:
         """Yield the windows that are still to be played, as far as the run goes."""
-        first, last = self.tally.done // big.WINDOW, -(-self.total // big.WINDOW)
+        first, last = self.first // big.WINDOW, -(-self.total // big.WINDOW)
         for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
             reward = reward_table(self.worth, piece, self.preference)
             sheet = streamed.sheet(piece, reward, self.preference)
@@ -107,7 +113,7 @@ class _Run:
         Raises:
             Stopped: `stop` said so; the checkpoint is written.
         """
-        ask, first, rows = self.ask, self.tally.done, len(window.book.code)
+        ask, first, rows = self.ask, self.first, len(window.book.code)
         order = streamed.order(rows, window.number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
         order = order[:, : self.total - first]
         before = self.done - first
@@ -119,17 +125,22 @@ class _Run:
                 raise Stopped(f"stopped after {self.done:,} of {self.total:,} rounds")
             if self.done % (every * CHUNK) == 0:
                 self.save()
-        arms = self._arms()
-        self.tally.add(window.book, order, arms)
-        self.staged.write(window.number, list(ask.policies), first, order + window.number * big.WINDOW, arms)
-        self.called = []
+        self.adding.result()
+        self.adding = self.adder.submit(self._add, window, order, first, self.called)
+        self.first, self.called = first + order.shape[1], []
 
-    def _arms(self) -> Ints:
-        """Return the arms `(P, S, m)` of the present window so far."""
+    def _add(self, window: _Window, order: Ints, first: int, called: list[list[Any]]) -> None:
+        arms = self._arms(called)
+        self.tally.add(window.book, order, arms)
+        rows = order + window.number * big.WINDOW
+        self.staged.write(window.number, list(self.ask.policies), first, rows, arms)
+
+    def _arms(self, called: list[list[Any]]) -> Ints:
+        """Return the arms `(P, S, m)` of some chunks."""
         policies, seeds = len(self.playing.policies), self.ask.seeds
-        if not self.called:
+        if not called:
             return np.zeros((policies, seeds, 0), np.int32)
-        columns = [np.concatenate([np.asarray(c[p]) for c in self.called], axis=1) for p in range(policies)]
+        columns = [np.concatenate([np.asarray(c[p]) for c in called], axis=1) for p in range(policies)]
         return np.stack(columns).astype(np.int32)
 
 
@@ -182,8 +193,10 @@ def run(
         staged.begin()
     progress(going.done)
     means = best(_rewards(going), len(table.datasets))
-    for window in ahead(going.windows(means)):
-        going.play(window, every, stop, progress)
+    with going.adder:
+        for window in ahead(going.windows(means)):
+            going.play(window, every, stop, progress)
+        going.adding.result()
     manifest = {**_manifest(going), **known, "seconds": round(time.perf_counter() - started, 3)}
     return _published(going, manifest)
 
