@@ -40,22 +40,41 @@ def make_stream(rounds: int, out: str, dim: int, seed: int) -> None:
 
 
 def wanted(options: dict[str, Any]) -> str | None:
-    """Return the path of the table if it is to be streamed, else None; the rule is `envs.big.streams`."""
+    """Return the path of the table if it is to be streamed, else None.
+
+    A file from `make-stream` is always streamed, and any Parquet table with --checkpoint or --resume; a large one too,
+    unless something is asked for that needs it in memory.
+    """
     from envs import big
 
-    path = options["data"] or options["stream"]
+    path = str(options["data"] or options["stream"])
     asked = options["checkpoint"] is not None or options["resume"]
-    if big.streams(path, asked):
-        return str(path)
-    if asked:
+    kind = big.kind(path)
+    if asked and not kind:
         raise ValueError(f"--checkpoint and --resume need a Parquet table, got {path!r}")
+    if kind == "ready" or asked or (kind == "large" and not _needs_memory(options)):
+        return path
     return None
+
+
+def _needs_memory(options: dict[str, Any]) -> str:
+    """Return the first option given that needs the table in memory, or ""."""
+    prepare_jax()
+    from bandits.runs import ask as runs
+    from bandits.runs import streamed
+
+    for name in ("prices", "models", "embed"):
+        if options[name]:
+            return f"--{name}"
+    if options["data"] and options["stream"] != "all":
+        return f"--stream {options['stream']}"
+    return streamed.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}))
 
 
 def run(path: str, *, out: str | None, form: str, **options: Any) -> None:
     """Replay a table too large to hold: survey it, play, save as it goes, print."""
-    _refuse(path, options)
-    prepare_jax()
+    if option := _needs_memory(options):
+        raise ValueError(f"{option} needs a table held in memory; {path} is read as it is needed")
     from bandits.runs import ask as runs
     from bandits.runs import streamed, tables
     from envs import survey
@@ -93,15 +112,6 @@ def run(path: str, *, out: str | None, form: str, **options: Any) -> None:
     else:
         show(summary, form)
     say(*streamed.notes(table, ask), f"numbers are from: {table.label}")
-
-
-def _refuse(path: str, options: dict[str, Any]) -> None:
-    """Raise where a table is to be changed on reading that is only read as it is needed."""
-    for name in ("prices", "models", "embed"):
-        if options[name]:
-            raise ValueError(f"--{name} needs a table held in memory; {path} is read as it is needed")
-    if options["data"] and options["stream"] != "all":
-        raise ValueError(f"--stream of a streamed table needs to be all, got {options['stream']!r}")
 
 
 @contextmanager

@@ -218,13 +218,13 @@ def is_ready(names: list[str], about: dict[str, Any]) -> bool:
     return set(_LISTS) <= set(names) and "models" in about
 
 
-def streams(path: str | Path, asked: bool = False) -> bool:
-    """Whether a table is read as it is needed: Parquet from `make-stream`, or of `LIMIT` rows or more, or asked."""
+def kind(path: str | Path) -> str:
+    """Return what a path is: "ready" (from `make-stream`), "large" (`LIMIT` rows or more), "parquet" or ""."""
     path = Path(path)
     if path.suffix.lower() != ".parquet" or not path.is_file():
-        return False
+        return ""
     rows, names, about = header(path)
-    return asked or rows >= LIMIT or is_ready(names, about)
+    return "ready" if is_ready(names, about) else "large" if rows >= LIMIT else "parquet"
 
 
 def sha256(path: Path) -> str:

@@ -14,15 +14,17 @@ import pytest
 from bandits import POLICIES
 from bandits.loop.replay import Trace, orders, replay
 from bandits.metrics import accumulate
-from bandits.rewards import linear, reward_table
+from bandits.rewards import linear, preferences, reward_table
 from bandits.runs import ask as asks
 from bandits.runs import streamed
 from bandits.runs.by_dataset import by_dataset
 from bandits.runs.summary import summarise
+from commands import streams
 from envs import big, generate, published, survey
 from envs.formats import write
 from envs.outcomes import Outcomes
 from envs.stream import Stream, load
+from tests.test_command import run  # noqa: F401  (a fixture)
 
 CONTEXT = {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False}
 ROWS = 6_000
@@ -282,12 +284,53 @@ def test_questions_are_embedded_by_what_the_first_window_taught(tmp_path, monkey
 
 
 def test_which_tables_are_streamed(made, tmp_path, monkeypatch) -> None:
-    write(patchy_table(50), tmp_path / "patchy.parquet")
-    assert big.streams(made) and not big.streams(tmp_path / "patchy.parquet")
-    assert big.streams(tmp_path / "patchy.parquet", asked=True)
+    """A file from make-stream always; any other when asked; a large one unless that needs it in memory."""
+    wide = tmp_path / "patchy.parquet"
+    write(patchy_table(50), wide)
+    plain = dict.fromkeys((*asks.Ask._fields, "data", "prices", "models", "embed", "checkpoint"))
+    plain |= asks.Ask(("uniform",))._asdict() | {"stream": "all", "resume": False}
+
+    def wanted(path: object, **options: object) -> bool:
+        return streams.wanted({**plain, "data": str(path), **options}) is not None
+
+    assert wanted(made) and wanted(made, budget=("30%",))
+    assert not wanted(wide) and wanted(wide, resume=True) and wanted(wide, checkpoint=3)
     monkeypatch.setattr(big, "LIMIT", 50)
-    assert big.streams(tmp_path / "patchy.parquet")
-    assert not big.streams(tmp_path / "none.parquet") and not big.streams("vqa")
+    assert wanted(wide) and not wanted(wide, budget=("30%",)) and not wanted(wide, models="a,b")
+    assert not wanted(wide, stream="x") and streams.wanted({**plain, "stream": "vqa"}) is None
+    with pytest.raises(ValueError, match="need a Parquet table"):
+        streams.wanted({**plain, "stream": "vqa", "resume": True})
+
+
+def test_drawn_preferences_are_those_of_a_table_in_memory() -> None:
+    ask = asks.Ask(("uniform",), preference="uniform(0,2)", seed=9)
+    every = preferences("uniform(0,2)", 1000, 9)["uniform(0,2)"]
+    parts = [streamed.preference(ask, first, 250) for first in range(0, 1000, 250)]
+    assert np.array_equal(np.concatenate(parts), every)
+    assert streamed.preference(asks.Ask(("uniform",), preference="0.3"), 5, 10) == 0.3
+
+
+def test_the_command_makes_and_replays_a_stream(run) -> None:  # noqa: F811
+    code, out, _ = run("make-stream", "--rounds", 3000, "--dim", 5, "--out", "s.parquet")
+    assert code == 0 and "s.parquet" in out
+    code, out, err = run("--policy", "linucb", "--stream", "s.parquet", "--seeds", 1, "--out", "done")
+    assert code == 0 and "best_fixed" in out and "calibrated twin" in err
+    summary = pd.read_csv("done/summary.csv").set_index("policy")
+    assert summary.loc["linucb", "rounds"] == 3000 and np.isnan(summary.loc["linucb", "reward_lo"])
+    assert len(pd.read_csv("done/curves.csv")["round"].unique()) <= 2000
+    assert "one seed: no interval" in Path("done/report.html").read_text()
+    for words, said in (
+        (("--policy", "linucb", "--stream", "s.parquet", "--budget", "30%"), "--budget"),
+        (("--policy", "linucb", "--stream", "s.parquet", "--models", "a,b"), "--models"),
+        (("--policy", "linucb", "--stream", "s.parquet", "--order", "dataset"), "--order"),
+        (("--policy", "linucb", "--stream", "vqa", "--resume"), "need a Parquet table"),
+        (("inspect", "s.parquet"), "not read whole"),
+        (("export", "done", "--policy", "linucb"), "was streamed"),
+        (("make-stream", "--rounds", 10, "--out", "s.csv"), ".parquet"),
+    ):
+        code, _, err = run(*words)
+        assert code == 2 and said in err and len(err.splitlines()) == 1
+    assert {p.name for p in Path().iterdir()} == {"s.parquet", "done"}
 
 
 def test_a_wrong_cell_is_named_with_its_row(tmp_path, small_windows) -> None:
@@ -309,7 +352,7 @@ def test_a_wrong_cell_is_named_with_its_row(tmp_path, small_windows) -> None:
         ({"delay": "5"}, "--delay"),
         ({"change": ("price,model=@best",)}, "--change"),
         ({"order": "dataset"}, "--order"),
-        ({"preference": "0,1"}, "--preference"),
+        ({"preference": "0,1"}, "--preference 0,1"),
         ({"rounds": ROWS + 1}, "--rounds"),
         ({"policies": ("oracle",)}, "--policy oracle"),
     ],

@@ -53,7 +53,6 @@ class _Run:
         self.total = ask.rounds or len(table)
         built = tuple(policy for policy in lineup.values() if policy is not None)
         self.playing = streamed.players(built, table, seeds=ask.seeds, seed=ask.seed, rounds=self.total)
-        self.preference = float(next(iter(preferences(ask.preference, 1, 0).values())))
         self.carries = streamed.begin(self.playing)
         stops = accumulated.stops(self.total)
         self.tally = Tally(len(built), table.n_arms, ask.seeds, len(table.datasets), stops)
@@ -99,10 +98,11 @@ class _Run:
 
     def windows(self, means: Best) -> Iterator[_Window]:
         """Yield the windows that are still to be played, as far as the run goes."""
-        first, last = self.first // big.WINDOW, -(-self.total // big.WINDOW)
+        ask, first, last = self.ask, self.first // big.WINDOW, -(-self.total // big.WINDOW)
         for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
-            reward = reward_table(self.worth, piece, self.preference)
-            sheet = streamed.sheet(piece, reward, self.preference)
+            asked = preference(ask, piece.first, len(piece))
+            reward = reward_table(self.worth, piece, asked)
+            sheet = streamed.sheet(piece, reward, asked)
             yield _Window(number, sheet, book(reward, piece.utility, piece.cost, piece.code, means))
 
     def play(
@@ -203,17 +203,8 @@ def run(
 
 def refuse(table: big.Big, ask: Ask, every: int) -> None:
     """Raise where something is asked for that a streamed run cannot give."""
-    plain = Ask(ask.policies)
-    for name in Ask._fields:
-        if name not in _PLAIN and getattr(ask, name) != getattr(plain, name):
-            option = name.replace("_", "-")
-            raise ValueError(f"--{option} needs a table held in memory; {table.name} is read as it is needed")
-    if ask.order not in streamed.ORDERS:
-        raise ValueError(
-            f"--order of a streamed run needs to be one of {', '.join(streamed.ORDERS)}, got {ask.order!r}"
-        )
-    if len(preferences(ask.preference, 1, 0)) > 1 or "(" in ask.preference:
-        raise ValueError(f"--preference of a streamed run needs one number, got {ask.preference!r}")
+    if option := needs_memory(ask):
+        raise ValueError(f"{option} needs a table held in memory; {table.name} is read as it is needed")
     known = [spec for spec in ask.policies if spec in experiment.REFERENCES]
     if known:
         raise ValueError(f"--policy {known[0]} is in every table of a streamed run already; leave it out")
@@ -225,17 +216,43 @@ def refuse(table: big.Big, ask: Ask, every: int) -> None:
         )
 
 
+def needs_memory(ask: Ask) -> str:
+    """Return the first option of an ask that needs the whole table in memory, or ""."""
+    plain = Ask(ask.policies)
+    given = [
+        name for name in Ask._fields if name not in _PLAIN and getattr(ask, name) != getattr(plain, name)
+    ]
+    if given:
+        return f"--{given[0].replace('_', '-')}"
+    if ask.order not in streamed.ORDERS:
+        return f"--order {ask.order}"
+    return (
+        f"--preference {ask.preference} (more than one)" if len(preferences(ask.preference, 1, 0)) > 1 else ""
+    )
+
+
+def preference(ask: Ask, first: int, n: int) -> Any:
+    """Return the preference of `n` rows from `first` on: a number, or `(n,)` of what `preferences` draws for all."""
+    ((text, value),) = preferences(ask.preference, 1, ask.seed).items()
+    if isinstance(value, float):
+        return value
+    low, high = (float(end) for end in text.removeprefix("uniform(").rstrip(") ").split(","))
+    # Each row takes one draw of the generator, so those of the rows before are stepped over.
+    bits = np.random.PCG64([ask.seed, 7]).advance(first)
+    return np.random.Generator(bits).uniform(low, high, n)
+
+
 def notes(table: big.Big, ask: Ask) -> list[str]:
     """Return what a reader has to know, a line each."""
     shuffled = ask.order == "shuffle" and len(table) > big.WINDOW
-    how = f"queries were shuffled within windows of {big.WINDOW:,} rows"
+    how = f"the file was read as needed: queries were shuffled within windows of {big.WINDOW:,} rows"
     return [*table.notes, *([how] if shuffled else [])]
 
 
 def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints]]:
     """Yield the reward table and the data sets of every window."""
     for piece in ahead(going.table.pieces(context=False)):
-        yield reward_table(going.worth, piece, going.preference), piece.code
+        yield reward_table(going.worth, piece, preference(going.ask, piece.first, len(piece))), piece.code
 
 
 def _manifest(going: _Run) -> dict[str, Any]:
@@ -251,6 +268,7 @@ def _manifest(going: _Run) -> dict[str, Any]:
         **ask._asdict(),
         "budget": "",
         "rounds": going.total,
+        "streamed": True,
         "data": {
             "name": str(table.path),
             "sha256": going.about["sha256"],
