@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy
+from bandits.loop.blocks import advance
 from bandits.loop.replay import CHUNK
-from bandits.loop.rounds import Carry, Chunk, Shared, run_chunk, start
+from bandits.loop.rounds import Carry, Chunk, Shared, start
 
 Ints = NDArray[np.integer[Any]]
 ORDERS = ("shuffle", "given")
@@ -71,7 +72,7 @@ def sheet(piece: Any, reward: NDArray[np.float64], preference: Any) -> Chunk:
 
 def play(
     playing: Players, carries: list[Carry], window: Chunk, rows: Ints, first: int, done: int
-) -> Iterator[tuple[int, list[jax.Array]]]:
+) -> Iterator[tuple[int, list[Any]]]:
     """Play a window chunk by chunk; yield after each how many rounds of the window it had, and the arms `(S, c)`.
 
     Args:
@@ -97,9 +98,7 @@ def play(
         yield size, called
 
 
-def _advance(
-    policy: Policy, carry: Carry, shared: Shared, clock: Any, chunk: Chunk
-) -> tuple[Carry, jax.Array]:
+def _advance(policy: Policy, carry: Carry, shared: Shared, clock: Any, chunk: Chunk) -> tuple[Carry, Any]:
     """Return what a policy carries on from a chunk and the arms `(S, C)`: the one call of the compiled rounds here."""
-    carry, arms, _ = run_chunk(policy, None, False, carry, shared, clock, chunk)
+    carry, arms, _ = advance(policy, None, False, carry, shared, clock, chunk)
     return carry, arms
