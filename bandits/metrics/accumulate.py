@@ -37,11 +37,11 @@ def best(windows: Iterable[tuple[Floats, Ints]], datasets: int) -> Best:
     calls = np.zeros(0)
     for reward, code in windows:
         seen = ~np.isnan(reward)
-        sums = _by_dataset(np.where(seen, reward, 0.0), code, datasets)
+        sums = _by_dataset(np.where(seen, reward, 0.0).T, code, datasets)
         if total is None:
             total, calls = np.zeros((2, *sums.shape)), np.zeros_like(sums)
         add(total, sums)
-        calls += _by_dataset(seen.astype(np.float64), code, datasets)
+        calls += _by_dataset(seen.T, code, datasets)
     assert total is not None
     each = total[0] + total[1]
 
@@ -184,21 +184,19 @@ def _settled(window: Book, rows: Ints | None, datasets: int) -> tuple[Floats, In
     """Return the sums of references and models `(R + K, D, 7)`, and the calls of `BASELINES` `(3, D, K)`."""
     taken: Any = slice(None) if rows is None else rows
     code, n_arms = window.code[taken], window.reward.shape[1]
-    count = np.bincount(code, minlength=datasets).astype(np.float64)
-    best = window.reference[0, : len(BASELINES)][:, taken]  # (3, m)
-    rivals = _by_dataset(best.T, code, datasets)
-    parts = []
-    for r in range(len(REFERENCES)):
-        got = _by_dataset(window.reference[:, r, taken].T, code, datasets)
-        parts.append(np.concatenate([count[:, None], got, rivals], axis=1))
-    for k in range(n_arms):
-        reward = window.reward[taken, k]
-        seen = ~np.isnan(reward)
-        got = np.stack([seen, *(x[taken, k] for x in (window.reward, window.utility, window.cost))], axis=1)
+    references = window.reference[:, :, taken]  # (3, R, m)
+    best = references[0, : len(BASELINES)]
+    count = np.bincount(code, minlength=datasets).astype(np.float64)[:, None]
+    rivals = _by_dataset(best, code, datasets)
+    parts = [
+        np.hstack([count, _by_dataset(got, code, datasets), rivals]) for got in references.swapaxes(0, 1)
+    ]
+    for got in np.stack([x[taken].T for x in (window.reward, window.utility, window.cost)], axis=1):
+        seen = ~np.isnan(got[0])
         if seen.all():
-            parts.append(np.concatenate([_by_dataset(got, code, datasets), rivals], axis=1))
+            parts.append(np.hstack([count, _by_dataset(got, code, datasets), rivals]))
         else:
-            every = np.where(seen[:, None], np.concatenate([got, best.T], axis=1), 0.0)
+            every = np.where(seen, np.concatenate([seen[None], got, best]), 0.0)
             parts.append(_by_dataset(every, code, datasets))
     calls = [
         np.bincount(code * n_arms + arms[taken], minlength=datasets * n_arms).reshape(datasets, n_arms)
@@ -208,8 +206,8 @@ def _settled(window: Book, rows: Ints | None, datasets: int) -> tuple[Floats, In
 
 
 def _by_dataset(values: Floats, code: Ints, datasets: int) -> Floats:
-    """Return the sums `(D, Q)` of `(m, Q)` by data set, each added up in the order of the rows."""
-    return np.stack([np.bincount(code, weights=column, minlength=datasets) for column in values.T], axis=1)
+    """Return the sums `(D, Q)` of `(Q, m)` by data set, each added up in the order of the rows."""
+    return np.stack([np.bincount(code, weights=row, minlength=datasets) for row in values], axis=1)
 
 
 def _cumulative(values: Floats, inside: Ints) -> Floats:

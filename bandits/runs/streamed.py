@@ -179,20 +179,22 @@ def run(
         raise ValueError(
             f"{staged.place} holds a run that was stopped; --resume goes on with it, or remove it to begin anew"
         )
-    about = {
+    about: dict[str, Any] = {
         "asked": {k: v for k, v in ask._asdict().items() if k in _PLAIN},
         "context": known["context"],
-        "sha256": big.sha256(table.path),
         "chunk, window": [CHUNK, big.WINDOW],
         "versions": artefacts.versions(),
     }
     going = _Run(table, ask, staged, about)
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(big.sha256, table.path)
+        means = best(_rewards(going), len(table.datasets))
+    about["sha256"] = digest.result()
     if left:
         going.load()
     else:
         staged.begin()
     progress(going.done)
-    means = best(_rewards(going), len(table.datasets))
     with going.adder:
         for window in ahead(going.windows(means)):
             going.play(window, every, stop, progress)
