@@ -1,4 +1,4 @@
-"""Peak memory and rounds a second of streamed runs: `python benchmarks/memory.py [--rounds 1000000,10000000] [--dir DIR]`.
+"""Peak memory and rates of streamed runs: `python benchmarks/memory.py [--rounds 1000000,10000000] [--dir DIR]`.
 
 LinUCB, one seed, ten models, contexts of length 32, on streams from `make-stream` (calibrated twin). Every run is a
 process of its own; beside it stands the rate of the same policy on the stream's first 11,000 rows in memory, timed in

@@ -387,3 +387,14 @@ def test_best_in_hindsight_is_over_all_windows() -> None:
     np.testing.assert_allclose(found.overall, np.nanmean(reward, axis=0), rtol=1e-12)
     for d in range(3):
         np.testing.assert_allclose(found.by_dataset[d], np.nanmean(reward[code == d], axis=0), rtol=1e-12)
+
+
+def test_the_file_of_the_documentation_is_streamed(tmp_path, monkeypatch) -> None:
+    """The example in docs/streams.md runs as it stands, and its file is a table."""
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).resolve().parents[1] / "docs" / "streams.md").read_text(encoding="utf-8")
+    exec(page.partition("```python")[2].partition("```")[0], {})
+    table = survey.opened("mine.parquet", **CONTEXT)
+    assert big.kind("mine.parquet") == "ready" and table.models == ("small", "large")
+    assert (table.rows, table.dim, table.label, table.datasets) == (100_000, 4, "made up", ("mine",))
+    assert len(list(table.pieces())) == 2
