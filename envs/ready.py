@@ -32,6 +32,8 @@ class Ready:
         utility, cost = (self._matrix(table, name, len(self.models)) for name in ("utility", "cost"))
         seen = ~np.isnan(utility)
         for name, matrix, top in (("utility", utility, 1.0), ("cost", cost, np.inf)):
+            if matrix.min() >= 0 and matrix.max() <= min(top, np.finfo(np.float32).max):
+                continue  # nothing is missing either: a NaN would be the least
             bad = seen & ~((matrix >= 0) & (matrix <= top) & np.isfinite(matrix))
             if bad.any():
                 row, arm = np.argwhere(bad)[0]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.regret import BASELINES, comparator, earned_by
+from bandits.metrics.regret import BASELINES
 from envs.survey import add
 
 Floats = NDArray[np.float64]
@@ -55,18 +55,16 @@ class Book(NamedTuple):
     """What is known of the `n` rows of a window before anybody plays.
 
     Attributes:
-        reward, utility, cost: `(n, K)`, NaN where unavailable.
+        sheets: `(3, K, n)` reward, utility and cost, NaN where unavailable.
         code: `(n,)` data set.
         arms: `(3, n)` what each of `BASELINES` calls.
         reference: `(3, R, n)` reward, accuracy and cost of each of `REFERENCES`.
-        lines: `(n, 2 R + K)` what curves are made of: reward and cost of `REFERENCES`, and for each model how much
+        lines: `(2 R + K, n)` what curves are made of: reward and cost of `REFERENCES`, and for each model how much
             more the oracle earns, 0 where the model is unavailable.
         sums: what `_settled` gives for all rows.
     """
 
-    reward: Floats
-    utility: Floats
-    cost: Floats
+    sheets: Floats
     code: Ints
     arms: Ints
     reference: Floats
@@ -76,22 +74,38 @@ class Book(NamedTuple):
 
 def book(reward: Floats, utility: Any, cost: Any, code: Ints, means: Best) -> Book:
     """Return the book of a window; ranks of the models come from `means`, over all rows."""
-    seen = ~np.isnan(reward)
+    sheets = np.stack([reward.T, utility.T, cost.T])
+    seen = ~np.isnan(sheets[0])
+    every = bool(seen.all())
+    known = sheets if every else np.where(seen, sheets, 0.0)
     arms = np.stack(
         [
-            comparator(reward, "oracle", cost=cost),
-            np.where(seen, means.overall, -np.inf).argmax(axis=1),
-            np.where(seen, means.by_dataset[code], -np.inf).argmax(axis=1),
+            _oracle(sheets, known, every),
+            _ranked(means.overall[:, None], seen),
+            _ranked(means.by_dataset.T, seen)[code] if every else _ranked(means.by_dataset.T[:, code], seen),
         ]
     )
-    sheets, calls = (reward, utility, cost), seen.sum(axis=1)
-    called = [[earned_by(sheet, a) for a in arms] for sheet in sheets]
-    expected = [np.where(seen, sheet, 0.0).sum(axis=1) / calls for sheet in sheets]
-    reference = np.array([[*each, uniform] for each, uniform in zip(called, expected, strict=True)])
-    behind = np.where(seen, reference[0, 0][:, None] - reward, 0.0)
-    lines = np.concatenate([reference[0].T, reference[2].T, behind], axis=1)
-    made = Book(reward, utility, cost, code, arms, reference, lines)
+    called = sheets[:, arms, np.arange(len(code))]  # (3, 3, n)
+    there = len(sheets[0]) if every else seen.sum(axis=0)
+    reference = np.concatenate([called, (known.sum(axis=1) / there)[:, None]], axis=1)
+    behind = reference[0, 0] - sheets[0] if every else np.where(seen, reference[0, 0] - known[0], 0.0)
+    lines = np.concatenate([reference[0], reference[2], behind])
+    made = Book(sheets, code, arms, reference, lines)
     return made._replace(sums=_settled(made, None, len(means.by_dataset)))
+
+
+def _oracle(sheets: Floats, known: Floats, every: bool) -> Ints:
+    """Return `(n,)` what `comparator` calls the oracle: the highest reward, the cheapest among equals."""
+    reward = sheets[0] if every else np.where(np.isnan(sheets[0]), -np.inf, sheets[0])
+    return np.asarray(np.where(reward == reward.max(axis=0), known[2], np.inf).argmin(axis=0))
+
+
+def _ranked(means: Floats, seen: NDArray[np.bool_]) -> Ints:
+    """Return the available model of the highest mean in each column; `means` `(K, 1)`, `(K, D)` or `(K, n)`."""
+    if seen.all():
+        best: Ints = means.argmax(axis=0)
+        return np.broadcast_to(best, seen.shape[1:]) if means.shape[1] == 1 else best
+    return np.asarray(np.where(seen, means, -np.inf).argmax(axis=0))
 
 
 class Tally:
@@ -137,8 +151,8 @@ class Tally:
             earned = [self._played(window, rows, arms[p, s], p, s, places, inside) for p in range(policies)]
             for p, (sums, _) in enumerate(earned):
                 totals[p, s] = np.concatenate([sums, rivals], axis=1)
-            every = [window.lines[rows], *(line for _, line in earned)]
-            lines.append(_cumulative(np.concatenate(every, axis=1), inside))
+            every = [window.lines[:, rows], *(line for _, line in earned)]
+            lines.append(_cumulative(np.concatenate(every), inside))
         add(self.arrays["totals"], totals)
         before = self.arrays["running"].sum(axis=0)
         for s, line in enumerate(lines):
@@ -149,12 +163,12 @@ class Tally:
     def _played(
         self, window: Book, rows: Ints, arms: Ints, policy: int, seed: int, places: slice, inside: Ints
     ) -> tuple[Floats, Floats]:
-        """Return what a policy got with one seed, by data set `(D, 4)` and by round `(m, 2)`; count its calls."""
+        """Return what a policy got with one seed, by data set `(D, 4)` and by round `(2, m)`; count its calls."""
         _, n_arms, _, datasets = self.shape
         if arms.min() < 0:
             raise ValueError("a policy that answers -1 (no call) needs a budget, and a streamed run has none")
-        code, cells = window.code[rows], rows * n_arms + arms
-        reward, accuracy, cost = (np.take(x, cells) for x in (window.reward, window.utility, window.cost))
+        code = window.code[rows]
+        reward, accuracy, cost = window.sheets[:, arms, rows]
         if np.isnan(reward).any():
             raise ValueError(f"a policy called an unavailable model in row {int(np.isnan(reward).argmax())}")
         sums = [np.bincount(code, weights=x, minlength=datasets) for x in (None, reward, accuracy, cost)]
@@ -165,7 +179,7 @@ class Tally:
         each = np.cumsum([np.bincount(part, minlength=n_arms) for part in parts], axis=0)
         self.arrays["kept_calls"][policy, seed, places] = so_far + each[: len(inside)]
         so_far += each[-1]
-        return np.stack(sums, axis=1), np.stack([reward, cost], axis=1)
+        return np.stack(sums, axis=1), np.stack([reward, cost])
 
     def totals(self) -> Floats:
         """Return `(players, S, D, 7)`, `QUANTITIES` last."""
@@ -183,7 +197,7 @@ class Tally:
 def _settled(window: Book, rows: Ints | None, datasets: int) -> tuple[Floats, Ints]:
     """Return the sums of references and models `(R + K, D, 7)`, and the calls of `BASELINES` `(3, D, K)`."""
     taken: Any = slice(None) if rows is None else rows
-    code, n_arms = window.code[taken], window.reward.shape[1]
+    code, n_arms = window.code[taken], window.sheets.shape[1]
     references = window.reference[:, :, taken]  # (3, R, m)
     best = references[0, : len(BASELINES)]
     count = np.bincount(code, minlength=datasets).astype(np.float64)[:, None]
@@ -191,7 +205,7 @@ def _settled(window: Book, rows: Ints | None, datasets: int) -> tuple[Floats, In
     parts = [
         np.hstack([count, _by_dataset(got, code, datasets), rivals]) for got in references.swapaxes(0, 1)
     ]
-    for got in np.stack([x[taken].T for x in (window.reward, window.utility, window.cost)], axis=1):
+    for got in window.sheets[:, :, taken].swapaxes(0, 1):
         seen = ~np.isnan(got[0])
         if seen.all():
             parts.append(np.hstack([count, _by_dataset(got, code, datasets), rivals]))
@@ -211,7 +225,7 @@ def _by_dataset(values: Floats, code: Ints, datasets: int) -> Floats:
 
 
 def _cumulative(values: Floats, inside: Ints) -> Floats:
-    """Return the sums of `(m, Q)` up to each stop, and last up to the end, `(stops + 1, Q)`."""
-    starts = np.concatenate([[0], inside[inside < len(values)]]).astype(np.intp)
-    sums = np.cumsum(np.add.reduceat(values, starts, axis=0), axis=0)
+    """Return the sums of `(Q, m)` up to each stop, and last up to the end, `(stops + 1, Q)`."""
+    starts = np.concatenate([[0], inside[inside < values.shape[1]]]).astype(np.intp)
+    sums = np.cumsum(np.add.reduceat(values, starts, axis=1), axis=1).T
     return np.concatenate([sums[: len(inside)], sums[-1:]])
