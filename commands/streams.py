@@ -15,6 +15,8 @@ from commands.options import SETTINGS
 from commands.prepare import prepare_jax
 from commands.terminal import progress, say, show
 
+_AS_IT_STANDS = {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False}  # the options' defaults
+
 
 @click.command("make-stream", context_settings=SETTINGS)
 @click.option("--rounds", type=int, required=True, help="Queries to draw.")
@@ -77,10 +79,14 @@ def run(path: str, *, out: str | None, form: str, **options: Any) -> None:
         raise ValueError(f"{option} needs a table held in memory; {path} is read as it is needed")
     from bandits.runs import ask as runs
     from bandits.runs import streamed, tables
-    from envs import survey
+    from bandits.runs.staged import Staged
+    from envs import big, survey
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     context = {k: options[k] for k in ("modality", "fusion", "dim", "whiten")}
+    if big.kind(path) == "ready" and context != _AS_IT_STANDS:
+        changed = ", ".join(f"--{k}" for k, v in context.items() if v != _AS_IT_STANDS[k])
+        raise ValueError(f"{path} has its contexts ready; {changed} cannot change them")
     table = survey.opened(path, **context)
     folder = Path(out or Path("runs") / table.path.stem)
     known: dict[str, Any] = {
@@ -88,6 +94,8 @@ def run(path: str, *, out: str | None, form: str, **options: Any) -> None:
         "context": context,
         "load": {"name": path, "data": None, "prices": None, "models": None},
     }
+    if options["resume"] and not Staged(folder).checkpoint.is_file():
+        say(f"--resume: no checkpoint of a run into {folder}; it begins with the first round")
     every = streamed.EVERY if options["checkpoint"] is None else options["checkpoint"]
     total, done = (ask.rounds or len(table)) * ask.seeds * len(ask.policies), 0
     with _stopping() as stop, progress(total) as told:

@@ -13,7 +13,7 @@ import pytest
 
 from bandits import POLICIES
 from bandits.loop.replay import Trace, orders, replay
-from bandits.metrics import accumulate
+from bandits.metrics import books
 from bandits.rewards import linear, preferences, reward_table
 from bandits.runs import ask as asks
 from bandits.runs import streamed
@@ -323,6 +323,7 @@ def test_the_command_makes_and_replays_a_stream(run) -> None:  # noqa: F811
         (("--policy", "linucb", "--stream", "s.parquet", "--budget", "30%"), "--budget"),
         (("--policy", "linucb", "--stream", "s.parquet", "--models", "a,b"), "--models"),
         (("--policy", "linucb", "--stream", "s.parquet", "--order", "dataset"), "--order"),
+        (("--policy", "linucb", "--stream", "s.parquet", "--dim", 8), "--dim cannot change"),
         (("--policy", "linucb", "--stream", "vqa", "--resume"), "need a Parquet table"),
         (("inspect", "s.parquet"), "not read whole"),
         (("export", "done", "--policy", "linucb"), "was streamed"),
@@ -383,7 +384,7 @@ def test_best_in_hindsight_is_over_all_windows() -> None:
     rng = np.random.default_rng(0)
     reward, code = rng.random((1000, 4)), rng.integers(0, 3, 1000)
     reward[rng.random((1000, 4)) < 0.2] = np.nan
-    found = accumulate.best(((reward[i : i + 300], code[i : i + 300]) for i in range(0, 1000, 300)), 3)
+    found = books.best(((reward[i : i + 300], code[i : i + 300]) for i in range(0, 1000, 300)), 3)
     np.testing.assert_allclose(found.overall, np.nanmean(reward, axis=0), rtol=1e-12)
     for d in range(3):
         np.testing.assert_allclose(found.by_dataset[d], np.nanmean(reward[code == d], axis=0), rtol=1e-12)

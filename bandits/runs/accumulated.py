@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.accumulate import QUANTITIES, REFERENCES, Tally
+from bandits.metrics.accumulate import QUANTITIES, Tally
+from bandits.metrics.books import REFERENCES
 from bandits.metrics.intervals import bootstrap
 from bandits.metrics.regret import BASELINES, growth_rounds, slope
 from bandits.runs.by_dataset import CALLS, MEASURES, REGRETS, UNNAMED

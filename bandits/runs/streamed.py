@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.loop import checkpoint, streamed
 from bandits.loop.replay import CHUNK
-from bandits.metrics.accumulate import Best, Book, Tally, best, book
+from bandits.metrics.accumulate import Tally
+from bandits.metrics.books import Best, Book, best, book
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.runs import accumulated, artefacts, experiment
 from bandits.runs.ask import Ask
