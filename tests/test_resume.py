@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from bandits.loop import checkpoint
-from bandits.loop.replay import CHUNK
+from bandits.loop.lanes import CHUNK
 from bandits.runs import ask as asks
 from bandits.runs import experiment, streamed
 from envs import big, generate, survey

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy
 from bandits.loop.blocks import advance
-from bandits.loop.replay import CHUNK
+from bandits.loop.lanes import CHUNK
 from bandits.loop.rounds import Carry, Chunk, Shared, start
 
 Ints = NDArray[np.integer[Any]]
@@ -25,9 +25,10 @@ ORDERS = ("shuffle", "given")
 
 
 class Players(NamedTuple):
-    """`P` policies, what all rounds of a run share, and the number of its rounds `T`."""
+    """`P` policies, the keys `(S,)` of the seeds, what all rounds share, and the number of rounds `T`."""
 
     policies: tuple[Policy, ...]
+    keys: jax.Array
     shared: Shared
     total: int
 
@@ -35,13 +36,13 @@ class Players(NamedTuple):
 def players(policies: tuple[Policy, ...], table: Any, *, seeds: int, seed: int, rounds: int) -> Players:
     """Return the players of a run of `S` seeds on a table with `price` `(K,)` and `cost_scale`."""
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(seeds))
-    shared = Shared(keys, jnp.asarray(table.price, jnp.float32), jnp.float32(table.cost_scale), None)
-    return Players(policies, shared, rounds)
+    shared = Shared(jnp.asarray(table.price, jnp.float32), jnp.float32(table.cost_scale))
+    return Players(policies, keys, shared, rounds)
 
 
 def begin(playing: Players) -> list[Carry]:
     """Return what each policy carries into the first chunk, all seeds together."""
-    return [(start(policy, playing.shared.keys), None, None) for policy in playing.policies]
+    return [(start(policy, playing.keys), None, None) for policy in playing.policies]
 
 
 def order(rows: int, window: int, *, seeds: int, seed: int, kind: str) -> Ints:
@@ -93,12 +94,12 @@ def play(
         met = Chunk(*(None if a is None else a[padded] for a in window))
         called = []
         for p, policy in enumerate(playing.policies):
-            carries[p], arms = _advance(policy, carries[p], playing.shared, clock, met)
+            carries[p], arms = _advance(playing, policy, carries[p], clock, met)
             called.append(arms if size == CHUNK else arms[:, :size])
         yield size, called
 
 
-def _advance(policy: Policy, carry: Carry, shared: Shared, clock: Any, chunk: Chunk) -> tuple[Carry, Any]:
+def _advance(playing: Players, policy: Policy, carry: Carry, clock: Any, chunk: Chunk) -> tuple[Carry, Any]:
     """Return what a policy carries on from a chunk and the arms `(S, C)`: the one call of the compiled rounds here."""
-    carry, arms, _ = advance(policy, None, False, carry, shared, clock, chunk)
+    carry, arms, _ = advance(policy, None, False, carry, playing.keys, playing.shared, clock, chunk)
     return carry, arms

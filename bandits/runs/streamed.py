@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bandits import resolve
 from bandits.loop import checkpoint, streamed
-from bandits.loop.replay import CHUNK
+from bandits.loop.lanes import CHUNK
 from bandits.metrics.accumulate import Tally
 from bandits.metrics.books import Best, Book, best, book
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
