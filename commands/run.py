@@ -25,7 +25,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     plots = _plots(options["plots"])
     large = streams.wanted({"stream": stream, **options})
     if large is not None:
-        streams.run(large, stream=stream, out=out, form=form, **options)
+        plotted(streams.run(ctx, large, out=out, form=form, **{"stream": stream, **options}), plots)
         return
     loaded = load({"stream": stream, **options})
     prepare_jax()

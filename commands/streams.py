@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +10,18 @@ from typing import Any
 
 import click
 
+from commands.command_line import given, spoken
+from commands.help import Topical, option
 from commands.options import SETTINGS
 from commands.prepare import prepare_jax
 from commands.terminal import progress, say, show
 
-_AS_IT_STANDS = {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False}  # the options' defaults
 
-
-@click.command("make-stream", context_settings=SETTINGS)
-@click.option("--rounds", type=int, required=True, help="Queries to draw.")
-@click.option("--out", metavar="FILE", required=True, help="A Parquet file; its format: docs/streams.md.")
-@click.option("--dim", default=32, show_default=True, help="Length of the contexts, the constant included.")
-@click.option("--seed", default=0, show_default=True, help="Fixes everything that is drawn.")
+@click.command("make-stream", cls=Topical, context_settings=SETTINGS)
+@option("--rounds", type=int, required=True, help="Queries to draw.")
+@option("--out", metavar="FILE", required=True, help="A Parquet file; its format: docs/streams.md.")
+@option("--dim", default=32, show_default=True, help="Length of the contexts, the constant included.")
+@option("--seed", default=0, show_default=True, help="Fixes everything that is drawn.")
 def make_stream(rounds: int, out: str, dim: int, seed: int) -> None:
     """Write a stream of any length from the twin's own model: new queries, a row group at a time."""
     from envs import generate, twin
@@ -65,32 +64,33 @@ def _needs_memory(options: dict[str, Any]) -> str:
     from bandits.runs import ask as runs
     from bandits.runs import streamed
 
-    for name in ("prices", "models", "embed"):
+    for name in ("prices", "models", "embed", "dry_run"):
         if options[name]:
-            return f"--{name}"
+            return f"--{name.replace('_', '-')}"
     if options["data"] and options["stream"] != "all":
         return f"--stream {options['stream']}"
     return streamed.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}))
 
 
-def run(path: str, *, out: str | None, form: str, **options: Any) -> None:
-    """Replay a table too large to hold: survey it, play, save as it goes, print."""
-    if option := _needs_memory(options):
-        raise ValueError(f"{option} needs a table held in memory; {path} is read as it is needed")
+def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options: Any) -> Path:
+    """Replay a table too large to hold: survey it, play, save as it goes, print; the run's folder comes back."""
+    if needed := _needs_memory(options):
+        raise ValueError(f"{needed} needs a table held in memory; {path} is read as it is needed")
     from bandits.runs import ask as runs
     from bandits.runs import streamed, tables
     from bandits.runs.staged import Staged
+    from commands.run import Stopped
     from envs import big, survey
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     context = {k: options[k] for k in ("modality", "fusion", "dim", "whiten")}
-    if big.kind(path) == "ready" and context != _AS_IT_STANDS:
-        changed = ", ".join(f"--{k}" for k, v in context.items() if v != _AS_IT_STANDS[k])
-        raise ValueError(f"{path} has its contexts ready; {changed} cannot change them")
+    changed = [f"--{name}" for name in context if given(ctx, name)]
+    if big.kind(path) == "ready" and changed:
+        raise ValueError(f"{path} has its contexts ready; {', '.join(changed)} cannot change them")
     table = survey.opened(path, **context)
     folder = Path(out or Path("runs") / table.path.stem)
     known: dict[str, Any] = {
-        "command": " ".join(["simulate.py", *sys.argv[1:]]),
+        "command": spoken(ctx),
         "context": context,
         "load": {"name": path, "data": None, "prices": None, "models": None},
     }
@@ -112,14 +112,14 @@ def run(path: str, *, out: str | None, form: str, **options: Any) -> None:
             )
         except streamed.Stopped as stopped:
             again = known["command"] + " --resume" * (not options["resume"])
-            click.echo(f"simulate: {stopped}; go on with: {again}", err=True)
-            raise click.exceptions.Exit(130) from None
+            raise Stopped(f"{stopped}; go on with: {again}") from None
     if form == "table":
         show(tables.short(summary), form)
         click.echo(f"\nreport: {folder / 'report.html'}")
     else:
         show(summary, form)
     say(*streamed.notes(table, ask), f"numbers are from: {table.label}")
+    return folder
 
 
 @contextmanager
