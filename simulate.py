@@ -17,6 +17,7 @@ from commands.mmrbench import mmrbench
 from commands.options import SETTINGS, replayed, voice, world
 from commands.run import Stopped, run
 from commands.scenarios import scenarios
+from commands.streams import make_stream
 from commands.sweep import best, sweep
 from commands.tables import get, inspect_table, list_names
 from commands.terminal import coloured
@@ -57,7 +58,10 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
         )
 
 
-for _command in (inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best):
+_COMMANDS = (
+    inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
+)  # fmt: skip
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

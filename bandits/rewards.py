@@ -77,7 +77,7 @@ def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> N
             names the function and where it is.
     """
     preference = np.broadcast_to(np.asarray(preference, np.float64), (len(stream),))[:, None]
-    unknown = np.full(stream.utility.shape, np.nan)
+    unknown = np.broadcast_to(np.nan, stream.utility.shape)
     outcome = Outcome(
         np.where(stream.available, stream.utility, 0.0),
         np.where(stream.available, stream.cost, 0.0),

@@ -83,6 +83,8 @@ replayed = _all(
            help="Fixes the orders and the policies' randomness."),
     option("--order", topic=SIZE, default="shuffle", show_default=True, help="shuffle, given or dataset."),
     option("--rounds", topic=SIZE, type=int, help="Repeat or cut the stream to this many rounds."),
+    option("--checkpoint", topic=SIZE, type=int, metavar="N", help="Stream the table; save every N chunks of rounds."),
+    option("--resume", topic=SIZE, is_flag=True, help="Go on where a streamed run was stopped."),
     option("--dry-run", topic=SIZE, is_flag=True, help="What would run, its size, about how long; write nothing."),
     option("--out", topic=RESULT, metavar="DIR", help="Where the files go.  [default: runs/<stream>]"),
     option("--plots", topic=RESULT, metavar="png,svg", help="Figures for a paper too, in DIR/plots: png, svg, pdf."),

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from commands import streams
 from commands.command_line import spoken
 from commands.prepare import load, prepare_jax
 from commands.terminal import detail, progress, say, show, wrote
@@ -22,6 +23,10 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     if out == "":
         raise click.UsageError("--out needs the name of a folder, got ''")
     plots = _plots(options["plots"])
+    large = streams.wanted({"stream": stream, **options})
+    if large is not None:
+        plotted(streams.run(ctx, large, out=out, form=form, **{"stream": stream, **options}), plots)
+        return
     loaded = load({"stream": stream, **options})
     prepare_jax()
     from bandits.runs import artefacts

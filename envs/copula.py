@@ -83,7 +83,7 @@ def answers(latents: Latents, lean: Floats, successes: Ints, oracle: float) -> N
         successes: `(K,)` in 0..n.
         oracle: the share of queries that at least one model answers, to be met.
     """
-    own = np.sqrt(SKILL_SHARE) * latents.skill @ lean.T + np.sqrt(1 - SKILL_SHARE) * latents.private
+    own = merit(latents, lean)
 
     def at(share: float) -> NDArray[np.bool_]:
         z = np.sqrt(1 - share) * own - np.sqrt(share) * latents.difficulty[:, None]
@@ -96,6 +96,13 @@ def answers(latents: Latents, lean: Floats, successes: Ints, oracle: float) -> N
         share = (low + high) / 2
         low, high = (share, high) if at(share).any(axis=1).mean() > oracle else (low, share)
     return at(low)
+
+
+def merit(latents: Latents, lean: Floats) -> Floats:
+    """Return `(T, K)` the part of each model's latent that is its own on a query: skill times lean, and luck."""
+    return np.asarray(
+        np.sqrt(SKILL_SHARE) * latents.skill @ lean.T + np.sqrt(1 - SKILL_SHARE) * latents.private
+    )
 
 
 def places(answered: NDArray[np.bool_], oracle: float) -> Ints:
@@ -121,7 +128,20 @@ def places(answered: NDArray[np.bool_], oracle: float) -> Ints:
     return order
 
 
-def embed(rng: Generator, scenario: Ints, dataset: Ints, skill: Floats, reveal: float) -> Floats:
+def directions(rng: Generator, scenarios: int, datasets: int) -> list[Floats]:
+    """Return one modality's random directions: `(scenarios, FEATURES)`, `(datasets, FEATURES)`, `(1, FEATURES)`."""
+    kinds = (scenarios, datasets, 1)
+    return [rng.standard_normal((kind, FEATURES)) / np.sqrt(FEATURES) for kind in kinds]
+
+
+def embed(
+    rng: Generator,
+    scenario: Ints,
+    dataset: Ints,
+    skill: Floats,
+    reveal: float,
+    along: list[Floats] | None = None,
+) -> Floats:
     """Return one modality's embeddings, `(T, FEATURES)` float32 of unit length, rounded to 4 decimals.
 
     Random directions: one for each scenario; one for each dataset, blurred between datasets; one for the skill,
@@ -132,17 +152,15 @@ def embed(rng: Generator, scenario: Ints, dataset: Ints, skill: Floats, reveal: 
         scenario, dataset: `(T,)` numbers from 0.
         skill: `(T,)` the skill that this modality is about.
         reveal: in [0, 1], the share of the variance of what it shows that is the skill.
+        along: from `directions`, for queries that come in parts; None: drawn first.
     """
-    n, kinds = len(skill), (int(scenario.max()) + 1, int(dataset.max()) + 1, 1)
-    directions = [rng.standard_normal((kind, FEATURES)) / np.sqrt(FEATURES) for kind in kinds]
-    near = np.eye(kinds[1])[dataset] + BLUR * rng.standard_normal((n, kinds[1]))
+    n = len(skill)
+    along = along or directions(rng, int(scenario.max()) + 1, int(dataset.max()) + 1)
+    kinds = len(along[1])
+    near = np.eye(kinds)[dataset] + BLUR * rng.standard_normal((n, kinds))
     shown = np.sqrt(reveal) * skill + np.sqrt(1 - reveal) * rng.standard_normal(n)
     raw = NOISE * rng.standard_normal((n, FEATURES)) / np.sqrt(FEATURES)
-    raw += (
-        SCENARIO * directions[0][scenario]
-        + DATASET * near @ directions[1]
-        + SKILL * shown[:, None] * directions[2]
-    )
+    raw += SCENARIO * along[0][scenario] + DATASET * near @ along[1] + SKILL * shown[:, None] * along[2]
     unit = raw / np.sqrt((raw**2).sum(axis=1, keepdims=True))
     return np.asarray(np.round(unit, 4), np.float32)
 

@@ -44,10 +44,22 @@ def fit(outcomes: Outcomes, *, modality: str, fusion: str, dim: int, whiten: boo
         raise ValueError(
             "a projection needs fusion concat or mean; adaptive weighs a query against its whole batch"
         )
-    joined = features.fused(text, image, fusion)
+    return fitted(parts, fusion=fusion, dim=dim, whiten=whiten)
+
+
+def fitted(parts: dict[str, Floats], *, fusion: str, dim: int, whiten: bool) -> Projection:
+    """Return the projection of these embeddings `(T, D)` by modality, text before image; adaptive fusion has none."""
+    joined = features.fused(parts.get("text"), parts.get("image"), fusion)
     mean, axes = joined.mean(axis=0), features.axes(joined, dim)
     axes = axes / features.scale((joined - mean) @ axes, whiten)
     return Projection(tuple(parts), tuple(p.shape[1] for p in parts.values()), fusion, mean, axes)
+
+
+def project_rows(projection: Projection, parts: dict[str, Floats]) -> Floats:
+    """Return the contexts `(T, d)` float32 of many queries at once, the constant 1 last; `parts` as for `fitted`."""
+    joined = features.fused(parts.get("text"), parts.get("image"), projection.fusion)
+    shown = (joined - projection.mean) @ projection.axes
+    return np.hstack([shown, np.ones((len(shown), 1))]).astype(np.float32)
 
 
 def project(projection: Projection, embeddings: dict[str, Floats]) -> Floats:

@@ -79,6 +79,10 @@ def wanted(path: Path, names: Sequence[str]) -> list[str]:
         if len(names) == 1 and mark in names[0]:
             raise ValueError(f"{path}: needs commas between its columns, found {called}")
     long = _long_columns(names)
+    if {"utility", "cost", "context"} <= set(names):
+        raise ValueError(
+            f"{path}: a file from make-stream is not read whole; give it to --policy as --stream"
+        )
     if not long and not _cells(names):
         plain = [name.strip().lower().replace(" ", "_") for name in names]
         spelt = (

@@ -202,9 +202,20 @@ def exponent(regret: ArrayLike, *, skip: float = 0.5) -> float:
         skip: in [0, 1).
     """
     curve = np.asarray(regret, np.float64)
-    rounds = np.unique(np.geomspace(len(curve) ** skip, len(curve), 90).round().astype(int))
-    rounds = rounds[curve[rounds - 1] > 0]
-    if len(rounds) < 10:
+    rounds = growth_rounds(len(curve), skip)
+    return slope(rounds, curve[rounds - 1])
+
+
+def growth_rounds(rounds: int, skip: float = 0.5) -> NDArray[np.int64]:
+    """Return the ascending rounds that `exponent` looks at in a run of so many."""
+    return np.unique(np.geomspace(rounds**skip, rounds, 90).round().astype(np.int64))
+
+
+def slope(rounds: ArrayLike, regret: ArrayLike) -> float:
+    """Return the exponent of a curve that is known at some rounds only; see `exponent`."""
+    turns, values = np.asarray(rounds), np.asarray(regret, np.float64)
+    turns, values = turns[values > 0], values[values > 0]
+    if len(turns) < 10:
         return float("nan")
-    x, y = np.log(rounds), np.log(curve[rounds - 1])
+    x, y = np.log(turns), np.log(values)
     return float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())

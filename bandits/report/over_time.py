@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bandits.metrics.regret import exponent
+from bandits.metrics.regret import growth_rounds, slope
 from bandits.report import words
 from bandits.report.styles import Figure, Row, family, styles, tidy
 
@@ -47,7 +47,8 @@ def regret(rows: Sequence[Row], curves: pd.DataFrame) -> Figure:
 def _growth(part: pd.DataFrame) -> float:
     """Return the exponent of a curve that was kept at some rounds only."""
     rounds = part["round"].to_numpy()
-    return exponent(np.interp(np.arange(1, rounds[-1] + 1), rounds, part["mean"]))
+    looked_at = growth_rounds(rounds[-1])
+    return slope(looked_at, np.interp(looked_at, rounds, part["mean"]))
 
 
 def reward(rows: Sequence[Row], curves: pd.DataFrame, unit: str) -> Figure:

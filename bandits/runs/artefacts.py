@@ -176,12 +176,11 @@ def save(
         raise
 
 
-def _write_trace(path: Path, traces: Mapping[str, Trace]) -> None:
-    """Write one row a call: policy, seed, round (from 0), row of the stream, arm (-1 where none was called)."""
+def trace_schema() -> Any:
+    """Return the columns of `trace.parquet`."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    schema = pa.schema(
+    return pa.schema(
         [
             ("policy", pa.dictionary(pa.int32(), pa.string())),
             ("seed", pa.int32()),
@@ -190,6 +189,14 @@ def _write_trace(path: Path, traces: Mapping[str, Trace]) -> None:
             ("arm", pa.int32()),
         ]
     )
+
+
+def _write_trace(path: Path, traces: Mapping[str, Trace]) -> None:
+    """Write one row a call: policy, seed, round (from 0), row of the stream, arm (-1 where none was called)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = trace_schema()
     with pq.ParquetWriter(path, schema) as writer:
         for name, trace in traces.items():
             seeds, rounds = trace.order.shape

@@ -77,6 +77,8 @@ def export(folder: Path | str, spec: str, *, seed: int = 0) -> Router:
 
 
 def _check(manifest: Mapping[str, Any], place: Path, spec: str, seed: int) -> None:
+    if manifest.get("streamed"):
+        raise ValueError(f"export needs a run on a table held in memory; {place} was streamed")
     if spec not in manifest["policies"]:
         raise ValueError(f"no policy {spec!r} in {place}; {near(spec, list(manifest['policies']))}")
     if spec.partition(",")[0] not in EXPORTED:
