@@ -1,4 +1,4 @@
-"""Spend what was given: one policy, four ways of spending, two budgets, against what the same money buys at best.
+"""Spend what was given: one policy, three ways of spending, two budgets, against what the same money buys at best.
 
 A budget is an argument of `replay` and a pacing is a wrapper around the policy: one wrapped policy serves every budget
 and is compiled once. The reward is accuracy alone: under a budget the money is counted already.
@@ -28,7 +28,7 @@ for amount, limits in budgets.items():
     print(f"{amount} of the money: a fixed mixture of models gets {mixture:.4f}, hindsight {hindsight:.4f}")
 
 print(f"\n{'pacing':12} {'budget':>7} {'accuracy':>9} {'spent':>7} {'unanswered':>11}")
-for pacing in ("stop", "primal_dual", "mirror", "lp"):
+for pacing in ("stop", "primal_dual", "lp"):
     held = budget.held(policy, stream, pacing=pacing, hard=True)  # hard: the budget is never exceeded
     for amount, limits in budgets.items():
         trace = bandits.replay(held, stream, table, seeds=SEEDS, budget=limits)
