@@ -37,7 +37,8 @@ def over_datasets(policy: str, arms: Arms, order: Arms, stream: Stream) -> pd.Da
     columns = ["policy", "round", "quantity", "mean", "lo", "hi"]
     names, code, count = np.unique(stream.dataset.astype(str), return_inverse=True, return_counts=True)
     if len(names) < 2:
-        return pd.DataFrame(columns=columns)
+        # With types: joined to the other curves, an untyped frame would make objects of their numbers.
+        return pd.DataFrame(columns=columns).astype({"round": int, "mean": float, "lo": float, "hi": float})
     rounds = arms.shape[1]
     points = np.unique(np.linspace(1, rounds, _POINTS).round()).astype(np.int32)
     starts = np.maximum(points - max(1, rounds // 10), 0).astype(np.int32)
