@@ -9,9 +9,8 @@ import pytest
 
 from bandits import replay, reward_table, rewards, uniform
 from bandits.runs.summary import summarise
-from envs import describe, formats
+from envs import describe, formats, load
 from envs.outcomes import Outcomes
-from tests.conftest import make_stream
 
 NAN = float("nan")
 
@@ -67,9 +66,9 @@ def test_a_spreadsheets_habits_are_named(tmp_path: Path, text: str, told: str) -
 
 
 def test_the_curves_of_a_table_with_one_dataset_are_numbers() -> None:
-    stream = make_stream(rows=60)
+    stream = load("RealWorldQA")
     assert len(set(stream.dataset.tolist())) == 1
     table = reward_table(rewards.linear, stream)
-    trace = replay(uniform(stream.n_arms, stream.dim), stream, table, seeds=2)
+    trace = replay(uniform(stream.n_arms, stream.dim), stream, table, seeds=2, rounds=60)
     curves = summarise(stream, table, {"uniform": trace}).curves
     assert {str(curves[column].dtype) for column in ("mean", "lo", "hi")} == {"float64"}
