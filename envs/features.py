@@ -170,6 +170,12 @@ def axes(matrix: Floats, dim: int) -> Floats:
     return np.asarray(found * np.sign(found[largest, np.arange(found.shape[1])]))
 
 
+def affine(matrix: Floats, dim: int, whiten: bool) -> tuple[Floats, Floats]:
+    """Return `mean (D,)` and `axes (D, d)`: `(matrix - mean) @ axes` are the features of `context`, scaled."""
+    mean, found = matrix.mean(axis=0), axes(matrix, dim)
+    return mean, found / scale((matrix - mean) @ found, whiten)
+
+
 def scale(components: Floats, whiten: bool) -> Floats:
     """Return what centred components are divided by: one number for the mean squared norm `NORM`, or one each for 1."""
     power = (components**2).mean(axis=0)
@@ -178,24 +184,34 @@ def scale(components: Floats, whiten: bool) -> Floats:
     return np.asarray(np.sqrt(power * len(power) if whiten else power.sum() / NORM))
 
 
-def tfidf(questions: Texts, components: int = _COMPONENTS) -> Floats:
+def tfidf(questions: Texts, components: int = _COMPONENTS, *, asked: Texts | None = None) -> Floats:
     """Return `(T, d)` float32 embeddings of texts, `d <= components`.
 
     Hashed counts of words and word pairs, TF-IDF weights, truncated SVD with a fixed seed; kept in the cache
     by a digest of the texts.
+
+    Args:
+        questions: what weights and SVD are fitted on.
+        components: of the SVD.
+        asked: texts to embed by that fit; None: the questions themselves.
     """
     parameters = f"{_HASHED} words 1-2, svd {components}, scikit-learn {version('scikit-learn')}"
-    digest = hashlib.sha256("\0".join([parameters, *questions]).encode("utf-8", "surrogatepass")).hexdigest()
+    texts = [parameters, *questions, *([] if asked is None else [f"asked {len(asked)}", *asked])]
+    digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def make() -> dict[str, Floats]:
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
         counts = HashingVectorizer(n_features=_HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None)
-        weights = TfidfTransformer(sublinear_tf=True).fit_transform(counts.transform(questions))
+        weigh = TfidfTransformer(sublinear_tf=True)
+        weights = weigh.fit_transform(counts.transform(questions))
         svd = TruncatedSVD(min(components, len(questions)), random_state=0)
         with np.errstate(divide="ignore", invalid="ignore"):  # its explained share, where all texts are one
-            return {"text": svd.fit_transform(weights).astype(np.float32)}
+            found = svd.fit_transform(weights)
+        if asked is not None:
+            found = svd.transform(weigh.transform(counts.transform(asked)))
+        return {"text": found.astype(np.float32)}
 
     return np.asarray(cached("tfidf", digest, make)["text"])
 

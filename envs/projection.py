@@ -50,8 +50,7 @@ def fit(outcomes: Outcomes, *, modality: str, fusion: str, dim: int, whiten: boo
 def fitted(parts: dict[str, Floats], *, fusion: str, dim: int, whiten: bool) -> Projection:
     """Return the projection of these embeddings `(T, D)` by modality, text before image; adaptive fusion has none."""
     joined = features.fused(parts.get("text"), parts.get("image"), fusion)
-    mean, axes = joined.mean(axis=0), features.axes(joined, dim)
-    axes = axes / features.scale((joined - mean) @ axes, whiten)
+    mean, axes = features.affine(joined, dim, whiten)
     return Projection(tuple(parts), tuple(p.shape[1] for p in parts.values()), fusion, mean, axes)
 
 

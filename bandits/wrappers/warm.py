@@ -19,6 +19,7 @@ from bandits import require
 from bandits.base import RESOURCES, Feedback, Policy, State, example
 from bandits.linear.ridge import Ridge
 from bandits.pacings.pacing import Means
+from bandits.pacings.primal_dual import Past
 
 Floats = NDArray[np.float64]
 
@@ -39,12 +40,18 @@ class Prior(NamedTuple):
         weight: `(K, d)` for each target: `reward`, `utility`, `cost in scale` and each of `RESOURCES`.
         mean: `(K, R)` mean use of each of `RESOURCES`.
         n_eff: observations that it counts for, each arm.
+        worth: `(N, K)` reward that it expects of each logged call, -inf where there is no outcome.
+        used: `(N, K, R)` what each logged call used.
+        price: `(K,)` posted cost of a call, NaN where none is.
     """
 
     inverse: Floats
     weight: dict[str, Floats]
     mean: Floats
     n_eff: float
+    worth: Floats
+    used: Floats
+    price: Floats
 
 
 def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
@@ -63,7 +70,7 @@ def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
         wanted = round(float(number) / 100 * len(stream)) if share else int(number)
     except ValueError:
         raise ValueError(
-            f"--warm-start needs a share such as 10% or a number of rows, got {amount!r}"
+            f"--warm-start needs a share such as 10%, a number of rows or a table, got {amount!r}"
         ) from None
     group = np.asarray(stream.outcomes.group_id, str)
     _, code = np.unique(group, return_inverse=True)
@@ -77,7 +84,8 @@ def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
         raise ValueError(
             f"--warm-start {amount!r} needs to leave rows on both sides, got {int(logged.sum())} of {len(stream)}"
         )
-    return _part(stream, np.flatnonzero(logged)), _part(stream, np.flatnonzero(~logged))
+    rest = _part(stream, np.flatnonzero(~logged))
+    return replace(_part(stream, np.flatnonzero(logged)), unit=rest.cost_scale), rest
 
 
 def _part(stream: Any, rows: NDArray[np.intp]) -> Any:
@@ -113,10 +121,12 @@ def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float 
         inverse.append(np.linalg.inv(scale * precision + eye))
         weight.append(inverse[-1] @ (scale * moment + ridge * centre))
     each = np.stack(weight)
-    mean = y[:, :, -len(RESOURCES) :].sum(axis=0) / seen.sum(axis=0)[:, None]
+    used = y[:, :, -len(RESOURCES) :]
+    mean = used.sum(axis=0) / seen.sum(axis=0)[:, None]
     count = float(seen.sum(axis=0).mean()) if n_eff is None else n_eff
     named = {name: each[:, :, i] for i, name in enumerate(targets | known)}
-    return Prior(np.stack(inverse), named, mean, count)
+    worth = np.where(seen, x @ named["reward"].T, -np.inf)
+    return Prior(np.stack(inverse), named, mean, count, worth, used, np.asarray(logged.price, np.float64))
 
 
 def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Policy:
@@ -162,7 +172,8 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
 def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
     """Return the policy, paced or not, that begins where the prior ends.
 
-    The policy's own ridge is set to predict `targets`, and a pacer's to predict what calls use.
+    The policy's own ridge is set to predict `targets`, a pacer's to predict what calls use, and a pacer that takes its
+    first price from a log gets what this one would have spent.
 
     Args:
         policy: one of `TARGETS`, in any wrappers.
@@ -170,7 +181,12 @@ def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
         targets: of the policy's ridge, from `TARGETS`.
     """
 
+    cost = prior.mean.copy()
+    cost[:, 0] = np.where(np.isnan(prior.price), cost[:, 0], prior.price)
+
     def informed(path: Any, leaf: Any) -> Any:
+        if isinstance(leaf, Past):
+            return leaf.after(*(jnp.asarray(x, jnp.float32) for x in (prior.worth, prior.used, cost)))
         if isinstance(leaf, Means):
             calls = jnp.full_like(leaf.calls, prior.n_eff)
             return Means(jnp.asarray(prior.mean * prior.n_eff, leaf.total.dtype), calls)
@@ -186,7 +202,7 @@ def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
 
     def init(key: jax.Array) -> State:
         return jax.tree_util.tree_map_with_path(
-            informed, policy.init(key), is_leaf=lambda node: isinstance(node, (Ridge, Means))
+            informed, policy.init(key), is_leaf=lambda node: isinstance(node, (Ridge, Means, Past))
         )
 
     return policy._replace(init=init)
