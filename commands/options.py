@@ -70,7 +70,7 @@ replayed = _all(
     option("--hard", topic=LIMITS, is_flag=True, help="Never exceed the budget: mask what could."),
     option("--cap", topic=LIMITS, type=float, help="No call that costs more, by posted or predicted cost."),
     option("--warm-start", "--train-share", "warm_start", topic=LIMITS, metavar="B",
-           help="Rows set aside as a log: 10% or 500."),
+           help="A log: 10% or 500 rows set aside, or a table."),
     option("--n-eff", topic=LIMITS, type=float, help="Observations of each arm that the log counts for."),
     option("--scenario", topic=CHANGES, metavar="NAME", help="A ready-made world that changes; see list."),
     option("--change", topic=CHANGES, multiple=True, metavar="SPEC",

@@ -22,3 +22,15 @@ def prepare_jax() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.folder() / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def log(stream: Any, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the log that `--warm-start` names as a table (None where it names rows), and the stream with its notes."""
+    from envs import logged
+    from envs import stream as streams
+
+    named = options["warm_start"]
+    if named is None or not streams.is_path(named):
+        return None, stream
+    kept = {k: options[k] for k in ("prices", "embed", "modality", "fusion", "dim", "whiten")}
+    return logged.beside(stream, named, select=bool(options["models"]), **kept)

@@ -10,7 +10,7 @@ import click
 
 from commands import streams
 from commands.command_line import spoken
-from commands.prepare import load, prepare_jax
+from commands.prepare import load, log, prepare_jax
 from commands.terminal import detail, progress, say, show, wrote
 
 
@@ -27,14 +27,16 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     if large is not None:
         plotted(streams.run(ctx, large, out=out, form=form, **{"stream": stream, **options}), plots)
         return
-    loaded = load({"stream": stream, **options})
+    logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
-    from bandits.runs import artefacts
+    from bandits.runs import artefacts, overview
     from bandits.runs import ask as runs
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     folder = Path(out or Path("runs") / safe(loaded.name))
     places = {name: folder / name for name in runs.names(ask)}
+    if len(places) > 1:
+        overview.check_folder(folder)
     for place in places.values():
         artefacts.check_folder(place)
     if options["dry_run"]:
@@ -48,7 +50,9 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         "data": options["data"] or loaded.name,
         "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}},
     }
-    summaries = _finished(loaded, ask, places, known)
+    summaries, points = _finished(loaded, logged, ask, places, known)
+    if len(places) > 1:
+        say(f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}")
     for place in places.values():
         plotted(place, plots)
     if form == "table":
@@ -58,9 +62,20 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     say(*loaded.notes, f"numbers are from: {loaded.outcomes.label}")
 
 
-def _finished(loaded: Any, ask: Any, places: dict[str, Path], known: dict[str, Any]) -> list[Any]:
-    """Run, and save each run as it is done; what a stopped command of the same words left is taken up."""
-    from bandits.runs import artefacts
+def _about(loaded: Any, ask: Any, places: dict[str, Path]) -> dict[str, Any]:
+    outcomes, title = loaded.outcomes, f"{', '.join(ask.policies)} on {loaded.name}: {len(places)} runs"
+    told = {"title": title, "label": outcomes.label, "cost_unit": outcomes.cost_unit, "notes": loaded.notes}
+    return told
+
+
+def _finished(
+    loaded: Any, logged: Any, ask: Any, places: dict[str, Path], known: dict[str, Any]
+) -> tuple[list[Any], list[Any]]:
+    """Run, and save each run as it is done; what a stopped command of the same words left is taken up.
+
+    Returns the summary of each run, and the points that `overview` draws.
+    """
+    from bandits.runs import artefacts, overview
     from bandits.runs import ask as runs
     from bandits.runs.unfinished import taken_up
 
@@ -72,19 +87,21 @@ def _finished(loaded: Any, ask: Any, places: dict[str, Path], known: dict[str, A
             say(f"{', '.join(traces)}: taken up from {places[name]}, finished before the stop")
     count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
     summaries: list[Any] = []
+    points: list[Any] = []
     started = time.perf_counter()
     try:
         with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
-            for done in runs.finish(loaded, ask, told, known=found):
+            for done in runs.finish(loaded, ask, told, known=found, log=logged):
                 seconds = round(time.perf_counter() - started, 3)
                 summaries.append(
                     artefacts.publish(places[done.name], done, ask, known | {"seconds": seconds})
                 )
+                points.append(overview.points(done, seed=ask.seed))
                 finished = len(done.traces) * next(iter(done.traces.values())).arms.size
                 detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
     except KeyboardInterrupt:
         raise Stopped(_left(list(places.values())[: len(summaries)])) from None
-    return summaries
+    return summaries, points
 
 
 class Stopped(Exception):

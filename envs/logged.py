@@ -92,7 +92,7 @@ def _evaluated(outcomes: Outcomes, stream: Stream) -> NDArray[np.bool_]:
     named = zip(outcomes.query_id.astype(str), outcomes.question.astype(str), strict=True)
     same = np.array([asked(*each) for each in named])
     group = outcomes.group_id.astype(str)
-    return same | (np.isin(group, stream.outcomes.group_id.astype(str)) & (group != ""))
+    return np.asarray(same | (np.isin(group, stream.outcomes.group_id.astype(str)) & (group != "")))
 
 
 def _contexts(
@@ -125,6 +125,8 @@ def _contexts(
         if part is not None and width != part.shape[1]:
             needed = f"{name} embeddings of {part.shape[1]} numbers, as the stream's"
             raise ValueError(f"--warm-start {path} needs {needed}; it has {width or 'none'}")
-    used = (there[name] if part is not None else None for name, part in (("text", text), ("image", image)))
     mean, axes = features.affine(features.fused(text, image, fusion), dim, whiten)
-    return np.hstack([(features.fused(*used, fusion) - mean) @ axes, ones]).astype(np.float32)
+    joined = features.fused(
+        None if text is None else there["text"], None if image is None else there["image"], fusion
+    )
+    return np.hstack([(joined - mean) @ axes, ones]).astype(np.float32)

@@ -156,7 +156,7 @@ def load(
     Raises:
         ValueError: with one line that names the file or option, what it needs and what it got.
     """
-    if data is None and _is_path(name):
+    if data is None and is_path(name):
         data, name = name, "all"
     if data is not None:
         outcomes = formats.read(data, models=models, prices=prices)
@@ -216,5 +216,6 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
+    """Return whether this is the path of a table and not the name of a stream."""
     return Path(name).suffix.lower() in formats.SUFFIXES or "/" in name or Path(name).is_file()

@@ -332,21 +332,13 @@ def test_an_account_adds_up_by_hand() -> None:
     assert told["mixture"] == pytest.approx(0.5) and told["over_mixture"] == pytest.approx(0.0)
 
 
-def test_burn_down_and_reward_by_budget_describe_the_run(known) -> None:
-    table = reward_table(accuracy, known)
+def test_burn_down_describes_the_run(known) -> None:
     trace, _, cost = probed("mirror", known)
     down = accounts.burn_down(known, {"p": trace}, limited(700.0))
     left = down[down.quantity == "left:cost"]
     assert left["round"].iloc[[0, -1]].tolist() == [1, 600]
     np.testing.assert_allclose(left["mean"].iloc[-1], 1 - cost.sum(axis=1).mean() / 700)
     assert (down[down.quantity == "price:cost"]["mean"] > 0).all()
-    rows = accounts.reward_by_budget(known, table, {700.0: {"p": trace}})
-    assert rows.groupby("kind").size().to_dict() == {"policy": 1, "model": 4, "mixture": 100, "within": 100}
-    point = rows[rows.kind == "policy"].iloc[0]
-    np.testing.assert_allclose(
-        [point.budget, point.spent, point.reward],
-        [700 / 600, cost.mean(), np.where(trace.arms >= 0, table[trace.order, trace.arms], 0).mean()],
-    )
 
 
 def test_a_held_policy_is_the_wrappers_in_order(known) -> None:

@@ -12,12 +12,11 @@ from bandits import require
 from bandits.base import Feedback, Observation, Policy
 from bandits.pacings.pacing import Means, Pacer, R, Terms, Worth, first, no_means, paced, used
 
-
 _PRICES = 201  # at which a log is asked what it would have spent; denser towards 0, where most budgets end up
 
 
 class Past(NamedTuple):
-    """What a log would have spent: `price` `(P,)` rising, and at each of them `spend` `(P, R)` a round, 0 without a log.
+    """What a log would have spent: `price` `(P,)`, rising, and `spend` `(P, R)` a round at each; 0 without a log.
 
     Each resource alone is priced: with several limits the first prices are each a little high, never low.
     """

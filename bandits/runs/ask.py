@@ -30,7 +30,7 @@ class Ask(NamedTuple):
         pacing: spec, how a budget is spent.
         hard: never exceed a budget.
         cap: cost of a call at most, or None.
-        warm_start: rows set aside as a log, `10%` or a number; None: every policy starts cold.
+        warm_start: rows set aside as a log, `10%` or a number, or the path of a log; None: every policy starts cold.
         n_eff: observations of each arm that the log counts for in a ridge prior; None: as many as there are.
         scenario: a name from `envs.scenarios.SCENARIOS`; its changes come before `change`.
         change: specs of what changes while the run goes on, in the order given.
@@ -90,6 +90,7 @@ def finish(
     progress: Callable[[str, int], object] | None = None,
     *,
     known: Mapping[str, Mapping[str, Trace]] = MappingProxyType({}),
+    log: Any = None,
 ) -> Iterator[Run]:
     """Yield a finished run for each preference and budget; every policy is built once and serves them all.
 
@@ -98,6 +99,8 @@ def finish(
         ask: what to do.
         progress: called with a policy's spec and the rounds it has done in its present run.
         known: traces that need not be made again, by the run's name and the policy's spec.
+        log: a `Stream` of logged rows from a table of their own (`envs.logged.beside`), where `ask.warm_start` names
+            one; nothing is then set aside.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any.
@@ -108,15 +111,15 @@ def finish(
     if ask.n_eff is not None and ask.warm_start is None:
         raise ValueError("--n-eff needs a --warm-start whose rows it counts")
     worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
-    logged, stream = (
-        (None, stream) if ask.warm_start is None else warm.split(stream, ask.warm_start, seed=ask.seed)
-    )
+    logged = log
+    if log is None and ask.warm_start is not None:
+        logged, stream = warm.split(stream, ask.warm_start, seed=ask.seed)
     stream, late = _world(stream, ask)
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
     limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
-    log = None if logged is None else Log(logged.context, logged.utility, logged.cost)
-    lineup = experiment.lineup(stream, ask.policies, worth, log=log)
+    past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
+    lineup = experiment.lineup(stream, ask.policies, worth, log=past)
     cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     asked = preferences(ask.preference, len(stream), ask.seed)
     options = {**_replayed(ask), "feedback": late}
