@@ -77,6 +77,41 @@ def test_pacers_and_caps_know_the_costs(halves) -> None:
     np.testing.assert_allclose(means.expected(np.full(4, np.nan))[:, 0], logged.cost.mean(axis=0), rtol=1e-5)
 
 
+def test_primal_dual_begins_at_the_dual_price_of_the_log(patchy) -> None:
+    """The least price whose greedy choices on the log fit the budget, by a plain loop in float64."""
+    logged, stream = warm.split(patchy, "200")
+    table = reward_table(accuracy, logged)
+    prior = warm.fit(logged, table)
+    policy = warm.start(budget.held(bandits.linucb(4, 6), stream, pacing="primal_dual"), prior, ("reward",))
+    past = policy.init(jax.random.key(0)).pacer.past
+    posted = logged.price
+    scaled = np.log(posted / posted.min()) / np.log(posted.max() / posted.min())
+    grid, spent = np.asarray(past.price, float), []
+    assert grid[0] == 0 and grid[-1] == 5 and (np.diff(grid) > 0).all()
+    for price in grid:
+        total = 0.0
+        for row in range(200):
+            value = np.array([prior.weight["reward"][k] @ logged.context[row] for k in range(4)])
+            barred = ~logged.available[row] | ((price > 0) & (posted > posted.max() / (1 + price)))
+            arm = np.where(barred, -np.inf, value - price * scaled).argmax()
+            total += logged.cost[row, arm] if not barred.all() else logged.cost[row, logged.available[row]][0]
+        spent.append(total / 200)
+    # A near tie may fall the other way in float32: a few of 200 queries at some of 201 prices.
+    close = np.abs(np.asarray(past.spend)[:, 0] - spent) < 1e-4
+    assert close.mean() > 0.95
+    each = 0.5 * (spent[0] + spent[-1])
+    begun = float(past.first(np.array([each, np.inf, np.inf]))[0])
+    fits = np.asarray(past.spend)[:, 0] <= each
+    assert begun == grid[fits.argmax()] > 0
+    # The first step of the pacer sets out from there, with smoothed spend at the budget: .05 (.95 + .05 c / B - 1).
+    told = replay(
+        policy, stream, reward_table(accuracy, stream), seeds=2, probe=budget.dual_price,
+        budget=np.array([each * len(stream), np.inf, np.inf]),
+    )  # fmt: skip
+    cost = stream.cost[told.order[:, 0], told.arms[:, 0]]
+    np.testing.assert_allclose(told.probed[:, 1, 0], begun + 0.05 * 0.05 * (cost / each - 1), rtol=1e-4)
+
+
 @pytest.mark.parametrize("amount", ["10%", "77"])
 def test_a_split_shares_no_query_and_no_group(amount: str, known) -> None:
     group = np.array([f"g{i // 3}" for i in range(600)], object)
