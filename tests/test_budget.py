@@ -15,10 +15,11 @@ from scipy.optimize import linprog
 import bandits
 from bandits import budget, replay
 from bandits.base import Policy, check
-from bandits.loop import lanes
+from bandits.loop import feedback, lanes
 from bandits.loop.rounds import run_chunk
 from bandits.pacings import promise
 from bandits.pacings.adaptive_lp import dual_price
+from bandits.ranked import index_of
 from bandits.rewards import accuracy, reward_table
 from bandits.runs import accounts
 from envs.outcomes import Outcomes
@@ -59,15 +60,23 @@ def held(name: str, pacing: str) -> Policy:
     return promise.hard(paced, WORST)
 
 
-# One instance each, compiled once: a policy is compiled by identity, whatever the stream and the budget.
-PROMISED = [
-    held("linucb", "primal_dual"),
-    held("uniform", "threshold"),
-    held("thompson", "lp"),
-    held("preference", "mirror"),
-    held("epsilon", "bwk"),
-    promise.hard(promise.cap(bandits.squarecb(ARMS, DIM), ARMS, DIM, limit=9.0), WORST),
-]
+# Every pacing, around policies that rank their arms and around others. One instance each, compiled once: a policy is
+# compiled by identity, whatever the stream and the budget.
+PAIRS = (
+    ("linucb", "stop"), ("uniform", "stop"),
+    ("linucb", "primal_dual"), ("exp3", "primal_dual"),
+    ("thompson", "threshold"), ("uniform", "threshold"),
+    ("preference", "mirror"), ("squarecb", "mirror"),
+    ("linucb", "bwk"), ("epsilon", "bwk"),
+    ("thompson", "lp"),
+)  # fmt: skip
+CAPPED = promise.hard(promise.cap(bandits.squarecb(ARMS, DIM), ARMS, DIM, limit=9.0), WORST)
+PROMISED = [*(held(*pair) for pair in PAIRS), CAPPED]
+
+
+def test_promises_are_tested_for_every_pacing_around_both_kinds_of_policy() -> None:
+    ranked = {(p, index_of(bandits.POLICIES[n](ARMS, DIM)) is not None) for n, p in PAIRS}
+    assert ranked == {(p, kind) for p in budget.PACINGS for kind in (True, False)} - {("lp", False)}
 
 
 @settings(max_examples=1000, deadline=None, derandomize=True)
@@ -90,11 +99,26 @@ def test_a_promise_is_kept_on_any_stream(seed: int, which: int, sizes: tuple) ->
     for row, arm in zip(trace.order[0], trace.arms[0], strict=True):
         affordable = (left * (1 - 1e-5) >= WORST).all(axis=1) & stream.available[row]
         if arm < 0:
-            assert which == 5 or not affordable.any()
+            assert PROMISED[which] is CAPPED or not affordable.any()
             continue
         assert (WORST[arm] <= left * (1 + 1e-5) + 1e-9).all()
         left -= [stream.cost[row, arm], stream.latency[row, arm], stream.tokens[row, arm]]
         assert (left >= -1e-5 * np.where(np.isinf(limits), 1, limits)).all()
+
+
+@pytest.mark.parametrize("delay", ["7", "geometric,mean=5"])
+def test_a_promise_is_kept_while_outcomes_are_outstanding(delay: str) -> None:
+    """A call is charged when made, whenever it is heard: 40 streams, a budget for about a third of the calls."""
+    late = feedback.parse(delay)
+    for seed in range(40):
+        stream = random_stream(seed)
+        limits = np.array([np.nanmean(stream.cost) * ROWS / 3, np.inf, np.inf])
+        with mock.patch.object(LOOP, "CHUNK", 64):
+            trace = replay(
+                PROMISED[2], stream, reward_table(accuracy, stream), seeds=1, budget=limits, feedback=late
+            )
+        spent = np.where(trace.arms >= 0, stream.cost[trace.order, trace.arms], 0.0).sum()
+        assert 0 < spent <= limits[0] * (1 + 1e-5)
 
 
 def test_a_policy_sees_what_is_left(known) -> None:

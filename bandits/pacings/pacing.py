@@ -65,14 +65,18 @@ def paced(policy: Policy, pacer: Pacer) -> Policy:
     def init(key: jax.Array) -> Paced:
         return Paced(policy.init(key), pacer.init())
 
-    def act(key: jax.Array, state: Paced, observation: Observation) -> jax.Array:
-        value = worth(key, state.policy, observation)
+    def open_to(state: Paced, value: jax.Array, observation: Observation) -> tuple[jax.Array, jax.Array]:
+        """Return what is charged for each arm and which may be called, both `(K,)`."""
         charge, allowed, cost = pacer.terms(state.pacer, value, observation)
         if index is None:
             allowed &= charge <= 1.0
         open_arms = observation.available & allowed
         cheapest = jnp.arange(len(cost)) == choose(-cost, observation.available)
-        open_arms = jnp.where(open_arms.any(), open_arms, cheapest)
+        return charge, jnp.where(open_arms.any(), open_arms, cheapest)
+
+    def act(key: jax.Array, state: Paced, observation: Observation) -> jax.Array:
+        value = worth(key, state.policy, observation)
+        charge, open_arms = open_to(state, value, observation)
         if index is None:
             return policy.act(key, state.policy, observation._replace(available=open_arms))
         return choose(value - charge, open_arms)
@@ -80,7 +84,14 @@ def paced(policy: Policy, pacer: Pacer) -> Policy:
     def update(
         key: jax.Array, state: Paced, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Paced:
-        learned = policy.update(key, state.policy, observation, arm, feedback)
+        met = observation
+        if (
+            index is None
+        ):  # it hears of the choice that it had; one that weighs by its chances would be misled
+            met = among(
+                observation, open_to(state, worth(key, state.policy, observation), observation)[1], arm
+            )
+        learned = policy.update(key, state.policy, met, arm, feedback)
 
         def now(key: jax.Array, context: jax.Array) -> jax.Array:
             return worth(key, learned, observation._replace(context=context))
@@ -88,6 +99,12 @@ def paced(policy: Policy, pacer: Pacer) -> Policy:
         return Paced(learned, pacer.update(key, state.pacer, observation, arm, feedback, now))
 
     return Policy(init, act, update)
+
+
+def among(observation: Observation, allowed: jax.Array, arm: jax.Array) -> Observation:
+    """Return the observation of a choice among the allowed arms, the one called among them."""
+    called = jnp.arange(len(allowed)) == arm
+    return observation._replace(available=observation.available & (allowed | called))
 
 
 def used(feedback: Feedback) -> jax.Array:

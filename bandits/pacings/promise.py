@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bandits import require
 from bandits.base import RESOURCES, Feedback, Observation, Policy, State
 from bandits.linear.ridge import Ridge, estimate, fresh, learn
+from bandits.pacings.pacing import among
 
 Tree = TypeVar("Tree")
 
@@ -37,13 +38,18 @@ def hard(policy: Policy, worst: NDArray[np.floating[Any]]) -> Policy:
     """
     most = jnp.asarray(np.nextafter(np.float32(worst), np.float32(np.inf)))
 
+    def affordable(observation: Observation) -> jax.Array:
+        return (most <= observation.budget).all(axis=1)
+
     def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
-        return _among(policy, key, state, observation, (most <= observation.budget).all(axis=1))
+        return _among(policy, key, state, observation, affordable(observation))
 
     def update(
         key: jax.Array, state: State, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> State:
-        return _kept(arm, policy.update(key, state, observation, jnp.maximum(arm, 0), feedback), state)
+        called = jnp.maximum(arm, 0)
+        met = among(observation, affordable(observation), called)
+        return _kept(arm, policy.update(key, state, met, called, feedback), state)
 
     return Policy(policy.init, act, update)
 
@@ -66,17 +72,20 @@ def cap(policy: Policy, n_arms: int, dim: int, *, limit: float, ridge: float = 1
     def init(key: jax.Array) -> Capped:
         return Capped(policy.init(key), fresh(n_arms, dim, ridge))
 
-    def act(key: jax.Array, state: Capped, observation: Observation) -> jax.Array:
+    def below(state: Capped, observation: Observation) -> jax.Array:
         predicted = estimate(state.costs, observation.context).mean
         # A posted price that is not there forbids nothing: no comparison with NaN holds.
-        allowed = (predicted <= limit) & ~(observation.price > limit)
-        return _among(policy, key, state.policy, observation, allowed)
+        return (predicted <= limit) & ~(observation.price > limit)
+
+    def act(key: jax.Array, state: Capped, observation: Observation) -> jax.Array:
+        return _among(policy, key, state.policy, observation, below(state, observation))
 
     def update(
         key: jax.Array, state: Capped, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Capped:
         called = jnp.maximum(arm, 0)
-        learned = policy.update(key, state.policy, observation, called, feedback)
+        met = among(observation, below(state, observation), called)
+        learned = policy.update(key, state.policy, met, called, feedback)
         costs = learn(state.costs, observation.context, called, feedback.cost)
         return _kept(arm, Capped(learned, costs), state)
 

@@ -56,7 +56,9 @@ def exp3(n_arms: int, dim: int, *, eta: float = 1.0, low: float = LOW, high: flo
     ) -> Losses:
         del key
         loss = 1.0 - unit(feedback.reward, low, high)
-        estimated = jnp.zeros(n_arms, jnp.float32).at[arm].set(loss / chances(state, observation)[arm])
+        estimated = (
+            jnp.zeros(n_arms, jnp.float32).at[arm].set(loss / likely(chances(state, observation)[arm]))
+        )
         return suffer(state, estimated, loss, observation.available)
 
     return Policy(init, act, update)
@@ -75,6 +77,11 @@ def weights(state: Losses, rate: float, awake: jax.Array) -> jax.Array:
 def draw(key: jax.Array, chance: jax.Array) -> jax.Array:
     """Return an arm, int32, drawn with these `(K,)` probabilities; never one of probability 0."""
     return jax.random.categorical(key, jnp.log(chance)).astype(jnp.int32)
+
+
+def likely(chance: jax.Array) -> jax.Array:
+    """Return a chance that can be divided by: one of a late outcome may have sunk to 0 since its arm was drawn."""
+    return jnp.maximum(chance, 1e-30)
 
 
 def suffer(state: Losses, estimated: jax.Array, loss: jax.Array, awake: jax.Array) -> Losses:

@@ -14,7 +14,7 @@ from bandits.base import Feedback, Observation, Policy, State
 from bandits.linear.linucb import linucb
 from bandits.tabular.beta_thompson import beta_thompson
 from bandits.tabular.counts import HIGH, LOW, require_range, unit
-from bandits.tabular.exp3 import Losses, draw, no_losses, suffer, weights
+from bandits.tabular.exp3 import Losses, draw, likely, no_losses, suffer, weights
 
 
 class Committee(NamedTuple):
@@ -88,7 +88,7 @@ def exp4(
             expert.update(k, known, observation, arm, feedback)
             for expert, k, known in zip(panel, keys[1:], state.experts, strict=True)
         )
-        losses = suffer(state.losses, advised[:, arm] * loss / chance[arm], loss, awake)
+        losses = suffer(state.losses, advised[:, arm] * loss / likely(chance[arm]), loss, awake)
         return Committee(losses, jax.random.bits(keys[0]), states)
 
     return Policy(init, act, update)
