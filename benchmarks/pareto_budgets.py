@@ -1,7 +1,8 @@
 """Pacing on ParetoBandit's table (arXiv 2604.00136) beside the paper's figures: seven budgets, and a price that moves.
 
     python benchmarks/pareto_budgets.py published          reward and spend at the seven budgets of the paper
-    python benchmarks/pareto_budgets.py phases --plot F    the dear model at a tenth of its cost in the second third
+    python benchmarks/pareto_budgets.py phases --plot F    the dear model at a tenth of its cost in the second third;
+                                                           F is a page (.html) or a picture (.svg)
 
 The first 1,785 rows are the log of a warm start and the last 1,824 the stream; contexts are 25 whitened principal
 components of the given embeddings and a constant; `n_eff` and `alpha` are the paper's.
@@ -36,19 +37,27 @@ PUBLISHED = {
     2.9e-5: (0.793, 0.98), 8.3e-5: (0.813, 1.00), 2.3e-4: (0.859, 1.00), 6.6e-4: (0.898, 0.98),
     1.9e-3: (0.917, 0.91), 5.3e-3: (0.924, 0.89), 1.5e-2: (0.929, 0.74),
 }  # fmt: skip
-PACINGS = ("primal_dual", "primal_dual,step=0.02,start=1", "mirror", "bwk", "lp", "threshold")
+# Without what the log spent at each price, primal_dual begins at the price 0, as the paper's pacer does.
+COLD_PRICE = "primal_dual from price 0"
+PACINGS = (COLD_PRICE, "primal_dual", "primal_dual,step=0.02", "mirror", "bwk", "lp", "threshold")
 DEAR = 2  # gemini-2.5-pro
 MODERATE = 6.6e-4  # USD a query
-Start = Callable[[Policy], Policy]
+Start = Callable[[Policy, str], Policy]
 
 
 def load(path: Path) -> tuple[Any, Start]:
-    """Return the stream with the log's mean costs as posted prices, and the warm start of policies on a ridge."""
+    """Return the stream with the log's mean costs as posted prices, and what paces a policy on a ridge, warm."""
     whole = envs.load("all", data=path, dim=25, whiten=True)
     logged, stream = warm.split(whole, LOGGED)
     prior = warm.fit(logged, rewards.reward_table(rewards.accuracy, logged), n_eff=1164.0)
     posted = replace(stream.outcomes, price=logged.cost.mean(axis=0))
-    return replace(stream, outcomes=posted), lambda policy: warm.start(policy, prior, ("reward",))
+    silent = prior._replace(used=np.zeros_like(prior.used))
+
+    def start(policy: Policy, label: str) -> Policy:
+        held = budget.held(policy, stream, pacing=label.partition(" ")[0])
+        return warm.start(held, silent if label == COLD_PRICE else prior, ("reward",))
+
+    return replace(stream, outcomes=posted), start
 
 
 def published(path: Path, seeds: int) -> pd.DataFrame:
@@ -57,8 +66,7 @@ def published(path: Path, seeds: int) -> pd.DataFrame:
     table = rewards.reward_table(rewards.accuracy, stream)
     rows = []
     for pacing in PACINGS:
-        policy = bandits.linucb(stream.n_arms, stream.dim, alpha=0.01)
-        policy = start(budget.held(policy, stream, pacing=pacing))
+        policy = start(bandits.linucb(stream.n_arms, stream.dim, alpha=0.01), pacing)
         for each, (theirs, share) in PUBLISHED.items():
             limits = budget.parse(f"{each}/query", stream, len(stream))
             trace = bandits.replay(policy, stream, table, seeds=seeds, budget=limits)
@@ -122,8 +130,7 @@ def spend(policy: Policy, stream: Any, seeds: int) -> np.ndarray:
 
 def build(pacing: str, stream: Any, start: Start) -> Policy:
     """Return forgetting LinUCB, warm and paced to the moderate budget."""
-    policy = bandits.dlinucb(stream.n_arms, stream.dim, alpha=0.01)
-    return unstopped(start(budget.held(policy, stream, pacing=pacing)))
+    return unstopped(start(bandits.dlinucb(stream.n_arms, stream.dim, alpha=0.01), pacing))
 
 
 def fixed_price(stream: Any, start: Start) -> str:
@@ -139,7 +146,7 @@ def fixed_price(stream: Any, start: Start) -> str:
 def phases(path: Path, seeds: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Return spend by budget in each phase for every pacing, and each run's costs."""
     stream, start = load(path)
-    names = {p: p for p in ("primal_dual", "primal_dual,step=0.02,start=1", "mirror", "mirror,step=0.1")}
+    names = {p: p for p in ("primal_dual", "primal_dual,step=0.02", "mirror", "mirror,step=0.1")}
     names |= {(p := fixed_price(stream, start)): f"fixed price ({p})"}
     costs = {name: spend(build(pacing, stream, start), stream, seeds) for pacing, name in names.items()}
     rows = []
@@ -150,7 +157,7 @@ def phases(path: Path, seeds: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]
 
 
 def plot(costs: dict[str, np.ndarray], path: Path) -> None:
-    """Write a plot of spend by budget, smoothed over 100 rounds, mean over seeds."""
+    """Write a plot of spend by budget, smoothed over 100 rounds, mean over seeds; a page, or a picture as .svg."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -163,7 +170,13 @@ def plot(costs: dict[str, np.ndarray], path: Path) -> None:
         third, 2 * third, opacity=0.1, fillcolor="black", annotation_text="dear model at a tenth"
     )
     figure.update_layout(xaxis_title="round", yaxis_title="spend by budget, last 100 rounds")
-    figure.write_html(path, include_plotlyjs=True)
+    if path.suffix == ".html":
+        figure.write_html(path, include_plotlyjs=True)
+    else:
+        figure.update_layout(
+            template="plotly_white", width=900, height=420, legend={"orientation": "h", "y": -0.2}
+        )
+        figure.write_image(path)
 
 
 def main() -> None:
