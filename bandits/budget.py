@@ -118,7 +118,7 @@ def _recorded(stream: Any, name: str) -> NDArray[np.floating[Any]]:
         has = [n for n in RESOURCES if n != name and getattr(stream, n) is not None]
         has = [n for n in has if n != "cost" or stream.outcomes.priced]
         raise ValueError(
-            f"a budget on {name} needs a table that records it; this one records {has or 'none'}"
+            f"a budget on {name} needs a table that records it; this one records {', '.join(has) or 'none'}"
         )
     unknown = stream.available & np.isnan(recorded)
     if unknown.any():

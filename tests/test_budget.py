@@ -321,7 +321,7 @@ def test_a_share_is_of_the_best_single_model() -> None:
         ("0.4", "pays for no call: the least cost of one is 1"),
         ("money=3", "no resource 'money'"),
         ("cost=3,cost=4", "names cost twice"),
-        ("latency=3", "budget on latency needs a table that records it"),
+        ("latency=3", "budget on latency needs a table that records it; this one records cost, tokens"),
         ("tokens=3", "1 lack it, the first for model 'a', query 'r'"),
         ("cost=", "such as 12.5"),
     ],
