@@ -113,7 +113,7 @@ def test_a_promise_is_kept_while_outcomes_are_outstanding(delay: str) -> None:
     for seed in range(40):
         stream = random_stream(seed)
         limits = np.array([np.nanmean(stream.cost) * ROWS / 3, np.inf, np.inf])
-        with mock.patch.object(LOOP, "CHUNK", 64):
+        with mock.patch.object(lanes, "CHUNK", 64):
             trace = replay(
                 PROMISED[2], stream, reward_table(accuracy, stream), seeds=1, budget=limits, feedback=late
             )
