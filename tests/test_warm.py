@@ -88,7 +88,7 @@ def test_primal_dual_begins_at_the_dual_price_of_the_log(patchy) -> None:
     scaled = np.log(posted / posted.min()) / np.log(posted.max() / posted.min())
     grid, spent = np.asarray(past.price, float), []
     assert grid[0] == 0 and grid[-1] == 5 and (np.diff(grid) > 0).all()
-    for price in grid:
+    for price in grid[::10]:
         total = 0.0
         for row in range(200):
             value = np.array([prior.weight["reward"][k] @ logged.context[row] for k in range(4)])
@@ -96,9 +96,9 @@ def test_primal_dual_begins_at_the_dual_price_of_the_log(patchy) -> None:
             arm = np.where(barred, -np.inf, value - price * scaled).argmax()
             total += logged.cost[row, arm] if not barred.all() else logged.cost[row, logged.available[row]][0]
         spent.append(total / 200)
-    # A near tie may fall the other way in float32: a few of 200 queries at some of 201 prices.
-    close = np.abs(np.asarray(past.spend)[:, 0] - spent) < 1e-4
-    assert close.mean() > 0.95
+    # A near tie may fall the other way in float32: a few of 200 queries at one of 21 prices.
+    close = np.abs(np.asarray(past.spend)[::10, 0] - spent) < 1e-4
+    assert close.sum() >= 20
     each = 0.5 * (spent[0] + spent[-1])
     begun = float(past.first(np.array([each, np.inf, np.inf]))[0])
     fits = np.asarray(past.spend)[:, 0] <= each
