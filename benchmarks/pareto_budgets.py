@@ -27,6 +27,7 @@ import bandits  # from a checkout, installed or not
 import envs
 from bandits import budget, rewards
 from bandits.base import Observation, Policy
+from bandits.metrics.knapsack import best_mixture
 from bandits.runs import accounts
 from bandits.wrappers import warm
 
@@ -90,6 +91,31 @@ def published(path: Path, seeds: int) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def at_the_right_price(path: Path) -> pd.DataFrame:
+    """Return what a linear policy could earn: ridges of the log, at the one price that spends each budget."""
+    whole = envs.load("all", data=path, dim=25, whiten=True)
+    logged, stream = warm.split(whole, LOGGED)
+    prior = warm.fit(logged, rewards.reward_table(rewards.accuracy, logged))
+    table, every = rewards.reward_table(rewards.accuracy, stream), np.arange(len(stream))
+    worth = stream.context @ prior.weight["reward"].T
+    cost = np.maximum(stream.context @ prior.weight["cost"].T, 0.25 * prior.mean[:, 0])
+    rows = []
+    for each, (theirs, _) in PUBLISHED.items():
+        low, high = (
+            -3.0,
+            12.0,
+        )  # logs of a price: nothing is spent at the highest, and nothing spared at the lowest
+        for _ in range(40):
+            called = (worth - np.exp((low + high) / 2) * cost).argmax(axis=1)
+            dear = stream.cost[every, called].mean() > each
+            low, high = ((low + high) / 2, high) if dear else (low, (low + high) / 2)
+        called = (worth - np.exp(high) * cost).argmax(axis=1)
+        spent, earned = stream.cost[every, called].sum(), table[every, called].mean()
+        mixture = float(best_mixture(table, stream.cost, spent)) / len(stream)
+        rows.append({"budget": each, "reward": earned, "published": theirs, "mixture": mixture})
+    return pd.DataFrame(rows).assign(over_mixture=lambda found: found.reward - found.mixture)
 
 
 def phased(stream: Any, seed: int) -> Any:
