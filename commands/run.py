@@ -52,7 +52,9 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     }
     summaries, points = _finished(loaded, logged, ask, places, known)
     if len(places) > 1:
-        say(f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}")
+        say(
+            f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}"
+        )
     for place in places.values():
         plotted(place, plots)
     if form == "table":
@@ -64,8 +66,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
 
 def _about(loaded: Any, ask: Any, places: dict[str, Path]) -> dict[str, Any]:
     outcomes, title = loaded.outcomes, f"{', '.join(ask.policies)} on {loaded.name}: {len(places)} runs"
-    told = {"title": title, "label": outcomes.label, "cost_unit": outcomes.cost_unit, "notes": loaded.notes}
-    return told
+    return {"title": title, "label": outcomes.label, "cost_unit": outcomes.cost_unit, "notes": loaded.notes}
 
 
 def _finished(
@@ -80,7 +81,8 @@ def _finished(
     from bandits.runs.unfinished import taken_up
 
     known |= {"versions": artefacts.versions(), "given_sha256": artefacts.fingerprint(loaded.outcomes)}
-    shared = {k: known[k] for k in ("context", "load", "versions", "given_sha256")}
+    known["log_sha256"] = None if logged is None else artefacts.fingerprint(logged.outcomes)
+    shared = {k: known[k] for k in ("context", "load", "versions", "given_sha256", "log_sha256")}
     found = taken_up(places, ask, shared)
     for name, traces in found.items():
         if traces:

@@ -78,7 +78,7 @@ def test_hindsight_is_drawn_once_for_each_preference(finished) -> None:
 
 def test_the_page_draws_a_curve_for_each_policy_and_links_each_run(finished) -> None:
     folder, _, frame = finished
-    page = (folder / "report.html").read_text()
+    page = (folder / "overview.html").read_text()
     figures = json.loads(re.search(r'id="figures">(.*?)</script>', page, re.S)[1])
     assert [f["title"] for f in figures] == [
         "Reward by budget at preference 0",
@@ -105,7 +105,7 @@ def test_the_page_draws_a_curve_for_each_policy_and_links_each_run(finished) -> 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_opens_in_a_browser_without_a_network(browser, finished, width: int) -> None:  # noqa: F811
-    shown = Opened(browser, finished[0] / "report.html", width=width, scheme="dark")
+    shown = Opened(browser, finished[0] / "overview.html", width=width, scheme="dark")
     assert shown.said == []
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
     names = [d["name"] for d in shown.shown("budgets-0") if d["name"]]
@@ -156,8 +156,8 @@ def run(monkeypatch, capsys, tmp_path) -> Any:
 
 def test_the_command_writes_the_page_above_the_runs(run) -> None:
     code, err = run("--budget", "30%,60%")
-    assert code == 0 and "all of them: done/report.html" in err
-    names = {"report.html", "reward_by_budget.csv", "budget=30%", "budget=60%"}
+    assert code == 0 and "by budget and preference: done/overview.html" in err
+    names = {"report.html", "overview.html", "reward_by_budget.csv", "budget=30%", "budget=60%"}
     assert {p.name for p in Path("done").iterdir()} == names
     assert run("--budget", "30%,90%")[0] == 0  # again, beside what is there
     assert {p.name for p in Path("done").iterdir()} == names | {"budget=90%"}
@@ -170,7 +170,7 @@ def test_an_earlier_single_run_gives_way_and_other_files_do_not(run) -> None:
     assert run()[0] == 0 and Path("done/summary.csv").is_file()
     assert run("--preference", "0,1")[0] == 0
     assert {p.name for p in Path("done").iterdir()} == {
-        "report.html", "reward_by_budget.csv", "preference=0", "preference=1",
+        "report.html", "overview.html", "reward_by_budget.csv", "preference=0", "preference=1",
     }  # fmt: skip
     Path("done/thesis.txt").write_text("years of work")
     code, err = run("--preference", "0,1")

@@ -117,7 +117,9 @@ def check_folder(folder: Path) -> Path:
     Raises:
         ValueError: it cannot be written, or holds something else.
     """
-    if folder.is_dir() and all(p.name in _BESIDE or (p / "manifest.json").is_file() for p in folder.iterdir()):
+    if folder.is_dir() and all(
+        p.name in _BESIDE or (p / "manifest.json").is_file() for p in folder.iterdir()
+    ):
         return folder
     return artefacts.check_folder(folder)
 
