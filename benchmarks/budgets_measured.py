@@ -22,7 +22,8 @@ OPENING = """# Budgets, measured
 
 Made by `python benchmarks/budgets_measured.py > docs/budgets-measured.md`; {seeds} seeds, intervals are 95 %, paired
 over seeds. `over mixture` is reward a query above the best fixed mixture of models at the same spend, `gap closed` the
-share of the way from that mixture to the best that the same spend buys with hindsight (`best_within`)."""
+share of the way from that mixture to the best that the same spend buys with hindsight (`best_within`). What the columns
+mean: [Budgets](budgets.md#reading-the-summary)."""
 PUBLISHED = """
 ## Recorded answers: ParetoBandit's table, seven budgets
 
