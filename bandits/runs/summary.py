@@ -100,8 +100,7 @@ def summarise(
     frame["exponent"] = exponents
     if not stream.outcomes.priced:
         frame[["cost_mean", "cost_total", "cost_lo", "cost_hi"]] = np.nan
-    told = [curve for curve in curves if len(curve)]  # an empty one would turn every number into an object
-    return Summary(frame[list(_COLUMNS)], pd.concat(told, ignore_index=True))
+    return Summary(frame[list(_COLUMNS)], pd.concat(curves, ignore_index=True))
 
 
 def _mean(earned: Floats) -> Floats:
