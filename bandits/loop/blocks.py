@@ -52,9 +52,10 @@ def advance(
     ridge = begun.arms if isinstance(begun, Faded) else begun
     heard = ridge.pulls.sum(axis=1, dtype=np.float32)
     ahead = _ahead(form, ridge.inverse.shape[1], keys, heard, shared, clock, chunk)
-    called = _replayed(form, begun, ahead, chunk)
+    real = min(len(clock[0]), int(clock[1][0]))  # the rest is after the end
+    called = _replayed(form, begun, ahead, chunk, real)
     if account is not None:
-        account = _charged(account, chunk, called)
+        account = _charged(account, chunk, called[:, :real])
     return (begun, account, ring), called, None
 
 
@@ -93,24 +94,28 @@ def _ahead(
     return result
 
 
-def _replayed(form: Form, state: Any, ahead: tuple[Weights, jax.Array], chunk: Chunk) -> Any:
-    """Return the `(S, C)` arms, and change the state to what they taught; seeds are shared out over the cores."""
+def _replayed(
+    form: Form, state: Any, ahead: tuple[Weights, jax.Array], chunk: Chunk, rounds: int
+) -> NDArray[np.int32]:
+    """Return the `(S, C)` arms of so many rounds, and change the state to what they taught; each seed has a core."""
     from bandits.loop.kernels_blocks import replay_rounds
 
     ridge = state.arms if isinstance(state, Faded) else state
-    (seeds, _, dim, _), rounds = ridge.inverse.shape, chunk.context.shape[1]
-    weight = ridge.weight.reshape(seeds, -1, max(1, *form.targets, 1), dim)
+    seeds, _, dim, _ = ridge.inverse.shape
+    weight = ridge.weight.reshape(seeds, -1, form.targets[0] if form.targets else 1, dim)
     last = state.last if isinstance(state, Faded) else np.zeros(ridge.pulls.shape, np.int32)
     begin = state.round if isinstance(state, Faded) else np.zeros(seeds, np.int32)
-    called = np.empty((seeds, rounds), np.int32)
-    given = [np.asarray(x) for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
+    called = np.zeros(chunk.context.shape[:2], np.int32)
+    given = [np.asarray(x)[:, :rounds] for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
     learned = (ridge.inverse, weight, ridge.pulls, last)
 
     def play(s: int) -> None:
         own = [x[s] for x in (*given, *learned)]
-        replay_rounds(*own, int(begin[s]), _keeps(form), most_trace(form, dim), block_of(dim), called[s])
+        replay_rounds(
+            *own, int(begin[s]), _keeps(form), most_trace(form, dim), block_of(dim), called[s, :rounds]
+        )
 
-    with _blas().limit(limits=1):  # each seed has one core
+    with _blas().limit(limits=1):
         shared_out(play, range(seeds))
     begin += rounds
     return called
@@ -118,7 +123,7 @@ def _replayed(form: Form, state: Any, ahead: tuple[Weights, jax.Array], chunk: C
 
 def block_of(dim: int) -> int:
     """Return the rounds a block: more for larger matrices, which have to be read once a block."""
-    return 64 if dim <= 96 else 128 if dim <= 256 else 256
+    return 64 if dim <= 96 else 96 if dim <= 256 else 256
 
 
 def cores() -> int:
@@ -156,7 +161,8 @@ def _keeps(form: Form) -> NDArray[np.float32]:
 
 def _charged(account: Account, chunk: Chunk, called: NDArray[np.int32]) -> Account:
     """Return the accounts after a chunk's calls."""
-    told = np.take_along_axis(np.asarray(chunk.outcome), called[:, :, None, None], axis=2)[:, :, 0]
+    met = np.asarray(chunk.outcome)[:, : called.shape[1]]
+    told = np.take_along_axis(met, called[:, :, None, None], axis=2)[:, :, 0]
     return account.pay(
         np.nan_to_num(told[..., -len(RESOURCES) :]).sum(axis=1, dtype=np.float64).astype(np.float32)
     )

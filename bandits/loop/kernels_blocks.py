@@ -21,21 +21,19 @@ _ROWS = 64  # rows of an inverse that are updated together: with their product t
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
-def _forecast(context: Any, product: Any, weight: Any, spread: Any, mean: Any) -> None:
+def _forecast(upright: Any, product: Any, weight: Any, spread: Any, mean: Any) -> None:
     """Fill `spread (K, B)` with x' A^-1 x and `mean (K, m, B)` with the estimates, as at the start of the block."""
-    rounds, d = context.shape
+    d, rounds = upright.shape
     arms, targets, _ = weight.shape
-    for j in range(rounds):
-        for k in range(arms):
-            total = np.float32(0.0)
-            for q in range(d):
-                total += product[j, k * d + q] * context[j, q]
-            spread[k, j] = total
+    for k in range(arms):
+        spread[k] = np.float32(0.0)
+        mean[k] = np.float32(0.0)
+        for q in range(d):
+            for j in range(rounds):
+                spread[k, j] += product[k * d + q, j] * upright[q, j]
             for f in range(targets):
-                total = np.float32(0.0)
-                for q in range(d):
-                    total += weight[k, f, q] * context[j, q]
-                mean[k, f, j] = total
+                for j in range(rounds):
+                    mean[k, f, j] += weight[k, f, q] * upright[q, j]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
@@ -115,7 +113,7 @@ def replay_rounds(
     """
     rounds, d = context.shape
     arms, targets, _ = weight.shape
-    product, flat = np.empty((block, arms * d), np.float32), inverse.reshape(arms * d, d)
+    flat, whole = inverse.reshape(arms * d, d), np.empty((arms * d, block), np.float32)
     pulled, along = np.empty((block, d), np.float32), np.empty((block, block), np.float32)
     spread, mean = np.empty((arms, block), np.float32), np.empty((arms, targets, block), np.float32)
     who, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
@@ -127,8 +125,11 @@ def replay_rounds(
     for start in range(0, rounds, block):
         size = min(block, rounds - start)
         here = context[start : start + size]
-        np.dot(here, flat.T, product[:size])
-        _forecast(here, product, weight, spread, mean)
+        # Inverses times contexts and not the other way round: BLAS is a third faster at these shapes.
+        upright = np.ascontiguousarray(here.T)
+        product = whole if size == block else np.empty((arms * d, size), np.float32)
+        np.dot(flat, upright, product)
+        _forecast(upright, product, weight, spread, mean)
         count[:] = 0
         for i in range(size):
             t = start + i
@@ -148,7 +149,7 @@ def replay_rounds(
             # The pull as the vector u with A^-1 - u u' the new inverse: first A^-1 x_i as it is now.
             u = pulled[i]
             for q in range(d):
-                u[q] = product[i, k * d + q]
+                u[q] = product[k * d + q, i]
             for p in range(count[k]):
                 r = who[k, p]
                 for q in range(d):

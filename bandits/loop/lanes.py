@@ -109,7 +109,8 @@ def _group(
     for begin in range(0, total, CHUNK):
         ahead = rows[:, begin : begin + CHUNK]
         # The last chunk is filled up with rounds after the end; nothing that they do is kept.
-        padded = np.pad(ahead, ((0, 0), (0, CHUNK - ahead.shape[1])), mode="edge")
+        missing = CHUNK - ahead.shape[1]
+        padded = np.pad(ahead, ((0, 0), (0, missing)), mode="edge") if missing else ahead
         number = np.arange(begin, begin + CHUNK)
         clock: Any = (number, np.maximum(total - number, 1).astype(np.float32))
         late = None
@@ -155,14 +156,14 @@ def _due(
 def _met(lanes: list[Lane], rows: NDArray[np.int32]) -> Chunk:
     """Return what stands in these `(L, C)` rows of each lane's own sheet."""
     columns = zip(*(lane.sheet for lane in lanes), strict=True)
-    return Chunk(
-        *(
-            None
-            if own[0] is None
-            else np.stack([np.take(a, r, axis=0) for a, r in zip(own, rows, strict=True)])
-            for own in columns
-        )
-    )
+    return Chunk(*(None if own[0] is None else _taken(own, rows) for own in columns))
+
+
+def _taken(own: Sequence[NDArray[Any]], rows: NDArray[np.int32]) -> NDArray[Any]:
+    met = np.empty((*rows.shape, *own[0].shape[1:]), own[0].dtype)
+    for place, column, asked in zip(met, own, rows, strict=True):
+        np.take(column, asked, axis=0, out=place, mode="clip")  # rows are in range; "raise" would take a copy
+    return met
 
 
 def sheets(stream: Any, cases: Sequence[Any]) -> list[Chunk]:

@@ -82,8 +82,9 @@ def orders(
     if order not in ORDERS:
         raise ValueError(f"order needs to be one of {', '.join(ORDERS)}, got {order!r}")
     rows = np.empty((seeds, total), np.int32)
-    first_seen = {name: i for i, name in enumerate(dict.fromkeys(stream.dataset.tolist()))}
-    group = np.array([first_seen[name] for name in stream.dataset.tolist()])
+    if order == "dataset":
+        first_seen = {name: i for i, name in enumerate(dict.fromkeys(stream.dataset.tolist()))}
+        group = np.array([first_seen[name] for name in stream.dataset.tolist()])
     for s in range(seeds):
         rng = np.random.default_rng([seed, s])
         passes = []
@@ -153,7 +154,7 @@ def replays(
     """
     _check(stream, cases)
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
-    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(seeds))
+    keys = seed_keys(seed, seeds)
     after = None if feedback is None else feedbacks.due(feedback, rows.shape, seed)
     full = feedback is not None and feedback.full
     lanes = [
@@ -169,6 +170,12 @@ def replays(
         called = arms[own] if case.budget is None else _stopped(stream, rows, arms[own], case.budget)
         traces.append(Trace(rows, called, None if read is None else read[own]))
     return traces
+
+
+@partial(jax.jit, static_argnums=1)
+def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
+    """Return a key for each seed of a run."""
+    return [jax.random.fold_in(jax.random.key(seed), s) for s in range(seeds)]
 
 
 def _check(stream: Any, cases: Sequence[Case]) -> None:
