@@ -14,7 +14,7 @@ OTHER = "Everywhere"  # the topic of options that no command is about: --format,
 EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    the reader of stdout went away, as in `simulate.py list | head`
+  1    a job of a sweep failed, or the reader of stdout went away, as in `simulate.py list | head`
   2    a mistake in what was asked; one line on stderr says which
   130  stopped by Ctrl-C; what had finished is kept"""
 

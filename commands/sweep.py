@@ -12,22 +12,23 @@ from typing import Any
 
 import click
 
+from commands.help import Topical, option
 from commands.options import FORMATS, SETTINGS
 from commands.prepare import prepare_jax
 from commands.terminal import say, show
 
-_OUT = click.option(
+_OUT = option(
     "--out", metavar="DIR", default="runs/sweeps", show_default=True, help="Where results are kept."
 )
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(cls=Topical, context_settings=SETTINGS)
 @click.argument("file", metavar="FILE.toml")
-@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
-@click.option("--address", metavar="TCP", help="Of the Dask scheduler, tcp://host:port.")
-@click.option("--workers", type=click.IntRange(1), help="Processes on this machine.  [default: one a core]")
+@option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
+@option("--address", metavar="TCP", help="Of the Dask scheduler, tcp://host:port.")
+@option("--workers", type=click.IntRange(1), help="Processes on this machine.  [default: one a core]")
 @_OUT
-@click.option("--dry-run", is_flag=True, help="Only say how many jobs there are and how many are done.")
+@option("--dry-run", is_flag=True, help="Only say how many jobs there are and how many are done.")
 def sweep(file: str, engine: str, address: str | None, workers: int | None, out: str, dry_run: bool) -> int:
     """Compute all runs that FILE.toml multiplies out: policies, hyperparameters, rewards, budgets, streams, ...
 
@@ -72,11 +73,11 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
     return 1 if failed else 0
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(cls=Topical, context_settings=SETTINGS)
 @click.argument("file", metavar="FILE.toml")
 @_OUT
-@click.option("--top", default=10, show_default=True, type=click.IntRange(0), help="Rows of a table; 0: all.")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@option("--top", default=10, show_default=True, type=click.IntRange(0), help="Rows of a table; 0: all.")
+@option("--format", "form", type=FORMATS, default="table", show_default=True)
 def best(file: str, out: str, top: int, form: str) -> None:
     """Rank what a sweep has computed, with paired differences to the leader on the same seeds."""
     from bandits.sweeps import plan, ranking, results

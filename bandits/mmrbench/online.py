@@ -151,16 +151,18 @@ def _played(
     worth = resolve.function(sweep.reward, REWARDS, "reward")
     log = Log(sides.logged.context, sides.logged.utility, sides.logged.cost)
     cold = experiment.lineup(sides.online, sweep.policies, worth, log=log)
-    got: dict[str, list[Floats]] = {}
+    posed = {}
     for preference in sweep.preferences:
-        entrants = dict(cold)
-        if sweep.warm_start:
-            entrants |= _warmed(cold, sides.logged, reward_table(worth, sides.logged, preference))
         table = reward_table(worth, sides.online, preference)
-        options: dict[str, Any] = {"seeds": sweep.seeds, "seed": sweep.seed, "preference": preference}
-        for name, trace in experiment.run(
-            sides.online, entrants, table, progress=progress, **options
-        ).items():
+        posed[f"{preference}"] = experiment.Posed(table, (sides.online, table), preference)
+    options: dict[str, Any] = {"seeds": sweep.seeds, "seed": sweep.seed, "progress": progress}
+    done = experiment.run(sides.online, cold, posed, **options)
+    for name, one in posed.items() if sweep.warm_start else ():
+        told = reward_table(worth, sides.logged, one.preference)
+        experiment.run(sides.online, _warmed(cold, sides.logged, told), {name: one}, into=done, **options)
+    got: dict[str, list[Floats]] = {}
+    for traces in done.values():
+        for name, trace in traces.items():
             each = [
                 sheet[trace.order, trace.arms].mean(axis=1)
                 for sheet in (sides.online.cost, sides.online.utility)

@@ -103,7 +103,7 @@ def finish(
             one; nothing is then set aside.
 
     Raises:
-        KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any.
+        KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
         ValueError: one line that names the option, what it needs and what it got.
     """
     if not ask.budget and (ask.hard or ask.pacing != "stop"):
@@ -123,27 +123,36 @@ def finish(
     cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     asked = preferences(ask.preference, len(stream), ask.seed)
     options = {**_replayed(ask), "feedback": late}
+    if limits[budgets[0]] is not None:
+        options["probe"] = budget.dual_price
+    posed: dict[str, dict[str, experiment.Posed]] = {text: {} for text in asked}
     for text, value in asked.items():
         table = reward_table(worth, stream, value)
         heard = worlds.heard(stream, table, worth, value, kind=ask.feedback, seed=ask.seed)
-        told = float(np.mean(value))  # a log has no preferences of its own: the mean one stands for them
-        begun = cold if logged is None else _warmed(lineup, stream, ask, _logged(logged, worth, told))
         for amount in budgets:
-            held_to = {} if limits[amount] is None else {"budget": limits[amount], "probe": budget.dual_price}
-            name = _name(text, amount, list(asked), budgets)
-            traces, stopped = dict(known.get(name, {})), None
-            try:
-                experiment.run(
-                    stream, begun, table, heard=heard, progress=progress, into=traces, preference=value,
-                    **options, **held_to,
-                )  # fmt: skip
-            except KeyboardInterrupt as error:
-                stopped = error
-            if traces:
-                done = {spec: traces[spec] for spec in ask.policies if spec in traces}
-                yield Run(name, text, amount, stream, table, limits[amount], done)
-            if stopped is not None:
-                raise stopped
+            one = experiment.Posed(table, heard, value, limits[amount])
+            posed[text][_name(text, amount, list(asked), budgets)] = one
+    # Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
+    alone = logged is not None or ask.feedback == "dueling"
+    together = [[text] for text in asked] if alone else [list(asked)]
+    traces = {name: dict(known.get(name, {})) for one in posed.values() for name in one}
+    stopped = None
+    try:
+        for texts in together:
+            begun = cold
+            if logged is not None:  # a log has no preferences of its own: the mean one stands for them
+                begun = _warmed(lineup, stream, ask, _logged(logged, worth, float(np.mean(asked[texts[0]]))))
+            runs = {name: one for text in texts for name, one in posed[text].items()}
+            experiment.run(stream, begun, runs, into=traces, progress=progress, **options)
+    except KeyboardInterrupt as error:
+        stopped = error
+    for text, runs in posed.items():
+        for (name, one), amount in zip(runs.items(), budgets, strict=True):
+            if traces[name]:
+                done = {spec: traces[name][spec] for spec in ask.policies if spec in traces[name]}
+                yield Run(name, text, amount, stream, one.table, limits[amount], done)
+    if stopped is not None:
+        raise stopped
 
 
 def _replayed(ask: Ask) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from bandits.base import Policy, check
 from bandits.budget import PACINGS
 from bandits.dueling import DUELLISTS
 from bandits.loop.feedback import DELAYS
-from bandits.loop.replay import Trace, orders, replay
+from bandits.loop.replay import Case, Trace, orders, replays
 from bandits.metrics.regret import comparator
 from bandits.rewards import REWARDS, Reward
 from bandits.wrappers.newcomers import explore_new
@@ -150,37 +150,54 @@ def lineup(stream: Any, specs: Sequence[str], reward: Reward, log: Any = None) -
     }
 
 
+class Posed(NamedTuple):
+    """A run to make.
+
+    Attributes:
+        table: `(N, K)` from `reward_table`: the truth, which references and regret go by.
+        heard: the stream and the table that policies hear, from `worlds.heard`.
+        preference, budget: as in `Case`.
+    """
+
+    table: NDArray[np.float64]
+    heard: tuple[Any, NDArray[np.float64]]
+    preference: Any
+    budget: NDArray[np.float64] | None = None
+
+
 def run(
     stream: Any,
     policies: Mapping[str, Policy | None],
-    table: NDArray[np.float64],
+    posed: Mapping[str, Posed],
     *,
-    heard: Any = None,
+    into: dict[str, dict[str, Trace]] | None = None,
     progress: Callable[[str, int], object] | None = None,
-    into: dict[str, Trace] | None = None,
     **options: Any,
-) -> dict[str, Trace]:
-    """Return a trace for each policy, all on the same seeds and orders.
+) -> dict[str, dict[str, Trace]]:
+    """Return a trace for each run and policy, all on the same seeds and orders; a policy plays its runs side by side.
 
     Args:
         stream: a `Stream`.
         policies: from `lineup`; the same ones serve every preference, seed and order without compiling anew.
-        table: `(N, K)` from `reward_table`.
-        heard: a pair, the stream and the table that policies hear, from `worlds.heard`, where that is not the truth.
-        progress: called with the spec and the number of rounds done.
-        into: filled with each trace as it is finished, so that a stop loses none; what it holds is not run again.
-        options: as `replay` takes them (seeds, seed, order, rounds, preference, feedback).
+        posed: the runs by name; all hear the same stream.
+        into: filled as policies finish, so that a stop loses none; what it holds is not run again.
+        progress: called with the spec and the number of rounds done, all runs together.
+        options: as `replays` takes them (seeds, seed, order, rounds, feedback, probe).
     """
-    asked, worth = (stream, table) if heard is None else heard
-    traces = {} if into is None else into
+    traces: dict[str, dict[str, Trace]] = {} if into is None else into
     for spec, policy in policies.items():
-        if spec in traces:
-            continue
+        to_do = {name: one for name, one in posed.items() if spec not in traces.setdefault(name, {})}
         if policy is None:
-            traces[spec] = hindsight(stream, table, spec, options)
-        else:
+            done = [hindsight(stream, one.table, spec, options) for one in to_do.values()]
+        elif to_do:
             told = None if progress is None else partial(progress, spec)
-            traces[spec] = replay(policy, asked, worth, progress=told, **options)
+            cases = [Case(one.heard[1], one.preference, one.budget) for one in to_do.values()]
+            asked = next(iter(to_do.values())).heard[0]
+            done = replays(policy, asked, cases, progress=told, **options)
+        else:
+            done = []
+        for name, trace in zip(to_do, done, strict=True):
+            traces[name][spec] = trace
     return traces
 
 

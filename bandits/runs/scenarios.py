@@ -17,7 +17,7 @@ from bandits.metrics.regret import cumulative_regret, earned_by, rewards
 from bandits.metrics.significance import holm, sign_flip
 from bandits.rewards import PREFERENCE, Reward, reward_table
 from bandits.runs import worlds
-from bandits.runs.experiment import lineup, run
+from bandits.runs.experiment import Posed, lineup, run
 from envs.scenarios import SCENARIOS
 
 LEVEL = 0.05
@@ -71,16 +71,9 @@ def compare(
             known[shape] = lineup(world, policies, reward)
         table = reward_table(reward, world, preference)
         told = None if progress is None else _told(progress, name)
-        traces = run(
-            world,
-            known[shape],
-            table,
-            heard=worlds.heard(world, table, reward, preference),
-            progress=told,
-            preference=preference,
-            feedback=feedback.parse(asked.delay, batch=asked.batch),
-            **replayed,
-        )
+        posed = Posed(table, worlds.heard(world, table, reward, preference), preference)
+        late = feedback.parse(asked.delay, batch=asked.batch)
+        traces = run(world, known[shape], {name: posed}, progress=told, feedback=late, **replayed)[name]
         rows += _rows(name, world, table, traces, replayed.get("seed", 0))
     return _corrected(rows)
 
