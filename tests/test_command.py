@@ -611,7 +611,7 @@ def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, mon
 
     given = ("--policy", "ucb1", "--policy", "uniform", "--data", table, *SMALL, *budget)
     assert run(*given, "--out", "whole")[0] == 0
-    replay, ran = experiment.replay, []
+    replay, ran = experiment.replays, []
 
     def stopped(policy, *rest, **options):
         ran.append(policy)
@@ -619,7 +619,7 @@ def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, mon
             raise KeyboardInterrupt
         return replay(policy, *rest, **options)
 
-    monkeypatch.setattr(experiment, "replay", stopped)
+    monkeypatch.setattr(experiment, "replays", stopped)
     code, out, err = run(*given, "--out", "stopped")
     assert (
         code == 130 and out == "" and "what had finished is in stopped" in err and "goes on from there" in err
@@ -639,7 +639,7 @@ def test_a_stopped_run_of_other_words_is_not_taken_up(run, table, monkeypatch) -
     from bandits.runs import experiment
 
     given = ("--policy", "uniform", "--policy", "ucb1", "--data", table, *SMALL, "--out", "done")
-    replay, ran = experiment.replay, []
+    replay, ran = experiment.replays, []
 
     def stopped(policy, *rest, **options):
         ran.append(policy)
@@ -647,7 +647,7 @@ def test_a_stopped_run_of_other_words_is_not_taken_up(run, table, monkeypatch) -
             raise KeyboardInterrupt
         return replay(policy, *rest, **options)
 
-    monkeypatch.setattr(experiment, "replay", stopped)
+    monkeypatch.setattr(experiment, "replays", stopped)
     assert run(*given)[0] == 130
     code, _, err = run(*given, "--seed", 1)
     assert code == 0 and "taken up" not in err and len(ran) == 4
@@ -659,7 +659,7 @@ def test_a_stop_before_any_policy_has_finished_writes_nothing(run, table, monkey
     def stopped(*rest, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "replay", stopped)
+    monkeypatch.setattr(experiment, "replays", stopped)
     code, _, err = run("--policy", "linucb", "--data", table, *SMALL, "--out", "done")
     assert code == 130 and "no policy had finished, nothing was written" in err and not Path("done").exists()
 
