@@ -21,7 +21,7 @@ run: install
 	$(BIN)/python simulate.py --policy linucb --policy thompson --policy epsilon --policy uniform --stream vqa --out $(OUT)
 
 test: install lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .
