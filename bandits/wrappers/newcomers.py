@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State, choose
 from bandits.linear.ridge import Ridge
+from bandits.ranked import Ranked, index_of
 
 
 class Introduced(NamedTuple):
@@ -106,7 +107,14 @@ def pooled(policy: Policy, n_arms: int, dim: int) -> Policy:
         learned = policy.update(key, begun(state, observation), observation, arm, feedback)
         return Pooled(learned, state.met | observation.available)
 
-    return Policy(init, act, update)
+    inside = index_of(policy)
+    if inside is None:
+        return Policy(init, act, update)
+
+    def index(key: jax.Array, state: Pooled, observation: Observation) -> jax.Array:
+        return inside(key, begun(state, observation), observation)
+
+    return Policy(init, Ranked(index), update)
 
 
 def _is_ridge(part: object) -> bool:
