@@ -19,9 +19,11 @@ from bandits.rewards import accuracy, reward_table
 from bandits.runs import artefacts, compare, phases, worlds
 from bandits.runs import ask as runs
 from envs.stream import Stream
+from tests import test_browser
 from tests.conftest import make_stream
 from tests.test_report import MANIFEST, NASTY, make_curves, make_parts, make_summary
 
+browser = test_browser.browser  # the fixture: headless Chromium, or a skip
 KNOWN = {"command": "simulate.py", "context": {}, "data": "made", "seconds": 1.0}
 WORTH = np.array([0.9, 0.2, 0.3, 0.6])
 
@@ -201,3 +203,29 @@ def test_the_page_tells_the_phases_and_names_cannot_break_out() -> None:
     assert "<img" not in page and "3 to never" in page
     for text in ("0.3000 to 0.4500", "What changed"):
         assert text in page
+
+
+def test_marks_and_what_is_outstanding_are_drawn_in_a_browser(browser: Any, folders) -> None:
+    on_screen = test_browser.Opened(browser, folders["ucb1"] / "report.html", width=1280, scheme="dark")
+    page = on_screen.page
+
+    def drawn(chart: str, what: str) -> Any:
+        return page.eval_on_selector(
+            f"#{chart}", f"node => (node.layout.{what} ?? []).map(s => [s.x ?? s.x0, s.text])"
+        )
+
+    for chart in ("regret", "reward", "shares-0"):
+        assert drawn(chart, "shapes") == [[201, None]]
+        assert drawn(chart, "annotations") == [[201, "model-0 arrives"]]
+    assert drawn("plane", "shapes") == []
+    page.get_by_role("button", name="log axes").click()
+    ((at, _),) = drawn("regret", "annotations")
+    assert at == pytest.approx(np.log10(201))  # on logarithmic axes Plotly places text by the exponent
+    page.get_by_role("button", name="updates outstanding").click()
+    waiting = next(trace for trace in on_screen.shown("reward") if trace.get("name") == "ucb1")
+    assert max(waiting["y"]) == 23.0  # 20 rounds late, heard after every fourth
+    page.get_by_role("button", name="against best model of each phase").click()
+    assert any(str(trace.get("name")).startswith("ucb1") for trace in on_screen.shown("regret"))
+    assert page.locator("#changes-table tbody tr").count() == 2
+    assert on_screen.said == []
+    on_screen.context.close()
