@@ -1,6 +1,6 @@
 """Every ready-made scenario with forgetting and plain policies: regret, recovery, cost, as Markdown.
 
-`python benchmarks/scenario_table.py [TABLE ...] > docs/scenarios.md`. Defaults throughout, 20 paired seeds, preference
+`python benchmarks/scenario_table.py TABLE > docs/scenarios.md`. Defaults throughout, 20 paired seeds, preference
 0.2, 3,000 rounds; the twin first, then each table named. Then `price-cut`, `silent-regression` and `new-model` again
 with 10,000 rounds, where a plain policy has had time to gather evidence before the change.
 """
@@ -48,11 +48,18 @@ _COLUMNS = (
 )  # fmt: skip
 _INTRODUCTION = f"""# Scenarios
 
-Made by `python benchmarks/scenario_table.py TABLE`; {SEEDS} paired seeds, 95 % intervals over them in brackets. Regret
-is in rewards, over the whole run. Recovery, in rounds: from when on the mean reward over the seeds is within 5 % of
-that of the best model of the new phase, over 100 rounds and over the rest of the phase; of several changes the slowest
-counts, "never" is not before the next change. Take-up: rounds and calls until the arriving model holds a fifth of the
-latest calls, median over seeds. A difference in bold is significant at 5 % after Holm's correction over its table.
+Ready-made worlds that change. One command runs policies through them on paired seeds:
+
+```text
+python simulate.py scenarios --policy linucb --policy dlinucb,gamma=0.999 --policy "restart(linucb)"
+```
+
+This page is made by `python benchmarks/scenario_table.py TABLE`; {SEEDS} paired seeds, 95 % intervals over them in
+brackets. Regret is in rewards, over the whole run. Recovery, in rounds: from when on the mean reward over the seeds is
+within 5 % of that of the best model of the new phase, over 100 rounds and over the rest of the phase; of several
+changes the slowest counts, "never" is not before the next change. Take-up: rounds and calls until the arriving model
+holds a fifth of the latest calls, median over seeds, from the twentieth round on. A difference in bold is significant
+at 5 % after Holm's correction over its table. More: [Changing worlds](changing.md#what-is-measured).
 """
 
 

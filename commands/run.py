@@ -147,7 +147,7 @@ def plotted(place: Path, formats: tuple[str, ...]) -> None:
 
         run = compare.read(place)
         unit = str(run.manifest.get("cost_unit") or "")
-        drawn = page.figures(run.summary, run.curves, run.by_dataset, unit)
+        drawn = page.figures(run.summary, run.curves, run.by_dataset, unit, run.manifest.get("marks", ()))
         say(f"{len(plots.write(drawn, place / 'plots', formats))} figures in {place / 'plots'}")
 
 

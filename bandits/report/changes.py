@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bandits.report import words
-from bandits.report.styles import Figure
+from bandits.report.styles import GREY, Figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,33 @@ def marked(figures: Sequence[Figure], marks: Sequence[Sequence[Any]]) -> list[Fi
         {**figure, "marks": drawn} if drawn and figure["axes"].get("x") == "round" else figure
         for figure in figures
     ]
+
+
+def on_paper(figure: Figure, *, loglog: bool = False) -> dict[str, Any]:
+    """Return the lines and names of a figure's marks as parts of a Plotly layout, as page.js draws them on a page.
+
+    On logarithmic axes Plotly places lines by the value and text by its exponent.
+    """
+    lines, names = [], []
+    for mark in figure.get("marks", ()):
+        at = mark["x"]
+        style = {"color": GREY, "width": 1, "dash": "dot"}
+        lines.append({"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": style})
+        place = {
+            "x": math.log10(at) if loglog else at,
+            "y": 1,
+            "yref": "paper",
+            "xanchor": "left",
+            "yanchor": "top",
+        }
+        look = {
+            "textangle": -90,
+            "showarrow": False,
+            "font": {"size": 10, "color": GREY},
+            "bgcolor": "#ffffff",
+        }
+        names.append({**place, "text": mark["label"], **look, "opacity": 0.85})
+    return {"shapes": lines, "annotations": names} if lines else {}
 
 
 def section(phases: pd.DataFrame | None) -> str:

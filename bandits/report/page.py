@@ -7,7 +7,7 @@ import gzip
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +76,14 @@ def render(
 
 
 def figures(
-    summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, unit: str = ""
+    summary: pd.DataFrame,
+    curves: pd.DataFrame,
+    by_dataset: pd.DataFrame,
+    unit: str = "",
+    marks: Sequence[Sequence[Any]] = (),
 ) -> list[Figure]:
-    """Return the charts of a report as plain dictionaries, for `plots.write`."""
-    return _charts(summary, curves, by_dataset, unit)[1]
+    """Return the charts of a report as plain dictionaries, with a manifest's `marks`, for `plots.write`."""
+    return changes.marked(_charts(summary, curves, by_dataset, unit)[1], marks)
 
 
 def _headline(rows: list[dict[str, Any]], got: Scores, manifest: Mapping[str, Any]) -> str:
