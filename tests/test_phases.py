@@ -188,6 +188,14 @@ def test_marks_stand_in_every_chart_over_rounds_and_in_no_other() -> None:
     assert [m["x"] for m in over["marks"]] == [10, 30] and "marks" not in plane
     assert "<" not in over["marks"][1]["label"] and over["marks"][1]["label"].endswith(", b")
     assert changes.marked(figures, []) == figures
+    for loglog, place in (
+        (False, 30),
+        (True, np.log10(30)),
+    ):  # text stands at the exponent, lines at the value
+        paper = changes.on_paper(over, loglog=loglog)
+        assert [line["x0"] for line in paper["shapes"]] == [10, 30]
+        assert paper["annotations"][1]["x"] == pytest.approx(place)
+    assert changes.on_paper(plane) == {}
 
 
 def test_the_page_tells_the_phases_and_names_cannot_break_out() -> None:
