@@ -50,7 +50,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         "data": options["data"] or loaded.name,
         "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}},
     }
-    summaries, points = _finished(loaded, logged, ask, places, known)
+    made, points = _finished(loaded, logged, ask, places, known)
     if len(places) > 1:
         say(
             f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}"
@@ -58,9 +58,9 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     for place in places.values():
         plotted(place, plots)
     if form == "table":
-        _tell(summaries, places, folder)
+        _tell(made, places, folder)
     else:
-        show([row for summary in summaries for row in summary.to_dict("records")], form)
+        show([row for tabled in made for row in tabled["summary"].to_dict("records")], form)
     say(*loaded.notes, f"numbers are from: {loaded.outcomes.label}")
 
 
@@ -71,10 +71,10 @@ def _about(loaded: Any, ask: Any, places: dict[str, Path]) -> dict[str, Any]:
 
 def _finished(
     loaded: Any, logged: Any, ask: Any, places: dict[str, Path], known: dict[str, Any]
-) -> tuple[list[Any], list[Any]]:
+) -> tuple[list[dict[str, Any]], list[Any]]:
     """Run, and save each run as it is done; what a stopped command of the same words left is taken up.
 
-    Returns the summary of each run, and the points that `overview` draws.
+    Returns the tables of each run, and the points that `overview` draws.
     """
     from bandits.runs import artefacts, overview
     from bandits.runs import ask as runs
@@ -88,22 +88,20 @@ def _finished(
         if traces:
             say(f"{', '.join(traces)}: taken up from {places[name]}, finished before the stop")
     count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
-    summaries: list[Any] = []
+    made: list[dict[str, Any]] = []
     points: list[Any] = []
     started = time.perf_counter()
     try:
         with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
             for done in runs.finish(loaded, ask, told, known=found, log=logged):
                 seconds = round(time.perf_counter() - started, 3)
-                summaries.append(
-                    artefacts.publish(places[done.name], done, ask, known | {"seconds": seconds})
-                )
+                made.append(artefacts.publish(places[done.name], done, ask, known | {"seconds": seconds}))
                 points.append(overview.points(done, seed=ask.seed))
                 finished = len(done.traces) * next(iter(done.traces.values())).arms.size
                 detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
     except KeyboardInterrupt:
-        raise Stopped(_left(list(places.values())[: len(summaries)])) from None
-    return summaries, points
+        raise Stopped(_left(list(places.values())[: len(made)])) from None
+    return made, points
 
 
 class Stopped(Exception):
@@ -117,12 +115,15 @@ def _left(written: list[Path]) -> str:
     return f"stopped; what had finished is in {where}; the same command goes on from there"
 
 
-def _tell(summaries: list[Any], places: dict[str, Path], folder: Path) -> None:
+def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> None:
     from bandits.runs import compare, tables
 
-    for summary, place in zip(summaries, places.values(), strict=True):
-        show(tables.short(summary), "table")
+    for tabled, place in zip(made, places.values(), strict=True):
+        show(tables.short(tabled["summary"]), "table")
         click.echo()
+        if "changes" in tabled:
+            show(tabled["changes"], "table")
+            click.echo()
         wrote({"report": str(place / "report.html")}, "table")
     if len(places) > 1:
         tables.write(str(folder / "report.html"), compare.page(list(places.values())))
@@ -146,7 +147,7 @@ def plotted(place: Path, formats: tuple[str, ...]) -> None:
 
         run = compare.read(place)
         unit = str(run.manifest.get("cost_unit") or "")
-        drawn = page.figures(run.summary, run.curves, run.by_dataset, unit)
+        drawn = page.figures(run.summary, run.curves, run.by_dataset, unit, run.manifest.get("marks", ()))
         say(f"{len(plots.write(drawn, place / 'plots', formats))} figures in {place / 'plots'}")
 
 

@@ -37,8 +37,9 @@ def outage(
     out[:, begin:stop] = (
         True if not up else _failures(draws(world, name), world.seeds, stop - begin, up, down)
     )
-    shown = f"outage of {stream.models[column]}"
-    return _without(stream, noted(world, name, (begin, shown), (stop, shown)), column, out.ravel())
+    shown = f"outages of {stream.models[column]}" if up else f"outage of {stream.models[column]}"
+    back = f"{stream.models[column]} is back"
+    return _without(stream, noted(world, name, (begin, shown), (stop, back)), column, out.ravel())
 
 
 def _failures(rng: np.random.Generator, seeds: int, rounds: int, up: int, down: int) -> NDArray[np.bool_]:

@@ -115,7 +115,8 @@ def quality(
     flipped = drawn < world.by_round(came) * (abs(change) / room if room else 0.0)
     utility[:, column] = np.where(np.isnan(own), np.nan, np.where(flipped, float(change > 0), own))
     shown = label or f"quality of {stream.models[column]}"
-    world = noted(world, name, (start, shown), (start + length, shown))
+    ends = [(start + length, f"{shown}, all of it")] if length else []
+    world = noted(world, name, (start, shown), *ends)
     return replace(stream, outcomes=replace(stream.outcomes, utility=utility), world=world)
 
 

@@ -2,6 +2,13 @@
 
 Models are roles (see `world.arm`), so that a scenario fits any table; `@value` is the model that a learner with the
 default preference comes to rely on.
+
+What a change is worth depends on who pays and on what is asked. A price cut is worth something to recover only where
+the preference makes cost count for more than the 5 % within which a policy is said to have recovered: on the twin at
+the default 0.2 (the new phase's best model earns .745, the old one .620), on ParetoBandit's table
+from about 2 on (at 0.2 its three good models are within 2 % of each other, cut or not). A regression is hard to leave
+behind only for who relied on the model that regresses: on one kind of traffic, not on a mixture in which no model has
+more than a fifth of the calls. And plain evidence weighs by its amount: see `--rounds`.
 """
 
 from __future__ import annotations
@@ -21,11 +28,11 @@ class Scenario(NamedTuple):
 SCENARIOS: dict[str, Scenario] = {
     "stationary": Scenario("Nothing changes: the reference."),
     "price-cut": Scenario(
-        "The model of the highest utility costs a fiftieth from half of the run on.",
-        ("price,model=@best,factor=0.02,at=0.5",),
+        "The model of the highest utility costs a hundredth from half of the run on, less than nearly all others.",
+        ("price,model=@best,factor=0.01,at=0.5",),
     ),
     "silent-regression": Scenario(
-        "The model of the best value loses 40 points of utility at half of the run; nobody is told.",
+        "The model of the best value loses 40 points of utility at half of the run, and nobody is told.",
         ("quality,model=@value,change=-0.4,at=0.5",),
     ),
     "outage": Scenario(
@@ -60,7 +67,7 @@ SCENARIOS: dict[str, Scenario] = {
         "A traffic shift, a price cut, a silent regression, an outage, a noisy judge and late feedback together.",
         (
             "mix,phases=@first:0.8+@next:0.2/@first:0.2+@next:0.8",
-            "price,model=@best,factor=0.02,at=0.3",
+            "price,model=@best,factor=0.01,at=0.3",
             "quality,model=@value,change=-0.2,at=0.6",
             "outage,model=@second,start=0.7,end=0.8",
             "noise,sd=0.3",

@@ -50,7 +50,8 @@ def mix(stream: Stream, *, phases: str, shape: str = "steps", at: Any = "", peri
     rng = draws(world, "mix")
     rows = np.stack([_asked(rng, proportion, pools) for _ in range(world.seeds)])
     begins = times or [round(i * world.rounds / len(stages)) for i in range(1, len(stages))]
-    marks = [(t, f"traffic {part}") for t, part in zip(begins, parts(phases)[1:], strict=True)]
+    told = ["+".join(f"{roles.get(n, n)}:{w:g}" for n, w in stage.items()) for stage in stages[1:]]
+    marks = [(t, f"traffic {mixed}") for t, mixed in zip(begins, told, strict=True)]
     world = noted(world, "mix", *(marks if shape == "steps" else []))._replace(row=rows.ravel())
     return placed(stream, world)
 

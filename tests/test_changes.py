@@ -176,7 +176,10 @@ def test_a_merged_model_lies_between_its_parents_in_each_data_set(known) -> None
     wide = unroll(known, orders(known, seeds=2))
     moved = arrive(wide, merge="model-0+model-3", between=0.7, at=0.5, model="child")
     assert moved.models[-1] == "child" and "child is synthetic" in moved.outcomes.label
-    np.testing.assert_array_equal(moved.utility[:, :-1], wide.utility)
+    for name in ("utility", "cost"):
+        np.testing.assert_array_equal(getattr(moved, name)[:, :-1], getattr(wide, name))
+    for name in ("context", "dataset", "price"):
+        np.testing.assert_array_equal(getattr(moved, name)[: len(getattr(wide, name))], getattr(wide, name))
     late = moved.available[:, -1]
     np.testing.assert_array_equal(late.reshape(2, 600)[0], np.arange(600) >= 300)
     np.testing.assert_allclose(moved.cost[late, -1], wide.cost[late][:, [0, 3]].mean(axis=1))
@@ -306,6 +309,32 @@ def test_composed_changes_commute(laid, changes) -> None:
     one, other = apply(laid, changes), apply(laid, changes[::-1])
     same(one, other)
     assert one.world is not None and other.world is not None and one.world.marks == other.world.marks
+
+
+def test_a_mask_commutes_with_what_models_answer(seeing) -> None:
+    wide = unroll(seeing, orders(seeing, seeds=2))
+    changes = [partial(mask, what="image", share=0.5), partial(quality, model="model-0", change=0.1)]
+    same(apply(wide, changes), apply(wide, changes[::-1]))
+
+
+def test_what_begins_and_ends_is_marked_by_name(laid) -> None:
+    changed = apply(
+        laid,
+        [
+            partial(mix, phases="topic0/topic1:2"),
+            partial(quality, model="model-0", change=-0.1, at=100, ramp=50),
+            partial(outage, model="@dearest", start=200, end=250),
+            partial(leave, model="model-1", at=1.0),
+        ],
+    )
+    assert changed.world is not None
+    assert changed.world.marks == (
+        (100, "quality of model-0"),
+        (150, "quality of model-0, all of it"),
+        (200, "outage of model-3"),
+        (250, "model-3 is back"),
+        (300, "traffic topic1:2"),
+    )
 
 
 def test_functions_alone_refuse_the_wrong_order(laid) -> None:

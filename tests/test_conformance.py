@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits import POLICIES
+from bandits import POLICIES, budget, duels
 from bandits.base import Feedback, Policy, check, choose
+from bandits.budget import PACINGS
+from bandits.dueling import DUELLISTS
 from bandits.llmbandit.tasks import Log
-from bandits.loop.replay import replay
+from bandits.loop.replay import Trace, replay
 from bandits.loop.rounds import run_chunk
-from bandits.rewards import accuracy, reward_table
+from bandits.rewards import accuracy, linear, reward_table
+from bandits.runs import worlds
+from bandits.runs.experiment import WRAPPERS
+from envs.stream import Stream
 from tests.conftest import make_stream
 
 # Greedy is the reference that may fail: an arm whose rewards are positive keeps it from ever trying another.
@@ -57,6 +62,61 @@ def test_respects_available_and_repeats(name: str, built, patchy) -> None:
     assert called.all()
     again = replay(built[name], patchy, table, seeds=2, seed=5, rounds=300)
     assert np.array_equal(first.arms, again.arms) and np.array_equal(first.order, again.order)
+
+
+@pytest.fixture(scope="module")
+def failing(known: Stream) -> Stream:
+    """The known stream in which two models fail at random: 40 rounds from repair to failure, 20 to repair."""
+    fails = "start=0,end=1.0,between=40,repair=20"
+    changes = [f"outage,model=model-0,{fails}", f"outage,model=model-3,{fails}"]
+    world = worlds.changed(known, changes, seeds=2, seed=5, rounds=300)
+    out = ~world.available
+    assert out[:, [0, 3]].any(axis=0).all() and out[:, [0, 3]].all(axis=1).any()  # each, and both at once
+    return world
+
+
+def called_only_what_was_there(stream: Stream, trace: Trace) -> bool:
+    """Whether every call that was made (-1 is none) was of a model that could be called."""
+    made = trace.arms >= 0
+    return bool(made.any() and stream.available[trace.order[made], trace.arms[made]].all())
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_no_policy_calls_a_model_that_is_out(name: str, built, failing) -> None:
+    trace = replay(built[name], failing, reward_table(accuracy, failing), seeds=2, seed=5)
+    assert called_only_what_was_there(failing, trace) and (trace.arms >= 0).all()
+
+
+@pytest.mark.parametrize("name", DUELLISTS)
+def test_no_duellist_calls_a_pair_of_which_one_is_out(name: str, failing) -> None:
+    paired = duels.pairs(failing)
+    table = reward_table(accuracy, paired)
+    heard, told = worlds.heard(paired, table, accuracy, 0.2, kind="dueling")
+    trace = replay(DUELLISTS[name](10, 6), heard, told, seeds=2, seed=5)
+    first, second = (side[trace.arms] for side in duels.sides(4))
+    there = failing.available[trace.order]
+    for side in (first, second):
+        assert np.take_along_axis(there, side[:, :, None], axis=2).all()
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_no_wrapper_calls_a_model_that_is_not_there(name: str, built, patchy, failing) -> None:
+    policy = WRAPPERS[name](built["linucb"], 4, 6)
+    for stream in (patchy, failing):
+        trace = replay(policy, stream, reward_table(accuracy, stream), seeds=2, seed=5, rounds=300)
+        assert called_only_what_was_there(stream, trace) and (trace.arms >= 0).all()
+
+
+@pytest.mark.parametrize("name", PACINGS)
+def test_no_pacing_calls_a_model_that_is_not_there(name: str, built, patchy, failing) -> None:
+    # About half of what calling the middle models for 300 rounds costs: the pacing has to choose.
+    limits = np.array([300.0, np.inf, np.inf])
+    soft = budget.held(built["linucb"], failing, pacing=name)
+    hard = budget.held(built["linucb"], failing, pacing=name, hard=True, cap=4.0)
+    for policy, stream in ((soft, patchy), (soft, failing), (hard, failing)):
+        table = reward_table(linear, stream)
+        trace = replay(policy, stream, table, seeds=2, seed=5, rounds=300, budget=limits)
+        assert called_only_what_was_there(stream, trace)
 
 
 @pytest.mark.parametrize("name", POLICIES)

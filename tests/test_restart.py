@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ from bandits.loop.replay import replay
 from bandits.rewards import accuracy, reward_table
 from bandits.runs import worlds
 from bandits.runs.experiment import build
-from bandits.wrappers.newcomers import explore_new
+from bandits.wrappers.newcomers import explore_new, pooled
 from bandits.wrappers.restart import begun_anew, restart
 
 
@@ -113,15 +115,78 @@ def test_a_newcomer_has_its_forced_pulls_at_once_and_no_more(known) -> None:
     assert (plain.arms == 1).all()  # nobody joins: nothing is forced
 
 
+@pytest.mark.parametrize("name", ["linucb", "preference"])
+def test_a_pooled_newcomer_begins_at_the_mean_of_the_others_by_calls(name: str) -> None:
+    """Weights after 40 rounds in NumPy: ridge regressions of the known arms, and one centred on their mean."""
+    rng, dim = np.random.default_rng(2), 3
+    policy = pooled(bandits.POLICIES[name](4, dim, ridge=2.0), 4, dim)
+    state, (seen, told) = policy.init(jax.random.key(0)), example(4, dim)
+    without = seen._replace(available=jnp.array([True, True, False, True]), preference=jnp.float32(0.0))
+    everyone = without._replace(available=jnp.ones(4, bool))
+
+    def heard(state, seen, x, arm, y):
+        told_now = told._replace(reward=jnp.float32(y), utility=jnp.float32(y), cost=jnp.float32(0.0))
+        now = seen._replace(context=jnp.asarray(x, jnp.float32))
+        return policy.update(jax.random.key(1), state, now, jnp.int32(arm), told_now)
+
+    data: dict[int, list[tuple[np.ndarray, float]]] = {0: [], 1: [], 3: []}
+    for _ in range(40):
+        x, arm, y = rng.normal(size=dim), int(rng.choice([0, 1, 3], p=[0.6, 0.3, 0.1])), float(rng.normal())
+        data[arm].append((x, y))
+        state = heard(state, without, x, arm, y)
+
+    def fit(pairs, centre):
+        rows = np.array([x for x, _ in pairs]).reshape(-1, dim)
+        left = np.array([y for _, y in pairs]) - rows @ centre
+        return centre + np.linalg.solve(2.0 * np.eye(dim) + rows.T @ rows, rows.T @ left)
+
+    weight = {arm: fit(pairs, np.zeros(dim)) for arm, pairs in data.items()}
+    calls = {arm: len(pairs) for arm, pairs in data.items()}
+    pool = sum(calls[a] * weight[a] for a in calls) / sum(calls.values())
+
+    def own(state):
+        ridge = state.policy
+        return np.asarray(ridge.weight).reshape(4, -1, dim)[2, 0]
+
+    np.testing.assert_array_equal(own(state), 0.0)
+    first = (rng.normal(size=dim), 0.7)
+    state = heard(state, everyone, first[0], 2, first[1])  # it joins, and is called in its first round
+    np.testing.assert_allclose(own(state), fit([first], pool), atol=2e-5)
+    second = (rng.normal(size=dim), -0.4)
+    state = heard(state, everyone, second[0], 2, second[1])  # the pool is asked once
+    np.testing.assert_allclose(own(state), fit([first, second], pool), atol=2e-5)
+
+
+def test_a_narrow_policy_finds_a_better_newcomer_from_the_pool_and_never_from_nothing(known) -> None:
+    """model-3 earns .5 on every query; what joins later earns .9 on every query."""
+    utility = np.where(np.arange(4) == 2, 0.9, np.where(np.arange(4) == 3, 0.5, 0.2))
+    table = np.tile(utility, (len(known), 1))
+    flat = replace(known, outcomes=replace(known.outcomes, utility=table))
+    world = worlds.changed(flat, ["arrive,model=model-2,at=300"], seeds=2)
+    policy, worth = bandits.linucb(4, 6, alpha=0.05, prior=0.5), reward_table(accuracy, world)
+    alone = bandits.linucb(4, 6, alpha=0.05)
+    never = replay(alone, world, worth, seeds=2)
+    # Its index is at most .05 |x| / sqrt(ridge) < .1 before its first call, and a known arm's mean is .2 at the least.
+    assert (never.arms != 2).all()
+    found = replay(pooled(alone, 4, 6), world, worth, seeds=2)
+    # Known arms are called for about .2 to .5, and so it is believed to be worth, with the widest bound of all.
+    assert (found.arms[:, 301:350] == 2).mean() > 0.9
+    still = replay(pooled(policy, 4, 6), flat, np.tile(utility, (len(flat), 1)), seeds=2)
+    plain = replay(policy, flat, np.tile(utility, (len(flat), 1)), seeds=2)
+    np.testing.assert_array_equal(still.arms, plain.arms)  # nobody joins: nothing changes
+
+
 def test_wrappers_by_spec(known) -> None:
     policy = build("restart(linucb,alpha=1),threshold=8", known, rewards.accuracy)
     check(policy, 4, 6)
     build("explore_new(restart(dlinucb)),pulls=5", known, rewards.accuracy)
+    build("pooled(restart(swlinucb))", known, rewards.accuracy)
     for spec, message in (
         ("restart(linucb),limit=3", "no hyperparameter 'limit'"),
         ("again(linucb)", "no wrapper 'again'"),
         ("restart(linucbb)", "no policy 'linucbb'"),
         ("restart(linucb),threshold=0", "threshold > 0"),
+        ("pooled(ucb1)", "pooled needs a policy with a ridge posterior"),
     ):
         with pytest.raises(ValueError, match=message):
             build(spec, known, rewards.accuracy)

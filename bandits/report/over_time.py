@@ -21,6 +21,7 @@ COMPARATORS = {
     "regret_best_fixed": "against best fixed model",
     "regret_best_per_dataset": "against best model of each dataset",
     "regret_best_within": "against best within the budget",
+    "regret_best_of_phase": "against best model of each phase",
 }
 
 
@@ -34,7 +35,7 @@ def regret(rows: Sequence[Row], curves: pd.DataFrame) -> Figure:
     for quantity, label in COMPARATORS.items():
         data = _lines(rows, curves, quantity, left_out=("oracle", quantity.removeprefix("regret_")))
         if not data:
-            continue  # nothing was limited
+            continue  # nothing was limited, or nothing changed
         for trace, part in data:
             own = quantity == "regret_oracle" and part["policy"].iloc[0] in fitted
             grown = fitted[part["policy"].iloc[0]] if own else _growth(part)
@@ -60,6 +61,8 @@ def reward(rows: Sequence[Row], curves: pd.DataFrame, unit: str) -> Figure:
     views = [("reward", "reward a query", "reward a query")]
     if (curves["quantity"] == "cost").any():
         views.append(("cost", "spent so far", f"spent so far ({unit})" if unit else "spent so far"))
+    if (curves["quantity"] == "outstanding").any():
+        views.append(("outstanding", "updates outstanding", "rounds called and not heard yet"))
     shown = []
     for quantity, label, axis in views:
         data = [trace for trace, _ in _lines(rows, curves, quantity, left_out=())]

@@ -56,8 +56,26 @@ function layout(figure, state, width) {
     legend: { orientation: "h", y: -66 / (figure.height - 100), yanchor: "top", x: 0 },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--muted"), activecolor: colour("--ink") },
     hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--edge"), font: { color: colour("--ink") } },
-    xaxis: axis(axes.x, x), yaxis: axis(view.y ?? axes.y, y),
+    xaxis: axis(axes.x, x), yaxis: axis(view.y ?? axes.y, y), ...marked(figure.marks ?? [], state.loglog),
   };
+}
+
+// What changes in the world: a line at its round, and its name along the line, whole where it is pointed at.
+function marked(marks, logarithmic) {
+  return {
+    shapes: marks.map(m => ({
+      type: "line", x0: m.x, x1: m.x, yref: "paper", y0: 0, y1: 1, layer: "above", line: { color: colour("--muted"), width: 1, dash: "dot" },
+    })),
+    annotations: marks.map(m => ({
+      x: logarithmic ? Math.log10(m.x) : m.x, y: 1, yref: "paper", text: shortened(m.label), hovertext: m.label, textangle: -90,
+      xanchor: "left", yanchor: "top", showarrow: false, font: { size: 10, color: colour("--muted") }, bgcolor: colour("--panel"), opacity: 0.85,
+    })),
+  };
+}
+
+function shortened(label) {
+  const letters = plain(label);
+  return letters.length > 30 ? `${letters.slice(0, 29).replaceAll("&", "&amp;").replaceAll("<", "&lt;")}…` : label;
 }
 
 // A line with lo and hi gets a band behind it, switched together from the legend; on logarithmic axes its name tells

@@ -7,13 +7,13 @@ import gzip
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bandits.report import calls, datasets, over_time, tables, words
+from bandits.report import calls, changes, datasets, over_time, tables, words
 from bandits.report.plane import plane
 from bandits.report.styles import Figure
 from bandits.runs.differences import Scores, scores
@@ -30,7 +30,11 @@ _NEEDED = {
 
 
 def render(
-    summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, manifest: Mapping[str, Any]
+    summary: pd.DataFrame,
+    curves: pd.DataFrame,
+    by_dataset: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    phases: pd.DataFrame | None = None,
 ) -> str:
     """Return the report as one self-contained HTML page.
 
@@ -39,7 +43,9 @@ def render(
             of a run, or of several by `compare.merge`.
         manifest: of the run; shown of it are `title`, `label`, `notes`, `command`, `cost_unit`, `data`,
             `stream`, `policies`, `reward`, `preference`, `budget`, `seeds`, `seed`, `rounds`, `versions`, `seconds`
-            and `time`; `comparable` is False where several runs counted reward in different ways.
+            and `time`; `comparable` is False where several runs counted reward in different ways; `marks` are the
+            rounds and labels of what changes.
+        phases: of a world that changes, from `phases.phases`.
 
     Raises:
         ValueError: a table lacks a column.
@@ -59,7 +65,8 @@ def render(
         "datasets_note": html.escape(datasets.note(got)),
         "table": tables.summary(rows),
         "run": tables.what_was_run(manifest),
-        "figures": _embedded(drawn),
+        "figures": _embedded(changes.marked(drawn, manifest.get("marks", ()))),
+        "changes": changes.section(phases),
         "differences": _embedded(datasets.differences(got, comparable=comparable, seed=seed)),
         "plotly": _plotly(),
         "style": _own("page.css"),
@@ -69,10 +76,14 @@ def render(
 
 
 def figures(
-    summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, unit: str = ""
+    summary: pd.DataFrame,
+    curves: pd.DataFrame,
+    by_dataset: pd.DataFrame,
+    unit: str = "",
+    marks: Sequence[Sequence[Any]] = (),
 ) -> list[Figure]:
-    """Return the charts of a report as plain dictionaries, for `plots.write`."""
-    return _charts(summary, curves, by_dataset, unit)[1]
+    """Return the charts of a report as plain dictionaries, with a manifest's `marks`, for `plots.write`."""
+    return changes.marked(_charts(summary, curves, by_dataset, unit)[1], marks)
 
 
 def _headline(rows: list[dict[str, Any]], got: Scores, manifest: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bandits.report.changes import on_paper
 from bandits.report.labels import sides
 from bandits.report.styles import GREY, Figure
 
@@ -160,4 +161,5 @@ def layout(figure: Figure, view: Mapping[str, Any], *, loglog: bool = False) -> 
         "xaxis": axis(axes["x"], x),
         "yaxis": axis(view.get("y", axes["y"]), y),
         "showlegend": not axes.get("heat"),
+        **on_paper(figure, loglog=loglog),
     }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bandits.loop.replay import Trace
+from bandits.runs import phases
 from bandits.runs.ask import Ask, Run
 from bandits.runs.experiment import REFERENCES
 from bandits.runs.unfinished import keep_probes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FILES = (
     "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv",
+    "changes.csv",
 )  # fmt: skip
 _NAMED = 6  # policies that a title names
 _LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
@@ -70,8 +72,8 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
-def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.DataFrame:
-    """Summarise a finished run, write its folder, and return the summary.
+def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Summarise a finished run, write its folder, and return its tables by name.
 
     Args:
         folder: where to.
@@ -91,6 +93,7 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
         "notes": [*stream.notes, *_stopped(unfinished)],
         "cost_unit": outcomes.cost_unit,
         "models": list(stream.models),
+        "marks": phases.marks(stream),
         **ask._asdict(),
         "policies": list(run.traces),
         "unfinished": unfinished,
@@ -109,9 +112,11 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> pd.Da
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     files = {f"{name}.csv": frame.to_csv(index=False) for name, frame in tables.items()}
-    files["report.html"] = report.render(tables["summary"], tables["curves"], tables["by_dataset"], manifest)
+    files["report.html"] = report.render(
+        tables["summary"], tables["curves"], tables["by_dataset"], manifest, tables.get("changes")
+    )
     save(folder, files=files, traces=run.traces, manifest=manifest)
-    return tables["summary"]
+    return tables
 
 
 def _title(run: Run, ask: Ask) -> str:
@@ -129,7 +134,7 @@ def _stopped(unfinished: Sequence[str]) -> list[str]:
 
 
 def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
-    """Return the tables of a run by name: summary, curves, by_dataset, and budget where there was one."""
+    """Return the tables of a run by name: summary, curves, by_dataset; changes and budget where there were any."""
     import pandas as pd
 
     from bandits.runs.accounts import account, burn_down
@@ -140,15 +145,23 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     summary, curves = summarise(stream, run.table, run.traces, seed=ask.seed, limits=limits)
     summary["preference"], summary["budget"] = run.preference, run.budget
     parts = by_dataset(stream, run.table, run.traces)
-    if limits is None or not np.isfinite(limits).any():
-        return {"summary": summary, "curves": curves, "by_dataset": parts}
     own = {name: trace for name, trace in run.traces.items() if name not in REFERENCES}
+    for columns, more in phases.added(stream, run.table, own, run.late, seed=ask.seed):
+        summary, curves = (
+            summary.merge(columns, on="policy", how="left"),
+            pd.concat([curves, more], ignore_index=True),
+        )
+    tables = {"summary": summary, "curves": curves, "by_dataset": parts}
+    if phases.marks(stream) and own:
+        tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)
+    if limits is None or not np.isfinite(limits).any():
+        return tables
     spent = account(stream, run.table, own, limits, cap=ask.cap, seed=ask.seed)
     curves = pd.concat([curves, burn_down(stream, own, limits, seed=ask.seed)], ignore_index=True)
     summary = summary.merge(
         spent.drop(columns=["reward", "gap_closed", "unanswered"]), on="policy", how="left"
     )
-    return {"summary": summary, "curves": curves, "by_dataset": parts, "budget": spent}
+    return {**tables, "summary": summary, "curves": curves, "budget": spent}
 
 
 def save(

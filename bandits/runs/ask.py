@@ -68,6 +68,7 @@ class Run(NamedTuple):
     table: NDArray[np.float64]
     limits: NDArray[np.float64] | None
     traces: dict[str, Trace]
+    late: feedback.Late | None = None
 
 
 def names(ask: Ask) -> list[str]:
@@ -150,7 +151,7 @@ def finish(
         for (name, one), amount in zip(runs.items(), budgets, strict=True):
             if traces[name]:
                 done = {spec: traces[name][spec] for spec in ask.policies if spec in traces[name]}
-                yield Run(name, text, amount, stream, one.table, limits[amount], done)
+                yield Run(name, text, amount, stream, one.table, limits[amount], done, late)
     if stopped is not None:
         raise stopped
 

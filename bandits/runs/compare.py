@@ -29,6 +29,7 @@ class Finished(NamedTuple):
     curves: pd.DataFrame
     by_dataset: pd.DataFrame
     manifest: Mapping[str, Any]
+    changes: pd.DataFrame | None = None
 
 
 def read(folder: Path | str) -> Finished:
@@ -51,7 +52,9 @@ def read(folder: Path | str) -> Finished:
         raise ValueError(f"{place} needs to be the folder of a finished run; it has no {lacking}") from error
     except (ValueError, NotADirectoryError) as error:
         raise ValueError(f"{place} needs to be the folder of a finished run: {error}") from error
-    return Finished(str(place), **tables, manifest=manifest)
+    changed = place / "changes.csv"
+    phases = pd.read_csv(changed, **options) if changed.is_file() else None
+    return Finished(str(place), **tables, manifest=manifest, changes=phases)
 
 
 def merge(runs: Sequence[Finished]) -> Finished:
@@ -79,6 +82,9 @@ def merge(runs: Sequence[Finished]) -> Finished:
         pd.concat([_renamed(getattr(run, table), new) for run, new in zip(runs, names, strict=True)])
         for table in ("curves", "by_dataset")
     )
+    phases = [
+        _renamed(run.changes, new) for run, new in zip(runs, names, strict=True) if run.changes is not None
+    ]
     order = {"policy": 0, "reference": 1, "model": 2}
     summary = summary.sort_values("kind", key=lambda kind: kind.map(order), kind="stable")
     merged = Finished(
@@ -87,6 +93,7 @@ def merge(runs: Sequence[Finished]) -> Finished:
         curves.reset_index(drop=True),
         parts.reset_index(drop=True),
         _manifest(runs, list(summary.loc[summary["kind"] == "policy", "policy"]), comparable),
+        pd.concat(phases, ignore_index=True) if phases else None,
     )
     return merged
 
@@ -128,7 +135,7 @@ def page(folders: Sequence[Path | str]) -> str:
     from bandits.report import render
 
     merged = merge([read(folder) for folder in folders])
-    return render(merged.summary, merged.curves, merged.by_dataset, merged.manifest)
+    return render(merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes)
 
 
 def _check_same(first: Finished, other: Finished) -> None:

@@ -19,7 +19,7 @@ from bandits.loop.feedback import DELAYS
 from bandits.loop.replay import Case, Trace, orders, replays
 from bandits.metrics.regret import comparator
 from bandits.rewards import REWARDS, Reward
-from bandits.wrappers.newcomers import explore_new
+from bandits.wrappers.newcomers import explore_new, pooled
 from bandits.wrappers.restart import restart
 from envs.changes import CHANGES
 from envs.nearest import near
@@ -37,7 +37,11 @@ REFERENCES = {
 OFFERED = {**POLICIES, **DUELLISTS, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
 
 # Around another policy's spec, as in "restart(linucb,alpha=1),threshold=8".
-WRAPPERS: dict[str, Callable[..., Policy]] = {"restart": restart, "explore_new": explore_new}
+WRAPPERS: dict[str, Callable[..., Policy]] = {
+    "restart": restart,
+    "explore_new": explore_new,
+    "pooled": pooled,
+}
 
 
 def build(spec: str, stream: Any, reward: Reward, log: Any = None, *, checked: bool = True) -> Policy:

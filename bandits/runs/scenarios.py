@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from bandits.base import Policy
 from bandits.loop import feedback
 from bandits.loop.replay import Trace
-from bandits.metrics.changing import adoption, best_of_phase, recovery
 from bandits.metrics.intervals import bootstrap, paired
-from bandits.metrics.regret import cumulative_regret, earned_by, rewards
+from bandits.metrics.regret import cumulative_regret, rewards
 from bandits.metrics.significance import holm, sign_flip
 from bandits.rewards import PREFERENCE, Reward, reward_table
 from bandits.runs import worlds
 from bandits.runs.experiment import Posed, lineup, run
+from bandits.runs.phases import outcome
 from envs.scenarios import SCENARIOS
 
 LEVEL = 0.05
@@ -46,11 +46,10 @@ def compare(
 
     Returns:
         Rows with the columns scenario, policy, `regret` against the oracle of the moment (`regret_lo`, `regret_hi`),
-        `regret_phase` against the best model of each phase, `recovery` (rounds, the longest of the changes; NaN where
-        one is not recovered from), `unrecovered` changes, `adoption` (rounds until the model that arrived holds 20 %
-        of the calls, median over seeds; NaN where half of them never see it), `reward` and `cost` a round,
-        `difference` in final regret from the first policy with its paired interval, `p`, Holm's over the whole
-        table, and whether it is `significant` at 5 %. A scenario that the table cannot show has one row with `note`.
+        all of `phases.outcome` (regret against the best model of each phase, recovery, take-up of an arriving model),
+        `reward` and `cost` a round, `difference` in final regret from the first policy with its paired interval, `p`,
+        Holm's over the whole table, and whether it is `significant` at 5 %. A scenario that the table cannot show has
+        one row with `note`.
 
     Raises:
         ValueError: an unknown scenario, or as `lineup`.
@@ -85,19 +84,15 @@ def _told(progress: Callable[[str, int], object], name: str) -> Callable[[str, i
 def _rows(
     name: str, world: Any, table: NDArray[np.float64], traces: Mapping[str, Trace], seed: int
 ) -> list[dict[str, Any]]:
-    best = earned_by(table, best_of_phase(world, table))
     final = {spec: cumulative_regret(table, trace)[:, -1] for spec, trace in traces.items()}
     first = next(iter(final.values()))
     found = []
     for spec, trace in traces.items():
-        regret, back = final[spec], recovery(world, table, trace)
+        regret = final[spec]
         low, high = bootstrap(regret, seed=seed)
         row: dict[str, Any] = {"scenario": name, "policy": spec, "regret": float(regret.mean())}
         row |= {"regret_lo": float(low), "regret_hi": float(high)}
-        row["regret_phase"] = float(cumulative_regret(table, trace, best)[:, -1].mean())
-        row["recovery"] = float(np.max(back)) if len(back) else np.nan
-        row["unrecovered"] = int(np.isnan(back).sum())
-        row["adoption"] = _adopted(world, trace)
+        row |= outcome(world, table, trace, seed=seed)
         row["reward"] = float(rewards(table, trace).mean())
         row["cost"] = float(rewards(world.cost, trace).mean()) if world.outcomes.priced else np.nan
         if regret is not first:
@@ -106,22 +101,6 @@ def _rows(
             row["p"] = float(sign_flip(regret - first, seed=seed))
         found.append(row)
     return found
-
-
-def _adopted(world: Any, trace: Trace) -> float:
-    """Return the median rounds until the model that arrived holds its share, NaN where none arrived."""
-    names = (
-        []
-        if world.world is None
-        else [d.removeprefix("arrive:") for d in world.world.done if d[:7] == "arrive:"]
-    )
-    if not names:
-        return float("nan")
-    arm = world.models.index(names[0])
-    arrived = next(at for at, label in world.world.marks if label == f"{names[0]} arrives")
-    rounds = adoption(trace, arm, arrived)[0]
-    middle = float(np.median(np.where(np.isnan(rounds), np.inf, rounds)))
-    return middle if np.isfinite(middle) else float("nan")
 
 
 def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ FORMATS = ("table", "csv", "json")
 SHORT = (
     "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
     "regret_oracle", "regret_lo", "regret_hi", "regret_best_fixed", "gap_closed", "exponent",
+    "outstanding", "never_heard",
 )  # fmt: skip
 BUDGET_SHORT = (
     "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean", "spent_most", "out_at",
