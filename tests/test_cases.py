@@ -8,6 +8,7 @@ import pytest
 import bandits
 from bandits import POLICIES, budget, reward_table
 from bandits.base import RESOURCES
+from bandits.loop import lanes
 from bandits.loop.feedback import parse
 from bandits.loop.lanes import GROUP, _group_size
 from bandits.loop.replay import Case, replay, replays
@@ -62,13 +63,21 @@ def test_progress_counts_every_lane(known) -> None:
     assert told[-1] == 3 * 2 * len(known)
 
 
-def test_groups_are_even_in_number_and_do_not_depend_on_the_machine() -> None:
-    for lanes in range(1, 200):
-        size = _group_size(lanes)
-        groups = -(-lanes // size)
-        assert 1 <= size <= GROUP
-        assert groups * size - lanes < size
-        assert groups == 1 if lanes < 4 else groups >= 2
+def test_groups_are_as_few_and_as_even_as_can_be() -> None:
+    for many in range(1, 5 * GROUP):
+        size = _group_size(many)
+        groups = -(-many // size)
+        assert 1 <= size <= GROUP and groups == -(-many // GROUP) and groups * size - many < groups
+
+
+def test_more_lanes_than_a_group_are_each_as_alone(known, monkeypatch) -> None:
+    policy, table = POLICIES["swlinucb"](known.n_arms, known.dim), reward_table(bandits.rewards.linear, known)
+    together = replay(policy, known, table, seeds=5)
+    told: list[int] = []
+    monkeypatch.setattr(lanes, "GROUP", 2)
+    apart = replay(policy, known, table, seeds=5, progress=told.append)
+    assert (together.arms == apart.arms).all()
+    assert told == sorted(told) and told[-1] == 5 * len(known)
 
 
 def test_cases_with_and_without_a_budget_do_not_mix(known) -> None:

@@ -1,15 +1,14 @@
 """The loop itself: lanes, a seed of a case each, side by side through the chunks of a stream.
 
-Lanes are played in groups whose number does not depend on the machine, so that every machine gives the same numbers;
-each group has a core. One program serves all groups and all chunks: a chunk has a fixed number of rounds, and the last
-one and the last group are filled up with what nobody keeps.
+One program serves all chunks: a chunk has a fixed number of rounds, and the last one is filled up with what nobody
+keeps. So it is with lanes: many are played in groups of one size, one group after the other, whatever the machine. Policies
+with a `Form` share their lanes out over the cores; a scan has what XLA makes of one. (Scans from two threads at once
+were tried, and wait for each other for ever in jaxlib 0.10.2 on two cores.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError
-from threading import Event, Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -18,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
-from bandits.linear.affine import form_of
-from bandits.loop.blocks import advance, shared_out
+from bandits.loop.blocks import advance
 from bandits.loop.feedback import Timetable, timetable
 from bandits.loop.rounds import Account, Chunk, Due, Ring, Shared, start
 
 CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
-GROUP = 16  # lanes at most that are played as one batch
+GROUP = 64  # lanes at most that are played as one batch: it bounds memory
 
 
 class Lane(NamedTuple):
@@ -64,36 +62,27 @@ def play(
         probe: `(state) -> array`, read before each round, or None.
         progress: called with the number of rounds done, all lanes together.
     """
-    size = len(lanes) if form_of(policy) else _group_size(len(lanes))
+    size = _group_size(len(lanes))
     groups = [list(lanes[i : i + size]) for i in range(0, len(lanes), size)]
-    done, stopped, lock = [0], Event(), Lock()
+    done, played = 0, []
+    for group in groups:
+        so_far = done
 
-    def told(rounds: int) -> None:
-        if stopped.is_set():
-            raise CancelledError
-        with lock:
-            done[0] += rounds
+        def told(rounds: int, group: list[Lane] = group, so_far: int = so_far) -> None:
             if progress is not None:
-                progress(done[0])
+                progress(so_far + rounds * len(group))
 
-    def one(group: list[Lane]) -> Any:
         filled = group + [group[0]] * (size - len(group))
-        arms, read = _group(policy, shared, filled, full, probe, lambda n: told(n * len(group)))
-        return arms[: len(group)], None if read is None else read[: len(group)]
-
-    try:
-        played = shared_out(one, groups)
-    except BaseException:
-        stopped.set()  # or the groups of other threads would go on to their end
-        raise
+        arms, read = _group(policy, shared, filled, full, probe, told)
+        played.append((arms[: len(group)], None if read is None else read[: len(group)]))
+        done += len(group) * len(group[0].rows)
     arms = np.concatenate([called for called, _ in played])
     return arms, None if played[0][1] is None else np.concatenate([read for _, read in played])
 
 
 def _group_size(lanes: int) -> int:
-    """Return how many lanes are played together: halves of few, at most `GROUP` of many, and an even number of groups
-    for two cores."""
-    return lanes if lanes < 4 else -(-lanes // (2 * -(-lanes // (2 * GROUP))))
+    """Return how many lanes are played together: as few groups as `GROUP` allows, as even as can be."""
+    return -(-lanes // -(-lanes // GROUP))
 
 
 def _group(
@@ -122,7 +111,7 @@ def _group(
         arms[:, begin : begin + CHUNK] = np.asarray(called)[:, : ahead.shape[1]]
         if read is not None:
             probed.append(np.asarray(read)[:, : ahead.shape[1]])
-        told(ahead.shape[1])
+        told(begin + ahead.shape[1])
     return arms, np.concatenate(probed, axis=1) if probed else None
 
 
