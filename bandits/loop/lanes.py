@@ -1,9 +1,9 @@
 """The loop itself: lanes, a seed of a case each, side by side through the chunks of a stream.
 
 One program serves all chunks: a chunk has a fixed number of rounds, and the last one is filled up with what nobody
-keeps. So it is with lanes: many are played in groups of one size, one group after the other, whatever the machine. Policies
-with a `Form` share their lanes out over the cores; a scan has what XLA makes of one. (Scans from two threads at once
-were tried, and wait for each other for ever in jaxlib 0.10.2 on two cores.)
+keeps. So it is with lanes: many are played in groups of one size, one group after the other, whatever the machine.
+Policies with a `Form` share their lanes out over the cores; a scan has what XLA makes of one. (Scans from two threads
+at once were tried, and wait for each other for ever in jaxlib 0.10.2 on two cores.)
 """
 
 from __future__ import annotations
