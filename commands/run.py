@@ -36,7 +36,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     folder = Path(out or Path("runs") / safe(loaded.name))
     places = {name: folder / name for name in runs.names(ask)}
     if len(places) > 1:
-        overview.check_folder(folder)
+        artefacts.check_folder(folder)
     for place in places.values():
         artefacts.check_folder(place)
     if options["dry_run"]:

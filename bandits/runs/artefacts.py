@@ -23,6 +23,7 @@ from bandits.runs.unfinished import keep_probes
 if TYPE_CHECKING:
     import pandas as pd
 
+ABOVE = ("overview.html", "reward_by_budget.csv", "report.html")  # what several runs have above their folders
 FILES = (
     "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv",
     "changes.csv",
@@ -52,14 +53,17 @@ def fingerprint(outcomes: Any) -> str:
 
 
 def check_folder(folder: Path) -> Path:
-    """Return the folder if a run may be written there: absent, empty, or an earlier run.
+    """Return the folder if a run, or several below it, may be written there: absent, empty, or of earlier runs.
 
     Raises:
         ValueError: it cannot be written, or holds something else.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out needs a folder, {folder} is a file")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
+    earlier = (folder / "manifest.json").is_file() or (
+        folder.is_dir() and all(p.name in ABOVE or (p / "manifest.json").is_file() for p in folder.iterdir())
+    )
+    if folder.exists() and not earlier:
         raise ValueError(
             f"--out {folder} holds other files and no earlier run; name an empty or a new folder"
         )

@@ -20,8 +20,7 @@ from bandits.runs.experiment import REFERENCES
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES = ("overview.html", "reward_by_budget.csv")
-_BESIDE = (*FILES, "report.html")  # the report of all runs together stands there too
+FILES = artefacts.ABOVE[:2]
 _POINTS = 100  # of a curve of hindsight
 _COLUMNS = (
     "run", "preference", "asked", "name", "kind", "resource", "budget", "spent", "reward", "reward_lo", "reward_hi",
@@ -109,19 +108,6 @@ def _hindsight(table: NDArray[Any], use: NDArray[Any]) -> list[dict[str, Any]]:
         for kind, curve in bought.items()
         for b, earned in zip(grid, curve, strict=True)
     ]
-
-
-def check_folder(folder: Path) -> Path:
-    """Return the folder if the runs of an ask may be written below it: of earlier ones, or as `artefacts.check_folder`.
-
-    Raises:
-        ValueError: it cannot be written, or holds something else.
-    """
-    if folder.is_dir() and all(
-        p.name in _BESIDE or (p / "manifest.json").is_file() for p in folder.iterdir()
-    ):
-        return folder
-    return artefacts.check_folder(folder)
 
 
 def publish(folder: Path, found: Sequence[pd.DataFrame], known: Mapping[str, Any]) -> Path:
