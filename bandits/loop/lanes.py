@@ -8,7 +8,7 @@ at once were tried, and wait for each other for ever in jaxlib 0.10.2 on two cor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +20,7 @@ from bandits.base import RESOURCES, Policy, State
 from bandits.loop.blocks import advance
 from bandits.loop.feedback import Timetable, timetable
 from bandits.loop.rounds import Account, Chunk, Due, Ring, Shared, start
+from envs.ahead import ahead
 
 CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
 GROUP = 64  # lanes at most that are played as one batch: it bounds memory
@@ -93,26 +94,35 @@ def _group(
     account = _account(lanes)
     times = None if lanes[0].due is None else timetable(np.stack([lane.due for lane in lanes]))  # type: ignore[misc]
     carry = start(policy, keys), account, _ring(times, len(lanes), account is not None)
+    arms, probed, done = np.empty(rows.shape, np.int32), [], 0
+    for clock, chunk, late in ahead(_chunks(lanes, rows, times)):
+        carry, called, read = advance(policy, probe, full, carry, keys, shared, clock, chunk, late)
+        size = min(CHUNK, rows.shape[1] - done)
+        arms[:, done : done + size] = np.asarray(called)[:, :size]
+        if read is not None:
+            probed.append(np.asarray(read)[:, :size])
+        done += size
+        told(done)
+    return arms, np.concatenate(probed, axis=1) if probed else None
+
+
+def _chunks(
+    lanes: list[Lane], rows: NDArray[np.int32], times: Timetable | None
+) -> Iterator[tuple[Any, Chunk, Due | None]]:
+    """Yield the clock, what the lanes meet and what they hear of each chunk; one is gathered while another is played."""
     total = rows.shape[1]
-    arms, probed = np.empty(rows.shape, np.int32), []
     for begin in range(0, total, CHUNK):
-        ahead = rows[:, begin : begin + CHUNK]
+        coming = rows[:, begin : begin + CHUNK]
         # The last chunk is filled up with rounds after the end; nothing that they do is kept.
-        missing = CHUNK - ahead.shape[1]
-        padded = np.pad(ahead, ((0, 0), (0, missing)), mode="edge") if missing else ahead
+        missing = CHUNK - coming.shape[1]
+        padded = np.pad(coming, ((0, 0), (0, missing)), mode="edge") if missing else coming
         number = np.arange(begin, begin + CHUNK)
         clock: Any = (number, np.maximum(total - number, 1).astype(np.float32))
         late = None
         if times is not None:
             late, slots = _due(times, lanes, rows, begin, total)
             clock = (*clock, *slots)
-        chunk = _met(lanes, padded)
-        carry, called, read = advance(policy, probe, full, carry, keys, shared, clock, chunk, late)
-        arms[:, begin : begin + CHUNK] = np.asarray(called)[:, : ahead.shape[1]]
-        if read is not None:
-            probed.append(np.asarray(read)[:, : ahead.shape[1]])
-        told(begin + ahead.shape[1])
-    return arms, np.concatenate(probed, axis=1) if probed else None
+        yield clock, _met(lanes, padded), late
 
 
 def _account(lanes: list[Lane]) -> Account | None:
