@@ -109,7 +109,7 @@ def _group(
 def _chunks(
     lanes: list[Lane], rows: NDArray[np.int32], times: Timetable | None
 ) -> Iterator[tuple[Any, Chunk, Due | None]]:
-    """Yield the clock, what the lanes meet and what they hear of each chunk; one is gathered while another is played."""
+    """Yield the clock, what the lanes meet and what they hear of each chunk: gathered while another is played."""
     total = rows.shape[1]
     for begin in range(0, total, CHUNK):
         coming = rows[:, begin : begin + CHUNK]
