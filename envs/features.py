@@ -17,8 +17,8 @@ FUSIONS = ("concat", "mean", "adaptive")
 # and SquareCB, each at its best setting, earned less on all of the twin's streams and on recorded answers.
 NORM = 0.1
 _EPS = 1e-8  # the published code's guard of each division
-_HASHED = 2**16  # columns of the hashed counts
-_COMPONENTS = 64  # of the truncated SVD; more where more features are asked for
+HASHED = 2**16  # columns of the hashed counts
+COMPONENTS = 64  # of the truncated SVD; more where more features are asked for
 _RANK = 1e-10  # a component with a smaller share of the largest variance is rounding
 
 
@@ -65,7 +65,7 @@ def modalities(outcomes: Outcomes, modality: str, dim: int) -> tuple[Floats | No
         return None, outcomes.image, ""
     text, note = outcomes.text, ""
     if text is None and any(outcomes.question):
-        text = tfidf(outcomes.question, max(dim, _COMPONENTS))
+        text = tfidf(outcomes.question, max(dim, COMPONENTS))
         note = "the table has no text embeddings: hashed TF-IDF of the questions stands in"
     if modality == "text":
         if text is None and outcomes.image is not None:
@@ -184,7 +184,7 @@ def scale(components: Floats, whiten: bool) -> Floats:
     return np.asarray(np.sqrt(power * len(power) if whiten else power.sum() / NORM))
 
 
-def tfidf(questions: Texts, components: int = _COMPONENTS, *, asked: Texts | None = None) -> Floats:
+def tfidf(questions: Texts, components: int = COMPONENTS, *, asked: Texts | None = None) -> Floats:
     """Return `(T, d)` float32 embeddings of texts, `d <= components`.
 
     Hashed counts of words and word pairs, TF-IDF weights, truncated SVD with a fixed seed; kept in the cache
@@ -195,7 +195,7 @@ def tfidf(questions: Texts, components: int = _COMPONENTS, *, asked: Texts | Non
         components: of the SVD.
         asked: texts to embed by that fit; None: the questions themselves.
     """
-    parameters = f"{_HASHED} words 1-2, svd {components}, scikit-learn {version('scikit-learn')}"
+    parameters = f"{HASHED} words 1-2, svd {components}, scikit-learn {version('scikit-learn')}"
     texts = [parameters, *questions, *([] if asked is None else [f"asked {len(asked)}", *asked])]
     digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -203,7 +203,7 @@ def tfidf(questions: Texts, components: int = _COMPONENTS, *, asked: Texts | Non
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
-        counts = HashingVectorizer(n_features=_HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None)
+        counts = HashingVectorizer(n_features=HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None)
         weigh = TfidfTransformer(sublinear_tf=True)
         weights = weigh.fit_transform(counts.transform(questions))
         svd = TruncatedSVD(min(components, len(questions)), random_state=0)

@@ -118,7 +118,7 @@ def _embedder(path: Path, first: Any, modality: str, dim: int) -> tuple[Embed | 
     question = recognise.pick(strings, recognise.QUESTION)
     hashed = question if "text" in wanted and "text" not in there else ""
     if hashed:
-        vectors = _vectors(columns.texts(first, hashed), max(dim, features._COMPONENTS))
+        vectors = _vectors(columns.texts(first, hashed), max(dim, features.COMPONENTS))
 
     def embed(rows: Any) -> dict[str, Floats]:
         found = columns.embeddings(path, rows)
@@ -135,7 +135,7 @@ def _vectors(questions: Texts, components: int) -> Callable[[Texts], Floats]:
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
     counts = HashingVectorizer(
-        n_features=features._HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None
+        n_features=features.HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None
     )
     weights = TfidfTransformer(sublinear_tf=True)
     svd = TruncatedSVD(min(components, len(questions)), random_state=0)

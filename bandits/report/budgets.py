@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bandits.report.page import _embedded as embedded
-from bandits.report.page import _own as own
-from bandits.report.page import _plotly as plotly
+from bandits.report.parts import embedded, own, plotly
 from bandits.report.styles import COLOURS, GREY, MARKERS, Figure, tidy
 from bandits.report.words import code, number
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import html
-import json
 import re
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bandits.report.frontiers_svg import drawing
+from bandits.report.parts import embedded, own
 from bandits.report.styles import COLOURS, GREY, Figure, tidy
 from bandits.report.styles import colour as by_name
 from bandits.report.words import number
@@ -102,18 +101,18 @@ def render(meeting: Meeting) -> str:
         "headline": _headline(meeting),
         "caption": html.escape(_caption(meeting)),
         "table": _table(meeting),
-        "figure": json.dumps(
+        "figure": embedded(
             {
                 "data": [_trace(line) for line in drawn],
                 "x": said["x"],
                 "y": said["y"],
                 "log": _positive(drawn),
             }
-        ).replace("<", "\\u003c"),
-        "plotly": _plotly(),
-        "style": _own("page.css"),
+        ),
+        "plotly": _script(),
+        "style": own("page.css"),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _own("frontiers.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], own("frontiers.html"))
 
 
 def _headline(meeting: Meeting) -> str:
@@ -190,11 +189,7 @@ def _positive(drawn: list[Line]) -> bool:
     return all(bool((line.points["cost"] > 0).all()) for line in drawn)
 
 
-def _own(name: str) -> str:
-    return (resources.files("bandits.report") / name).read_text(encoding="utf-8")
-
-
-def _plotly() -> str:
+def _script() -> str:
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import html
-import json
 import re
 from collections.abc import Mapping, Sequence
-from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bandits.report import calls, changes, datasets, over_time, tables, words
+from bandits.report.parts import embedded, own, plotly
 from bandits.report.plane import plane
 from bandits.report.styles import Figure
 from bandits.runs.differences import Scores, scores
-from envs.cache import Arrays, cached
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,14 +59,14 @@ def render(
         "datasets_note": html.escape(datasets.note(got)),
         "table": tables.summary(rows),
         "run": tables.what_was_run(manifest),
-        "figures": _embedded(changes.marked(drawn, manifest.get("marks", ()))),
+        "figures": embedded(changes.marked(drawn, manifest.get("marks", ()))),
         "changes": changes.section(phases),
-        "differences": _embedded(datasets.differences(got, comparable=comparable, seed=seed)),
-        "plotly": _plotly(),
-        "style": _own("page.css"),
-        "script": _own("page.js"),
+        "differences": embedded(datasets.differences(got, comparable=comparable, seed=seed)),
+        "plotly": plotly(),
+        "style": own("page.css"),
+        "script": own("page.js"),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _own("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], own("page.html"))
 
 
 def figures(
@@ -151,27 +145,6 @@ def _of(areas: list[Figure]) -> str:
 
 def _budget(rows: list[dict[str, Any]]) -> str:
     return '<h2 id="at-budget">What is left of the budget</h2>' + _chart("budget", words.budget_caption(rows))
-
-
-def _own(name: str) -> str:
-    return (resources.files("bandits.report") / name).read_text(encoding="utf-8")
-
-
-def _embedded(data: Any) -> str:
-    """Return JSON that cannot end the script element that it stands in."""
-    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _plotly() -> str:
-    """Return Plotly's script in gzip and base64, which is less than half of it; packed once and kept in the cache."""
-
-    def pack() -> Arrays:
-        from plotly.offline import get_plotlyjs
-
-        return {"gzip": np.frombuffer(gzip.compress(get_plotlyjs().encode(), mtime=0), np.uint8)}
-
-    packed = cached("plotly", metadata.version("plotly"), pack)["gzip"]
-    return base64.b64encode(packed.tobytes()).decode()
 
 
 def _chart(name: str, caption: str) -> str:

@@ -12,7 +12,7 @@ from bandits.metrics.books import REFERENCES
 from bandits.metrics.intervals import bootstrap
 from bandits.metrics.regret import BASELINES, growth_rounds, slope
 from bandits.runs.by_dataset import CALLS, MEASURES, REGRETS, UNNAMED
-from bandits.runs.summary import _BAND_RESAMPLES, _COLUMNS, _frame, _points
+from bandits.runs.summary import BAND_RESAMPLES, COLUMNS, frame_of, kept_rounds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ _COUNT, _MEANS, _RIVALS = 0, slice(1, 4), slice(4, len(QUANTITIES))
 
 def stops(rounds: int) -> NDArray[np.int64]:
     """Return the ascending rounds at which a run is looked at: points of curves, where windows begin, for exponents."""
-    points = _points(rounds)
+    points = kept_rounds(rounds)
     begins = np.maximum(points - _window(rounds), 0)
     return np.unique(np.concatenate([points, begins[begins > 0], growth_rounds(rounds)]))
 
@@ -69,7 +69,7 @@ def _summary(
         axis=2,
     )
     called, kind = [names[i] for i in kept], [kinds[i] for i in kept]
-    frame = _frame(called, kind, np.swapaxes(measured, 0, 1), tally.done, seed)
+    frame = frame_of(called, kind, np.swapaxes(measured, 0, 1), tally.done, seed)
     earned, _, behind = tally.curves()
     oracle = earned[-len(REFERENCES)]
     rounds = growth_rounds(tally.done)
@@ -79,7 +79,7 @@ def _summary(
     frame["exponent"] = [slope(rounds, line) for line in grown]
     if not table.priced:
         frame[["cost_mean", "cost_total", "cost_lo", "cost_hi"]] = np.nan
-    return frame[list(_COLUMNS)]
+    return frame[list(COLUMNS)]
 
 
 def _curves(tally: Tally, table: Any, names: list[str], kept: list[int], seed: int) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def _curves(tally: Tally, table: Any, names: list[str], kept: list[int], seed: i
 
     earned, spent, _ = tally.curves()
     policies = tally.shape[0]
-    points = _points(tally.done)
+    points = kept_rounds(tally.done)
     before = np.maximum(points - _window(tally.done), 0)
     at, since = np.searchsorted(tally.stops, points), np.searchsorted(tally.stops, before)
     size = points - before
@@ -106,7 +106,7 @@ def _curves(tally: Tally, table: Any, names: list[str], kept: list[int], seed: i
         if table.priced:
             lines["cost"] = spent[i][:, at]
         stacked = np.stack(list(lines.values()), axis=1)
-        low, high = bootstrap(stacked, resamples=_BAND_RESAMPLES, seed=seed)
+        low, high = bootstrap(stacked, resamples=BAND_RESAMPLES, seed=seed)
         frames.append(_rows(names[i], points, list(lines), stacked.mean(axis=0), low, high))
         if i < policies:
             calls = np.moveaxis(tally.arrays["kept_calls"][i], 1, 2).astype(np.float64)  # (S, K, stops)

@@ -22,13 +22,13 @@ Floats = NDArray[np.float64]
 WITHIN = "regret_best_within"  # against the best that the budget buys with hindsight
 REGRETS = tuple(f"regret_{baseline}" for baseline in BASELINES)
 _MEASURED = ("reward", "accuracy", "cost", *REGRETS, "unanswered", "lag")
-_COLUMNS = (
+COLUMNS = (
     "policy", "stream", "seeds", "rounds", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
     "cost_total", *REGRETS, "regret_lo", "regret_hi", "exponent", "gap_closed", "unanswered", "kind",
     "accuracy_lo", "accuracy_hi", "cost_lo", "cost_hi", "lag", "lag_lo", "lag_hi",
 )  # fmt: skip
 _POINTS = 250  # rounds at which curves are kept: 200 evenly spaced, the others evenly in the logarithm
-_BAND_RESAMPLES = 500  # a band is looked at, not read off: a quarter of the draws of a reported interval
+BAND_RESAMPLES = 500  # a band is looked at, not read off: a quarter of the draws of a reported interval
 
 
 class Summary(NamedTuple):
@@ -95,12 +95,12 @@ def summarise(
             curves.append(_curve(play, gaps, stream, seed))
             if play.kind == "policy" and play.arms is not None:
                 curves.append(over_datasets(play.name, play.arms, order, stream))
-    frame = _frame(names, kinds, np.stack(measured, axis=1), order.shape[1], seed)
+    frame = frame_of(names, kinds, np.stack(measured, axis=1), order.shape[1], seed)
     frame["stream"], frame["seeds"], frame["rounds"] = stream.name, order.shape[0], order.shape[1]
     frame["exponent"] = exponents
     if not stream.outcomes.priced:
         frame[["cost_mean", "cost_total", "cost_lo", "cost_hi"]] = np.nan
-    return Summary(frame[list(_COLUMNS)], pd.concat(curves, ignore_index=True))
+    return Summary(frame[list(COLUMNS)], pd.concat(curves, ignore_index=True))
 
 
 def _mean(earned: Floats) -> Floats:
@@ -115,7 +115,7 @@ def _measure(play: Play, regret: list[Floats]) -> Floats:
     return np.stack([*means, *(r[:, -1] for r in regret), 1 - made.mean(axis=1)], axis=1)
 
 
-def _frame(names: list[str], kinds: list[str], measured: Floats, rounds: int, seed: int) -> pd.DataFrame:
+def frame_of(names: list[str], kinds: list[str], measured: Floats, rounds: int, seed: int) -> pd.DataFrame:
     """Return the frame of means and intervals of `measured (S, players, 7)`."""
     import pandas as pd
 
@@ -145,7 +145,7 @@ def _curve(play: Play, gaps: dict[str, Floats], stream: Stream, seed: int) -> pd
     import pandas as pd
 
     rounds = play.reward.shape[1]
-    points, window = _points(rounds), max(1, rounds // 25)
+    points, window = kept_rounds(rounds), max(1, rounds // 25)
     curves = {name: gap[:, points - 1] for name, gap in gaps.items()}
     earned = np.concatenate([np.zeros((len(play.reward), 1)), np.cumsum(play.reward, axis=1)], axis=1)
     starts = np.maximum(points - window, 0)
@@ -153,7 +153,7 @@ def _curve(play: Play, gaps: dict[str, Floats], stream: Stream, seed: int) -> pd
     if stream.outcomes.priced:
         curves["cost"] = np.cumsum(play.cost, axis=1)[:, points - 1]
     stacked = np.stack(list(curves.values()), axis=1)
-    low, high = bootstrap(stacked, resamples=_BAND_RESAMPLES, seed=seed)
+    low, high = bootstrap(stacked, resamples=BAND_RESAMPLES, seed=seed)
     names, mean = list(curves), stacked.mean(axis=0)
     if play.kind == "policy" and play.arms is not None:
         called = shares(play.arms, stream.n_arms, points, window=window).mean(axis=0).T
@@ -172,7 +172,7 @@ def _curve(play: Play, gaps: dict[str, Floats], stream: Stream, seed: int) -> pd
     )
 
 
-def _points(rounds: int) -> NDArray[np.int64]:
+def kept_rounds(rounds: int) -> NDArray[np.int64]:
     """Return the ascending rounds, the first and the last included, at which curves are kept."""
     even = np.linspace(1, rounds, _POINTS - 50)
     return np.unique(np.concatenate([even, np.geomspace(1, rounds, 50)]).round().astype(np.int64))

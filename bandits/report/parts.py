@@ -1,0 +1,35 @@
+"""What every page is put together from: this package's own files, data, and Plotly's script packed."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from importlib import metadata, resources
+from typing import Any
+
+import numpy as np
+
+from envs.cache import Arrays, cached
+
+
+def own(name: str) -> str:
+    """Return the text of a file of this package."""
+    return (resources.files("bandits.report") / name).read_text(encoding="utf-8")
+
+
+def embedded(data: Any) -> str:
+    """Return JSON that cannot end the script element that it stands in."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def plotly() -> str:
+    """Return Plotly's script in gzip and base64, which is less than half of it; packed once and kept in the cache."""
+
+    def pack() -> Arrays:
+        from plotly.offline import getplotlyjs
+
+        return {"gzip": np.frombuffer(gzip.compress(getplotlyjs().encode(), mtime=0), np.uint8)}
+
+    packed = cached("plotly", metadata.version("plotly"), pack)["gzip"]
+    return base64.b64encode(packed.tobytes()).decode()
