@@ -13,7 +13,7 @@ import bandits
 import envs
 from bandits import POLICIES, reward_table
 from bandits.linear.affine import Faded, form_of
-from bandits.loop import blocks, lanes, rounds
+from bandits.loop import blocks, kernels_blocks, lanes, rounds
 from bandits.loop.replay import Case, replay
 from tests.conftest import make_stream
 
@@ -152,3 +152,14 @@ def test_one_core_and_two_give_the_same(spec: str, monkeypatch, known) -> None:
     monkeypatch.setattr(blocks, "cores", lambda: 2)
     shared = replay(policy, known, table, seeds=5)
     assert (alone.arms == shared.arms).all()
+
+
+def test_another_seed_preference_or_length_compiles_nothing(known) -> None:
+    policy, table = (
+        POLICIES["preference"](known.n_arms, known.dim),
+        reward_table(bandits.rewards.linear, known),
+    )
+    replay(policy, known, table, seeds=2, rounds=40)
+    before = blocks._ahead._cache_size(), len(kernels_blocks.replay_rounds.signatures)
+    replay(policy, known, table, seeds=2, seed=9, rounds=1500, preference=1.0)
+    assert (blocks._ahead._cache_size(), len(kernels_blocks.replay_rounds.signatures)) == before
