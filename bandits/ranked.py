@@ -24,11 +24,13 @@ class Ranked:
         index: `(key, state, observation) -> (K,)`, what a call of each arm may be worth, in units of reward.
         worth: False where the index is only a way to choose (it holds chance draws, say) and worth nothing to pacing.
         form: what the index was built from, where something else can compute it too (`bandits.linear.affine`).
+        update: the policy's own update that the form speaks for; with another one the form says nothing.
     """
 
     index: Index
     worth: bool = True
     form: Any = None
+    update: Any = None
 
     def __call__(self, key: jax.Array, state: State, observation: Observation) -> jax.Array:
         """Return the available arm of the highest index."""

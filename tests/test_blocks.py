@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +12,7 @@ import envs
 from bandits import POLICIES, reward_table
 from bandits.linear.affine import Faded, form_of
 from bandits.loop import blocks, kernels_blocks, lanes, rounds
-from bandits.loop.replay import Case, replay
+from bandits.loop.replay import Case, replay, seed_keys
 from tests.conftest import make_stream
 
 SPECS = [
@@ -98,7 +96,7 @@ def _index_gap(spec: str, stream, rows: np.ndarray, called: np.ndarray, two: tup
 def test_blocks_learn_what_the_scan_learns(spec: str, twin_part) -> None:
     policy = POLICIES[spec](twin_part.n_arms, twin_part.dim)
     table = reward_table(bandits.rewards.linear, twin_part)
-    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(0)))(jnp.arange(2))
+    keys = jnp.stack(seed_keys(0, 2))
     shared = rounds.Shared(jnp.asarray(twin_part.price, jnp.float32), jnp.float32(twin_part.cost_scale))
     rows = np.random.default_rng(1).integers(0, len(twin_part), (2, 1024))
     (sheet,) = lanes.sheets(twin_part, [Case(table)])
@@ -163,3 +161,12 @@ def test_another_seed_preference_or_length_compiles_nothing(known) -> None:
     before = blocks._ahead._cache_size(), len(kernels_blocks.replay_rounds.signatures)
     replay(policy, known, table, seeds=2, seed=9, rounds=1500, preference=1.0)
     assert (blocks._ahead._cache_size(), len(kernels_blocks.replay_rounds.signatures)) == before
+
+
+def test_a_policy_that_learns_in_another_way_is_scanned(known) -> None:
+    """A user's own update around a linear policy counts: the kernel knows nothing of it."""
+    policy, table = POLICIES["linucb"](known.n_arms, known.dim), reward_table(bandits.rewards.linear, known)
+    forgetful = policy._replace(update=lambda key, state, seen, arm, heard: state)
+    assert form_of(policy) is not None and form_of(forgetful) is None
+    arms = replay(forgetful, known, table, seeds=2).arms
+    assert (arms == 0).all()  # nothing learned: every arm ties in every round, and the lowest is called

@@ -77,8 +77,9 @@ class Form(NamedTuple):
 
 
 def form_of(policy: Policy) -> Form | None:
-    """Return the form that a policy was built from, or None where it was not."""
-    return getattr(policy.act, "form", None)
+    """Return the form that a policy was built from, or None where it was not, or learns in another way since."""
+    act = policy.act
+    return act.form if isinstance(act, Ranked) and act.update is policy.update else None
 
 
 def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -130,7 +131,7 @@ def affine(n_arms: int, dim: int, form: Form, *, worth: bool = True) -> Policy:
             return learn(state, observation.context, arm, target)
         return _faded(state, form, observation.context, arm, target)
 
-    return Policy(init, Ranked(index, worth=worth, form=form), update)
+    return Policy(init, Ranked(index, worth=worth, form=form, update=update), update)
 
 
 def kept(state: Any, fading: Fading) -> jax.Array:

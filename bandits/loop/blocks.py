@@ -116,7 +116,7 @@ def _replayed(
         )
 
     with _blas().limit(limits=1):
-        shared_out(play, range(seeds))
+        _shared_out(play, range(seeds))
     begin += rounds
     return called
 
@@ -131,7 +131,7 @@ def cores() -> int:
     return min(len(os.sched_getaffinity(0)), int(os.environ.get("OMP_NUM_THREADS") or 1 << 30))
 
 
-def shared_out(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+def _shared_out(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
     """Return what `work` makes of each part, in order, on as many cores as there are."""
     return list((map if cores() == 1 or len(parts) == 1 else _threads().map)(work, parts))
 

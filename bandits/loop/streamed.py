@@ -7,7 +7,6 @@ number. So a run goes on from any chunk with the numbers that it would have had.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from bandits.base import RESOURCES, Policy
 from bandits.loop.blocks import advance
 from bandits.loop.lanes import CHUNK
+from bandits.loop.replay import seed_keys
 from bandits.loop.rounds import Carry, Chunk, Shared, start
 
 Ints = NDArray[np.integer[Any]]
@@ -35,7 +35,7 @@ class Players(NamedTuple):
 
 def players(policies: tuple[Policy, ...], table: Any, *, seeds: int, seed: int, rounds: int) -> Players:
     """Return the players of a run of `S` seeds on a table with `price` `(K,)` and `cost_scale`."""
-    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(seeds))
+    keys = jnp.stack(seed_keys(seed, seeds))
     shared = Shared(jnp.asarray(table.price, jnp.float32), jnp.float32(table.cost_scale))
     return Players(policies, keys, shared, rounds)
 
