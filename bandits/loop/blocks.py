@@ -28,6 +28,9 @@ from bandits.linear.ridge import Ridge
 from bandits.loop.rounds import Account, Carry, Chunk, Due, Shared, feedback_of, observe, run_chunk
 
 
+_AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
+
+
 def advance(
     policy: Policy,
     probe: Callable[[State], jax.Array] | None,
@@ -105,14 +108,15 @@ def _replayed(
     weight = ridge.weight.reshape(seeds, -1, form.targets[0] if form.targets else 1, dim)
     last = state.last if isinstance(state, Faded) else np.zeros(ridge.pulls.shape, np.int32)
     begin = state.round if isinstance(state, Faded) else np.zeros(seeds, np.int32)
-    called = np.zeros(chunk.context.shape[:2], np.int32)
+    called, block = np.zeros(chunk.context.shape[:2], np.int32), block_of(dim)
+    together = _together(ridge.inverse.shape[1], dim, block)
     given = [np.asarray(x)[:, :rounds] for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
     learned = (ridge.inverse, weight, ridge.pulls, last)
 
     def play(s: int) -> None:
         own = [x[s] for x in (*given, *learned)]
         replay_rounds(
-            *own, int(begin[s]), _keeps(form), most_trace(form, dim), block_of(dim), called[s, :rounds]
+            *own, int(begin[s]), _keeps(form), most_trace(form, dim), block, together, called[s, :rounds]
         )
 
     with _blas().limit(limits=1):
@@ -124,6 +128,17 @@ def _replayed(
 def block_of(dim: int) -> int:
     """Return the rounds a block: more for larger matrices, which have to be read once a block."""
     return 64 if dim <= 96 else 96 if dim <= 256 else 256
+
+
+@cache
+def _together(arms: int, dim: int, block: int) -> int:
+    """Return how many arms' inverses are multiplied by a block's contexts as one matrix.
+
+    All, unless OpenBLAS runs its AVX-512 kernels, which take products of at most 100^3 faster than larger ones.
+    """
+    small = 100**3 // (dim * dim * block)
+    fast = any(library.get("architecture") in _AVX_512 for library in _blas().info())
+    return min(arms, small) if fast and small else arms
 
 
 def cores() -> int:

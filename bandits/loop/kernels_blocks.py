@@ -17,23 +17,30 @@ import numpy as np
 
 # Sums may be reordered, which is what lets them run in vector registers; infinities keep their meaning.
 _REORDERED = {"reassoc", "contract", "arcp", "nsz"}
-_ROWS = 64  # rows of an inverse that are updated together: with their product they stay in the cache
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
-def _forecast(upright: Any, product: Any, weight: Any, spread: Any, mean: Any) -> None:
-    """Fill `spread (K, B)` with x' A^-1 x and `mean (K, m, B)` with the estimates, as at the start of the block."""
+def _forecast(flat: Any, upright: Any, product: Any, together: int, spread: Any) -> None:
+    """Fill `product (K d, B)` with the inverses times the block's contexts, and `spread (K, B)` with x' A^-1 x.
+
+    The inverses go before the contexts, which suits BLAS better than the other way round, `together` of them at a time.
+    """
     d, rounds = upright.shape
-    arms, targets, _ = weight.shape
+    arms, fourth = len(flat) // d, d - d % 4
     for k in range(arms):
+        if k % together == 0:
+            some = slice(k * d, min(k + together, arms) * d)
+            np.dot(flat[some], upright, product[some])
         spread[k] = np.float32(0.0)
-        mean[k] = np.float32(0.0)
-        for q in range(d):
+        own = product[k * d : (k + 1) * d]
+        for q in range(0, fourth, 4):  # four rows at a time, since the sum is read and written once for all
+            p0, p1, p2, p3 = own[q], own[q + 1], own[q + 2], own[q + 3]
+            x0, x1, x2, x3 = upright[q], upright[q + 1], upright[q + 2], upright[q + 3]
             for j in range(rounds):
-                spread[k, j] += product[k * d + q, j] * upright[q, j]
-            for f in range(targets):
-                for j in range(rounds):
-                    mean[k, f, j] += weight[k, f, q] * upright[q, j]
+                spread[k, j] += p0[j] * x0[j] + p1[j] * x1[j] + p2[j] * x2[j] + p3[j] * x3[j]
+        for q in range(fourth, d):
+            for j in range(rounds):
+                spread[k, j] += own[q, j] * upright[q, j]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
@@ -65,15 +72,11 @@ def _gaps(index: Any, available: Any, rate: Any) -> None:
 
 @numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
 def _settle(inverse: Any, pulled: Any) -> None:
-    """Take the `n` pulls `pulled (n, d)` off an inverse `(d, d)`: `A^-1 -= U'U`, some rows at a time."""
-    upright = np.ascontiguousarray(pulled.T)
-    d = len(inverse)
-    for first in range(0, d, _ROWS):
-        last = min(d, first + _ROWS)
-        part = np.dot(upright[first:last], pulled)
-        for x in range(first, last):
-            for y in range(d):
-                inverse[x, y] -= part[x - first, y]
+    """Take the `n` pulls `pulled (n, d)` off an inverse `(d, d)`: `A^-1 -= U'U`."""
+    taken, d = np.dot(pulled.T, pulled), len(inverse)
+    for x in range(d):
+        for y in range(d):
+            inverse[x, y] -= taken[x, y]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
@@ -93,6 +96,7 @@ def replay_rounds(
     keeps: Any,
     most_trace: float,
     block: int,
+    together: int,
     called: Any,
 ) -> None:
     """Play `C` rounds of one seed; `inverse`, `weight`, `pulls`, `last` and `called` are changed in place.
@@ -109,11 +113,13 @@ def replay_rounds(
             `[1]` where nothing fades.
         most_trace: that a fading arm's inverse is held to.
         block: rounds a block, `B`.
+        together: arms whose inverses are multiplied by the contexts as one matrix.
         called: `(C,)` int32, filled with the arms.
     """
     rounds, d = context.shape
     arms, targets, _ = weight.shape
-    flat, whole = inverse.reshape(arms * d, d), np.empty((arms * d, block), np.float32)
+    flat, flat_weight = inverse.reshape(arms * d, d), weight.reshape(arms * targets, d)
+    whole = np.empty((arms * d, block), np.float32)
     pulled, along = np.empty((block, d), np.float32), np.empty((block, block), np.float32)
     spread, mean = np.empty((arms, block), np.float32), np.empty((arms, targets, block), np.float32)
     who, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
@@ -125,11 +131,10 @@ def replay_rounds(
     for start in range(0, rounds, block):
         size = min(block, rounds - start)
         here = context[start : start + size]
-        # Inverses times contexts and not the other way round: BLAS is a third faster at these shapes.
         upright = np.ascontiguousarray(here.T)
         product = whole if size == block else np.empty((arms * d, size), np.float32)
-        np.dot(flat, upright, product)
-        _forecast(upright, product, weight, spread, mean)
+        _forecast(flat, upright, product, together, spread)
+        mean[:, :, :size] = np.dot(flat_weight, upright).reshape(arms, targets, size)
         count[:] = 0
         for i in range(size):
             t = start + i
