@@ -6,10 +6,15 @@ All of a part is measured in one run, since a shared machine drifts: read the ra
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
+
+from envs.cores import cores
+
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores()))  # as simulate.py does
 
 import numpy as np
 from reference import numpy_linucb, seconds, sgemm_peak, stream
@@ -17,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from bandits import POLICIES, replay, reward_table, rewards
 from bandits.linear.affine import form_of
-from bandits.loop import blocks, lanes, rounds
+from bandits.loop import blocks, lanes, scan
 from bandits.metrics.curve import curve
 from bandits.metrics.knapsack import best_within
 
@@ -53,7 +58,7 @@ def linear() -> Iterator[dict[str, Any]]:
         peak = sgemm_peak()
         many = 32 if dim <= 128 else 4
         together, apart = rate(policy, where, seeds=many), rate(policy, where, seeds=many, alone=True)
-        with mock.patch.object(lanes, "advance", rounds.run_chunk):
+        with mock.patch.object(lanes, "player", scan.Scan):
             plain = rate(policy, stream(min(length, 65_536 // dim * 8), dim, arms))
         yield {
             "d": dim,

@@ -16,9 +16,14 @@ def load(options: dict[str, Any]) -> Any:
 
 
 def prepare_jax() -> None:
-    """Keep compiled programs between runs, unless the user has settled where; before the first import of jax."""
-    from envs import cache
+    """Keep compiled programs between runs and give JAX a device a core; before the first import of jax.
 
+    What the user has settled stays.
+    """
+    from envs import cache
+    from envs.cores import cores
+
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores()))
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.folder() / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

@@ -156,5 +156,6 @@ def prepare_worker() -> None:
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ.setdefault(f"{name}_NUM_THREADS", "1")
     os.environ["NPROC"] = os.environ["PJRT_NPROC"] = "1"  # threads of XLA, which minds no other setting
+    os.environ["JAX_NUM_CPU_DEVICES"] = "1"  # the parent's is for all cores
     if threading.current_thread() is threading.main_thread():  # not so on a Dask worker
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the whole group

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # before jax is imported
+
+import jax
 import numpy as np
 import pytest
 
+from bandits.loop import scan
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 
@@ -44,6 +49,12 @@ def make_stream(
         cost_unit="USD/query",
     )
     return Stream("known", outcomes, context)
+
+
+@pytest.fixture(autouse=True)
+def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scan on one of JAX's devices, since each compiles for itself; what is about several asks for them."""
+    monkeypatch.setattr(scan, "devices", lambda: jax.local_devices()[:1])
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import bandits
 import envs
 from bandits import POLICIES, reward_table
 from bandits.linear.affine import Faded, form_of
-from bandits.loop import blocks, kernels_blocks, lanes, rounds
+from bandits.loop import blocks, kernels_blocks, lanes, rounds, scan
 from bandits.loop.replay import Case, replay, seed_keys
 from tests.conftest import make_stream
 
@@ -43,7 +43,7 @@ def both(monkeypatch, spec: str, hyper: dict, stream, **options) -> tuple[np.nda
     assert form_of(policy) is not None
     table = reward_table(bandits.rewards.linear, stream, options.get("preference", 0.2))
     fast = replay(policy, stream, table, seed=3, **options)
-    monkeypatch.setattr(lanes, "advance", rounds.run_chunk)
+    monkeypatch.setattr(lanes, "player", scan.Scan)
     plain = replay(policy, stream, table, seed=3, **options)
     return plain.order, plain.arms, fast.arms
 
@@ -96,18 +96,18 @@ def _index_gap(spec: str, stream, rows: np.ndarray, called: np.ndarray, two: tup
 def test_blocks_learn_what_the_scan_learns(spec: str, twin_part) -> None:
     policy = POLICIES[spec](twin_part.n_arms, twin_part.dim)
     table = reward_table(bandits.rewards.linear, twin_part)
-    keys = jnp.stack(seed_keys(0, 2))
+    keys = seed_keys(0, 2)
     shared = rounds.Shared(jnp.asarray(twin_part.price, jnp.float32), jnp.float32(twin_part.cost_scale))
     rows = np.random.default_rng(1).integers(0, len(twin_part), (2, 1024))
     (sheet,) = lanes.sheets(twin_part, [Case(table)])
     chunk = rounds.Chunk(*(None if a is None else a[rows] for a in sheet))
     clock = (np.arange(1024), np.arange(1024, 0, -1).astype(np.float32))
     carries = []
-    for one in (rounds.run_chunk, blocks.advance):
-        carry = (rounds.start(policy, keys), None, None)
+    for how in (scan.Scan, blocks.Blocks):
+        playing = how(policy, keys, shared)
         for _ in range(2):
-            carry, _, _ = one(policy, None, False, carry, keys, shared, clock, chunk)
-        carries.append(carry[0])
+            playing.play(clock, chunk, None, playing.foresee(clock, chunk, None))
+        carries.append(playing.carry[0])
     plain, fast = (jax.tree.map(np.asarray, c) for c in carries)
     if isinstance(plain, Faded):
         np.testing.assert_array_equal(plain.last, fast.last)

@@ -1,4 +1,4 @@
-"""The loop's fast way: linear policies replayed in blocks of rounds, every other one a round at a time.
+"""Linear policies replayed in blocks of rounds.
 
 A policy built from a `Form` (`bandits.linear.affine`) is replayed by a numba kernel (`bandits.loop.kernels_blocks`)
 that gives the arms of the plain scan, exact ties aside. What the form weighs in (bonuses, random draws, targets) is
@@ -10,7 +10,6 @@ both. On another platform than the CPU the scan runs.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -22,51 +21,61 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from bandits.base import RESOURCES, Policy, State
+from bandits.base import RESOURCES, Policy
 from bandits.linear.affine import Faded, Fading, Form, Weights, form_of, most_trace
-from bandits.linear.ridge import Ridge
-from bandits.loop.rounds import Account, Carry, Chunk, Due, Shared, feedback_of, observe, run_chunk
-
+from bandits.loop.rounds import Account, Carry, Chunk, Due, Shared, feedback_of, observe, start
+from envs.cores import cores
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
 
 
-def advance(
-    policy: Policy,
-    probe: Callable[[State], jax.Array] | None,
-    full: bool,
-    carry: Carry,
-    keys: jax.Array,
-    shared: Shared,
-    clock: Any,
-    chunk: Chunk,
-    late: Due | None = None,
-) -> tuple[Carry, Any, jax.Array | None]:
-    """Return what `bandits.loop.rounds.run_chunk` returns, by the kernel where it knows how."""
-    form, (state, account, ring) = form_of(policy), carry
-    arms = state.arms if isinstance(state, Faded) else state
-    plain = not isinstance(arms, Ridge) or probe is not None or ring is not None or full
-    if form is None or plain or jax.default_backend() != "cpu":
-        scanned: tuple[Carry, Any, jax.Array | None] = run_chunk(
-            policy, probe, full, carry, keys, shared, clock, chunk, late
-        )
-        return scanned
-    begun = _own(state)
-    ridge = begun.arms if isinstance(begun, Faded) else begun
-    heard = ridge.pulls.sum(axis=1, dtype=np.float32)
-    ahead = _ahead(form, ridge.inverse.shape[1], keys, heard, shared, clock, chunk)
-    real = min(len(clock[0]), int(clock[1][0]))  # the rest is after the end
-    called = _replayed(form, begun, ahead, chunk, real)
-    if account is not None:
-        account = _charged(account, chunk, called[:, :real])
-    return (begun, account, ring), called, None
+class Blocks:
+    """A linear policy's lanes on their way through the chunks; see `bandits.loop.player`."""
+
+    def __init__(
+        self, policy: Policy, keys: Sequence[jax.Array], shared: Shared, *, account: Account | None = None
+    ) -> None:
+        form = form_of(policy)
+        assert form is not None
+        self._form, self._keys, self._shared = form, jnp.stack(keys), shared
+        self.carry = start(policy, self._keys), account, None
+
+    @property
+    def carry(self) -> Carry:
+        """What all lanes carry into the next chunk, `(S, ...)`."""
+        return self._state, self._account, None
+
+    @carry.setter
+    def carry(self, whole: Carry) -> None:
+        state, self._account, _ = whole
+        self._state: Any = jax.tree.map(np.array, state)  # the kernel writes to it
+        self._heard = self._arms.pulls.sum(axis=1, dtype=np.float32)
+
+    @property
+    def _arms(self) -> Any:
+        return self._state.arms if isinstance(self._state, Faded) else self._state
+
+    def foresee(self, clock: Any, chunk: Chunk, late: Due | None) -> Any:
+        """Return what `Weights` and targets a chunk has; each of its rounds will be heard, whoever is called."""
+        n_arms = self._arms.inverse.shape[1]
+        ahead = _ahead(self._form, n_arms, self._keys, self._heard, self._shared, clock, chunk)
+        self._heard = self._heard + np.float32(_real(clock))
+        return jax.tree.map(np.asarray, ahead)
+
+    def play(
+        self, clock: Any, chunk: Chunk, late: Due | None, foreseen: Any
+    ) -> tuple[NDArray[np.int32], None]:
+        """Return the `(S, C)` arms called in a chunk."""
+        real = _real(clock)
+        called = _replayed(self._form, self._state, foreseen, chunk, real)
+        if self._account is not None:
+            self._account = _charged(self._account, chunk, called[:, :real])
+        return called, None
 
 
-def _own(state: Any) -> Any:
-    """Return the state in arrays that may be written to: those of an earlier chunk, or a copy of JAX's."""
-    return jax.tree.map(
-        lambda x: x if isinstance(x, np.ndarray) and x.flags.writeable else np.array(x), state
-    )
+def _real(clock: Any) -> int:
+    """Return how many rounds of a chunk there are: the rest is after the end."""
+    return min(len(clock[0]), int(clock[1][0]))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -110,7 +119,7 @@ def _replayed(
     begin = state.round if isinstance(state, Faded) else np.zeros(seeds, np.int32)
     called, block = np.zeros(chunk.context.shape[:2], np.int32), block_of(dim)
     together = _together(ridge.inverse.shape[1], dim, block)
-    given = [np.asarray(x)[:, :rounds] for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
+    given = [x[:, :rounds] for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
     learned = (ridge.inverse, weight, ridge.pulls, last)
 
     def play(s: int) -> None:
@@ -139,11 +148,6 @@ def _together(arms: int, dim: int, block: int) -> int:
     small = 100**3 // (dim * dim * block)
     fast = any(library.get("architecture") in _AVX_512 for library in _blas().info())
     return min(arms, small) if fast and small else arms
-
-
-def cores() -> int:
-    """Return how many cores may be used: those of this process, fewer where OMP_NUM_THREADS says so."""
-    return min(len(os.sched_getaffinity(0)), int(os.environ.get("OMP_NUM_THREADS") or 1 << 30))
 
 
 def _shared_out(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:

@@ -2,8 +2,7 @@
 
 One program serves all chunks: a chunk has a fixed number of rounds, and the last one is filled up with what nobody
 keeps. So it is with lanes: many are played in groups of one size, one group after the other, whatever the machine.
-Policies with a `Form` share their lanes out over the cores; a scan has what XLA makes of one. (Scans from two threads
-at once were tried, and wait for each other for ever in jaxlib 0.10.2 on two cores.)
+How a group is shared out over the cores is the player's affair (`bandits.loop.player`).
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
-from bandits.loop.blocks import advance
 from bandits.loop.feedback import Timetable, timetable
-from bandits.loop.rounds import Account, Chunk, Due, Ring, Shared, start
+from bandits.loop.player import player
+from bandits.loop.rounds import Account, Chunk, Due, Ring, Shared
 from envs.ahead import ahead
 
 CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
@@ -90,17 +89,18 @@ def _group(
     policy: Policy, shared: Shared, lanes: list[Lane], full: bool, probe: Any, told: Callable[[int], None]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
     """Return what `play` returns, for lanes that are one batch."""
-    keys, rows = jnp.stack([lane.key for lane in lanes]), np.stack([lane.rows for lane in lanes])
-    account = _account(lanes)
+    rows, account = np.stack([lane.rows for lane in lanes]), _account(lanes)
     times = None if lanes[0].due is None else timetable(np.stack([lane.due for lane in lanes]))  # type: ignore[misc]
-    carry = start(policy, keys), account, _ring(times, len(lanes), account is not None)
+    ring, keys = _ring(times, len(lanes), account is not None), [lane.key for lane in lanes]
+    playing = player(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)
+    coming = ((*met, playing.foresee(*met)) for met in _chunks(lanes, rows, times))
     arms, probed, done = np.empty(rows.shape, np.int32), [], 0
-    for clock, chunk, late in ahead(_chunks(lanes, rows, times)):
-        carry, called, read = advance(policy, probe, full, carry, keys, shared, clock, chunk, late)
+    for met in ahead(coming):
+        called, read = playing.play(*met)
         size = min(CHUNK, rows.shape[1] - done)
-        arms[:, done : done + size] = np.asarray(called)[:, :size]
+        arms[:, done : done + size] = called[:, :size]
         if read is not None:
-            probed.append(np.asarray(read)[:, :size])
+            probed.append(read[:, :size])
         done += size
         told(done)
     return arms, np.concatenate(probed, axis=1) if probed else None
@@ -166,17 +166,25 @@ def _taken(own: Sequence[NDArray[Any]], rows: NDArray[np.int32]) -> NDArray[Any]
 
 
 def sheets(stream: Any, cases: Sequence[Any]) -> list[Chunk]:
-    """Return, for each case, the whole stream in the dtypes and the layout that the loop reads, one row a query."""
-    unknown = np.full(stream.utility.shape, np.nan, np.float32)
-    recorded = [getattr(stream, name) for name in RESOURCES]
-    context, posted = np.asarray(stream.context, np.float32), None
-    if stream.world is not None and stream.world.posted is not None:
-        posted = stream.world.posted.astype(np.float32)
-    made = []
-    for case in cases:
-        outcome = [stream.utility, case.table, *(unknown if r is None else r for r in recorded)]
-        shown = np.broadcast_to(np.asarray(case.preference, np.float32), (len(stream),))
-        made.append(
-            Chunk(context, stream.available, np.stack(outcome, axis=-1).astype(np.float32), shown, posted)
-        )
-    return made
+    """Return the `sheet` of each case on the whole stream."""
+    posted = None if stream.world is None else stream.world.posted
+    return [sheet(stream, case.table, case.preference, posted=posted) for case in cases]
+
+
+def sheet(stream: Any, reward: NDArray[np.float64], preference: Any, *, posted: Any = None) -> Chunk:
+    """Return some rows of a table in the dtypes and the layout that the loop reads, one row a query.
+
+    Args:
+        stream: with `utility`, `available`, `context` and what is recorded of `RESOURCES`, as `Stream` has them.
+        reward: `(N, K)`.
+        preference: shown, a number or `(N,)`.
+        posted: `(N, K)` prices that change, or None.
+    """
+    outcome = np.full((*reward.shape, 2 + len(RESOURCES)), np.nan, np.float32)
+    recorded = (stream.utility, reward, *(getattr(stream, name) for name in RESOURCES))
+    for i, matrix in enumerate(recorded):
+        if matrix is not None:
+            outcome[..., i] = matrix
+    shown = np.broadcast_to(np.asarray(preference, np.float32), (len(reward),))
+    posted = None if posted is None else posted.astype(np.float32)
+    return Chunk(np.asarray(stream.context, np.float32), stream.available, outcome, shown, posted)

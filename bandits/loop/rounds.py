@@ -1,4 +1,4 @@
-"""The compiled half of the loop: a chunk of rounds for all seeds, and the queue of what is heard late."""
+"""The compiled half of the loop: a chunk of rounds for some lanes, and the queue of what is heard late."""
 
 from __future__ import annotations
 

@@ -6,43 +6,29 @@ number. So a run goes on from any chunk with the numbers that it would have had.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.base import RESOURCES, Policy
-from bandits.loop.blocks import advance
+from bandits.base import Policy
 from bandits.loop.lanes import CHUNK
+from bandits.loop.player import Player, player
 from bandits.loop.replay import seed_keys
-from bandits.loop.rounds import Carry, Chunk, Shared, start
+from bandits.loop.rounds import Chunk, Shared
+from envs.ahead import ahead
 
 Ints = NDArray[np.integer[Any]]
 ORDERS = ("shuffle", "given")
 
 
-class Players(NamedTuple):
-    """`P` policies, the keys `(S,)` of the seeds, what all rounds share, and the number of rounds `T`."""
-
-    policies: tuple[Policy, ...]
-    keys: jax.Array
-    shared: Shared
-    total: int
-
-
-def players(policies: tuple[Policy, ...], table: Any, *, seeds: int, seed: int, rounds: int) -> Players:
-    """Return the players of a run of `S` seeds on a table with `price` `(K,)` and `cost_scale`."""
-    keys = jnp.stack(seed_keys(seed, seeds))
+def players(policies: Sequence[Policy], table: Any, *, seeds: int, seed: int) -> list[Player]:
+    """Return who plays each policy for `S` seeds on a table with `price` `(K,)` and `cost_scale`."""
+    keys = seed_keys(seed, seeds)
     shared = Shared(jnp.asarray(table.price, jnp.float32), jnp.float32(table.cost_scale))
-    return Players(policies, keys, shared, rounds)
-
-
-def begin(playing: Players) -> list[Carry]:
-    """Return what each policy carries into the first chunk, all seeds together."""
-    return [(start(policy, playing.keys), None, None) for policy in playing.policies]
+    return [player(policy, keys, shared) for policy in policies]
 
 
 def order(rows: int, window: int, *, seeds: int, seed: int, kind: str) -> Ints:
@@ -61,45 +47,37 @@ def order(rows: int, window: int, *, seeds: int, seed: int, kind: str) -> Ints:
     return np.stack(drawn)
 
 
-def sheet(piece: Any, reward: NDArray[np.float64], preference: Any) -> Chunk:
-    """Return the rows of a window as the compiled rounds read them, one row a query."""
-    outcome = np.full((*reward.shape, 2 + len(RESOURCES)), np.nan, np.float32)
-    for i, matrix in enumerate((piece.utility, reward, piece.cost, piece.latency, piece.tokens)):
-        if matrix is not None:
-            outcome[..., i] = matrix
-    weight = np.broadcast_to(np.asarray(preference, np.float32), (len(reward),))
-    return Chunk(np.asarray(piece.context, np.float32), piece.available, outcome, weight)
-
-
 def play(
-    playing: Players, carries: list[Carry], window: Chunk, rows: Ints, first: int, done: int
+    playing: Sequence[Player], window: Chunk, rows: Ints, first: int, done: int, total: int
 ) -> Iterator[tuple[int, list[Any]]]:
     """Play a window chunk by chunk; yield after each how many rounds of the window it had, and the arms `(S, c)`.
 
+    What comes next is gathered while a chunk is played. At each yield the players have played just what was yielded.
+
     Args:
         playing: from `players`.
-        carries: one a policy, replaced in place; whole at each yield.
-        window: from `sheet`.
+        window: from `bandits.loop.lanes.sheet`.
         rows: `(S, m)` from `order`.
         first: round of the run that the window begins with.
         done: rounds of the window that were played before, a multiple of `CHUNK`.
+        total: rounds of the run.
     """
+    chunks = _chunks(window, rows, first, done, total)
+    coming = ((met, [one.foresee(*met) for one in playing]) for met in chunks)
+    for at, (met, foreseen) in zip(range(done, rows.shape[1], CHUNK), ahead(coming), strict=True):
+        size = min(CHUNK, rows.shape[1] - at)
+        called = [one.play(*met, own)[0] for one, own in zip(playing, foreseen, strict=True)]
+        yield size, [arms[:, :size] for arms in called]
+
+
+def _chunks(
+    window: Chunk, rows: Ints, first: int, done: int, total: int
+) -> Iterator[tuple[Any, Chunk, None]]:
+    """Yield the clock and what the seeds meet of each chunk of a window."""
     for at in range(done, rows.shape[1], CHUNK):
         coming = rows[:, at : at + CHUNK]
-        size = coming.shape[1]
         # The last chunk is filled up with rounds after the end; nothing that they do is kept.
-        padded = np.pad(coming, ((0, 0), (0, CHUNK - size)), mode="edge")
+        padded = np.pad(coming, ((0, 0), (0, CHUNK - coming.shape[1])), mode="edge")
         number = np.arange(first + at, first + at + CHUNK)
-        clock = (number, np.maximum(playing.total - number, 1).astype(np.float32))
-        met = Chunk(*(None if a is None else a[padded] for a in window))
-        called = []
-        for p, policy in enumerate(playing.policies):
-            carries[p], arms = _advance(playing, policy, carries[p], clock, met)
-            called.append(arms if size == CHUNK else arms[:, :size])
-        yield size, called
-
-
-def _advance(playing: Players, policy: Policy, carry: Carry, clock: Any, chunk: Chunk) -> tuple[Carry, Any]:
-    """Return what a policy carries on from a chunk and the arms `(S, C)`: the one call of the compiled rounds here."""
-    carry, arms, _ = advance(policy, None, False, carry, playing.keys, playing.shared, clock, chunk)
-    return carry, arms
+        clock = (number, np.maximum(total - number, 1).astype(np.float32))
+        yield clock, Chunk(*(None if a is None else a[padded] for a in window)), None

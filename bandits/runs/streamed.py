@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
-from bandits.loop import checkpoint, streamed
+from bandits.loop import checkpoint, lanes, streamed
 from bandits.loop.lanes import CHUNK
 from bandits.metrics.accumulate import Tally
 from bandits.metrics.books import Best, Book, best, book
@@ -52,9 +52,8 @@ class _Run:
         self.worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
         lineup = experiment.lineup(table, ask.policies, self.worth)
         self.total = ask.rounds or len(table)
-        built = tuple(policy for policy in lineup.values() if policy is not None)
-        self.playing = streamed.players(built, table, seeds=ask.seeds, seed=ask.seed, rounds=self.total)
-        self.carries = streamed.begin(self.playing)
+        built = [policy for policy in lineup.values() if policy is not None]
+        self.playing = streamed.players(built, table, seeds=ask.seeds, seed=ask.seed)
         stops = accumulated.stops(self.total)
         self.tally = Tally(len(built), table.n_arms, ask.seeds, len(table.datasets), stops)
         self.first = 0  # round that the present window begins with
@@ -72,8 +71,8 @@ class _Run:
         """Write the checkpoint."""
         self.adding.result()
         arrays = {f"tally.{name}": array for name, array in self.tally.arrays.items()}
-        for p, carry in enumerate(self.carries):
-            arrays |= checkpoint.packed(carry, f"carry{p}")
+        for p, one in enumerate(self.playing):
+            arrays |= checkpoint.packed(one.carry, f"carry{p}")
         arrays["called"] = self._arms(self.called)
         checkpoint.save(self.staged.checkpoint, arrays, {**self.about, "done": self.first})
 
@@ -91,9 +90,8 @@ class _Run:
                 )
         self.first = self.tally.done = about["done"]
         self.tally.arrays = {name: arrays[f"tally.{name}"] for name in self.tally.arrays}
-        self.carries = [
-            checkpoint.unpacked(arrays, f"carry{p}", carry) for p, carry in enumerate(self.carries)
-        ]
+        for p, one in enumerate(self.playing):
+            one.carry = checkpoint.unpacked(arrays, f"carry{p}", one.carry)
         called = arrays["called"]
         self.called = [list(called)] if called.shape[2] else []
 
@@ -103,7 +101,7 @@ class _Run:
         for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
             asked = preference(ask, piece.first, len(piece))
             reward = reward_table(self.worth, piece, asked)
-            sheet = streamed.sheet(piece, reward, asked)
+            sheet = lanes.sheet(piece, reward, asked)
             yield _Window(number, sheet, book(reward, piece.utility, piece.cost, piece.code, means))
 
     def play(
@@ -118,7 +116,7 @@ class _Run:
         order = streamed.order(rows, window.number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
         order = order[:, : self.total - first]
         before = self.done - first
-        for size, called in streamed.play(self.playing, self.carries, window.sheet, order, first, before):
+        for size, called in streamed.play(self.playing, window.sheet, order, first, before, self.total):
             self.called.append(called)
             told(size)
             if stop():
@@ -138,7 +136,7 @@ class _Run:
 
     def _arms(self, called: list[list[Any]]) -> Ints:
         """Return the arms `(P, S, m)` of some chunks."""
-        policies, seeds = len(self.playing.policies), self.ask.seeds
+        policies, seeds = len(self.playing), self.ask.seeds
         if not called:
             return np.zeros((policies, seeds, 0), np.int32)
         columns = [np.concatenate([np.asarray(c[p]) for c in called], axis=1) for p in range(policies)]

@@ -1,0 +1,50 @@
+"""How a policy is played: linear policies in blocks of rounds, every other one a round at a time.
+
+A player holds what a policy's lanes carry from chunk to chunk. `foresee` makes ready what a coming chunk needs and no
+earlier one decides, and may be called from another thread while `play` plays the chunk before; both are called for
+each chunk in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax
+
+from bandits.base import Policy, State
+from bandits.linear.affine import Faded, form_of
+from bandits.linear.ridge import Ridge
+from bandits.loop.blocks import Blocks
+from bandits.loop.rounds import Account, Ring, Shared
+from bandits.loop.scan import Scan
+
+Player = Scan | Blocks
+
+
+def player(
+    policy: Policy,
+    keys: Sequence[jax.Array],
+    shared: Shared,
+    *,
+    account: Account | None = None,
+    ring: Ring | None = None,
+    probe: Callable[[State], jax.Array] | None = None,
+    full: bool = False,
+) -> Player:
+    """Return who plays a policy.
+
+    Args:
+        policy: three pure functions.
+        keys: of each lane's randomness.
+        shared: what is the same for all lanes.
+        account: `(S, R)`, in runs with a budget.
+        ring: for what is heard late.
+        probe: `(state) -> array`, read before each round, or None.
+        full: whether the outcome of every available model is heard.
+    """
+    known = form_of(policy) is not None and ring is None and probe is None and not full
+    if known and jax.default_backend() == "cpu":
+        state = jax.eval_shape(policy.init, keys[0])
+        if isinstance(state.arms if isinstance(state, Faded) else state, Ridge):
+            return Blocks(policy, keys, shared, account=account)
+    return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)
