@@ -17,6 +17,7 @@ import numpy as np
 
 # Sums may be reordered, which is what lets them run in vector registers; infinities keep their meaning.
 _REORDERED = {"reassoc", "contract", "arcp", "nsz"}
+_SPAN = 16  # rounds whose pulls reach each other one by one, and what comes after them as one product
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
@@ -80,6 +81,32 @@ def _settle(inverse: Any, pulled: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+def _reach(
+    first: int, last: int, pulled: Any, here: Any, called: Any, steps: Any, along: Any, spread: Any, mean: Any
+) -> None:
+    """Take what the pulls from `first` to `last` taught into account for the rest of the block.
+
+    Args:
+        first, last: rounds of the block, from and up to.
+        pulled, here: `(B, d)`.
+        called: `(B,)`.
+        steps: `(B, m)`.
+        along: `(B, B)`, whose entries right of the span are filled.
+        spread, mean: `(K, B)` and `(K, m, B)`, brought up to date.
+    """
+    size, targets = len(here), steps.shape[1]
+    products = np.dot(pulled[first:last], here[last:].T)
+    for p in range(first, last):
+        k, own = called[p], products[p - first]
+        for j in range(last, size):
+            along[p, j] = own[j - last]
+            spread[k, j] -= own[j - last] * own[j - last]
+        for f in range(targets):
+            for j in range(last, size):
+                mean[k, f, j] += steps[p, f] * own[j - last]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
 def replay_rounds(
     context: Any,
     available: Any,
@@ -122,6 +149,7 @@ def replay_rounds(
     whole = np.empty((arms * d, block), np.float32)
     pulled, along = np.empty((block, d), np.float32), np.empty((block, block), np.float32)
     spread, mean = np.empty((arms, block), np.float32), np.empty((arms, targets, block), np.float32)
+    steps = np.empty((block, targets), np.float32)
     who, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
     index, fades = np.empty(arms, np.float32), len(keeps) > 1
     scale, trace = np.ones(arms), np.zeros(arms)
@@ -137,7 +165,7 @@ def replay_rounds(
         mean[:, :, :size] = np.dot(flat_weight, upright).reshape(arms, targets, size)
         count[:] = 0
         for i in range(size):
-            t = start + i
+            t, edge = start + i, min(size, (i // _SPAN + 1) * _SPAN)
             for k in range(arms):
                 wide = np.sqrt(max(np.float32(scale[k]) * spread[k, i], np.float32(0.0)))
                 if fades:
@@ -166,15 +194,15 @@ def replay_rounds(
             for q in range(d):
                 u[q] *= root
                 length += u[q] * u[q]
-            for j in range(i + 1, size):
+            for j in range(i + 1, edge):
                 total = np.float32(0.0)
                 for q in range(d):
                     total += here[j, q] * u[q]
                 along[i, j] = total
                 spread[k, j] -= total * total
             for f in range(targets):
-                step = (target[t, k, f] - mean[k, f, i]) * root
-                for j in range(i + 1, size):
+                step = steps[i, f] = (target[t, k, f] - mean[k, f, i]) * root
+                for j in range(i + 1, edge):
                     mean[k, f, j] += step * along[i, j]
                 for q in range(d):
                     weight[k, f, q] += step * u[q]
@@ -185,6 +213,8 @@ def replay_rounds(
                 trace[k] -= length
                 scale[k] = min(scale[k] / kept, most_trace / trace[k])
                 last[k] = begin + t
+            if i + 1 == edge < size:
+                _reach(i // _SPAN * _SPAN, edge, pulled, here, called[start:], steps, along, spread, mean)
         for k in range(arms):
             if count[k] > 0:
                 _settle(inverse[k], pulled[who[k, : count[k]]])

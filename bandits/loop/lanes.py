@@ -8,6 +8,7 @@ How a group is shared out over the cores is the player's affair (`bandits.loop.p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import jax
@@ -110,7 +111,9 @@ def _chunks(
     lanes: list[Lane], rows: NDArray[np.int32], times: Timetable | None
 ) -> Iterator[tuple[Any, Chunk, Due | None]]:
     """Yield the clock, what the lanes meet and what they hear of each chunk: gathered while another is played."""
-    total = rows.shape[1]
+    total, own = rows.shape[1], [lane.sheet for lane in lanes]
+    # Two in turn, one that is played and one that comes next: fresh memory would cost more than what is put there.
+    rooms = cycle([room(own, CHUNK), room(own, CHUNK)])
     for begin in range(0, total, CHUNK):
         coming = rows[:, begin : begin + CHUNK]
         # The last chunk is filled up with rounds after the end; nothing that they do is kept.
@@ -122,7 +125,7 @@ def _chunks(
         if times is not None:
             late, slots = _due(times, lanes, rows, begin, total)
             clock = (*clock, *slots)
-        yield clock, _met(lanes, padded), late
+        yield clock, gather(own, padded, next(rooms)), late
 
 
 def _account(lanes: list[Lane]) -> Account | None:
@@ -149,20 +152,29 @@ def _due(
     asked = np.take_along_axis(
         rows, np.broadcast_to(np.maximum(source, 0), (len(rows), source.shape[1])), axis=1
     )
-    return Due(_met(lanes, asked), source.astype(np.int32), np.int32(total)), (edges[:-1], edges[1:])
+    own = [lane.sheet for lane in lanes]
+    heard = gather(own, asked, room(own, asked.shape[1]))
+    return Due(heard, source.astype(np.int32), np.int32(total)), (edges[:-1], edges[1:])
 
 
-def _met(lanes: list[Lane], rows: NDArray[np.int32]) -> Chunk:
-    """Return what stands in these `(L, C)` rows of each lane's own sheet."""
-    columns = zip(*(lane.sheet for lane in lanes), strict=True)
-    return Chunk(*(None if own[0] is None else _taken(own, rows) for own in columns))
+def room(sheets: Sequence[Chunk], rounds: int) -> Chunk:
+    """Return a chunk of so many rounds of each lane's sheet that nothing stands in yet."""
+
+    def empty(column: NDArray[Any]) -> NDArray[Any]:
+        return np.empty((len(sheets), rounds, *column.shape[1:]), column.dtype)
+
+    return Chunk(*(None if column is None else empty(column) for column in sheets[0]))
 
 
-def _taken(own: Sequence[NDArray[Any]], rows: NDArray[np.int32]) -> NDArray[Any]:
-    met = np.empty((*rows.shape, *own[0].shape[1:]), own[0].dtype)
-    for place, column, asked in zip(met, own, rows, strict=True):
-        np.take(column, asked, axis=0, out=place, mode="clip")  # rows are in range; "raise" would take a copy
-    return met
+def gather(sheets: Sequence[Chunk], rows: NDArray[np.integer[Any]], into: Chunk) -> Chunk:
+    """Return `into` with what stands in these `(L, C)` rows of each lane's sheet."""
+    for places, *columns in zip(into, *sheets, strict=True):
+        if places is not None:
+            for place, column, asked in zip(places, columns, rows, strict=True):
+                np.take(
+                    column, asked, axis=0, out=place, mode="clip"
+                )  # all in range; "raise" would take a copy
+    return into
 
 
 def sheets(stream: Any, cases: Sequence[Any]) -> list[Chunk]:

@@ -7,6 +7,7 @@ number. So a run goes on from any chunk with the numbers that it would have had.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import Policy
-from bandits.loop.lanes import CHUNK
+from bandits.loop.lanes import CHUNK, gather, room
 from bandits.loop.player import Player, player
 from bandits.loop.replay import seed_keys
 from bandits.loop.rounds import Chunk, Shared
@@ -73,11 +74,13 @@ def play(
 def _chunks(
     window: Chunk, rows: Ints, first: int, done: int, total: int
 ) -> Iterator[tuple[Any, Chunk, None]]:
-    """Yield the clock and what the seeds meet of each chunk of a window."""
+    """Yield the clock and what the seeds meet of each chunk; the next but one is written over it."""
+    own = [window] * len(rows)
+    rooms = cycle([room(own, CHUNK), room(own, CHUNK)])
     for at in range(done, rows.shape[1], CHUNK):
         coming = rows[:, at : at + CHUNK]
         # The last chunk is filled up with rounds after the end; nothing that they do is kept.
         padded = np.pad(coming, ((0, 0), (0, CHUNK - coming.shape[1])), mode="edge")
         number = np.arange(first + at, first + at + CHUNK)
         clock = (number, np.maximum(total - number, 1).astype(np.float32))
-        yield clock, Chunk(*(None if a is None else a[padded] for a in window)), None
+        yield clock, gather(own, padded, next(rooms)), None
