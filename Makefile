@@ -28,8 +28,11 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# BLAS picks the kernels that suit the processor, whatever the shell has settled for other programs.
+OWN_BLAS = env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
+
 bench: install
-	$(BIN)/python benchmarks/speed.py
+	$(OWN_BLAS) $(BIN)/python benchmarks/speed.py
 
 # A library that cannot be installed (contextualbandits needs a C compiler) is a row of the table that says so.
 $(PEERS)/.installed: benchmarks/peers.txt
@@ -41,7 +44,7 @@ $(PEERS)/.installed: benchmarks/peers.txt
 	touch $@
 
 bench-peers: install $(PEERS)/.installed
-	$(BIN)/python benchmarks/peers.py
+	$(OWN_BLAS) $(BIN)/python benchmarks/peers.py
 
 # Into site/, which opens from disk. A warning is an error.
 docs: install

@@ -16,9 +16,10 @@ from envs.cores import cores
 
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores()))  # as simulate.py does
 
+import jax
 import numpy as np
 from reference import numpy_linucb, seconds, sgemm_peak, stream
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bandits import POLICIES, replay, reward_table, rewards
 from bandits.linear.affine import form_of
@@ -132,6 +133,10 @@ def shown(value: Any) -> str:
 def main() -> None:
     """Print the parts asked for, each as a table that grows while it is measured."""
     asked = sys.argv[1:] or list(PARTS)
+    kernels = {f"{lib['internal_api']} {lib.get('architecture', '')}" for lib in threadpool_info()}
+    print(
+        f"{cores()} cores, {len(jax.local_devices())} JAX devices, BLAS kernels for {', '.join(sorted(kernels))}"
+    )
     with threadpool_limits(1, user_api="blas"):
         for part in asked:
             head = True

@@ -106,7 +106,7 @@ def test_blocks_learn_what_the_scan_learns(spec: str, twin_part) -> None:
     for how in (scan.Scan, blocks.Blocks):
         playing = how(policy, keys, shared)
         for _ in range(2):
-            playing.play(clock, chunk, None, playing.foresee(clock, chunk, None))
+            playing.play(clock, chunk, playing.foresee(clock, chunk))
         carries.append(playing.carry[0])
     plain, fast = (jax.tree.map(np.asarray, c) for c in carries)
     if isinstance(plain, Faded):

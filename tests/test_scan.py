@@ -62,11 +62,11 @@ def test_what_is_carried_can_be_taken_and_given_back(known, monkeypatch) -> None
     for given, back in ((1, 2), (2, 1)):
         monkeypatch.setattr(scan, "devices", lambda given=given: jax.local_devices()[:given])
         first = scan.Scan(policy, seed_keys(0, 3), shared)
-        first.play(clock, chunk, None)
+        first.play(clock, chunk)
         monkeypatch.setattr(scan, "devices", lambda back=back: jax.local_devices()[:back])
         second = scan.Scan(policy, seed_keys(0, 3), shared)
         second.carry = first.carry
-        called.append((second.play(clock, chunk, None)[0], first.play(clock, chunk, None)[0]))
+        called.append((second.play(clock, chunk)[0], first.play(clock, chunk)[0]))
     for other, own in called:
         np.testing.assert_array_equal(other, own)
 

@@ -23,7 +23,7 @@ from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
 from bandits.linear.affine import Faded, Fading, Form, Weights, form_of, most_trace
-from bandits.loop.rounds import Account, Carry, Chunk, Due, Shared, feedback_of, observe, start
+from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
 from envs.cores import cores
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
@@ -55,7 +55,7 @@ class Blocks:
     def _arms(self) -> Any:
         return self._state.arms if isinstance(self._state, Faded) else self._state
 
-    def foresee(self, clock: Any, chunk: Chunk, late: Due | None) -> Any:
+    def foresee(self, clock: Any, chunk: Chunk) -> Any:
         """Return what `Weights` and targets a chunk has; each of its rounds will be heard, whoever is called."""
         n_arms = self._arms.inverse.shape[1]
         ahead = _ahead(self._form, n_arms, self._keys, self._heard, self._shared, clock, chunk)
@@ -63,7 +63,7 @@ class Blocks:
         return jax.tree.map(np.asarray, ahead)
 
     def play(
-        self, clock: Any, chunk: Chunk, late: Due | None, foreseen: Any
+        self, clock: Any, chunk: Chunk, foreseen: Any, late: None = None
     ) -> tuple[NDArray[np.int32], None]:
         """Return the `(S, C)` arms called in a chunk."""
         real = _real(clock)

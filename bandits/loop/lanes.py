@@ -94,10 +94,10 @@ def _group(
     times = None if lanes[0].due is None else timetable(np.stack([lane.due for lane in lanes]))  # type: ignore[misc]
     ring, keys = _ring(times, len(lanes), account is not None), [lane.key for lane in lanes]
     playing = player(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)
-    coming = ((*met, playing.foresee(*met)) for met in _chunks(lanes, rows, times))
+    coming = ((*now, playing.foresee(*now), late) for *now, late in _chunks(lanes, rows, times))
     arms, probed, done = np.empty(rows.shape, np.int32), [], 0
-    for met in ahead(coming):
-        called, read = playing.play(*met)
+    for now in ahead(coming):
+        called, read = playing.play(*now)
         size = min(CHUNK, rows.shape[1] - done)
         arms[:, done : done + size] = called[:, :size]
         if read is not None:
@@ -111,21 +111,35 @@ def _chunks(
     lanes: list[Lane], rows: NDArray[np.int32], times: Timetable | None
 ) -> Iterator[tuple[Any, Chunk, Due | None]]:
     """Yield the clock, what the lanes meet and what they hear of each chunk: gathered while another is played."""
-    total, own = rows.shape[1], [lane.sheet for lane in lanes]
+    total = rows.shape[1]
+    for clock, chunk in chunks([lane.sheet for lane in lanes], rows, total=total):
+        if times is None:
+            yield clock, chunk, None
+        else:
+            late, slots = _due(times, lanes, rows, int(clock[0][0]), total)
+            yield (*clock, *slots), chunk, late
+
+
+def chunks(
+    sheets: Sequence[Chunk], rows: NDArray[np.integer[Any]], *, total: int, first: int = 0
+) -> Iterator[tuple[Any, Chunk]]:
+    """Yield the clock and what the lanes meet of each chunk; the next but one is written over it.
+
+    Args:
+        sheets: of each lane.
+        rows: `(L, T)` asked.
+        total: rounds of the run.
+        first: round of the run that these rows begin with.
+    """
     # Two in turn, one that is played and one that comes next: fresh memory would cost more than what is put there.
-    rooms = cycle([room(own, CHUNK), room(own, CHUNK)])
-    for begin in range(0, total, CHUNK):
+    rooms = cycle([room(sheets, CHUNK), room(sheets, CHUNK)])
+    for begin in range(0, rows.shape[1], CHUNK):
         coming = rows[:, begin : begin + CHUNK]
         # The last chunk is filled up with rounds after the end; nothing that they do is kept.
-        missing = CHUNK - coming.shape[1]
-        padded = np.pad(coming, ((0, 0), (0, missing)), mode="edge") if missing else coming
-        number = np.arange(begin, begin + CHUNK)
-        clock: Any = (number, np.maximum(total - number, 1).astype(np.float32))
-        late = None
-        if times is not None:
-            late, slots = _due(times, lanes, rows, begin, total)
-            clock = (*clock, *slots)
-        yield clock, gather(own, padded, next(rooms)), late
+        padded = np.pad(coming, ((0, 0), (0, CHUNK - coming.shape[1])), mode="edge")
+        number = np.arange(first + begin, first + begin + CHUNK)
+        clock = (number, np.maximum(total - number, 1).astype(np.float32))
+        yield clock, gather(sheets, padded, next(rooms))
 
 
 def _account(lanes: list[Lane]) -> Account | None:

@@ -77,11 +77,11 @@ class Scan:
         """Return what each group has, on its device."""
         return [jax.device_put(part, device) for part, device in zip(parts, self._devices, strict=True)]
 
-    def foresee(self, clock: Any, chunk: Chunk, late: Due | None) -> None:
+    def foresee(self, clock: Any, chunk: Chunk) -> None:
         """Nothing can be made ready before the chunk is played."""
 
     def play(
-        self, clock: Any, chunk: Chunk, late: Due | None, foreseen: None = None
+        self, clock: Any, chunk: Chunk, foreseen: None = None, late: Due | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
         """Return the `(S, C)` arms called in a chunk, and what the probe read."""
         called, read = [], []

@@ -7,7 +7,6 @@ number. So a run goes on from any chunk with the numbers that it would have had.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import cycle
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import Policy
-from bandits.loop.lanes import CHUNK, gather, room
+from bandits.loop.lanes import CHUNK, chunks
 from bandits.loop.player import Player, player
 from bandits.loop.replay import seed_keys
 from bandits.loop.rounds import Chunk, Shared
@@ -63,24 +62,9 @@ def play(
         done: rounds of the window that were played before, a multiple of `CHUNK`.
         total: rounds of the run.
     """
-    chunks = _chunks(window, rows, first, done, total)
-    coming = ((met, [one.foresee(*met) for one in playing]) for met in chunks)
-    for at, (met, foreseen) in zip(range(done, rows.shape[1], CHUNK), ahead(coming), strict=True):
+    met = chunks([window] * len(rows), rows[:, done:], first=first + done, total=total)
+    coming = ((*now, [one.foresee(*now) for one in playing]) for now in met)
+    for at, (clock, chunk, foreseen) in zip(range(done, rows.shape[1], CHUNK), ahead(coming), strict=True):
         size = min(CHUNK, rows.shape[1] - at)
-        called = [one.play(*met, own)[0] for one, own in zip(playing, foreseen, strict=True)]
+        called = [one.play(clock, chunk, own)[0] for one, own in zip(playing, foreseen, strict=True)]
         yield size, [arms[:, :size] for arms in called]
-
-
-def _chunks(
-    window: Chunk, rows: Ints, first: int, done: int, total: int
-) -> Iterator[tuple[Any, Chunk, None]]:
-    """Yield the clock and what the seeds meet of each chunk; the next but one is written over it."""
-    own = [window] * len(rows)
-    rooms = cycle([room(own, CHUNK), room(own, CHUNK)])
-    for at in range(done, rows.shape[1], CHUNK):
-        coming = rows[:, at : at + CHUNK]
-        # The last chunk is filled up with rounds after the end; nothing that they do is kept.
-        padded = np.pad(coming, ((0, 0), (0, CHUNK - coming.shape[1])), mode="edge")
-        number = np.arange(first + at, first + at + CHUNK)
-        clock = (number, np.maximum(total - number, 1).astype(np.float32))
-        yield clock, gather(own, padded, next(rooms)), None
