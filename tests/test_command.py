@@ -241,6 +241,7 @@ MISTAKES = {
     "no policy": ((), "--policy is needed"),
     "unknown policy": (("--policy", "linucbb"), "no policy 'linucbb'; did you mean linucb"),
     "unknown key": (("--policy", "linucb,alfa=1"), "no hyperparameter 'alfa'; did you mean alpha"),
+    "open bracket": (("--policy", "restart(linucb"), "needs a ) for every ("),
     "no value": (("--policy", "linucb,alpha"), "needs key=value after the name, got 'alpha'"),
     "out of range": (("--policy", "linucb,alpha=-1"), "linucb needs alpha >= 0, got alpha=-1"),
     "twice": (("--policy", "linucb", "--policy", "linucb"), "'linucb' is given twice"),

@@ -61,6 +61,8 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None, *, checked: b
         inside = build(around[2], stream, reward, log, checked=checked)
         outside = wrapper(inside, stream.n_arms, stream.dim)
         return check(outside, stream.n_arms, stream.dim, spec) if checked else outside
+    if spec.count("(") != spec.count(")"):
+        raise ValueError(f"policy {spec!r} needs a ) for every (, as in restart(linucb,alpha=1),threshold=8")
     factory = resolve.function(spec, OFFERED, "policy")
     keys = resolve.hyperparameters(factory)
     given: dict[str, Any] = {}
