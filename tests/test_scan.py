@@ -71,6 +71,27 @@ def test_what_is_carried_can_be_taken_and_given_back(known, monkeypatch) -> None
         np.testing.assert_array_equal(other, own)
 
 
+@pytest.mark.parametrize(
+    ("name", "shared_out"), [("neurallinear", False), ("dropout", True), ("swlinucb", True)]
+)
+def test_programs_that_call_lapack_stay_on_one_device(
+    name: str, shared_out: bool, known, monkeypatch
+) -> None:
+    """Several at once can wait for each other for ever."""
+    monkeypatch.setattr(scan, "devices", jax.local_devices)
+    used = []
+    placed = scan.Scan._placed
+
+    def spy(self, parts):
+        used.extend(self._devices)
+        return placed(self, parts)
+
+    monkeypatch.setattr(scan.Scan, "_placed", spy)
+    table = reward_table(bandits.rewards.linear, known)
+    replay(POLICIES[name](known.n_arms, known.dim), known, table, seeds=4, rounds=100)
+    assert (len(set(used)) > 1) == shared_out
+
+
 def test_groups_are_small_and_even() -> None:
     assert scan.groups(1) == (1, 1)
     for lanes_ in range(2, 200):

@@ -5,9 +5,11 @@ Groups are small, since their states should stay in a core's cache: with K=10 an
 the loop's own overhead it is the other way round: `klucb` makes a third at five of what it makes at sixteen.) Neither
 their size nor their program depends on the machine, so the numbers do not either.
 
-The groups are called one after the other, from one thread, and JAX runs those of several devices at once. (Calls from
-two threads wait for each other for ever in jaxlib 0.10.2 on two cores. One call for all devices, with `jax.shard_map`,
-is as fast, but compiled in another way: `barp` and `dropout` then round otherwise on two cores than on one.)
+The groups are called one after the other, from one thread, and JAX runs those of several devices at once. (One call for
+all devices, with `jax.shard_map`, is as fast, but compiled in another way: `barp` and `dropout` then round otherwise on
+two cores than on one.) A program that calls LAPACK stays on one device: in jaxlib 0.10.2 such a call (a batch of
+Cholesky factors, say) holds a thread of XLA's pool until other threads have done its parts, and where as many programs
+run as there are threads, all wait for ever. A larger pool would help, and take back most of what the devices bring.
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ class Scan:
         # The last group is filled up with the last lane; nothing of that is kept.
         row = np.minimum(np.arange(many * size), len(keys) - 1).reshape(many, size)
         self._rows = [slice(r[0], r[-1] + 1) if len(set(r)) == size else r for r in row]
-        usable = devices()
-        self._devices = [usable[i % len(usable)] for i in range(many)]
+        self._shares_out = many > 1 and len(devices()) > 1  # until its program is known to call LAPACK
+        self._devices = devices()[:1] * many
         self._keys = self._placed([jnp.stack([keys[i] for i in r]) for r in row])
         self._shared = self._placed([shared] * many)
         self.carry = start(policy, jnp.stack(keys)), account, ring
@@ -85,17 +87,32 @@ class Scan:
     ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
         """Return the `(S, C)` arms called in a chunk, and what the probe read."""
         called, read = [], []
-        for i, rows in enumerate(self._rows):
-            self._carries[i], arms, probed = run_chunk(
-                self._policy, self._probe, self._full, self._carries[i], self._keys[i], self._shared[i], clock,
-                _of(chunk, rows), None if late is None else _heard(late, rows),
-            )  # fmt: skip
+        if self._shares_out:
+            self._share_out(self._given(0, clock, chunk, late))
+        for i in range(len(self._rows)):
+            self._carries[i], arms, probed = run_chunk(*self._given(i, clock, chunk, late))
             called.append(arms)
             read.append(probed)
         arms = np.concatenate([np.asarray(a) for a in called])[: self._lanes]
         if self._probe is None:
             return arms, None
         return arms, np.concatenate([np.asarray(r) for r in read])[: self._lanes]
+
+    def _given(self, i: int, clock: Any, chunk: Chunk, late: Due | None) -> tuple[Any, ...]:
+        """Return what a group's program is called with."""
+        how, rows = (self._policy, self._probe, self._full), self._rows[i]
+        heard = None if late is None else _heard(late, rows)
+        return *how, self._carries[i], self._keys[i], self._shared[i], clock, _of(chunk, rows), heard
+
+    def _share_out(self, given: tuple[Any, ...]) -> None:
+        """Give the groups to all devices, unless the program calls what must not be called on several at once."""
+        self._shares_out = False
+        if "custom_call" not in run_chunk.lower(*given).as_text():
+            usable = devices()
+            self._devices = [usable[i % len(usable)] for i in range(len(self._rows))]
+            self._carries, self._keys, self._shared = map(
+                self._placed, (self._carries, self._keys, self._shared)
+            )
 
 
 def _of(chunk: Chunk, rows: Any) -> Chunk:
