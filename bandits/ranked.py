@@ -23,7 +23,7 @@ class Ranked:
     Attributes:
         index: `(key, state, observation) -> (K,)`, what a call of each arm may be worth, in units of reward.
         worth: False where the index is only a way to choose (it holds chance draws, say) and worth nothing to pacing.
-        form: what the index was built from, where something else can compute it too (`bandits.linear.affine`).
+        form: what the index was built from, where something else can compute it too (`bandits.policies.linear.affine`).
         update: the policy's own update that the form speaks for; with another one the form says nothing.
     """
 

@@ -17,10 +17,10 @@ import numpy as np
 
 from bandits import rewards
 from bandits.base import Observation, example
-from bandits.llmbandit import training as llmbandit_training
-from bandits.llmbandit.policy import MATCHES, Pool, Trained, decide
-from bandits.llmbandit.tasks import Log, Schedule
 from bandits.mmrbench import splits
+from bandits.policies.llmbandit import training as llmbandit_training
+from bandits.policies.llmbandit.policy import MATCHES, Pool, Trained, decide
+from bandits.policies.llmbandit.tasks import Log, Schedule
 from envs import stream
 
 RANDOM_QUIZZES = 5  # drawn for each training seed

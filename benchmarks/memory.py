@@ -66,9 +66,9 @@ def child(path: Path) -> None:
     """Run the stream, print seconds and rates as JSON."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import bandits
-    from bandits.runs import ask as asks
-    from bandits.runs import streamed
-    from envs import survey
+    from bandits.experiment import ask as asks
+    from bandits.experiment import windows as streamed
+    from envs.windows import survey
 
     began = time.perf_counter()
     table = survey.opened(path, **CONTEXT)

@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import bandits  # from a checkout, installed or not
 import envs
-from bandits import budget, rewards
+from bandits import rewards
 from bandits.base import Observation, Policy
 from bandits.metrics.knapsack import best_mixture
-from bandits.runs import accounts
-from bandits.wrappers import warm
+from bandits.results import spending as accounts
+from bandits.wrappers import budget, warm
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "outcomes" / "pareto_k3.jsonl.gz"
 LOGGED = "1785"

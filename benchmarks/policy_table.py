@@ -15,9 +15,9 @@ import numpy as np
 
 import envs
 from bandits import POLICIES, replay, reward_table, rewards
+from bandits.experiment.lineup import build
 from bandits.metrics.intervals import bootstrap, paired
 from bandits.metrics.regret import comparator
-from bandits.runs.experiment import build
 
 SEEDS = 20
 # Beside the defaults: the same policies when every arm is believed good until it was tried.

@@ -22,10 +22,10 @@ from reference import numpy_linucb, seconds, sgemm_peak, stream
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from bandits import POLICIES, replay, reward_table, rewards
-from bandits.linear.affine import form_of
 from bandits.loop import blocks, lanes, scan
 from bandits.metrics.curve import curve
 from bandits.metrics.knapsack import best_within
+from bandits.policies.linear.affine import form_of
 
 ROUNDS = 11_000
 # At a million weights a round these take minutes with 32 seeds; one seed says what there is to say.

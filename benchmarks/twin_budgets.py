@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import bandits  # from a checkout, installed or not
 import envs
-from bandits import budget, rewards
-from bandits.runs import accounts
-from bandits.wrappers import warm
+from bandits import rewards
+from bandits.results import spending as accounts
+from bandits.wrappers import budget, warm
 
 POLICIES = ("linucb", "thompson", "preference")
 SHOWN = (

@@ -18,7 +18,7 @@ _MEASURED = (
 
 def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str) -> None:
     """Print the size of a run and an estimate of its time; nothing is written."""
-    from bandits.runs.experiment import REFERENCES
+    from bandits.experiment.lineup import REFERENCES
 
     rounds = ask.rounds or len(loaded)
     timed = _measure(loaded, ask, min(rounds, _MEASURED))
@@ -52,7 +52,7 @@ def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str) -> No
 
 def _measure(loaded: Any, ask: Any, rounds: int) -> dict[str, tuple[float, float]]:
     """Return, for each policy, the seconds before its speed is steady and the rounds a second after."""
-    from bandits.runs import ask as runs
+    from bandits.experiment import ask as runs
 
     first = runs.names(ask)[0]
     short = ask._replace(rounds=rounds, preference=_first(first, "preference", ask.preference))

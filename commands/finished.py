@@ -15,7 +15,8 @@ from commands.terminal import show, wrote
 @voice
 def report(folders: tuple[str, ...], out: str, form: str) -> None:
     """Rebuild one report from finished runs on the same queries; nothing is run."""
-    from bandits.runs import compare, tables
+    from bandits import rows as tables
+    from bandits.folders import read as compare
 
     tables.write(out, compare.page(folders))
     wrote({"report": out}, form)
@@ -28,7 +29,7 @@ def report(folders: tuple[str, ...], out: str, form: str) -> None:
 @voice
 def diff(first: str, second: str, datasets: bool, form: str) -> None:
     """Print how far the second run's policies are from the first's, paired over seeds."""
-    from bandits.runs import compare
+    from bandits.folders import read as compare
 
     show(compare.difference(compare.read(first), compare.read(second), datasets=datasets), form)
 
@@ -41,8 +42,8 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
 @voice
 def export(folder: str, policy: str, out: str, seed: int, form: str) -> None:
     """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
-    from bandits.runs import export as exports
-    from bandits.runs import serving
+    from bandits import serving
+    from bandits.folders import export as exports
 
     serving.save(exports.export(folder, policy, seed=seed), out)
     wrote({"policy": out}, form)

@@ -43,7 +43,8 @@ def mmrbench(data: str | None, models: str | None, out: str | None, form: str, *
     """Train and score full-information routers by MMR-Bench's protocol (arXiv 2601.17814)."""
     prepare_jax()
     from bandits.mmrbench import command
-    from envs import formats, twin
+    from envs.tables import formats
+    from envs.twin import twin
 
     table = twin.twin() if data is None else formats.read(data)
     table = table.select([m.strip() for m in models.split(",")]) if models else table

@@ -29,8 +29,9 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         return
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
-    from bandits.runs import artefacts, overview
-    from bandits.runs import ask as runs
+    from bandits.experiment import ask as runs
+    from bandits.folders import write as artefacts
+    from bandits.results import points as overview
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     folder = Path(out or Path("runs") / safe(loaded.name))
@@ -76,9 +77,10 @@ def _finished(
 
     Returns the tables of each run, and the points that `overview` draws.
     """
-    from bandits.runs import artefacts, overview
-    from bandits.runs import ask as runs
-    from bandits.runs.unfinished import taken_up
+    from bandits.experiment import ask as runs
+    from bandits.folders import write as artefacts
+    from bandits.folders.unfinished import taken_up
+    from bandits.results import points as overview
 
     known |= {"versions": artefacts.versions(), "given_sha256": artefacts.fingerprint(loaded.outcomes)}
     known["log_sha256"] = None if logged is None else artefacts.fingerprint(logged.outcomes)
@@ -116,7 +118,8 @@ def _left(written: list[Path]) -> str:
 
 
 def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> None:
-    from bandits.runs import compare, tables
+    from bandits import rows as tables
+    from bandits.folders import read as compare
 
     for tabled, place in zip(made, places.values(), strict=True):
         show(tables.short(tabled["summary"]), "table")
@@ -142,8 +145,8 @@ def _plots(wanted: str | None) -> tuple[str, ...]:
 def plotted(place: Path, formats: tuple[str, ...]) -> None:
     """Write a finished run's figures into its folder `plots`."""
     if formats:
+        from bandits.folders import read as compare
         from bandits.report import page, plots
-        from bandits.runs import compare
 
         run = compare.read(place)
         unit = str(run.manifest.get("cost_unit") or "")

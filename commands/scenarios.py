@@ -33,8 +33,8 @@ def scenarios(
     stream = load(options)
     prepare_jax()
     from bandits import resolve, rewards
-    from bandits.runs.scenarios import compare
-    from envs.scenarios import SCENARIOS
+    from bandits.experiment.scenarios import compare
+    from envs.changes.scenarios import SCENARIOS
 
     kept = {k: options[k] for k in ("preference", "seeds", "seed", "order", "rounds")}
     worth = resolve.function(reward, rewards.REWARDS, "reward")

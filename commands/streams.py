@@ -24,7 +24,7 @@ from commands.terminal import progress, say, show
 @option("--seed", default=0, show_default=True, help="Fixes everything that is drawn.")
 def make_stream(rounds: int, out: str, dim: int, seed: int) -> None:
     """Write a stream of any length from the twin's own model: new queries, a row group at a time."""
-    from envs import generate, twin
+    from envs.twin import generate, twin
 
     with progress(rounds) as told:
         written = 0
@@ -46,7 +46,7 @@ def wanted(options: dict[str, Any]) -> str | None:
     A file from `make-stream` is always streamed, and any Parquet table with --checkpoint or --resume; a large one too,
     unless something is asked for that needs it in memory.
     """
-    from envs import big
+    from envs.windows import big
 
     path = str(options["data"] or options["stream"])
     asked = options["checkpoint"] is not None or options["resume"]
@@ -61,8 +61,8 @@ def wanted(options: dict[str, Any]) -> str | None:
 def _needs_memory(options: dict[str, Any]) -> str:
     """Return the first option given that needs the table in memory, or ""."""
     prepare_jax()
-    from bandits.runs import ask as runs
-    from bandits.runs import streamed
+    from bandits.experiment import ask as runs
+    from bandits.experiment import windows as streamed
 
     for name in ("prices", "models", "embed", "dry_run"):
         if options[name]:
@@ -76,11 +76,12 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
     """Replay a table too large to hold: survey it, play, save as it goes, print; the run's folder comes back."""
     if needed := _needs_memory(options):
         raise ValueError(f"{needed} needs a table held in memory; {path} is read as it is needed")
-    from bandits.runs import ask as runs
-    from bandits.runs import streamed, tables
-    from bandits.runs.staged import Staged
+    from bandits import rows as tables
+    from bandits.experiment import ask as runs
+    from bandits.experiment import windows as streamed
+    from bandits.folders.staged import Staged
     from commands.run import Stopped
-    from envs import big, survey
+    from envs.windows import big, survey
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     context = {k: options[k] for k in ("modality", "fusion", "dim", "whiten")}

@@ -24,7 +24,7 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
     name = "all" if name == "twin" else name
     stream = load({"stream": name, **options})
     if write:
-        from envs import formats
+        from envs.tables import formats
 
         formats.write(stream.outcomes, write)
         say(f"wrote {write}")
@@ -36,8 +36,8 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
 
         show(compare(stream.outcomes), form)
         return
-    from bandits.runs import tables
-    from envs import describe
+    from bandits import rows as tables
+    from envs.tables import describe
 
     whole = describe.overview(stream.outcomes)
     parts = {"models": describe.by_model(stream.outcomes), "datasets": describe.by_dataset(stream.outcomes)}
@@ -60,7 +60,7 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
 @voice
 def get(what: str, dest: str, images: bool, form: str) -> None:
     """Download a released table: mmr-bench, from the Hugging Face hub (needs routebandit[hub])."""
-    from envs import hub
+    from envs.tables import hub
 
     found = hub.get_mmr_bench(dest, images=images)
     say(*found.notes)
@@ -72,7 +72,7 @@ def get(what: str, dest: str, images: bool, form: str) -> None:
 @voice
 def list_names(form: str) -> None:
     """Name every policy, reward and stream, with hyperparameters."""
-    from bandits.runs import experiment
+    from bandits.experiment import lineup as experiment
 
     rows = experiment.catalogue()
     if form != "table":

@@ -72,7 +72,7 @@ def detail(*lines: str) -> None:
 
 def show(rows: Any, form: str) -> None:
     """Print rows on stdout in the form asked for."""
-    from bandits.runs import tables
+    from bandits import rows as tables
 
     text = tables.render(rows, form)
     if form == "table" and coloured(sys.stdout):

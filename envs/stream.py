@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import features, formats, twin
-from envs.datasets import SCENARIOS
+from envs.changes.world import World
+from envs.contexts import features
 from envs.nearest import near
 from envs.outcomes import Floats, Outcomes, Texts
-from envs.world import World
+from envs.tables import formats
+from envs.tables.datasets import SCENARIOS
+from envs.twin import twin
 
 _ALIASES = {
     "seed": "seedbench2plus",
@@ -163,7 +165,7 @@ def load(
     else:
         outcomes = twin.twin() if prices is None else formats.apply_prices(twin.twin(), prices)
     if embed is not None:
-        from envs.embed import embed as encoded
+        from envs.contexts.embed import embed as encoded
 
         outcomes = encoded(outcomes, embed, folder=None if data is None else Path(data).parent)
     outcomes = _narrowed(outcomes, name, "the twin" if data is None else str(data), models)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import bandits
 import envs
-from bandits import budget, metrics
+from bandits import metrics
 from bandits.metrics.knapsack import best_mixture, best_within
+from bandits.wrappers import budget
 
 SEEDS = 3
 stream = envs.load("all")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import bandits
 import envs
-from bandits.runs.by_dataset import by_dataset
-from bandits.runs.differences import against, paired_differences, scores
-from bandits.runs.summary import summarise
+from bandits.results.by_dataset import by_dataset
+from bandits.results.differences import against, paired_differences, scores
+from bandits.results.summary import summarise
 
 stream = envs.load("ocr")  # or the path of a table of your own
 table = bandits.reward_table(bandits.rewards.linear, stream, preference=0.2)

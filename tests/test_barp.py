@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bandits.base import example
-from bandits.neural.barp import Batch, append, barp, first_router, logits, loss
+from bandits.policies.neural.barp import Batch, append, barp, first_router, logits, loss
 
 
 def test_gradient_is_the_analytic_reinforce_formula() -> None:

@@ -10,9 +10,9 @@ import pytest
 import bandits
 import envs
 from bandits import POLICIES, reward_table
-from bandits.linear.affine import Faded, form_of
 from bandits.loop import blocks, kernels_blocks, lanes, rounds, scan
 from bandits.loop.replay import Case, replay, seed_keys
+from bandits.policies.linear.affine import Faded, form_of
 from tests.conftest import make_stream
 
 SPECS = [

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bandits.runs import artefacts
-from bandits.runs import ask as runs
+from bandits.experiment import ask as runs
+from bandits.folders import write as artefacts
 from tests.conftest import make_stream
 
 BUILD = Path(__file__).resolve().parents[1] / "build"
@@ -142,8 +142,8 @@ def test_the_contents_lead_to_every_part(opened: Opened) -> None:
 
 def test_figures_for_a_paper_are_written(report: Path, tmp_path: Path) -> None:
     pytest.importorskip("kaleido")
+    from bandits.folders import read as compare
     from bandits.report import page, plots
-    from bandits.runs import compare
 
     if not Path(CHROMIUM).exists():
         pytest.skip(f"no browser at {CHROMIUM}")

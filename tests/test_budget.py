@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import bandits
-from bandits import budget, replay
+from bandits import replay
 from bandits.base import Policy, check
 from bandits.loop import feedback, lanes
 from bandits.loop.rounds import run_chunk
-from bandits.pacings import promise
-from bandits.pacings.adaptive_lp import dual_price
 from bandits.ranked import index_of
+from bandits.results import spending as accounts
 from bandits.rewards import accuracy, reward_table
-from bandits.runs import accounts
+from bandits.wrappers import budget, promise
+from bandits.wrappers.pacing.adaptive_lp import dual_price
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 

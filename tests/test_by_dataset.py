@@ -10,10 +10,10 @@ import pytest
 
 from bandits import metrics
 from bandits.loop.replay import Trace
+from bandits.results.by_dataset import UNNAMED, by_dataset
+from bandits.results.differences import OVERALL, Scores, against, paired_differences, scores
+from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table
-from bandits.runs.by_dataset import UNNAMED, by_dataset
-from bandits.runs.differences import OVERALL, Scores, against, paired_differences, scores
-from bandits.runs.summary import summarise
 from envs.stream import Stream
 from tests.conftest import make_stream
 

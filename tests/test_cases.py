@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits import POLICIES, budget, reward_table
+from bandits import POLICIES, reward_table
 from bandits.base import RESOURCES
 from bandits.loop import lanes
 from bandits.loop.feedback import parse
 from bandits.loop.lanes import GROUP, _group_size
 from bandits.loop.replay import Case, replay, replays
+from bandits.wrappers import budget
 
 
 def cases(stream, *, limits: tuple[float, ...] = ()) -> list[Case]:

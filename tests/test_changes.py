@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 import bandits
+from bandits.experiment import worlds
 from bandits.loop.replay import Trace, orders, replay
 from bandits.metrics import changing
 from bandits.metrics.regret import cumulative_regret
 from bandits.rewards import accuracy, linear, reward_table
-from bandits.runs import worlds
-from envs import features
-from envs.changes import CHANGES, apply, arrive, leave, mask, mix, noise, outage, price, quality
-from envs.scenarios import SCENARIOS
+from envs.changes.changes import CHANGES, apply, arrive, leave, mask, mix, noise, outage, price, quality
+from envs.changes.scenarios import SCENARIOS
+from envs.changes.world import moment, unroll
+from envs.contexts import features
 from envs.stream import Stream
-from envs.world import moment, unroll
 from tests.conftest import make_stream
 
 SEEDS, ROUNDS = 3, 600

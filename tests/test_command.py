@@ -361,7 +361,7 @@ def test_a_folder_of_other_things_is_not_touched(run, table) -> None:
 
 
 def test_a_run_that_fails_while_saving_keeps_the_earlier_one(run, table, monkeypatch) -> None:
-    from bandits.runs import artefacts
+    from bandits.folders import write as artefacts
 
     assert run("--policy", "uniform", "--data", table, *SMALL, "--out", "done")[0] == 0
     before = Path("done/manifest.json").read_text()
@@ -608,7 +608,7 @@ def test_the_shell_completes_options_and_commands() -> None:
 @pytest.mark.parametrize("budget", [(), ("--budget", "50%", "--pacing", "primal_dual")])
 def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, monkeypatch, budget) -> None:
     """Ctrl-C in the second policy: the first is there, is not run again, and the end is as if nothing had happened."""
-    from bandits.runs import experiment
+    from bandits.experiment import lineup as experiment
 
     given = ("--policy", "ucb1", "--policy", "uniform", "--data", table, *SMALL, *budget)
     assert run(*given, "--out", "whole")[0] == 0
@@ -637,7 +637,7 @@ def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, mon
 
 
 def test_a_stopped_run_of_other_words_is_not_taken_up(run, table, monkeypatch) -> None:
-    from bandits.runs import experiment
+    from bandits.experiment import lineup as experiment
 
     given = ("--policy", "uniform", "--policy", "ucb1", "--data", table, *SMALL, "--out", "done")
     replay, ran = experiment.replays, []
@@ -655,7 +655,7 @@ def test_a_stopped_run_of_other_words_is_not_taken_up(run, table, monkeypatch) -
 
 
 def test_a_stop_before_any_policy_has_finished_writes_nothing(run, table, monkeypatch) -> None:
-    from bandits.runs import experiment
+    from bandits.experiment import lineup as experiment
 
     def stopped(*rest, **options):
         raise KeyboardInterrupt

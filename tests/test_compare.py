@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bandits.runs import artefacts, compare
-from bandits.runs import ask as runs
-from bandits.runs.differences import scores
+from bandits.experiment import ask as runs
+from bandits.folders import read as compare
+from bandits.folders import write as artefacts
+from bandits.results.differences import scores
 from simulate import cli
 from tests.conftest import make_stream
 

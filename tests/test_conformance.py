@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits import POLICIES, budget, duels
+from bandits import POLICIES
 from bandits.base import Feedback, Policy, check, choose
-from bandits.budget import PACINGS
-from bandits.dueling import DUELLISTS
-from bandits.llmbandit.tasks import Log
+from bandits.experiment import worlds
+from bandits.experiment.lineup import WRAPPERS
 from bandits.loop.replay import Trace, replay
 from bandits.loop.rounds import run_chunk
+from bandits.policies.dueling import DUELLISTS
+from bandits.policies.llmbandit.tasks import Log
 from bandits.rewards import accuracy, linear, reward_table
-from bandits.runs import worlds
-from bandits.runs.experiment import WRAPPERS
+from bandits.wrappers import budget
+from bandits.wrappers.budget import PACINGS
+from envs.changes import duels
 from envs.stream import Stream
 from tests.conftest import make_stream
 

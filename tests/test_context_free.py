@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from bandits.base import Feedback, Observation, Policy, example
-from bandits.tabular.beta_thompson import beta_thompson
-from bandits.tabular.counts import Counts, unit
-from bandits.tabular.elimination import successive_elimination, survivors
-from bandits.tabular.exp3 import exp3
-from bandits.tabular.exp4 import exp4
-from bandits.tabular.klucb import klucb
-from bandits.tabular.klucb import upper_bound as klucb_index
-from bandits.tabular.ucb1 import ucb1
-from bandits.tabular.ucb1 import upper_bound as ucb1_index
+from bandits.policies.tabular.beta_thompson import beta_thompson
+from bandits.policies.tabular.counts import Counts, unit
+from bandits.policies.tabular.elimination import successive_elimination, survivors
+from bandits.policies.tabular.exp3 import exp3
+from bandits.policies.tabular.exp4 import exp4
+from bandits.policies.tabular.klucb import klucb
+from bandits.policies.tabular.klucb import upper_bound as klucb_index
+from bandits.policies.tabular.ucb1 import ucb1
+from bandits.policies.tabular.ucb1 import upper_bound as ucb1_index
 
 ALL = (ucb1, klucb, beta_thompson, exp3, exp4, successive_elimination)
 UNIT = {"low": 0.0, "high": 1.0}

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from bandits import replay, reward_table, rewards, uniform
-from bandits.runs.summary import summarise
-from envs import describe, formats, load
+from bandits.results.summary import summarise
+from envs import load
 from envs.outcomes import Outcomes
+from envs.tables import describe, formats
 
 NAN = float("nan")
 

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bandits import duels
 from bandits.base import check, example
-from bandits.dueling import DUELLISTS, duel_ucb
+from bandits.experiment import worlds
 from bandits.loop.replay import replay
 from bandits.metrics.regret import comparator
+from bandits.policies.dueling import DUELLISTS, duel_ucb
 from bandits.rewards import accuracy, linear, reward_table
-from bandits.runs import worlds
+from envs.changes import duels
 from tests.conftest import make_stream
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs import embed as module
-from envs.embed import Encoder, embed
+from envs.contexts import embed as module
+from envs.contexts.embed import Encoder, embed
 from envs.outcomes import Outcomes
 
 LETTERS = "abcdefgh"

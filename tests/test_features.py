@@ -9,7 +9,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
-from envs import features
+from envs.contexts import features
 from envs.outcomes import Outcomes
 
 

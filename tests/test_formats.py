@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from envs import formats
-from envs.datasets import scenario_of
 from envs.outcomes import Outcomes
+from envs.tables import formats
+from envs.tables.datasets import scenario_of
 
 SHARED = Path(__file__).parents[2] / "shared"
 FIELDS = ("utility", "cost", "latency", "tokens", "text", "image", "price")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs import formats, hub
+from envs.tables import formats, hub
 
 pytest.importorskip("huggingface_hub", reason="needs the extra: pip install routebandit[hub]")
 

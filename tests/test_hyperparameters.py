@@ -10,10 +10,10 @@ import pytest
 
 import bandits
 from bandits import POLICIES, resolve
-from bandits.budget import PACINGS
-from bandits.dueling import DUELLISTS
-from bandits.runs.experiment import WRAPPERS
+from bandits.experiment.lineup import WRAPPERS
+from bandits.policies.dueling import DUELLISTS
 from bandits.wrappers import warm
+from bandits.wrappers.budget import PACINGS
 from tests.conftest import make_stream
 from tests.test_conformance import past
 

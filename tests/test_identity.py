@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from bandits.llmbandit import identity
-from bandits.llmbandit.identity import Irt, Posterior
+from bandits.policies.llmbandit import identity
+from bandits.policies.llmbandit.identity import Irt, Posterior
 
 
 def sigmoid(x):

@@ -11,10 +11,10 @@ import scipy.linalg
 import bandits
 from bandits import POLICIES
 from bandits.base import Feedback, Policy
-from bandits.linear.affine import gap_weights
-from bandits.linear.hybrid import moments, shared_features
-from bandits.linear.ridge import estimate, fresh, learn
 from bandits.loop.replay import replay
+from bandits.policies.linear.affine import gap_weights
+from bandits.policies.linear.hybrid import moments, shared_features
+from bandits.policies.linear.ridge import estimate, fresh, learn
 from bandits.rewards import linear, reward_table
 
 

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from bandits.base import check, example
-from bandits.llmbandit import identity
-from bandits.llmbandit import tasks as llmbandit_tasks
-from bandits.llmbandit import training as llmbandit_training
-from bandits.llmbandit.identity import Settings
-from bandits.llmbandit.policy import Models
-from bandits.llmbandit.tasks import Known, Log, Schedule, Task, draw, targets
-from bandits.llmbandit.training import part, train
+from bandits.policies.llmbandit import identity
+from bandits.policies.llmbandit import tasks as llmbandit_tasks
+from bandits.policies.llmbandit import training as llmbandit_training
+from bandits.policies.llmbandit.identity import Settings
+from bandits.policies.llmbandit.policy import Models
+from bandits.policies.llmbandit.tasks import Known, Log, Schedule, Task, draw, targets
+from bandits.policies.llmbandit.training import part, train
 
 # The package offers the factory under the module's name, so the module itself is asked for by its path.
-llmbandit = importlib.import_module("bandits.llmbandit.policy")
+llmbandit = importlib.import_module("bandits.policies.llmbandit.policy")
 QUICK = Schedule(
     irt=Settings(size=4, width=8, steps=150, batch=64),
     width=8,

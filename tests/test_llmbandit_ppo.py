@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bandits.llmbandit import ppo as llmbandit_ppo
-from bandits.llmbandit.ppo import Rollout
-from bandits.llmbandit.tasks import Task
+from bandits.policies.llmbandit import ppo as llmbandit_ppo
+from bandits.policies.llmbandit.ppo import Rollout
+from bandits.policies.llmbandit.tasks import Task
 
 
 def test_clipped_objective_against_numpy() -> None:

@@ -19,8 +19,8 @@ from bandits import mmrbench
 from bandits.metrics import curve
 from bandits.mmrbench import modes, scores, splits, trial
 from bandits.mmrbench.table2 import METHODS, side_by_side
-from envs import formats
 from envs.outcomes import Outcomes
+from envs.tables import formats
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden" / "mmrbench"
 SPECS = {"knn": "knn,k=25", "linearmf": "linearmf,rank=32"}  # the settings of the golden file

@@ -12,14 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from bandits.base import Feedback, Observation, Policy, example
-from bandits.linear.ridge import fresh
-from bandits.neural import gradients, heads
-from bandits.neural.dropout import dropout
-from bandits.neural.gradients import Shape
-from bandits.neural.learner import Heard, remember, sample, training
-from bandits.neural.neurallinear import Bayes, Prior, draw, neurallinear, posterior
-from bandits.neural.neurallinear import learn as learn_bayes
-from bandits.neural.neuralucb import neuralts, neuralucb
+from bandits.policies.linear.ridge import fresh
+from bandits.policies.neural import gradients, heads
+from bandits.policies.neural.dropout import dropout
+from bandits.policies.neural.gradients import Shape
+from bandits.policies.neural.learner import Heard, remember, sample, training
+from bandits.policies.neural.neurallinear import Bayes, Prior, draw, neurallinear, posterior
+from bandits.policies.neural.neurallinear import learn as learn_bayes
+from bandits.policies.neural.neuralucb import neuralts, neuralucb
 
 ALL = (neuralucb, neuralts, neurallinear, dropout)
 SMALL = Shape(n_arms=3, dim=4, width=6, depth=3)

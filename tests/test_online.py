@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bandits.mmrbench import evaluate, frontier_points, held_out, protocol, scores, table2
+from bandits.mmrbench import evaluate, frontier_points, frontiers, held_out, protocol, scores, table2
+from bandits.mmrbench.frontiers_svg import _Axis, drawing
 from bandits.mmrbench.online import Meeting, Sweep, meet
-from bandits.report import frontiers
-from bandits.report.frontiers_svg import _Axis, drawing
 from envs.outcomes import Outcomes
 
 SVG = "{http://www.w3.org/2000/svg}"

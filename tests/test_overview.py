@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 import simulate
+from bandits.experiment import ask as runs
+from bandits.folders import write as artefacts
 from bandits.metrics.knapsack import best_mixture, best_within
 from bandits.report import budgets
-from bandits.runs import artefacts, overview
-from bandits.runs import ask as runs
+from bandits.results import points as overview
 from envs import write
 from tests.conftest import make_stream
 from tests.test_browser import Opened, browser  # noqa: F401  # a fixture

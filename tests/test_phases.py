@@ -10,14 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bandits import duels, report
+from bandits import report
+from bandits.experiment import ask as runs
+from bandits.experiment import worlds
+from bandits.folders import read as compare
+from bandits.folders import write as artefacts
 from bandits.loop import feedback
 from bandits.loop.replay import Trace, orders
 from bandits.metrics import changing
 from bandits.report import changes
+from bandits.results import phases
 from bandits.rewards import accuracy, reward_table
-from bandits.runs import artefacts, compare, phases, worlds
-from bandits.runs import ask as runs
+from envs.changes import duels
 from envs.stream import Stream
 from tests import test_browser
 from tests.conftest import make_stream

@@ -17,7 +17,7 @@ from bandits import report
 from bandits.report import calls, datasets, over_time, plane, tables
 from bandits.report import words as report_words
 from bandits.report.styles import AREAS, COLOURS, styles
-from bandits.runs.differences import scores
+from bandits.results.differences import scores
 
 NASTY = 'bad</script><img src=x onerror="alert(1)">&'
 MODELS = ["small", NASTY]

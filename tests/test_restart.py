@@ -12,10 +12,10 @@ import pytest
 import bandits
 from bandits import rewards
 from bandits.base import check, example
+from bandits.experiment import worlds
+from bandits.experiment.lineup import build
 from bandits.loop.replay import replay
 from bandits.rewards import accuracy, reward_table
-from bandits.runs import worlds
-from bandits.runs.experiment import build
 from bandits.wrappers.newcomers import explore_new, pooled
 from bandits.wrappers.restart import begun_anew, restart
 

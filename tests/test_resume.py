@@ -15,11 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bandits.loop import checkpoint
+from bandits.experiment import ask as asks
+from bandits.experiment import lineup as experiment
+from bandits.experiment import windows as streamed
+from bandits.folders import checkpoint
 from bandits.loop.lanes import CHUNK
-from bandits.runs import ask as asks
-from bandits.runs import experiment, streamed
-from envs import big, generate, survey
+from envs.twin import generate
+from envs.windows import big, survey
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXT = {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False}

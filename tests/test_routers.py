@@ -7,8 +7,8 @@ import pytest
 
 from bandits.metrics import curve
 from bandits.metrics.frontier import hypervolume
-from bandits.routers import REFERENCES, ROUTERS, linear, linearmf
-from bandits.routers.base import Floats
+from bandits.mmrbench.routers import REFERENCES, ROUTERS, linear, linearmf
+from bandits.mmrbench.routers.base import Floats
 
 # Small enough for a test; the defaults are the published ones.
 QUICK = {"cmr": {"width": 32, "layers": 1, "heads": 4, "epochs": 20, "lr": 3e-3}}

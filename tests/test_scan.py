@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits import POLICIES, budget, reward_table
+from bandits import POLICIES, reward_table
 from bandits.loop import feedback, lanes, scan
 from bandits.loop.replay import Case, replay, seed_keys
 from bandits.loop.rounds import Chunk, Shared
+from bandits.wrappers import budget
 from tests.conftest import make_stream
 from tests.test_conformance import build
 

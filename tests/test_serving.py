@@ -15,12 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 import bandits
+from bandits import serving
 from bandits.base import Feedback, example
-from bandits.runs import artefacts, compare, serving
-from bandits.runs import ask as runs
-from bandits.runs.export import export
+from bandits.experiment import ask as runs
+from bandits.folders import read as compare
+from bandits.folders import write as artefacts
+from bandits.folders.export import export
 from envs import load
-from envs.projection import fit, project
+from envs.contexts.projection import fit, project
 from envs.stream import Stream
 from simulate import cli
 
@@ -56,7 +58,7 @@ def replayed(folder: Path, stream: Stream, spec: str) -> tuple[bandits.Policy, A
     """Return the JAX policy of a spec and the state in which it ends the second seed of the run."""
     import pyarrow.parquet as pq
 
-    from bandits.runs.experiment import build
+    from bandits.experiment.lineup import build
 
     calls = pq.read_table(folder / "trace.parquet").to_pandas().query("policy == @spec and seed == 1")
     rows, arms = calls["row"].to_numpy(), calls["arm"].to_numpy()

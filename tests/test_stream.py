@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import envs
-from envs import stream, twin
+from envs import stream
 from envs.outcomes import Outcomes
+from envs.twin import twin
 
 ROOT = Path(__file__).parents[1]
 TABLE = """query_id,dataset,a_correct,a_cost,b_correct,b_cost,c_correct,c_cost

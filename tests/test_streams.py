@@ -12,18 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from bandits import POLICIES
+from bandits.experiment import ask as asks
+from bandits.experiment import windows as streamed
 from bandits.loop.replay import Trace, orders, replay
-from bandits.metrics import books
+from bandits.results import books
+from bandits.results.by_dataset import by_dataset
+from bandits.results.summary import summarise
 from bandits.rewards import linear, preferences, reward_table
-from bandits.runs import ask as asks
-from bandits.runs import streamed
-from bandits.runs.by_dataset import by_dataset
-from bandits.runs.summary import summarise
 from commands import streams
-from envs import big, generate, published, survey
-from envs.formats import write
 from envs.outcomes import Outcomes
 from envs.stream import Stream, load
+from envs.tables.formats import write
+from envs.twin import generate, published
+from envs.windows import big, survey
 from tests.test_command import run  # noqa: F401  (a fixture)
 
 CONTEXT = {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False}

@@ -7,9 +7,9 @@ import pytest
 
 from bandits import metrics
 from bandits.loop.replay import Trace
-from bandits.runs.by_dataset import by_dataset
-from bandits.runs.differences import against, paired_differences, scores
-from bandits.runs.summary import Summary, summarise
+from bandits.results.by_dataset import by_dataset
+from bandits.results.differences import against, paired_differences, scores
+from bandits.results.summary import Summary, summarise
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 

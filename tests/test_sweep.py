@@ -20,11 +20,11 @@ import pytest
 
 import simulate
 from bandits import linucb, replay, reward_table
-from bandits.budget import held
+from bandits.experiment.lineup import build
 from bandits.metrics.regret import comparator
 from bandits.rewards import linear
-from bandits.runs.experiment import build
 from bandits.sweeps import engines, grid, plan, ranking
+from bandits.wrappers.budget import held
 from envs import load, write
 from tests.conftest import make_stream
 

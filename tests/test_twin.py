@@ -15,8 +15,8 @@ import pytest
 from bandits.mmrbench import evaluate, held_out
 from bandits.mmrbench.calibrate import root
 from bandits.mmrbench.fidelity import fidelity
-from envs import copula, published, twin
 from envs.outcomes import Outcomes
+from envs.twin import copula, published, twin
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 FIGURES = published.figures()
@@ -213,7 +213,7 @@ def test_the_cache_returns_what_was_made(
 
 def test_the_twin_needs_nothing_but_numpy() -> None:
     heavy = "{'pandas', 'sklearn', 'scipy', 'jax', 'pyarrow', 'numba'}"
-    code = f"import sys; from envs.twin import generate; generate(0); print({heavy} & set(sys.modules))"
+    code = f"import sys; from envs.twin.twin import generate; generate(0); print({heavy} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=DATA.parent
     )

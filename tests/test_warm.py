@@ -10,12 +10,10 @@ import pytest
 import scipy.linalg
 
 import bandits
-from bandits import budget
-from bandits.linear.ridge import estimate
 from bandits.loop.replay import replay
-from bandits.pacings import promise
+from bandits.policies.linear.ridge import estimate
 from bandits.rewards import accuracy, linear, reward_table
-from bandits.wrappers import warm
+from bandits.wrappers import budget, promise, warm
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 """Linear policies replayed in blocks of rounds.
 
-A policy built from a `Form` (`bandits.linear.affine`) is replayed by a numba kernel (`bandits.loop.kernels_blocks`)
-that gives the arms of the plain scan, exact ties aside. What the form weighs in (bonuses, random draws, targets) is
-computed ahead by JAX for a whole chunk, from the same keys. On an AMD EPYC the kernel makes 3.7 times the rounds of the
-scan at d=64 and 6.4 times at d=768, since the scan reads every inverse in every round; `make bench` measures both. On
-another platform than the CPU the scan runs.
+A policy built from a `Form` (`bandits.policies.linear.affine`) is replayed by a numba kernel
+(`bandits.loop.kernels_blocks`) that gives the arms of the plain scan, exact ties aside. What the form weighs in
+(bonuses, random draws, targets) is computed ahead by JAX for a whole chunk, from the same keys. On an AMD EPYC the
+kernel makes 3.7 times the rounds of the scan at d=64 and 6.4 times at d=768, since the scan reads every inverse in
+every round; `make bench` measures both. On another platform than the CPU the scan runs.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
-from bandits.linear.affine import Faded, Fading, Form, Weights, form_of, most_trace
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
+from bandits.policies.linear.affine import Faded, Fading, Form, Weights, form_of, most_trace
 from envs.cores import cores
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them

@@ -80,7 +80,7 @@ def parse(delay: str = "0", *, batch: int = 1, feedback: str = "bandit") -> Late
     Args:
         delay: rounds (`50`, or `50,never=0.1`), or a spec from `DELAYS` such as `uniform,least=10,most=100`.
         batch: rounds between updates.
-        feedback: one of `FEEDBACKS`; for `dueling` see `bandits.duels`.
+        feedback: one of `FEEDBACKS`; for `dueling` see `envs.changes.duels`.
 
     Raises:
         ValueError: a spec is wrong or a number out of range.

@@ -4,8 +4,8 @@ A block knows its contexts `X` (B x d). `X A_k^-1` for all arms is one matrix pr
 `k` at `x_i` changes only `A_k^-1`, by rank one (Sherman and Morrison 1950), so what the block needs of it is
 `A_k^-1 x_i`, had from the product and the block's earlier pulls of `k`, and its products with the contexts to come.
 After the block all pulls of an arm are taken off its inverse as one product. Each matrix is thus read once a block and
-not once a round, and at the speed of a matrix product. The inverse of a fading arm (`bandits.linear.affine.Fading`) is
-`scale_k` times the matrix kept, so that forgetting costs one number.
+not once a round, and at the speed of a matrix product. The inverse of a fading arm
+(`bandits.policies.linear.affine.Fading`) is `scale_k` times the matrix kept, so that forgetting costs one number.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _highest(index: Any, available: Any) -> int:
 
 @numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
 def _gaps(index: Any, available: Any, rate: Any) -> None:
-    """Replace the index by the logarithm of `bandits.linear.affine.gap_weights`."""
+    """Replace the index by the logarithm of `bandits.policies.linear.affine.gap_weights`."""
     best, others, total = _highest(index, available), available.sum(), np.float32(0.0)
     top = index[best]
     for k in range(len(index)):
@@ -218,7 +218,7 @@ def replay_rounds(
         for k in range(arms):
             if count[k] > 0:
                 _settle(inverse[k], pulled[who[k, : count[k]]])
-    if fades:  # and exactly symmetric again: fading lets what is not grow (see `bandits.linear.ridge.learn`)
+    if fades:  # and exactly symmetric again: fading lets what is not grow (see `bandits.policies.linear.ridge.learn`)
         for k in range(arms):
             half = np.float32(0.5 * scale[k])
             inverse[k] = half * (inverse[k] + inverse[k].T)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 import jax
 
 from bandits.base import Policy, State
-from bandits.linear.affine import Faded, form_of
-from bandits.linear.ridge import Ridge
 from bandits.loop.blocks import Blocks
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
+from bandits.policies.linear.affine import Faded, form_of
+from bandits.policies.linear.ridge import Ridge
 
 Player = Scan | Blocks
 

@@ -1,7 +1,7 @@
 """What a changing world asks: regret by phase, rounds to recovery, and how soon a newcomer is taken up.
 
-A changed stream has a row for each seed and round (see `envs.world`), so the per-query oracle of `regret` is the
-oracle of the moment, and the best model of each phase is the best model of each data set with phases for data sets.
+A changed stream has a row for each seed and round (see `envs.changes.world`), so the per-query oracle of `regret` is
+the oracle of the moment, and the best model of each phase is the best model of each data set with phases for data sets.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _back(gap: Floats, at_most: float, window: int) -> float:
 def arrivals(stream: Any) -> list[tuple[str, int, NDArray[np.intp]]]:
     """Return each model that joins while the run goes on: its name, its first round (from 0) and its columns.
 
-    In a stream of duels (`bandits.duels`) its columns are all pairs that it is part of.
+    In a stream of duels (`envs.changes.duels`) its columns are all pairs that it is part of.
     """
     marks = () if stream.world is None else stream.world.marks
     names = [(label.removesuffix(" arrives"), at) for at, label in marks if label.endswith(" arrives")]

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from bandits.mmrbench.table2 import markdown, side_by_side
-from envs import twin
+from envs.twin import twin
 
 print(markdown(side_by_side(twin.twin())))

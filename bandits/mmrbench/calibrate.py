@@ -14,8 +14,8 @@ from functools import partial
 import numpy as np
 
 from bandits.mmrbench import evaluate
-from envs import published, twin
-from envs.published import Solved
+from envs.twin import published, twin
+from envs.twin.published import Solved
 
 SEEDS = range(6)  # the twins whose mean is fitted, so that the constants do not follow the luck of one
 SCORED = {"linearmf": "LinearMF", "knn": "KNN", "kmeans": "KMeans", "oracle": "Oracle"}

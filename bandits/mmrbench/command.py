@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bandits import rows as tables
 from bandits.mmrbench.online import Sweep, meet
 from bandits.mmrbench.protocol import evaluate, printable
 from bandits.mmrbench.table2 import side_by_side
-from bandits.runs import tables
 from envs.outcomes import Outcomes
 
 
@@ -72,7 +72,7 @@ def _meeting(
     met = meet(table, sweep, routers, dim=dim, progress=progress, **settings)
     if out is None:
         return tables.render(met.table, form), []
-    from bandits.report import frontiers
+    from bandits.mmrbench import frontiers
 
     frontiers.publish(Path(out), met)
     return tables.render(met.table, form), [str(Path(out) / "frontiers.html")]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from bandits.mmrbench import evaluate
-from envs import published
 from envs.outcomes import Floats, Outcomes
-from envs.published import Published
+from envs.twin import published
+from envs.twin.published import Published
 
 Row = dict[str, Any]
 LEARNED = {"linearmf": "LinearMF", "knn": "KNN", "kmeans": "KMeans"}

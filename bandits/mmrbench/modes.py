@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bandits.routers.base import Floats
-from envs import features
+from bandits.mmrbench.routers.base import Floats
+from envs.contexts import features
 from envs.outcomes import Outcomes
 
 TEXT, BOTH, IMAGE = "1", "2", "3"

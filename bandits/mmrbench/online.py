@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from bandits import resolve
 from bandits.base import Policy
-from bandits.llmbandit.tasks import Log
+from bandits.experiment import lineup as experiment
 from bandits.metrics.intervals import bootstrap
 from bandits.mmrbench import modes, protocol, scores, trial
 from bandits.mmrbench.protocol import Protocol, Row
+from bandits.policies.llmbandit.tasks import Log
 from bandits.rewards import REWARDS, reward_table
-from bandits.runs import experiment
 from bandits.wrappers import warm
-from envs import features
+from envs.contexts import features
 from envs.outcomes import Floats, Outcomes
 from envs.stream import Stream
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from bandits.mmrbench import protocol, splits
 from bandits.mmrbench.protocol import Row
-from envs import published
 from envs.outcomes import Outcomes
+from envs.twin import published
 
 # The paper's name of a method -> our spec.
 METHODS = {

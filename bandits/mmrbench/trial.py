@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.metrics.curve import Path, path
 from bandits.mmrbench import modes, scores
+from bandits.mmrbench.routers import REFERENCES, ROUTERS
 from bandits.mmrbench.splits import Split
-from bandits.routers import REFERENCES, ROUTERS
 from envs.outcomes import Outcomes
 
 Floats = NDArray[np.floating[Any]]

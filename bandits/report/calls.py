@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bandits.report.styles import GREY, OTHER_MODELS, Figure, Row, model_colours, tidy
-from bandits.runs.by_dataset import CALLS
-from bandits.runs.shares import AT
+from bandits.results.by_dataset import CALLS
+from bandits.results.shares import AT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ import numpy as np
 from bandits.metrics.intervals import bootstrap
 from bandits.report.styles import tidy
 from bandits.report.words import number
-from bandits.runs.by_dataset import MEASURES
-from bandits.runs.differences import OVERALL, Scores, against, paired_differences
+from bandits.results.by_dataset import MEASURES
+from bandits.results.differences import OVERALL, Scores, against, paired_differences
 
 ALPHA = 0.05  # what is called significant, after Holm's correction
 _HEADINGS = ("player", "accuracy", "mean cost", "regret, oracle")

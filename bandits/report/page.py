@@ -11,7 +11,7 @@ from bandits.report import calls, changes, datasets, over_time, tables, words
 from bandits.report.parts import embedded, own, plotly
 from bandits.report.plane import plane
 from bandits.report.styles import Figure
-from bandits.runs.differences import Scores, scores
+from bandits.results.differences import Scores, scores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,13 +23,18 @@ def embedded(data: Any) -> str:
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
+def script() -> str:
+    """Return Plotly's script as text."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
 def plotly() -> str:
     """Return Plotly's script in gzip and base64, which is less than half of it; packed once and kept in the cache."""
 
     def pack() -> Arrays:
-        from plotly.offline import getplotlyjs
-
-        return {"gzip": np.frombuffer(gzip.compress(getplotlyjs().encode(), mtime=0), np.uint8)}
+        return {"gzip": np.frombuffer(gzip.compress(script().encode(), mtime=0), np.uint8)}
 
     packed = cached("plotly", metadata.version("plotly"), pack)["gzip"]
     return base64.b64encode(packed.tobytes()).decode()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bandits.metrics.intervals import bootstrap
-from bandits.runs.differences import Scores
+from bandits.results.differences import Scores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import envs
-from bandits.runs.ask import Ask
+from bandits.experiment.ask import Ask
 from envs.nearest import near
 
 NONE = "none"  # the budget that limits nothing, beside others that do

@@ -19,11 +19,12 @@ import numpy as np
 
 import bandits
 import envs
+from bandits import rows as tables
 from bandits.base import RESOURCES
+from bandits.experiment import ask as runs
+from bandits.folders import write as artefacts
 from bandits.metrics.regret import earned_by, rewards
-from bandits.runs import artefacts, tables
-from bandits.runs import ask as runs
-from bandits.runs.plays import hindsight, plays
+from bandits.results.players import hindsight, plays
 
 OWN = re.compile(r"[^\s,()]+\.py(?=:)")  # a user's own file in a spec
 CONTEXT = ("modality", "fusion", "dim", "whiten")  # arguments of `envs.load` that leave the table as it is

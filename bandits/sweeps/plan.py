@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import envs
-from bandits import budget, resolve
+from bandits import resolve
+from bandits.experiment import lineup as experiment
+from bandits.experiment.ask import Ask, finish
 from bandits.rewards import REWARDS
-from bandits.runs import experiment
-from bandits.runs.ask import Ask, finish
 from bandits.sweeps import grid
 from bandits.sweeps.job import Job, job, sha256
+from bandits.wrappers import budget
 
 
 def jobs(path: Path | str, *, tried: bool = True) -> list[Job]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bandits.experiment.lineup import REFERENCES
 from bandits.metrics.intervals import bootstrap, paired
 from bandits.metrics.significance import holm, sign_flip
-from bandits.runs.experiment import REFERENCES
 from bandits.sweeps.job import Job
 
 if TYPE_CHECKING:

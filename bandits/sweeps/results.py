@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bandits.runs import tables
+from bandits import rows as tables
 from bandits.sweeps.job import Job
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State, choose
-from bandits.linear.ridge import Ridge
+from bandits.policies.linear.ridge import Ridge
 from bandits.ranked import Ranked, index_of
 
 

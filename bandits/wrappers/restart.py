@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State, choose
-from bandits.linear.ridge import Ridge, fresh, learn
+from bandits.policies.linear.ridge import Ridge, fresh, learn
 
 
 class Watched(NamedTuple):

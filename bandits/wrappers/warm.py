@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from bandits import require
 from bandits.base import RESOURCES, Feedback, Policy, State, example
-from bandits.linear.ridge import Ridge
-from bandits.pacings.pacing import Means
-from bandits.pacings.primal_dual import Past
+from bandits.policies.linear.ridge import Ridge
+from bandits.wrappers.pacing.paced import Means
+from bandits.wrappers.pacing.primal_dual import Past
 
 Floats = NDArray[np.float64]
 

@@ -1,0 +1,219 @@
+"""What was asked for, as text, turned into finished runs: one for each preference and budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits import resolve
+from bandits.base import RESOURCES, Policy
+from bandits.experiment import lineup as experiment
+from bandits.experiment import worlds
+from bandits.loop import feedback
+from bandits.loop.replay import Trace
+from bandits.policies.llmbandit.tasks import Log
+from bandits.rewards import REWARDS, Reward, preferences, reward_table
+from bandits.wrappers import budget, warm
+from envs.changes import duels
+
+
+class Ask(NamedTuple):
+    """What a run was asked for; a manifest holds it whole, so that it can be asked again.
+
+    Attributes:
+        policies: specs, each once.
+        reward: spec.
+        preference: a number, a list or `uniform(low,high)`.
+        budget: amounts as `budget.parse` takes them; empty: nothing is limited.
+        pacing: spec, how a budget is spent.
+        hard: never exceed a budget.
+        cap: cost of a call at most, or None.
+        warm_start: rows set aside as a log, `10%` or a number, or the path of a log; None: every policy starts cold.
+        n_eff: observations of each arm that the log counts for in a ridge prior; None: as many as there are.
+        scenario: a name from `envs.changes.scenarios.SCENARIOS`; its changes come before `change`.
+        change: specs of what changes while the run goes on, in the order given.
+        delay, batch, feedback: how feedback comes, see `feedback.parse`; None: as the scenario has it, or at once.
+        seeds, seed, order, rounds: as `replay` takes them.
+    """
+
+    policies: tuple[str, ...]
+    reward: str = "linear"
+    preference: str = "0.2"
+    budget: tuple[str, ...] = ()
+    pacing: str = "stop"
+    hard: bool = False
+    cap: float | None = None
+    warm_start: str | None = None
+    n_eff: float | None = None
+    scenario: str | None = None
+    change: tuple[str, ...] = ()
+    delay: str | None = None
+    batch: int | None = None
+    feedback: str = "bandit"
+    seeds: int = 20
+    seed: int = 0
+    order: str = "shuffle"
+    rounds: int | None = None
+
+
+class Run(NamedTuple):
+    """One finished run: `name` sets it apart from the others of its ask (empty where it is the only one)."""
+
+    name: str
+    preference: str
+    budget: str
+    stream: Any
+    table: NDArray[np.float64]
+    limits: NDArray[np.float64] | None
+    traces: dict[str, Trace]
+    late: feedback.Late | None = None
+
+
+def names(ask: Ask) -> list[str]:
+    """Return the names of the runs to come, before anything is loaded: what their folders are called.
+
+    Raises:
+        ValueError: two of the same name.
+    """
+    texts = list(preferences(ask.preference, 1, 0))
+    budgets = budget.forms(ask.budget) or [""]
+    found = [_name(text, amount, texts, budgets) for text in texts for amount in budgets]
+    if repeated := [name for i, name in enumerate(found) if name in found[:i]]:
+        raise ValueError(f"{repeated[0]!r} is asked for twice; name each preference and budget once")
+    return found
+
+
+def finish(
+    stream: Any,
+    ask: Ask,
+    progress: Callable[[str, int], object] | None = None,
+    *,
+    known: Mapping[str, Mapping[str, Trace]] = MappingProxyType({}),
+    log: Any = None,
+) -> Iterator[Run]:
+    """Yield a finished run for each preference and budget; every policy is built once and serves them all.
+
+    Args:
+        stream: the whole `Stream`; with a warm start, the rest of it is evaluated.
+        ask: what to do.
+        progress: called with a policy's spec and the rounds it has done in its present run.
+        known: traces that need not be made again, by the run's name and the policy's spec.
+        log: a `Stream` of logged rows from a table of their own (`envs.tables.logged.beside`), where
+            `ask.warm_start` names one; nothing is then set aside.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
+        ValueError: one line that names the option, what it needs and what it got.
+    """
+    if not ask.budget and (ask.hard or ask.pacing != "stop"):
+        raise ValueError("--pacing and --hard need a --budget to hold to")
+    if ask.n_eff is not None and ask.warm_start is None:
+        raise ValueError("--n-eff needs a --warm-start whose rows it counts")
+    worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
+    logged = log
+    if log is None and ask.warm_start is not None:
+        logged, stream = warm.split(stream, ask.warm_start, seed=ask.seed)
+    stream, late = _world(stream, ask)
+    rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
+    budgets = budget.forms(ask.budget) or [""]
+    limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
+    past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
+    lineup = experiment.lineup(stream, ask.policies, worth, log=past)
+    cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
+    asked = preferences(ask.preference, len(stream), ask.seed)
+    options = {**_replayed(ask), "feedback": late}
+    if limits[budgets[0]] is not None:
+        options["probe"] = budget.dual_price
+    posed: dict[str, dict[str, experiment.Posed]] = {text: {} for text in asked}
+    for text, value in asked.items():
+        table = reward_table(worth, stream, value)
+        heard = worlds.heard(stream, table, worth, value, kind=ask.feedback, seed=ask.seed)
+        for amount in budgets:
+            one = experiment.Posed(table, heard, value, limits[amount])
+            posed[text][_name(text, amount, list(asked), budgets)] = one
+    # Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
+    alone = logged is not None or ask.feedback == "dueling"
+    together = [[text] for text in asked] if alone else [list(asked)]
+    traces = {name: dict(known.get(name, {})) for one in posed.values() for name in one}
+    stopped = None
+    try:
+        for texts in together:
+            begun = cold
+            if logged is not None:  # a log has no preferences of its own: the mean one stands for them
+                begun = _warmed(lineup, stream, ask, _logged(logged, worth, float(np.mean(asked[texts[0]]))))
+            runs = {name: one for text in texts for name, one in posed[text].items()}
+            experiment.run(stream, begun, runs, into=traces, progress=progress, **options)
+    except KeyboardInterrupt as error:
+        stopped = error
+    for text, runs in posed.items():
+        for (name, one), amount in zip(runs.items(), budgets, strict=True):
+            if traces[name]:
+                done = {spec: traces[name][spec] for spec in ask.policies if spec in traces[name]}
+                yield Run(name, text, amount, stream, one.table, limits[amount], done, late)
+    if stopped is not None:
+        raise stopped
+
+
+def _replayed(ask: Ask) -> dict[str, Any]:
+    return {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
+
+
+def _world(stream: Any, ask: Ask) -> tuple[Any, feedback.Late | None]:
+    """Return the stream with what changes in it, and how its feedback comes."""
+    ready = None if ask.scenario is None else worlds.scenario(ask.scenario)
+    changes = (*(() if ready is None else ready.changes), *ask.change)
+    delay = ask.delay if ask.delay is not None else "0" if ready is None else ready.delay
+    batch = ask.batch if ask.batch is not None else 1 if ready is None else ready.batch
+    late = feedback.parse(delay, batch=batch, feedback=ask.feedback)
+    stream = worlds.changed(stream, changes, **_replayed(ask))
+    return duels.pairs(stream) if ask.feedback == "dueling" else stream, late
+
+
+class _Logged(NamedTuple):
+    """A log as its reward sees it: the `Stream`, its reward table and the preference that went into it."""
+
+    stream: Any
+    table: NDArray[np.float64]
+    preference: float
+
+
+def _logged(logged: Any, worth: Reward, preference: float) -> _Logged:
+    return _Logged(logged, reward_table(worth, logged, preference), preference)
+
+
+def _warmed(
+    lineup: Mapping[str, Policy | None], stream: Any, ask: Ask, log: _Logged
+) -> dict[str, Policy | None]:
+    """Return the lineup that knows the log: ridge policies through a prior, every other one by hearing it."""
+    prior = warm.fit(log.stream, log.table, n_eff=ask.n_eff)
+    warmed: dict[str, Policy | None] = {}
+    for spec, policy in lineup.items():
+        targets = warm.TARGETS.get(spec.partition(",")[0])
+        if policy is None:
+            warmed[spec] = None
+        elif targets is None:
+            warmed[spec] = _held(warm.hear(policy, log.stream, log.table, log.preference), stream, ask)
+        else:
+            warmed[spec] = warm.start(_held(policy, stream, ask), prior, targets)
+    return warmed
+
+
+def _held(policy: Policy, stream: Any, ask: Ask) -> Policy:
+    """Return the policy in the wrappers that a budget or a cap asks for."""
+    if not ask.budget and ask.cap is None:
+        return policy
+    return budget.held(policy, stream, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)
+
+
+def _open(cap: float | None) -> NDArray[np.float64] | None:
+    """Return limits that limit nothing, which a capped policy needs to be allowed no call; None without a cap."""
+    return None if cap is None else np.full(len(RESOURCES), np.inf)
+
+
+def _name(preference: str, amount: str, preferences: list[str], budgets: list[str]) -> str:
+    parts = [f"preference={preference}"] * (len(preferences) > 1) + [f"budget={amount}"] * (len(budgets) > 1)
+    return ",".join(parts).replace("/", "-per-")

@@ -1,0 +1,225 @@
+"""From specs to traces: build every policy once, check it, and replay all of them on the same seeds."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits import POLICIES, resolve
+from bandits.base import Policy, check
+from bandits.loop.feedback import DELAYS
+from bandits.loop.replay import Case, Trace, orders, replays
+from bandits.metrics.regret import comparator
+from bandits.policies.dueling import DUELLISTS
+from bandits.rewards import REWARDS, Reward
+from bandits.wrappers.budget import PACINGS
+from bandits.wrappers.newcomers import explore_new, pooled
+from bandits.wrappers.restart import restart
+from envs.changes.changes import CHANGES
+from envs.changes.scenarios import SCENARIOS
+from envs.nearest import near
+from envs.stream import names, select
+from envs.twin.twin import twin
+
+# Not policies: they know the outcomes. Computed from the reward table, in the same order of queries.
+REFERENCES = {
+    "oracle": "Call the model of the highest reward for each query, the cheapest among equals (needs hindsight).",
+    "best_fixed": "Call the one model of the highest mean reward over the stream (needs hindsight).",
+    "best_per_dataset": "Call the model of the highest mean reward in the query's dataset (needs hindsight).",
+}
+
+OFFERED = {**POLICIES, **DUELLISTS, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
+
+# Around another policy's spec, as in "restart(linucb,alpha=1),threshold=8".
+WRAPPERS: dict[str, Callable[..., Policy]] = {
+    "restart": restart,
+    "explore_new": explore_new,
+    "pooled": pooled,
+}
+
+
+def build(spec: str, stream: Any, reward: Reward, log: Any = None, *, checked: bool = True) -> Policy:
+    """Return the checked policy that a spec names, sized for the stream.
+
+    `wrapper(spec),key=value` puts one of `WRAPPERS` around another. A hyperparameter `model` is given as the
+    model's name; a factory that asks for `reward` gets the run's reward, one that asks for `log` the rows set aside
+    to train on. Without `checked`, what it does is not looked at, which takes a compiler, only what it was given.
+
+    Raises:
+        ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
+            contract; the line names the file and line where there is one.
+    """
+    around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
+    if around:
+        wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
+        inside = build(around[2], stream, reward, log, checked=checked)
+        outside = wrapper(inside, stream.n_arms, stream.dim)
+        return check(outside, stream.n_arms, stream.dim, spec) if checked else outside
+    if spec.count("(") != spec.count(")"):
+        raise ValueError(f"policy {spec!r} needs a ) for every (, as in restart(linucb,alpha=1),threshold=8")
+    factory = resolve.function(spec, OFFERED, "policy")
+    keys = resolve.hyperparameters(factory)
+    given: dict[str, Any] = {}
+    if "model" in keys:
+        if keys["model"] is inspect.Parameter.empty:
+            raise ValueError(f"policy {spec!r} needs model=NAME; the models are {', '.join(stream.models)}")
+        given["model"] = _arm(str(keys["model"]), stream.models)
+    if "reward" in keys:
+        given["reward"] = reward
+    if "log" in keys:
+        given["log"] = log
+    try:
+        if ".py:" in spec or "log" in given:  # may be another by the next time
+            return _made(factory, stream.n_arms, stream.dim, spec, given, checked)
+        return _kept(spec, stream.n_arms, stream.dim, tuple(given.items()), checked)
+    except Exception as error:
+        if isinstance(error, ValueError) and ".py:" not in spec:
+            raise
+        place = resolve.where(factory, error)
+        raise ValueError(
+            f"policy {spec!r}{place} raised {type(error).__name__}: {_first_line(error)}"
+        ) from error
+
+
+@lru_cache(8)
+def _kept(spec: str, n_arms: int, dim: int, given: tuple[tuple[str, Any], ...], checked: bool) -> Policy:
+    """Return the policy of a spec, the same one when it is asked for again: its programs are compiled already."""
+    factory = resolve.function(spec, OFFERED, "policy")
+    return _made(factory, n_arms, dim, spec, dict(given), checked)
+
+
+def _made(
+    factory: Callable[..., Policy], n_arms: int, dim: int, spec: str, given: Mapping[str, Any], checked: bool
+) -> Policy:
+    policy = factory(n_arms, dim, **given)
+    return check(policy, n_arms, dim, spec) if checked else policy
+
+
+def catalogue() -> list[dict[str, str]]:
+    """Return a row for all that can be named, streams of the twin included: kind, name, what, hyperparameters."""
+    registries: tuple[tuple[str, Mapping[str, Callable[..., Any]]], ...] = (
+        ("policy", POLICIES),
+        ("duellist", DUELLISTS),
+        ("wrapper", WRAPPERS),
+        ("reward", REWARDS),
+        ("pacing", PACINGS),
+        ("change", CHANGES),
+        ("delay", DELAYS),
+    )
+    rows = [
+        {
+            "kind": kind,
+            "name": name,
+            "what": (function.__doc__ or "").splitlines()[0],
+            "hyperparameters": ", ".join(
+                f"{k}={_default(v)}" for k, v in resolve.hyperparameters(function).items()
+            ),
+        }
+        for kind, registry in registries
+        for name, function in registry.items()
+    ]
+    table = twin()
+    streams = {
+        n: f"{int(select(table, n, 'the twin').sum())} queries of the {table.label}" for n in names(table)
+    }
+    worlds = {name: scenario.what for name, scenario in SCENARIOS.items()}
+    for kind, told in (("reference", REFERENCES), ("scenario", worlds), ("stream", streams)):
+        rows += [{"kind": kind, "name": n, "what": what, "hyperparameters": ""} for n, what in told.items()]
+    return rows
+
+
+def _default(value: Any) -> str:
+    if value is inspect.Parameter.empty:
+        return "NAME"
+    return str(getattr(value, "__name__", value))
+
+
+def lineup(stream: Any, specs: Sequence[str], reward: Reward, log: Any = None) -> dict[str, Policy | None]:
+    """Return each spec's policy, built once, a user's own checked; None for a reference.
+
+    Raises:
+        ValueError: a spec is given twice, or as `build`.
+    """
+    repeated = [s for i, s in enumerate(specs) if s in specs[:i]]
+    if repeated:
+        raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
+    # What is ours is checked by the conformance suite; to do it again takes a second of each run.
+    return {
+        spec: None if spec in REFERENCES else build(spec, stream, reward, log, checked=".py:" in spec)
+        for spec in specs
+    }
+
+
+class Posed(NamedTuple):
+    """A run to make.
+
+    Attributes:
+        table: `(N, K)` from `reward_table`: the truth, which references and regret go by.
+        heard: the stream and the table that policies hear, from `worlds.heard`.
+        preference, budget: as in `Case`.
+    """
+
+    table: NDArray[np.float64]
+    heard: tuple[Any, NDArray[np.float64]]
+    preference: Any
+    budget: NDArray[np.float64] | None = None
+
+
+def run(
+    stream: Any,
+    policies: Mapping[str, Policy | None],
+    posed: Mapping[str, Posed],
+    *,
+    into: dict[str, dict[str, Trace]] | None = None,
+    progress: Callable[[str, int], object] | None = None,
+    **options: Any,
+) -> dict[str, dict[str, Trace]]:
+    """Return a trace for each run and policy, all on the same seeds and orders; a policy plays its runs side by side.
+
+    Args:
+        stream: a `Stream`.
+        policies: from `lineup`; the same ones serve every preference, seed and order without compiling anew.
+        posed: the runs by name; all hear the same stream.
+        into: filled as policies finish, so that a stop loses none; what it holds is not run again.
+        progress: called with the spec and the number of rounds done, all runs together.
+        options: as `replays` takes them (seeds, seed, order, rounds, feedback, probe).
+    """
+    traces: dict[str, dict[str, Trace]] = {} if into is None else into
+    for spec, policy in policies.items():
+        to_do = {name: one for name, one in posed.items() if spec not in traces.setdefault(name, {})}
+        if policy is None:
+            done = [hindsight(stream, one.table, spec, options) for one in to_do.values()]
+        elif to_do:
+            told = None if progress is None else partial(progress, spec)
+            cases = [Case(one.heard[1], one.preference, one.budget) for one in to_do.values()]
+            asked = next(iter(to_do.values())).heard[0]
+            done = replays(policy, asked, cases, progress=told, **options)
+        else:
+            done = []
+        for name, trace in zip(to_do, done, strict=True):
+            traces[name][spec] = trace
+    return traces
+
+
+def hindsight(stream: Any, table: NDArray[np.float64], name: str, options: Mapping[str, Any]) -> Trace:
+    """Return the trace of a reference: what hindsight would have called, query by query."""
+    kept = {k: v for k, v in options.items() if k in ("seeds", "seed", "order", "rounds")}
+    rows = orders(stream, **kept)
+    arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset)
+    return Trace(rows, arms[rows].astype(np.int32))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def _arm(name: str, models: Sequence[str]) -> int:
+    if name not in models:
+        raise ValueError(f"no model {name!r}; {near(name, list(models))}")
+    return list(models).index(name)

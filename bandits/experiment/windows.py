@@ -1,0 +1,297 @@
+"""A run on a table too large to hold: survey, play window by window, save as it goes, go on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits import resolve
+from bandits.experiment import lineup as experiment
+from bandits.experiment.ask import Ask
+from bandits.folders import checkpoint
+from bandits.folders import write as artefacts
+from bandits.folders.staged import Staged
+from bandits.loop import lanes, streamed
+from bandits.loop.lanes import CHUNK
+from bandits.results import accumulated
+from bandits.results.books import Best, Book, best, book
+from bandits.results.tally import Tally
+from bandits.rewards import REWARDS, Reward, preferences, reward_table
+from envs.ahead import ahead
+from envs.windows import big
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Ints = NDArray[np.integer[Any]]
+EVERY = 1024  # chunks between checkpoints when nobody says otherwise: about a million rounds
+_PLAIN = ("policies", "reward", "preference", "seeds", "seed", "order", "rounds")  # what may be asked for
+
+
+class Stopped(Exception):
+    """The run was told to stop, and left a checkpoint; the text says after how many rounds."""
+
+
+class _Window(NamedTuple):
+    """What is made of a window before it is played: its number, the compiled rounds' view of it, and its book."""
+
+    number: int
+    sheet: Any
+    book: Book
+
+
+class _Run:
+    """A run on its way: everything that a checkpoint holds, and where it goes."""
+
+    def __init__(self, table: big.Big, ask: Ask, staged: Staged, about: Mapping[str, Any]) -> None:
+        self.table, self.ask, self.staged, self.about = table, ask, staged, about
+        self.worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
+        lineup = experiment.lineup(table, ask.policies, self.worth)
+        self.total = ask.rounds or len(table)
+        built = [policy for policy in lineup.values() if policy is not None]
+        self.playing = streamed.players(built, table, seeds=ask.seeds, seed=ask.seed)
+        stops = accumulated.stops(self.total)
+        self.tally = Tally(len(built), table.n_arms, ask.seeds, len(table.datasets), stops)
+        self.first = 0  # round that the present window begins with
+        self.called: list[list[Any]] = []  # in the present window: chunk by chunk, policy by policy
+        # A window is added up in a second thread while the next one is played; one at a time.
+        self.adder, self.adding = ThreadPoolExecutor(1), Future[None]()
+        self.adding.set_result(None)
+
+    @property
+    def done(self) -> int:
+        """Rounds played, those of the present window included."""
+        return self.first + sum(int(called[0].shape[1]) for called in self.called)
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        self.adding.result()
+        arrays = {f"tally.{name}": array for name, array in self.tally.arrays.items()}
+        for p, one in enumerate(self.playing):
+            arrays |= checkpoint.packed(one.carry, f"carry{p}")
+        arrays["called"] = self._arms(self.called)
+        checkpoint.save(self.staged.checkpoint, arrays, {**self.about, "done": self.first})
+
+    def load(self) -> None:
+        """Take up the checkpoint.
+
+        Raises:
+            ValueError: it is of another run, another table or other versions.
+        """
+        arrays, about = checkpoint.load(self.staged.checkpoint)
+        for key, mine in json.loads(json.dumps(self.about)).items():
+            if about.get(key) != mine:
+                raise ValueError(
+                    f"--resume needs the run that was stopped; its {key} was {about.get(key)}, now it is {mine}"
+                )
+        self.first = self.tally.done = about["done"]
+        self.tally.arrays = {name: arrays[f"tally.{name}"] for name in self.tally.arrays}
+        for p, one in enumerate(self.playing):
+            one.carry = checkpoint.unpacked(arrays, f"carry{p}", one.carry)
+        called = arrays["called"]
+        self.called = [list(called)] if called.shape[2] else []
+
+    def windows(self, means: Best) -> Iterator[_Window]:
+        """Yield the windows that are still to be played, as far as the run goes."""
+        ask, first, last = self.ask, self.first // big.WINDOW, -(-self.total // big.WINDOW)
+        for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
+            asked = preference(ask, piece.first, len(piece))
+            reward = reward_table(self.worth, piece, asked)
+            sheet = lanes.sheet(piece, reward, asked)
+            yield _Window(number, sheet, book(reward, piece.utility, piece.cost, piece.code, means))
+
+    def play(
+        self, window: _Window, every: int, stop: Callable[[], bool], told: Callable[[int], object]
+    ) -> None:
+        """Play the rest of a window and add it up; save where a checkpoint is due.
+
+        Raises:
+            Stopped: `stop` said so; the checkpoint is written.
+        """
+        ask, first, rows = self.ask, self.first, len(window.book.code)
+        order = streamed.order(rows, window.number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
+        order = order[:, : self.total - first]
+        before = self.done - first
+        for size, called in streamed.play(self.playing, window.sheet, order, first, before, self.total):
+            self.called.append(called)
+            told(size)
+            if stop():
+                self.save()
+                raise Stopped(f"stopped after {self.done:,} of {self.total:,} rounds")
+            if self.done % (every * CHUNK) == 0:
+                self.save()
+        self.adding.result()
+        self.adding = self.adder.submit(self._add, window, order, first, self.called)
+        self.first, self.called = first + order.shape[1], []
+
+    def _add(self, window: _Window, order: Ints, first: int, called: list[list[Any]]) -> None:
+        arms = self._arms(called)
+        self.tally.add(window.book, order, arms)
+        rows = order + window.number * big.WINDOW
+        self.staged.write(window.number, list(self.ask.policies), first, rows, arms)
+
+    def _arms(self, called: list[list[Any]]) -> Ints:
+        """Return the arms `(P, S, m)` of some chunks."""
+        policies, seeds = len(self.playing), self.ask.seeds
+        if not called:
+            return np.zeros((policies, seeds, 0), np.int32)
+        columns = [np.concatenate([np.asarray(c[p]) for c in called], axis=1) for p in range(policies)]
+        return np.stack(columns).astype(np.int32)
+
+
+def run(
+    table: big.Big,
+    ask: Ask,
+    folder: Path,
+    known: Mapping[str, Any],
+    *,
+    every: int = EVERY,
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int], object] = lambda rounds: None,
+) -> pd.DataFrame:
+    """Play policies through a table, write the run's folder, and return the summary.
+
+    Args:
+        table: from `envs.windows.survey.opened`.
+        ask: what to do; what a streamed run cannot give is refused.
+        folder: where to.
+        known: what only the caller knows: command, context, load.
+        every: chunks of `CHUNK` rounds between checkpoints.
+        resume: go on with what a stopped run left, where it left something.
+        stop: asked after every chunk; True stops the run with a checkpoint.
+        progress: called after each chunk with its rounds, of one policy and seed.
+
+    Raises:
+        ValueError: something cannot be had of a streamed run, or an option is wrong; one line.
+        Stopped: `stop` said so.
+    """
+    refuse(table, ask, every)
+    artefacts.check_folder(folder)
+    started, staged = time.perf_counter(), Staged(folder)
+    left = staged.checkpoint.is_file()
+    if left and not resume:
+        raise ValueError(
+            f"{staged.place} holds a run that was stopped; --resume goes on with it, or remove it to begin anew"
+        )
+    about: dict[str, Any] = {
+        "asked": {k: v for k, v in ask._asdict().items() if k in _PLAIN},
+        "context": known["context"],
+        "chunk, window": [CHUNK, big.WINDOW],
+        "versions": artefacts.versions(),
+    }
+    going = _Run(table, ask, staged, about)
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(big.sha256, table.path)
+        means = best(_rewards(going), len(table.datasets))
+    about["sha256"] = digest.result()
+    if left:
+        going.load()
+    else:
+        staged.begin()
+    progress(going.done)
+    with going.adder:
+        for window in ahead(going.windows(means)):
+            going.play(window, every, stop, progress)
+        going.adding.result()
+    manifest = {**_manifest(going), **known, "seconds": round(time.perf_counter() - started, 3)}
+    return _published(going, manifest)
+
+
+def refuse(table: big.Big, ask: Ask, every: int) -> None:
+    """Raise where something is asked for that a streamed run cannot give."""
+    if option := needs_memory(ask):
+        raise ValueError(f"{option} needs a table held in memory; {table.name} is read as it is needed")
+    known = [spec for spec in ask.policies if spec in experiment.REFERENCES]
+    if known:
+        raise ValueError(f"--policy {known[0]} is in every table of a streamed run already; leave it out")
+    if ask.seeds < 1 or every < 1:
+        raise ValueError(f"a run needs --seeds >= 1 and --checkpoint >= 1, got {ask.seeds} and {every}")
+    if ask.rounds is not None and not 1 <= ask.rounds <= len(table):
+        raise ValueError(
+            f"--rounds of a streamed run needs 1 to {len(table):,}, the rows of {table.name}, got {ask.rounds}"
+        )
+
+
+def needs_memory(ask: Ask) -> str:
+    """Return the first option of an ask that needs the whole table in memory, or ""."""
+    plain = Ask(ask.policies)
+    given = [
+        name for name in Ask._fields if name not in _PLAIN and getattr(ask, name) != getattr(plain, name)
+    ]
+    if given:
+        return f"--{given[0].replace('_', '-')}"
+    if ask.order not in streamed.ORDERS:
+        return f"--order {ask.order}"
+    return (
+        f"--preference {ask.preference} (more than one)" if len(preferences(ask.preference, 1, 0)) > 1 else ""
+    )
+
+
+def preference(ask: Ask, first: int, n: int) -> Any:
+    """Return the preference of `n` rows from `first` on: a number, or `(n,)` of what `preferences` draws for all."""
+    ((text, value),) = preferences(ask.preference, 1, ask.seed).items()
+    if isinstance(value, float):
+        return value
+    low, high = (float(end) for end in text.removeprefix("uniform(").rstrip(") ").split(","))
+    # Each row takes one draw of the generator, so those of the rows before are stepped over.
+    bits = np.random.PCG64([ask.seed, 7]).advance(first)
+    return np.random.Generator(bits).uniform(low, high, n)
+
+
+def notes(table: big.Big, ask: Ask) -> list[str]:
+    """Return what a reader has to know, a line each."""
+    shuffled = ask.order == "shuffle" and len(table) > big.WINDOW
+    how = f"the file was read as needed: queries were shuffled within windows of {big.WINDOW:,} rows"
+    return [*table.notes, *([how] if shuffled else [])]
+
+
+def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints]]:
+    """Yield the reward table and the data sets of every window."""
+    for piece in ahead(going.table.pieces(context=False)):
+        yield reward_table(going.worth, piece, preference(going.ask, piece.first, len(piece))), piece.code
+
+
+def _manifest(going: _Run) -> dict[str, Any]:
+    """Return what is to be known of a run, under the names of a manifest."""
+    table, ask = going.table, going.ask
+    return {
+        "title": f"{', '.join(ask.policies)} on {table.name}",
+        "stream": table.name,
+        "label": table.label,
+        "notes": notes(table, ask),
+        "cost_unit": table.cost_unit,
+        "models": list(table.models),
+        **ask._asdict(),
+        "budget": "",
+        "rounds": going.total,
+        "streamed": True,
+        "data": {
+            "name": str(table.path),
+            "sha256": going.about["sha256"],
+            "source": table.source,
+            "licence": table.licence,
+        },
+        "versions": going.about["versions"],
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _published(going: _Run, manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """Write the folder of a finished run, and return its summary."""
+    from bandits import report
+
+    ask = going.ask
+    tables = accumulated.tables(
+        going.tally, going.table, list(ask.policies), seed=ask.seed, preference=ask.preference
+    )
+    page = report.render(tables["summary"], tables["curves"], tables["by_dataset"], manifest)
+    going.staged.publish(tables, page, manifest)
+    return tables["summary"]

@@ -1,0 +1,77 @@
+"""From specs to a world: the stream after its changes, what a policy hears of it, and the ready-made scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from bandits import resolve
+from bandits.loop import feedback
+from bandits.loop.replay import orders
+from bandits.rewards import Reward, reward_table
+from envs.changes import duels
+from envs.changes.changes import CHANGES, apply
+from envs.changes.scenarios import SCENARIOS, Scenario
+from envs.changes.world import unroll
+from envs.nearest import near
+
+
+def scenario(name: str) -> Scenario:
+    """Return a ready-made scenario.
+
+    Raises:
+        ValueError: no such scenario.
+    """
+    if name not in SCENARIOS:
+        raise ValueError(f"no scenario {name!r}; {near(name, list(SCENARIOS))}")
+    return SCENARIOS[name]
+
+
+def changed(
+    stream: Any,
+    changes: Sequence[str],
+    *,
+    seeds: int,
+    seed: int = 0,
+    order: str = "shuffle",
+    rounds: int | None = None,
+) -> Any:
+    """Return the stream after these changes, laid out for the seeds of a run; the same stream where there are none.
+
+    Args:
+        stream: a plain `Stream`.
+        changes: specs `name,key=value` from `envs.changes.changes.CHANGES`, or a user's own `file.py:name`.
+        seeds, seed, order, rounds: of the run, as `replay` takes them.
+
+    Raises:
+        ValueError: a spec is wrong, or does not fit the stream.
+    """
+    if not changes:
+        return stream
+    functions = [resolve.function(spec, CHANGES, "change") for spec in changes]
+    rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
+    try:
+        return apply(unroll(stream, rows, seed=seed), functions)
+    except TypeError as error:
+        raise ValueError(f"--change {' '.join(changes)!r}: {error}") from error
+
+
+def heard(
+    stream: Any, table: NDArray[Any], reward: Reward, preference: Any, *, kind: str = "bandit", seed: int = 0
+) -> tuple[Any, NDArray[Any]]:
+    """Return the stream and the table that policies are replayed on; regret is counted on those given.
+
+    Args:
+        stream: a `Stream`; for duels that of `duels.pairs`.
+        table: `(N, K)` the true rewards of it.
+        reward, preference: what the table was made by.
+        kind: one of `feedback.FEEDBACKS`.
+        seed: of the coins that settle ties in a duel.
+    """
+    told = stream.heard
+    worth = table if told is stream else reward_table(reward, told, preference)
+    if kind == feedback.FEEDBACKS[2]:
+        return duels.preferred(told, worth, seed=seed)
+    return told, worth

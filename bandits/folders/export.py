@@ -1,0 +1,136 @@
+"""From a finished run to a policy for serving: the posterior that one seed ended with, from its trace alone.
+
+A ridge posterior does not depend on how it was computed: `A_k = ridge I + sum x x'` and `theta_k = A_k^-1 (ridge
+theta_0 + sum r x)` over the queries that model `k` was called for. So a run keeps no state; the trace, the table and
+the manifest give it back, in float64.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits import POLICIES, resolve
+from bandits.experiment.ask import Ask
+from bandits.folders.write import fingerprint
+from bandits.rewards import REWARDS, preferences, reward_table
+from bandits.serving import Router, Settings
+from envs import stream
+from envs.contexts import projection
+from envs.nearest import near
+
+Floats = NDArray[np.floating[Any]]
+EXPORTED = ("linucb", "thompson", "epsilon", "greedy", "softmax", "preference")
+# What a run may have been asked for; anything else leaves a state that its trace does not give back.
+_ALLOWED = ("policies", "reward", "preference", "budget", "seeds", "seed", "order", "rounds")
+
+
+def export(folder: Path | str, spec: str, *, seed: int = 0) -> Router:
+    """Return the policy that a seed of a finished run ended with, its context pipeline included.
+
+    Args:
+        folder: of the run.
+        spec: the policy as it was given to the run, one of `EXPORTED`.
+        seed: which of the run's seeds, from 0.
+
+    Raises:
+        ValueError: no such run, policy or seed; the data changed since; a policy or run that cannot be exported.
+    """
+    place = Path(folder)
+    try:
+        manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(
+            f"export needs the folder of a finished run, {place} has no manifest.json"
+        ) from error
+    _check(manifest, place, spec, seed)
+    loaded = _loaded(manifest)
+    if fingerprint(loaded.outcomes) != manifest["data"]["sha256"]:
+        raise ValueError(f"export needs the data that {place} was run on; it has changed since")
+    order, arms = _calls(place / "trace.parquet", spec, seed)
+    fitted = projection.fit(loaded.outcomes, **manifest["context"])
+    asked = preferences(manifest["preference"], len(loaded), manifest["seed"])[manifest["preference"]]
+    worth = resolve.function(manifest["reward"], REWARDS, "reward")
+    hyper = _hyper(spec)
+    utility, cost = (sheet[order, arms] for sheet in (loaded.utility, loaded.cost))
+    if spec.partition(",")[0] == "preference":
+        heard = np.stack([utility, cost / loaded.cost_scale], axis=1)
+    else:
+        heard = reward_table(worth, loaded, asked)[order, arms][:, None]
+    inverse, weight = _posterior(loaded.context[order].astype(float), arms, heard, loaded.n_arms, hyper)
+    settings = Settings(
+        policy=spec.partition(",")[0],
+        hyper=hyper,
+        reward=manifest["reward"],
+        preference=float(np.mean(asked)),
+        cost_scale=loaded.cost_scale,
+        models=loaded.models,
+        label=manifest["label"],
+        sha256=manifest["data"]["sha256"],
+    )
+    pulls = np.bincount(arms, minlength=loaded.n_arms)
+    return Router(settings, fitted, inverse, weight, pulls, worth, np.random.default_rng())
+
+
+def _check(manifest: Mapping[str, Any], place: Path, spec: str, seed: int) -> None:
+    if manifest.get("streamed"):
+        raise ValueError(f"export needs a run on a table held in memory; {place} was streamed")
+    if spec not in manifest["policies"]:
+        raise ValueError(f"no policy {spec!r} in {place}; {near(spec, list(manifest['policies']))}")
+    if spec.partition(",")[0] not in EXPORTED:
+        raise ValueError(f"export needs one of {', '.join(EXPORTED)}, got {spec!r}")
+    if not 0 <= seed < manifest["seeds"]:
+        raise ValueError(f"export needs a seed from 0 to {manifest['seeds'] - 1}, got {seed}")
+    if "load" not in manifest:
+        raise ValueError(f"export needs a run that says how its data was loaded; run {place} again")
+    for key, default in Ask._field_defaults.items():
+        found = manifest.get(key, default)
+        if key not in _ALLOWED and found not in (
+            default,
+            list(default) if isinstance(default, tuple) else default,
+        ):
+            raise ValueError(f"export needs a run without --{key.replace('_', '-')}, {place} has {found!r}")
+
+
+def _loaded(manifest: Mapping[str, Any]) -> stream.Stream:
+    told = dict(manifest["load"])
+    models = told.pop("models")
+    kept = [name.strip() for name in models.split(",")] if models else None
+    return stream.load(**told, models=kept, **manifest["context"])
+
+
+def _calls(path: Path, spec: str, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the rows asked and the models called by one policy and seed, where a call was made."""
+    import pyarrow.parquet as pq
+
+    filters = [("policy", "==", spec), ("seed", "==", seed), ("arm", ">=", 0)]
+    table = pq.read_table(path, columns=["row", "arm"], filters=filters)
+    return table["row"].to_numpy(), table["arm"].to_numpy()
+
+
+def _hyper(spec: str) -> dict[str, float]:
+    """Return the numbers among a policy's hyperparameters, defaults included."""
+    factory = resolve.function(spec, POLICIES, "policy")
+    given = getattr(factory, "keywords", {})
+    every = {**resolve.hyperparameters(factory), **given}
+    return {key: float(value) for key, value in every.items() if isinstance(value, (int, float))}
+
+
+def _posterior(
+    context: Floats, arms: NDArray[np.int32], heard: Floats, n_arms: int, hyper: Mapping[str, float]
+) -> tuple[Floats, Floats]:
+    """Return the inverses `(K, d, d)` and the weights `(K, m, d)`; `context (n, d)`, `heard (n, m)`."""
+    d, targets = context.shape[1], heard.shape[1]
+    begun = np.zeros((targets, d))
+    begun[0, -1] = hyper.get("prior", 0.0)
+    inverse, weight = np.empty((n_arms, d, d)), np.empty((n_arms, targets, d))
+    for k in range(n_arms):
+        x, y = context[arms == k], heard[arms == k]
+        inverse[k] = np.linalg.inv(hyper["ridge"] * np.eye(d) + x.T @ x)
+        weight[k] = (y.T @ x + hyper["ridge"] * begun) @ inverse[k]
+    return inverse, weight

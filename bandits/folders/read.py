@@ -1,0 +1,241 @@
+"""Several finished runs as one: read from their folders, checked to be on the same queries, and put together."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bandits.metrics.intervals import paired
+from bandits.results.differences import Scores, paired_differences, scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SAME = ("seeds", "seed", "order", "rounds")  # with the data, they fix which query each seed met when
+_SETTINGS = ("reward", "preference", "budget", "pacing", "hard", "cap", "warm_start", "n_eff", "context")
+_LAG = ("lag", "lag_lo", "lag_hi")
+
+
+class Finished(NamedTuple):
+    """What a run left in its folder: three tables as data frames, and its manifest."""
+
+    name: str
+    summary: pd.DataFrame
+    curves: pd.DataFrame
+    by_dataset: pd.DataFrame
+    manifest: Mapping[str, Any]
+    changes: pd.DataFrame | None = None
+
+
+def read(folder: Path | str) -> Finished:
+    """Return a finished run from its folder.
+
+    Raises:
+        ValueError: the folder lacks a file, or holds something else under its name.
+    """
+    import pandas as pd
+
+    place, tables = Path(folder), {}
+    as_text = dict.fromkeys(("policy", "family", "kind", "dataset", "quantity"), str)
+    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "dtype": as_text}
+    try:
+        manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+        for name in ("summary", "curves", "by_dataset"):
+            tables[name] = pd.read_csv(place / f"{name}.csv", **options)
+    except FileNotFoundError as error:
+        lacking = Path(error.filename).name
+        raise ValueError(f"{place} needs to be the folder of a finished run; it has no {lacking}") from error
+    except (ValueError, NotADirectoryError) as error:
+        raise ValueError(f"{place} needs to be the folder of a finished run: {error}") from error
+    changed = place / "changes.csv"
+    phases = pd.read_csv(changed, **options) if changed.is_file() else None
+    return Finished(str(place), **tables, manifest=manifest, changes=phases)
+
+
+def merge(runs: Sequence[Finished]) -> Finished:
+    """Return one run that holds the policies of all, as if they had been run together.
+
+    A policy of several runs gets the settings that set them apart behind its name. Runs that count reward in
+    different ways (another reward or preference) keep references of their own, and nothing compares their rewards:
+    the manifest's `comparable` is False.
+
+    Raises:
+        ValueError: no run, or two that did not meet the same queries in the same order.
+    """
+    import pandas as pd
+
+    if not runs:
+        raise ValueError("report needs the folder of at least one finished run")
+    for other in runs[1:]:
+        _check_same(runs[0], other)
+    if len(runs) == 1:
+        return runs[0]
+    comparable = len({_told(run.manifest, ("reward", "preference")) for run in runs}) == 1
+    names = _names(runs, comparable)
+    summary = pd.concat([_renamed(run.summary, new) for run, new in zip(runs, names, strict=True)])
+    curves, parts = (
+        pd.concat([_renamed(getattr(run, table), new) for run, new in zip(runs, names, strict=True)])
+        for table in ("curves", "by_dataset")
+    )
+    phases = [
+        _renamed(run.changes, new) for run, new in zip(runs, names, strict=True) if run.changes is not None
+    ]
+    order = {"policy": 0, "reference": 1, "model": 2}
+    summary = summary.sort_values("kind", key=lambda kind: kind.map(order), kind="stable")
+    merged = Finished(
+        ", ".join(run.name for run in runs),
+        _ranked(summary, scores(parts), comparable, int(runs[0].manifest["seed"])),
+        curves.reset_index(drop=True),
+        parts.reset_index(drop=True),
+        _manifest(runs, list(summary.loc[summary["kind"] == "policy", "policy"]), comparable),
+        pd.concat(phases, ignore_index=True) if phases else None,
+    )
+    return merged
+
+
+def difference(first: Finished, second: Finished, *, datasets: bool = False) -> pd.DataFrame:
+    """Return how far the second run's policies are from the first's, paired over seeds.
+
+    Each policy is compared with itself in the first run, or with the first run's best where it was not run there.
+
+    Args:
+        first, second: from `read`.
+        datasets: give every dataset too, not only all together.
+
+    Returns:
+        A frame as `paired_differences` has it.
+
+    Raises:
+        ValueError: as `merge`.
+    """
+    first, second = first._replace(name="first"), second._replace(name="second")
+    merged = merge((first, second))
+    before, after = (_policies(run) for run in (first, second))
+    here, there = _names((first, second), bool(merged.manifest["comparable"]))
+    best = max(before, key=lambda name: _reward(first)[name])
+    pairs = [(there[name], here[name if name in before else best]) for name in after]
+    got = scores(merged.by_dataset)
+    known = ["accuracy"] if np.isnan(got.value["cost"]).all() else ["accuracy", "cost"]
+    measures = ["reward", *known] if merged.manifest["comparable"] else known
+    frame = paired_differences(got, pairs, measures=measures, seed=int(first.manifest["seed"]))
+    return frame if datasets else frame[frame["dataset"] == got.datasets[0]].reset_index(drop=True)
+
+
+def page(folders: Sequence[Path | str]) -> str:
+    """Return the report of finished runs as one HTML page; nothing is run.
+
+    Raises:
+        ValueError: as `read` and `merge`.
+    """
+    from bandits.report import render
+
+    merged = merge([read(folder) for folder in folders])
+    return render(merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes)
+
+
+def _check_same(first: Finished, other: Finished) -> None:
+    tables = [run.manifest["data"]["sha256"] for run in (first, other)]
+    if tables[0] != tables[1]:
+        raise ValueError(
+            f"runs need the same table and stream to be compared; {first.name} is on {first.manifest['stream']!r}"
+            f" (sha256 {tables[0][:8]}), {other.name} on {other.manifest['stream']!r} ({tables[1][:8]})"
+        )
+    for key in _SAME:
+        here, there = first.manifest.get(key), other.manifest.get(key)
+        if here != there:
+            raise ValueError(
+                f"runs need the same {key} to be compared; {first.name} has {here}, {other.name} has {there}"
+            )
+
+
+def _told(manifest: Mapping[str, Any], keys: Sequence[str]) -> str:
+    return json.dumps([manifest.get(key) for key in keys], sort_keys=True)
+
+
+def _policies(run: Finished) -> list[str]:
+    return list(run.summary.loc[run.summary["kind"] == "policy", "policy"])
+
+
+def _reward(run: Finished) -> dict[str, float]:
+    return dict(zip(run.summary["policy"], run.summary["reward_mean"], strict=True))
+
+
+def _labels(runs: Sequence[Finished]) -> list[str]:
+    """Return what sets each run apart: the settings that differ, else its folder, else its number too."""
+    flat = [
+        {key: run.manifest.get(key) for key in _SETTINGS if key != "context"} | dict(run.manifest["context"])
+        for run in runs
+    ]
+    differ = [key for key in flat[0] if len({_told(each, [key]) for each in flat}) > 1]
+    labels = [",".join(f"{key}={each.get(key)}" for key in differ) for each in flat]
+    if len(set(labels)) == len(runs):
+        return labels
+    labels = [run.name for run in runs]
+    return labels if len(set(labels)) == len(runs) else [f"{name} #{i}" for i, name in enumerate(labels, 1)]
+
+
+def _names(runs: Sequence[Finished], comparable: bool) -> list[dict[str, str]]:
+    """Return each run's players and what they are called in the merged one; who is left out is the same elsewhere."""
+    count = Counter(name for run in runs for name in _policies(run))
+    found = []
+    for i, (run, label) in enumerate(zip(runs, _labels(runs), strict=True)):
+        names = {}
+        for name, kind in zip(run.summary["policy"], run.summary["kind"], strict=True):
+            if kind == "policy":
+                names[name] = f"{name} [{label}]" if count[name] > 1 else name
+            elif kind == "reference" and not comparable:
+                names[name] = f"{name} [{label}]"
+            elif i == 0 and not count[name]:
+                names[name] = name
+        found.append(names)
+    return found
+
+
+def _renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    kept = frame[frame["policy"].isin(list(names))]
+    return kept.assign(family=kept["policy"], policy=kept["policy"].map(names))
+
+
+def _ranked(summary: pd.DataFrame, got: Scores, comparable: bool, seed: int) -> pd.DataFrame:
+    """Return the summary with every player's distance from the best policy of all runs; NaN where that has no sense."""
+    summary = summary.reset_index(drop=True)
+    if not comparable:
+        summary[list(_LAG)] = np.nan
+        return summary
+    reward = got.value["reward"][:, [got.players.index(name) for name in summary["policy"]], 0]
+    own = np.flatnonzero(summary["kind"] == "policy")
+    contenders = own if len(own) else np.arange(len(summary))
+    leader = contenders[reward[:, contenders].mean(axis=0).argmax()]
+    best = np.broadcast_to(reward[:, [leader]], reward.shape)
+    for column, values in zip(_LAG, paired(best, reward, seed=seed), strict=True):
+        summary[column] = values
+    return summary
+
+
+def _manifest(runs: Sequence[Finished], policies: list[str], comparable: bool) -> dict[str, Any]:
+    """Return the first run's manifest with what the runs do not share joined."""
+    each = [run.manifest for run in runs]
+
+    def joined(key: str, between: str = ", ") -> str:
+        return between.join(dict.fromkeys(str(m[key]) for m in each if m.get(key) not in (None, "")))
+
+    changed = {key: joined(key) for key in ("reward", "preference", "budget", "label", "time")}
+    versions = {m["versions"]["routebandit"] for m in each}
+    notes = list(dict.fromkeys(note for m in each for note in m["notes"]))
+    if len(versions) > 1:
+        notes.append(f"the runs were made with different versions: {', '.join(sorted(versions))}")
+    return {
+        **each[0],
+        **changed,
+        "title": f"{len(runs)} runs on {each[0]['stream']}",
+        "command": joined("command", "; "),
+        "policies": policies,
+        "notes": notes,
+        "seconds": round(sum(m["seconds"] for m in each), 3),
+        "comparable": comparable,
+    }

@@ -1,0 +1,32 @@
+"""LinUCB with disjoint arms: Li, Chu, Langford, Schapire 2010, arXiv 1003.0146, Algorithm 1."""
+
+from __future__ import annotations
+
+import jax
+
+from bandits import require
+from bandits.base import Observation, Policy
+from bandits.policies.linear.affine import Form, Weights, affine
+
+
+def linucb(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0, prior: float = 0.0) -> Policy:
+    """Call the arm with the highest ridge estimate plus alpha times its width (disjoint LinUCB).
+
+    The index is `theta_k' x + alpha sqrt(x' A_k^-1 x)` (Algorithm 1, line 9).
+
+    Args:
+        n_arms: `K`.
+        dim: `d`, the constant column included.
+        alpha: width of the confidence bound, >= 0; 0 is greedy.
+        ridge: prior precision of every weight, > 0 (the paper has 1).
+        prior: reward that every arm is believed to give before its first call; 0 as in the paper, 1 tries them all.
+    """
+    require.at_least("linucb", 0, alpha=alpha)
+    require.above("linucb", 0, ridge=ridge)
+    require.finite("linucb", prior=prior)
+
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del key, round, observation
+        return Weights(width=alpha)
+
+    return affine(n_arms, dim, Form(weights, ridge, prior))

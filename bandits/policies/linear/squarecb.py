@@ -1,0 +1,73 @@
+"""Regression oracles turned into exploration: SquareCB and RegCB."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from bandits import require
+from bandits.base import Observation, Policy, choose
+from bandits.policies.linear.affine import Form, Weights, affine
+from bandits.policies.linear.ridge import Ridge, estimate
+
+
+def squarecb(
+    n_arms: int, dim: int, *, gamma: float = 20.0, exponent: float = 0.5, ridge: float = 1.0
+) -> Policy:
+    """Draw an arm with probability inverse to its estimated gap to the best (SquareCB, arXiv 2002.04926, Algorithm 1).
+
+    The learning rate at round `t` is `gamma t^exponent`; the theory's `sqrt(K T / Reg(T))` grows like that.
+
+    Args:
+        n_arms: `K`.
+        dim: `d`, the constant column included.
+        gamma: scale of the learning rate, > 0; larger explores less.
+        exponent: its growth, in [0, 1].
+        ridge: prior precision of every weight, > 0.
+    """
+    require.above("squarecb", 0, gamma=gamma, ridge=ridge)
+    require.within("squarecb", 0, 1, exponent=exponent)
+
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del observation
+        # The highest of log-probability plus Gumbel noise is a draw from the probabilities (Gumbel-max identity).
+        return Weights(plus=jax.random.gumbel(key, (n_arms,)), rate=gamma * round**exponent)
+
+    return affine(n_arms, dim, Form(weights, ridge), worth=False)
+
+
+def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.1, ridge: float = 1.0) -> Policy:
+    """Call within the version space of ridge regressors that fit nearly as well as the best (RegCB, arXiv 1803.01088).
+
+    All regressors whose squared loss is within `c log(1 + t)` of the least one predict, at a context, within
+    `sqrt(c log(1 + t)) width` of the ridge estimate (the set is an ellipsoid), so both of the paper's procedures
+    are closed forms: `optimistic` (Algorithm 1) calls the arm of the highest upper value, `elimination`
+    (Algorithm 2) draws uniformly among the arms whose upper value reaches the highest lower value.
+
+    Args:
+        n_arms: `K`.
+        dim: `d`, the constant column included.
+        mode: `optimistic` or `elimination`.
+        c: radius of the version space, in squared reward, >= 0.
+        ridge: prior precision of every weight, > 0.
+    """
+    require.one_of("regcb", ("optimistic", "elimination"), mode=mode)
+    require.at_least("regcb", 0, c=c)
+    require.above("regcb", 0, ridge=ridge)
+
+    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        del key, observation
+        return Weights(width=jnp.sqrt(c * jnp.log1p(round)))
+
+    optimistic = affine(n_arms, dim, Form(weights, ridge), worth=False)
+    if mode == "optimistic":
+        return optimistic
+
+    def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+        now = estimate(state, observation.context)
+        spread = jnp.sqrt(c * jnp.log1p(now.round)) * now.width
+        lower = jnp.where(observation.available, now.mean - spread, -jnp.inf).max()
+        alive = observation.available & (now.mean + spread >= lower)
+        return choose(jax.random.uniform(key, now.mean.shape), alive)
+
+    return optimistic._replace(act=act)

@@ -1,0 +1,156 @@
+"""NeuralLinear: Bayesian regression on a network's last layer (Riquelme et al. 2018, arXiv 1802.09127, section 3)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from bandits import require
+from bandits.base import Feedback, Observation, Policy, choose
+from bandits.policies.linear.ridge import Ridge, estimate, fresh
+from bandits.policies.linear.ridge import learn as learn_ridge
+from bandits.policies.neural import heads
+from bandits.policies.neural.learner import Heard, Learner, training
+
+
+class Bayes(NamedTuple):
+    """Each arm's posterior given the representation: weights normal, noise variance inverse gamma.
+
+    Attributes:
+        ridge: over the last layer and the constant, `(K, m + 1)` weights.
+        shape: `(K,)`, `a` of the noise variance.
+        scale: `(K,)`, `b` of the noise variance.
+    """
+
+    ridge: Ridge
+    shape: jax.Array
+    scale: jax.Array
+
+
+class State(NamedTuple):
+    """Attributes: `learner`, the network and the buffer; `bayes`, the posterior on its last layer."""
+
+    learner: Learner
+    bayes: Bayes
+
+
+class Prior(NamedTuple):
+    """Attributes: `ridge`, precision of the weights; `shape` `a_0` and `scale` `b_0` of the noise variance."""
+
+    ridge: float
+    shape: float
+    scale: float
+
+
+def neurallinear(
+    n_arms: int,
+    dim: int,
+    *,
+    ridge: float = 1.0,
+    shape: float = 6.0,
+    noise: float = 0.02,
+    width: int = 32,
+    depth: int = 2,
+    lr: float = 0.001,
+    train_every: int = 50,
+    train_steps: int = 50,
+    batch: int = 64,
+    memory: int = 4096,
+) -> Policy:
+    """Call the arm whose reward is highest under a Bayesian draw on learned features (NeuralLinear).
+
+    Riquelme, Tucker and Snoek 2018 (arXiv 1802.09127, section 3 and appendix A): after each training the posterior
+    is computed anew from the buffer, in between it takes in each round.
+
+    Args:
+        n_arms: `K`.
+        dim: `d`, the constant column included.
+        ridge: prior precision of the last layer's weights, > 0.
+        shape: `a_0` of the noise variance, > 0: twice as many rounds of prior belief in `noise`.
+        noise: prior guess `b_0 / a_0` of the noise variance, > 0.
+        width: units of a hidden layer, >= 1.
+        depth: matrices in the network, >= 2.
+        lr: step size of Adam, > 0.
+        train_every: rounds between trainings, >= 1.
+        train_steps: steps a training, >= 1.
+        batch: rounds a step, >= 1.
+        memory: rounds remembered, >= 1; what is older leaves the posterior too.
+    """
+    require.above("neurallinear", 0, ridge=ridge, shape=shape, noise=noise)
+    require.whole("neurallinear", 1, width=width)
+    require.whole("neurallinear", 2, depth=depth)
+    options = dict(train_every=train_every, train_steps=train_steps, batch=batch, memory=memory)
+    trainer = training("neurallinear", partial(heads.loss, 0.0), lr=lr, **options)
+    prior = Prior(ridge, shape, shape * noise)
+
+    def init(key: jax.Array) -> State:
+        weight = heads.first_weights(key, n_arms, dim, width, depth)
+        full = jnp.full(n_arms, 1.0, jnp.float32)
+        nothing = Bayes(fresh(n_arms, width + 1, ridge), prior.shape * full, prior.scale * full)
+        return State(trainer.begin(weight, dim), nothing)
+
+    def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
+        features = heads.features(state.learner.weight, observation.context)
+        return choose(draw(key, state.bayes, features), observation.available)
+
+    def update(
+        key: jax.Array, state: State, observation: Observation, arm: jax.Array, feedback: Feedback
+    ) -> State:
+        learner = trainer.learn(key, state.learner, observation, arm, feedback)
+        features = heads.features(state.learner.weight, observation.context)
+        bayes = jax.lax.cond(
+            trainer.due(observation),
+            lambda: posterior(
+                prior, heads.features(learner.weight, learner.heard.context), learner.heard, n_arms
+            ),
+            lambda: learn(state.bayes, features, arm, feedback.reward),
+        )
+        return State(learner, bayes)
+
+    return Policy(init, act, update)
+
+
+def draw(key: jax.Array, bayes: Bayes, features: jax.Array) -> jax.Array:
+    """Return each arm's mean reward `(K,)` under a draw of its noise variance and its weights."""
+    to_noise, to_weight = jax.random.split(key)
+    believed = estimate(bayes.ridge, features)
+    variance = bayes.scale / jax.random.gamma(to_noise, bayes.shape)
+    # Weights ~ N(theta, variance A^-1) enter by their product with the features only, which is one normal.
+    return believed.mean + jnp.sqrt(variance) * believed.width * jax.random.normal(
+        to_weight, believed.mean.shape
+    )
+
+
+def learn(bayes: Bayes, features: jax.Array, arm: jax.Array, reward: jax.Array) -> Bayes:
+    """Return the posterior after one more round with the same representation.
+
+    `b` grows by half the squared error over `1 + x' A^-1 x`: the same as `(y'y - theta' A theta) / 2` over all.
+    """
+    before = estimate(bayes.ridge, features)
+    error = reward - before.mean[arm]
+    surprise = 0.5 * jnp.square(error) / (1.0 + jnp.square(before.width[arm]))
+    return Bayes(
+        learn_ridge(bayes.ridge, features, arm, reward),
+        bayes.shape.at[arm].add(0.5),
+        bayes.scale.at[arm].add(surprise),
+    )
+
+
+def posterior(prior: Prior, features: jax.Array, heard: Heard, n_arms: int) -> Bayes:
+    """Return the posterior of all rounds in the buffer, `features` `(M, m + 1)` their representation now."""
+    filled = jnp.arange(heard.arm.shape[0]) < heard.rounds
+    mine = jnp.where(filled[:, None], jax.nn.one_hot(heard.arm, n_arms), 0.0)
+    by_arm = (mine[:, :, None] * features[:, None, :]).reshape(features.shape[0], -1)
+    size = features.shape[1]
+    precision = (by_arm.T @ features).reshape(n_arms, size, size) + prior.ridge * jnp.eye(size)
+    moment = (by_arm.T @ heard.reward).reshape(n_arms, size)
+    factor = jnp.linalg.cholesky(precision)
+    inverse = jax.scipy.linalg.cho_solve((factor, True), jnp.broadcast_to(jnp.eye(size), precision.shape))
+    weight = jnp.einsum("kij,kj->ki", inverse, moment)
+    pulls = mine.sum(axis=0)
+    residual = jnp.square(heard.reward) @ mine - jnp.sum(weight * moment, axis=1)
+    scale = prior.scale + 0.5 * jnp.maximum(residual, 0.0)
+    return Bayes(Ridge(inverse, weight, pulls.astype(jnp.int32)), prior.shape + 0.5 * pulls, scale)

@@ -1,0 +1,170 @@
+"""Pacing: what every way of spending a budget evenly has in common, as a wrapper from policy to policy.
+
+A pacer charges each arm for what it is expected to use and may forbid some. A policy that ranks its arms (see
+`bandits.ranked`) calls the highest index less charge; any other only loses the arms that are forbidden or whose
+charge exceeds 1, the most that a call can be worth. Where nothing is left, the cheapest available arm is called.
+What the budget is, a pacer sees in the observation: one wrapped policy serves every budget without compiling anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from bandits.base import RESOURCES, Feedback, Observation, Policy, State, choose
+from bandits.policies.linear.ridge import Ridge, fresh, learn
+from bandits.ranked import index_of
+
+R = len(RESOURCES)
+Worth = Callable[
+    [jax.Array, jax.Array], jax.Array
+]  # (key, context (d,)) -> (K,), what the policy expects of a call
+
+
+class Terms(NamedTuple):
+    """What a pacer demands this round, each `(K,)`: `charge` in units of reward, `allowed`, and the expected `cost`."""
+
+    charge: jax.Array
+    allowed: jax.Array
+    cost: jax.Array
+
+
+class Pacer(NamedTuple):
+    """How spending is paced; the state is any tree with a field `price (R,)`, the present dual price.
+
+    Attributes:
+        init: `() -> state`.
+        terms: `(state, worth (K,), observation) -> Terms`.
+        update: `(key, state, observation, arm, feedback, worth) -> state`; the last a `Worth`.
+    """
+
+    init: Callable[[], Any]
+    terms: Callable[[Any, jax.Array, Observation], Terms]
+    update: Callable[[jax.Array, Any, Observation, jax.Array, Feedback, Worth], Any]
+
+
+class Paced(NamedTuple):
+    """The states of the wrapped policy and of its pacer."""
+
+    policy: State
+    pacer: Any
+
+
+def paced(policy: Policy, pacer: Pacer) -> Policy:
+    """Return `policy` with its spending paced."""
+    index = index_of(policy)
+
+    def worth(key: jax.Array, state: State, observation: Observation) -> jax.Array:
+        if index is None:
+            return jnp.ones_like(observation.price)
+        return index(key, state, observation)
+
+    def init(key: jax.Array) -> Paced:
+        return Paced(policy.init(key), pacer.init())
+
+    def open_to(state: Paced, value: jax.Array, observation: Observation) -> tuple[jax.Array, jax.Array]:
+        """Return what is charged for each arm and which may be called, both `(K,)`."""
+        charge, allowed, cost = pacer.terms(state.pacer, value, observation)
+        if index is None:
+            allowed &= charge <= 1.0
+        open_arms = observation.available & allowed
+        cheapest = jnp.arange(len(cost)) == choose(-cost, observation.available)
+        return charge, jnp.where(open_arms.any(), open_arms, cheapest)
+
+    def act(key: jax.Array, state: Paced, observation: Observation) -> jax.Array:
+        value = worth(key, state.policy, observation)
+        charge, open_arms = open_to(state, value, observation)
+        if index is None:
+            return policy.act(key, state.policy, observation._replace(available=open_arms))
+        return choose(value - charge, open_arms)
+
+    def update(
+        key: jax.Array, state: Paced, observation: Observation, arm: jax.Array, feedback: Feedback
+    ) -> Paced:
+        met = observation
+        if (
+            index is None
+        ):  # it hears of the choice that it had; one that weighs by its chances would be misled
+            met = among(
+                observation, open_to(state, worth(key, state.policy, observation), observation)[1], arm
+            )
+        learned = policy.update(key, state.policy, met, arm, feedback)
+
+        def now(key: jax.Array, context: jax.Array) -> jax.Array:
+            return worth(key, learned, observation._replace(context=context))
+
+        return Paced(learned, pacer.update(key, state.pacer, observation, arm, feedback, now))
+
+    return Policy(init, act, update)
+
+
+def among(observation: Observation, allowed: jax.Array, arm: jax.Array) -> Observation:
+    """Return the observation of a choice among the allowed arms, the one called among them."""
+    called = jnp.arange(len(allowed)) == arm
+    return observation._replace(available=observation.available & (allowed | called))
+
+
+def used(feedback: Feedback) -> jax.Array:
+    """Return `(R,)` what a call used of each resource, 0 where the table does not record it."""
+    return jnp.nan_to_num(jnp.stack([getattr(feedback, name) for name in RESOURCES]))
+
+
+class Means(NamedTuple):
+    """What the calls of each arm have used: `total` `(K, R)` and `calls` `(K,)`."""
+
+    total: jax.Array
+    calls: jax.Array
+
+    def heard(self, arm: jax.Array, amount: jax.Array) -> Means:
+        """Return the means after a call of `arm` that used `amount (R,)`."""
+        return Means(self.total.at[arm].add(amount), self.calls.at[arm].add(1.0))
+
+    def expected(self, price: jax.Array) -> jax.Array:
+        """Return `(K, R)`: the posted price where there is one, else the mean heard, else the least of the others."""
+        mean = self.total / self.calls[:, None]  # NaN before the first call
+        mean = mean.at[:, 0].set(jnp.where(jnp.isnan(price), mean[:, 0], price))
+        least = jnp.nan_to_num(jnp.nanmin(mean, axis=0))
+        return jnp.where(jnp.isnan(mean), least, mean)
+
+
+def no_means(n_arms: int) -> Means:
+    """Return the means before the first call."""
+    return Means(jnp.zeros((n_arms, R)), jnp.zeros(n_arms))
+
+
+class Usage(NamedTuple):
+    """What a call of each arm uses at a context: `costs` a ridge regression, `means` what bounds it from below."""
+
+    costs: Ridge
+    means: Means
+
+    def heard(self, context: jax.Array, arm: jax.Array, amount: jax.Array) -> Usage:
+        """Return the usage after a call of `arm` that used `amount (R,)`."""
+        return Usage(learn(self.costs, context, arm, amount), self.means.heard(arm, amount))
+
+    def at_least(self, predicted: jax.Array) -> jax.Array:
+        """Return predictions `(..., K, R)`, none below a quarter of the arm's mean: a line may cross 0, a cost not."""
+        return jnp.maximum(predicted, 0.25 * jnp.nan_to_num(self.means.total / self.means.calls[:, None]))
+
+    def expected(self, context: jax.Array) -> jax.Array:
+        """Return `(K, R)`, what a call of each arm is expected to use; 0 before the first call."""
+        return self.at_least(self.costs.weight @ context)
+
+
+def no_usage(n_arms: int, dim: int, ridge: float) -> Usage:
+    """Return the usage before the first call."""
+    return Usage(fresh(n_arms, dim, ridge, targets=(R,)), no_means(n_arms))
+
+
+def first(kept: jax.Array, now: jax.Array) -> jax.Array:
+    """Return `now` in the first round, where `kept` is still NaN, and `kept` afterwards."""
+    return jnp.where(jnp.isnan(kept), now, kept)
+
+
+def stop(policy: Policy, n_arms: int, dim: int) -> Policy:
+    """Spend as the policy likes until the money is gone (no pacing)."""
+    del n_arms, dim
+    return policy

@@ -1,0 +1,121 @@
+"""Promises about spending: a budget that is never exceeded, and no call above a cap.
+
+Both may answer -1, no call, and therefore stand outside of pacing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits import require
+from bandits.base import RESOURCES, Feedback, Observation, Policy, State
+from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
+from bandits.wrappers.pacing.paced import among
+
+Tree = TypeVar("Tree")
+
+
+class Capped(NamedTuple):
+    """The wrapped policy's state and the `costs` ridge, from which a call's cost is predicted."""
+
+    policy: State
+    costs: Ridge
+
+
+def hard(policy: Policy, worst: NDArray[np.floating[Any]]) -> Policy:
+    """Return `policy` without the arms whose worst case exceeds what is left: no budget is ever overspent.
+
+    Where no arm is affordable the answer is -1, no call, and the policy learns nothing.
+
+    Args:
+        policy: any policy, paced or not.
+        worst: `(K, R)` the most that a call can use, see `worst_case`.
+    """
+    most = jnp.asarray(np.nextafter(np.float32(worst), np.float32(np.inf)))
+
+    def affordable(observation: Observation) -> jax.Array:
+        return (most <= observation.budget).all(axis=1)
+
+    def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
+        return _among(policy, key, state, observation, affordable(observation))
+
+    def update(
+        key: jax.Array, state: State, observation: Observation, arm: jax.Array, feedback: Feedback
+    ) -> State:
+        called = jnp.maximum(arm, 0)
+        met = among(observation, affordable(observation), called)
+        return _kept(arm, policy.update(key, state, met, called, feedback), state)
+
+    return Policy(policy.init, act, update)
+
+
+def cap(policy: Policy, n_arms: int, dim: int, *, limit: float, ridge: float = 1.0) -> Policy:
+    """Return `policy` without the arms whose posted or predicted cost exceeds `limit` (MMR-Bench's rule).
+
+    arXiv 2601.17814, section 4: the best predicted utility among models with predicted cost <= C. The prediction
+    is a ridge regression of each arm's cost on the context. Where no arm is below the cap the answer is -1.
+
+    Args:
+        policy: any policy, paced or not.
+        n_arms: `K`.
+        dim: `d`, the constant column included.
+        limit: cost of a call at most, in the table's unit, > 0.
+        ridge: prior precision of the cost weights, > 0.
+    """
+    require.above("cap", 0, limit=limit, ridge=ridge)
+
+    def init(key: jax.Array) -> Capped:
+        return Capped(policy.init(key), fresh(n_arms, dim, ridge))
+
+    def below(state: Capped, observation: Observation) -> jax.Array:
+        predicted = estimate(state.costs, observation.context).mean
+        # A posted price that is not there forbids nothing: no comparison with NaN holds.
+        return (predicted <= limit) & ~(observation.price > limit)
+
+    def act(key: jax.Array, state: Capped, observation: Observation) -> jax.Array:
+        return _among(policy, key, state.policy, observation, below(state, observation))
+
+    def update(
+        key: jax.Array, state: Capped, observation: Observation, arm: jax.Array, feedback: Feedback
+    ) -> Capped:
+        called = jnp.maximum(arm, 0)
+        met = among(observation, below(state, observation), called)
+        learned = policy.update(key, state.policy, met, called, feedback)
+        costs = learn(state.costs, observation.context, called, feedback.cost)
+        return _kept(arm, Capped(learned, costs), state)
+
+    return Policy(init, act, update)
+
+
+def _among(
+    policy: Policy, key: jax.Array, state: State, observation: Observation, allowed: jax.Array
+) -> jax.Array:
+    """Return what the policy calls among the allowed arms, -1 where there is none."""
+    open_arms = observation.available & allowed
+    arm = policy.act(key, state, observation._replace(available=open_arms))
+    return jnp.where(open_arms.any(), arm, jnp.int32(-1))
+
+
+def _kept(arm: jax.Array, after: Tree, before: Tree) -> Tree:
+    """Return the state after a call, or the one before where none was made."""
+    kept: Tree = jax.tree.map(lambda new, old: jnp.where(arm >= 0, new, old), after, before)
+    return kept
+
+
+def worst_case(stream: Any) -> NDArray[np.float64]:
+    """Return `(K, R)` the most that a call of each model can use: the highest recorded, or the posted price if more.
+
+    0 where the table does not record a resource.
+    """
+    recorded = [getattr(stream, name) for name in RESOURCES]
+    worst = np.zeros((stream.n_arms, len(RESOURCES)))
+    for r, used_by in enumerate(recorded):
+        if used_by is not None:
+            worst[:, r] = np.where(stream.available, np.nan_to_num(used_by), 0.0).max(axis=0)
+    worst[:, 0] = np.fmax(worst[:, 0], stream.price)
+    return worst

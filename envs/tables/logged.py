@@ -1,0 +1,133 @@
+"""A log from a table of its own, as a stream whose contexts come from another stream's fitted pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.contexts import features
+from envs.outcomes import Floats, Outcomes
+from envs.stream import Stream
+from envs.tables import formats
+
+
+def beside(
+    stream: Stream,
+    path: str | Path,
+    *,
+    prices: str | Path | None = None,
+    embed: str | None = None,
+    select: bool = False,
+    modality: str = "both",
+    fusion: str = "concat",
+    dim: int = 32,
+    whiten: bool = False,
+) -> tuple[Stream, Stream]:
+    """Return the log that a table holds, and the stream with a note of which of its rows were left out of it.
+
+    Left out are rows that are evaluated: those of a query id of the stream (and the same question, where both tables
+    have questions), and near copies of evaluated ones, of a `group_id` of the stream.
+
+    Args:
+        stream: what is evaluated; it stays as it is.
+        path: a table as `formats.read` takes it, with the stream's models.
+        prices, embed: as `load` takes them; the same as for the stream.
+        select: leave out models that the stream has not, instead of refusing them.
+        modality, fusion, dim, whiten: those that the stream was loaded with.
+
+    Raises:
+        ValueError: one line: the table cannot be read, its models are not the stream's, it lacks costs or embeddings
+            that the stream has, or all of its rows are evaluated.
+    """
+    outcomes = formats.read(path, models=stream.models if select else None, prices=prices)
+    if embed is not None:
+        from envs.contexts.embed import embed as encoded
+
+        outcomes = encoded(outcomes, embed, folder=Path(path).parent)
+    outcomes = _same_models(outcomes, stream, path)
+    _same_cost(outcomes, stream, path)
+    own = ~_evaluated(outcomes, stream)
+    if not own.any():
+        raise ValueError(f"--warm-start {path} needs rows that are not evaluated; all {len(own)} of it are")
+    context = _contexts(stream.outcomes, outcomes, path, modality, fusion, dim, whiten)
+    logged = Stream(f"{Path(path).name}", outcomes.take(own), context[own], unit=stream.cost_scale)
+    notes = [f"log of {own.sum()} rows from {Path(path).name}"]
+    if not own.all():
+        notes[0] += f"; {(~own).sum()} rows that are evaluated too were left out of it"
+    return logged, replace(stream, notes=(*stream.notes, *notes))
+
+
+def _same_models(outcomes: Outcomes, stream: Stream, path: str | Path) -> Outcomes:
+    """Return the table with its models in the stream's order."""
+    lacking = [m for m in stream.models if m not in outcomes.models]
+    extra = [m for m in outcomes.models if m not in stream.models]
+    if lacking or extra:
+        found = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(extra)} too; name --models"
+        raise ValueError(f"--warm-start {path} needs the models of the stream; it {found}")
+    return outcomes.select(stream.models)
+
+
+def _same_cost(outcomes: Outcomes, stream: Stream, path: str | Path) -> None:
+    if outcomes.priced != stream.outcomes.priced:
+        with_cost, without = ("it", "the stream") if outcomes.priced else ("the stream", "it")
+        raise ValueError(
+            f"--warm-start {path} needs costs where the stream has them; {with_cost} has and {without} has not"
+        )
+    here, there = outcomes.cost_unit, stream.outcomes.cost_unit
+    if outcomes.priced and here != there:
+        raise ValueError(f"--warm-start {path} needs costs in the stream's unit {there!r}, got {here!r}")
+
+
+def _evaluated(outcomes: Outcomes, stream: Stream) -> NDArray[np.bool_]:
+    """Return `(N,)`, which rows of the table the stream asks too, or has near copies of."""
+    question = dict(zip(stream.query_id.astype(str), stream.outcomes.question.astype(str), strict=True))
+
+    def asked(name: str, text: str) -> bool:
+        there = question.get(name)
+        return there is not None and (not text or not there or text == there)
+
+    named = zip(outcomes.query_id.astype(str), outcomes.question.astype(str), strict=True)
+    same = np.array([asked(*each) for each in named])
+    group = outcomes.group_id.astype(str)
+    return np.asarray(same | (np.isin(group, stream.outcomes.group_id.astype(str)) & (group != "")))
+
+
+def _contexts(
+    evaluated: Outcomes,
+    logged: Outcomes,
+    path: str | Path,
+    modality: str,
+    fusion: str,
+    dim: int,
+    whiten: bool,
+) -> Floats:
+    """Return the `(N, d)` contexts that the pipeline fitted on `evaluated` gives to the rows of `logged`."""
+    ones = np.ones((len(logged), 1))
+    text, image, _ = features.modalities(evaluated, modality, dim)
+    if text is None and image is None:
+        names = np.unique(evaluated.dataset.astype(str))
+        known = logged.dataset.astype(str)[:, None] == names
+        return np.hstack([known if len(names) > 1 else known[:, :0], ones]).astype(np.float32)
+    if text is not None and image is not None and fusion == "adaptive":
+        raise ValueError(
+            "--warm-start FILE needs --fusion concat or mean; adaptive weighs a query against its whole batch"
+        )
+    there: dict[str, Any] = {"text": logged.text, "image": logged.image}
+    if text is not None and evaluated.text is None:  # hashed questions
+        there["text"] = None
+        if any(logged.question):
+            there["text"] = features.tfidf(evaluated.question, text.shape[1], asked=logged.question)
+    for name, part in (("text", text), ("image", image)):
+        width = None if there[name] is None else there[name].shape[1]
+        if part is not None and width != part.shape[1]:
+            needed = f"{name} embeddings of {part.shape[1]} numbers, as the stream's"
+            raise ValueError(f"--warm-start {path} needs {needed}; it has {width or 'none'}")
+    mean, axes = features.affine(features.fused(text, image, fusion), dim, whiten)
+    joined = features.fused(
+        None if text is None else there["text"], None if image is None else there["image"], fusion
+    )
+    return np.hstack([(joined - mean) @ axes, ones]).astype(np.float32)

@@ -1,0 +1,70 @@
+"""The pass over a large table's outcomes before a run: what only all of its rows tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from envs.outcomes import Floats
+from envs.windows.big import MOST_DATASETS, Big, header, is_ready
+
+
+def opened(path: str | Path, *, modality: str, fusion: str, dim: int, whiten: bool) -> Big:
+    """Return the table of a Parquet file, surveyed: one pass over its outcomes.
+
+    Args:
+        path: from `make-stream`, whose contexts are taken as they stand, or any other wide table.
+        modality, fusion, dim, whiten: see `features.context`; of a wide table.
+
+    Raises:
+        ValueError: with one line that names the file or option, what it needs and what it got.
+    """
+    from envs.windows import ready, wide
+
+    path = Path(path)
+    rows, names, about = header(path)
+    if rows == 0:
+        raise ValueError(f"{path}: needs at least one row of data, found none")
+    if is_ready(names, about):
+        return surveyed(ready.table(path, rows, about))
+    return surveyed(wide.table(path, rows, about, modality=modality, fusion=fusion, dim=dim, whiten=whiten))
+
+
+def surveyed(table: Big) -> Big:
+    """Return the table with what only all of its rows tell: data sets, cost scale, models that never answer.
+
+    Raises:
+        ValueError: a model has no outcome anywhere, or as `Big.pieces`.
+    """
+    from pyarrow import compute
+
+    cost, calls = np.zeros((2, table.n_arms)), np.zeros(table.n_arms, np.int64)
+    names: set[str] = set()
+    for piece in table.pieces(context=False):
+        if len(names) <= MOST_DATASETS:
+            names |= set(compute.unique(piece.dataset).to_pylist())
+        add(cost, np.where(piece.available, piece.cost, 0.0).sum(axis=0))
+        calls += piece.available.sum(axis=0)
+    if not calls.all():
+        silent = table.models[int(np.argmin(calls))]
+        raise ValueError(f"{table.path}: model {silent!r} has no outcome for any query; leave it out")
+    many = len(names) > MOST_DATASETS
+    scale = float(((cost[0] + cost[1]) / calls).max()) or 1.0
+    note = f"more than {MOST_DATASETS} data sets: they are counted as one"
+    return replace(
+        table,
+        datasets=("",) if many else tuple(sorted(names)),
+        cost_scale=scale,
+        notes=(*table.notes, note) if many else table.notes,
+    )
+
+
+def add(total: Floats, value: Floats) -> None:
+    """Add to `total (2, ...)`, a sum and what rounding has kept out of it (Neumaier 1974), in place."""
+    new = total[0] + value
+    total[1] += np.where(
+        np.abs(total[0]) >= np.abs(value), (total[0] - new) + value, (value - new) + total[0]
+    )
+    total[0] = new
