@@ -27,6 +27,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports setup.cfg
 
 # BLAS picks the kernels that suit the processor, whatever the shell has settled for other programs.
 OWN_BLAS = env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE

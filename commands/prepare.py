@@ -31,8 +31,8 @@ def prepare_jax() -> None:
 
 def log(stream: Any, options: dict[str, Any]) -> tuple[Any, Any]:
     """Return the log that `--warm-start` names as a table (None where it names rows), and the stream with its notes."""
+    from envs import logged
     from envs import stream as streams
-    from envs.tables import logged
 
     named = options["warm_start"]
     if named is None or not streams.is_path(named):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.changes.world import World
 from envs.contexts import features
 from envs.nearest import near
 from envs.outcomes import Floats, Outcomes, Texts
@@ -24,6 +23,46 @@ _ALIASES = {
     "seedbenchv2plus": "seedbench2plus",
     "rwqa": "realworldqa",
 }
+
+
+# Changes apply in this order whatever the order given: which query comes, what models answer, what is heard, who is
+# there. Inside a stage the order given holds. So what a model would answer never depends on whether it was there.
+ASKED, ANSWERED, HEARD, THERE = range(4)
+
+
+class World(NamedTuple):
+    """The side of a changed stream of `S` seeds, `T` rounds and `K` models that is not in its outcomes.
+
+    Attributes:
+        base: the stream before any change.
+        row: `(S T,)` row of `base` that stands in each row.
+        seeds: `S`.
+        seed: of everything that a change draws.
+        stage: the latest of the four stages that a change has been applied in.
+        done: kind and model of the changes so far, in order.
+        marks: round (from 0) and label of every moment at which something begins or ends.
+        posted: `(S T, K)` posted price of each round; None: the table's own throughout.
+        judged: `(S T, K)` utility as the policy hears it, NaN where unavailable; None: the truth.
+    """
+
+    base: Stream
+    row: NDArray[np.int64]
+    seeds: int
+    seed: int
+    stage: int = ASKED
+    done: tuple[str, ...] = ()
+    marks: tuple[tuple[int, str], ...] = ()
+    posted: Floats | None = None
+    judged: Floats | None = None
+
+    @property
+    def rounds(self) -> int:
+        """`T`."""
+        return len(self.row) // self.seeds
+
+    def by_round(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return `(S T,)`, for each row the value of its round in `values (T,)`."""
+        return np.tile(values, self.seeds)
 
 
 @dataclass(frozen=True, eq=False)

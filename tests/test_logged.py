@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 import simulate
-from envs import load, write
+from envs import load, logged, write
 from envs.outcomes import Outcomes
-from envs.tables import logged
 from tests.conftest import make_stream
 
 WORDS = np.array([f"word{i}" for i in range(16)])

@@ -102,7 +102,7 @@ def finish(
         ask: what to do.
         progress: called with a policy's spec and the rounds it has done in its present run.
         known: traces that need not be made again, by the run's name and the policy's spec.
-        log: a `Stream` of logged rows from a table of their own (`envs.tables.logged.beside`), where
+        log: a `Stream` of logged rows from a table of their own (`envs.logged.beside`), where
             `ask.warm_start` names one; nothing is then set aside.
 
     Raises:

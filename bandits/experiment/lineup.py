@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits import POLICIES, resolve
+from bandits import resolve
 from bandits.base import Policy, check
 from bandits.loop.feedback import DELAYS
 from bandits.loop.replay import Case, Trace, orders, replays
 from bandits.metrics.regret import comparator
+from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
 from bandits.rewards import REWARDS, Reward
 from bandits.wrappers.budget import PACINGS

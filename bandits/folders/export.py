@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits import POLICIES, resolve
+from bandits import resolve
 from bandits.experiment.ask import Ask
 from bandits.folders.write import fingerprint
+from bandits.policies import POLICIES
 from bandits.rewards import REWARDS, preferences, reward_table
 from bandits.serving import Router, Settings
 from envs import stream

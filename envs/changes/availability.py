@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.changes.merged import arrive_merged
-from envs.changes.world import ANSWERED, THERE, World, arm, draws, entered, moment, noted
-from envs.stream import Stream
+from envs.changes.world import arm, draws, entered, moment, noted
+from envs.stream import ANSWERED, THERE, Stream, World
 
 
 def outage(

@@ -15,9 +15,9 @@ import numpy as np
 from envs.changes.availability import arrive, leave, outage
 from envs.changes.masks import mask
 from envs.changes.traffic import mix
-from envs.changes.world import ANSWERED, ASKED, HEARD, THERE, World, arm, draws, entered, moment, noted, parts
+from envs.changes.world import arm, draws, entered, moment, noted, parts
 from envs.outcomes import Floats
-from envs.stream import Stream
+from envs.stream import ANSWERED, ASKED, HEARD, THERE, Stream, World
 
 Change = Callable[[Stream], Stream]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from envs.changes.world import ASKED, draws, entered, moment, noted
+from envs.changes.world import draws, entered, moment, noted
 from envs.contexts import features
 from envs.outcomes import Floats
-from envs.stream import Stream
+from envs.stream import ASKED, Stream
 
 
 def mask(stream: Stream, *, what: str = "image", share: float = 1.0, at: Any = 0) -> Stream:

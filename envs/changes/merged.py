@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.changes.world import ANSWERED, World, arm, draws, entered
+from envs.changes.world import arm, draws, entered
 from envs.outcomes import Floats
-from envs.stream import Stream
+from envs.stream import ANSWERED, Stream, World
 
 
 def arrive_merged(

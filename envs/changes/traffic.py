@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.changes.world import ASKED, draws, entered, moment, noted, parts, placed
+from envs.changes.world import draws, entered, moment, noted, parts, placed
 from envs.outcomes import Floats
-from envs.stream import Stream, select
+from envs.stream import ASKED, Stream, select
 
 SHAPES = ("steps", "ramp", "cycle")
 

@@ -9,59 +9,18 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.nearest import near
-from envs.outcomes import Floats
+from envs.stream import Stream, World
 
-if TYPE_CHECKING:
-    from envs.stream import Stream
-
-# Changes apply in this order whatever the order given: which query comes, what models answer, what is heard, who is
-# there. Inside a stage the order given holds. So what a model would answer never depends on whether it was there.
-ASKED, ANSWERED, HEARD, THERE = range(4)
 _ROWS = (
     "utility", "cost", "latency", "tokens", "dataset", "scenario", "group_id", "question", "image_path",
 )  # fmt: skip
 _VALUE = 0.2  # the default preference, in which the role @value is judged
-
-
-class World(NamedTuple):
-    """The side of a changed stream of `S` seeds, `T` rounds and `K` models that is not in its outcomes.
-
-    Attributes:
-        base: the stream before any change.
-        row: `(S T,)` row of `base` that stands in each row.
-        seeds: `S`.
-        seed: of everything that a change draws.
-        stage: the latest of the four stages that a change has been applied in.
-        done: kind and model of the changes so far, in order.
-        marks: round (from 0) and label of every moment at which something begins or ends.
-        posted: `(S T, K)` posted price of each round; None: the table's own throughout.
-        judged: `(S T, K)` utility as the policy hears it, NaN where unavailable; None: the truth.
-    """
-
-    base: Stream
-    row: NDArray[np.int64]
-    seeds: int
-    seed: int
-    stage: int = ASKED
-    done: tuple[str, ...] = ()
-    marks: tuple[tuple[int, str], ...] = ()
-    posted: Floats | None = None
-    judged: Floats | None = None
-
-    @property
-    def rounds(self) -> int:
-        """`T`."""
-        return len(self.row) // self.seeds
-
-    def by_round(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return `(S T,)`, for each row the value of its round in `values (T,)`."""
-        return np.tile(values, self.seeds)
 
 
 def unroll(stream: Stream, rows: NDArray[np.integer[Any]], *, seed: int = 0) -> Stream:
