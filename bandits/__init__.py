@@ -41,7 +41,7 @@ from bandits.policies.tabular.fixed import uniform as uniform
 from bandits.policies.tabular.klucb import klucb as klucb
 from bandits.policies.tabular.ucb1 import ucb1 as ucb1
 from bandits.rewards import reward_table as reward_table
-from bandits.serving import load as load
+from bandits.serving.router import load as load
 
 # Name on the command line -> factory `(n_arms, dim, *, hyper=...) -> Policy`. `simulate.py list` and the
 # conformance suite walk this table; a user's own policy needs no entry.
