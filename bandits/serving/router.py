@@ -231,7 +231,9 @@ def load(path: Path | str, *, reward: Callable[..., Any] | None = None, seed: in
     about, arrays = file.read(path)
     settings = about.settings
     if reward is None and ".py:" in settings.reward:
-        raise ValueError(f"load needs reward=..., the function of {settings.reward!r} that it was trained on")
+        raise ValueError(
+            f"load needs reward=..., the function of {settings.reward!r} that {path} was trained on"
+        )
     try:
         worth = reward or resolve.function(settings.reward, REWARDS, "reward")
         tried = _worth(worth, np.array([0.0, 1.0]), np.full(2, settings.cost_scale), settings.cost_scale, 1.0)
