@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from bandits.folders.export import routed
 from bandits.policies.linear import exploring
 from bandits.rewards import linear
-from bandits.serving.router import Router
+from bandits.serving.router import Choice, Router
 from bandits.serving.settings import Settings
 from envs.contexts.projection import Projection
 
@@ -39,15 +38,18 @@ def main() -> None:
     given = options.parse_args()
     print(f"{given.models} models, {given.features} features\n{'way':36}choose, us    p99, us  learn, us")
     for name, (explore, targets) in WAYS.items():
-        router = made(explore, targets, given.models, given.features)
-        rng = np.random.default_rng(1)
-        text, image = rng.normal(size=(2, CALLS, EMBEDDED))
-        choices: list[Any] = []
-        chosen = timed(lambda i, r=router, c=choices: c.append(r.choose(text[i], image[i])))  # type: ignore[misc]
-        heard = timed(lambda i, r=router, c=choices: r.learn(c[i], utility=0.5, cost=0.01))  # type: ignore[misc]
+        chosen, learned = measured(made(explore, targets, given.models, given.features))
         print(
-            f"{name:36}{np.median(chosen):10.0f} {np.quantile(chosen, 0.99):10.0f} {np.median(heard):10.0f}"
+            f"{name:36}{np.median(chosen):10.0f} {np.quantile(chosen, 0.99):10.0f} {np.median(learned):10.0f}"
         )
+
+
+def measured(router: Router) -> tuple[list[float], list[float]]:
+    """Return the microseconds of each choice, and of each update."""
+    text, image = np.random.default_rng(1).normal(size=(2, CALLS, EMBEDDED))
+    choices: list[Choice] = []
+    chosen = timed(lambda i: choices.append(router.choose(text[i], image[i])))
+    return chosen, timed(lambda i: router.learn(choices[i], utility=0.5, cost=0.01))
 
 
 def made(explore: exploring.Explore, targets: int, models: int, features: int) -> Router:

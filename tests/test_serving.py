@@ -31,6 +31,8 @@ POLICIES = (
     "preference",
     "thompson,v=0",
     "epsilon,epsilon=0",
+    "regcb,c=0.2",
+    "dlinucb",
     "best_fixed",
 )
 
@@ -75,7 +77,7 @@ def replayed(folder: Path, stream: Stream, spec: str) -> tuple[bandits.Policy, A
     return policy, jax.lax.scan(step, policy.init(jax.random.key(0)), xs)[0]
 
 
-@pytest.mark.parametrize("spec", POLICIES[:-1])
+@pytest.mark.parametrize("spec", POLICIES[:-2])
 def test_it_chooses_as_the_replayed_policy(folder: Path, stream: Stream, spec: str, tmp_path: Path) -> None:
     export(folder, spec, seed=1).save(tmp_path / "policy.npz")
     router = bandits.load(tmp_path / "policy.npz")
@@ -156,6 +158,8 @@ def test_what_cannot_be_exported_is_refused_in_one_line(folder: Path, tmp_path: 
         ValueError, match="chooses by a ridge posterior in a linear form, 'best_fixed' does not"
     ):
         export(folder, "best_fixed")
+    with pytest.raises(ValueError, match="keeps its evidence, that of 'dlinucb' fades by the round"):
+        export(folder, "dlinucb")
     with pytest.raises(ValueError, match=r"no policy 'linucb' in .*; did you mean"):
         export(folder, "linucb")
     with pytest.raises(ValueError, match="a seed from 0 to 1, got 2"):
