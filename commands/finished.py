@@ -42,8 +42,7 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
 @voice
 def export(folder: str, policy: str, out: str, seed: int, form: str) -> None:
     """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
-    from bandits import serving
     from bandits.folders import export as exports
 
-    serving.save(exports.export(folder, policy, seed=seed), out)
+    exports.export(folder, policy, seed=seed).save(out)
     wrote({"policy": out}, form)

@@ -23,7 +23,8 @@ from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
-from bandits.policies.linear.affine import Faded, Fading, Form, Weights, form_of, most_trace
+from bandits.policies.linear.affine import Faded, Fading, Form, form_of, most_trace
+from bandits.policies.linear.exploring import Weights
 from envs.cores import cores
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them

@@ -14,25 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from bandits.base import Feedback, Observation, Policy, choose
+from bandits.policies.linear.exploring import Explore, Weights
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 from bandits.ranked import Ranked
-
-
-class Weights(NamedTuple):
-    """How this round's index is made: `sum over targets of mean_k * mean + width_k * width + plus`.
-
-    Attributes:
-        mean: factor of the estimates, which broadcasts to `(K,)`, or to `(K, m)` where there are `m` targets.
-        width: factor of sqrt(x' A_k^-1 x), which broadcasts to `(K,)`.
-        plus: added, which broadcasts to `(K,)`.
-        rate: `()`; above 0 the arm is drawn by inverse-gap weights of the index at this rate, `plus` being Gumbel
-            noise; at 0 the highest index is called.
-    """
-
-    mean: Any = 1.0
-    width: Any = 0.0
-    plus: Any = 0.0
-    rate: Any = 0.0
 
 
 class Fading(NamedTuple):
@@ -56,28 +40,69 @@ def heard_reward(observation: Observation, feedback: Feedback) -> jax.Array:
     return feedback.reward
 
 
+class Keyed(NamedTuple):
+    """A round's randomness from a key: the `Draws` of a run."""
+
+    key: jax.Array
+    n_arms: int
+
+    @property
+    def xp(self) -> Any:
+        """The library of its arrays."""
+        return jnp
+
+    def normal(self) -> jax.Array:
+        """Return `(K,)` standard normal numbers."""
+        return jax.random.normal(self.key, (self.n_arms,))
+
+    def gumbel(self) -> jax.Array:
+        """Return `(K,)` standard Gumbel numbers."""
+        return jax.random.gumbel(self.key, (self.n_arms,))
+
+    def coin(self) -> tuple[jax.Array, jax.Array]:
+        """Return a uniform number `()` and, independent of it, `(K,)` uniform ones."""
+        coin, pick = jax.random.split(self.key)
+        return jax.random.uniform(coin), jax.random.uniform(pick, (self.n_arms,))
+
+
 class Form(NamedTuple):
     """All in which one linear policy differs from another.
 
     Attributes:
-        weights: `(key, round, observation) -> Weights`; `round` is `()` float32, 1 at the first heard round.
+        explore: how it explores.
         ridge: prior precision of every weight.
         prior: what every arm's first target is believed to be before its first call.
         target: `(observation, feedback) -> ()`, or `(m,)` with `targets = (m,)`: what is learned.
-        targets: shape of the target.
+        targets: shape of the target; two are utility and cost, weighed by the preference.
         fading: how evidence fades; None: never.
+        rewarded: whether the two targets are joined by the run's reward function instead of by the linear one, so
+            that the index is not affine in them.
     """
 
-    weights: Callable[[jax.Array, jax.Array, Observation], Weights]
+    explore: Explore
     ridge: float
     prior: float = 0.0
     target: Callable[[Observation, Feedback], jax.Array] = heard_reward
     targets: tuple[int, ...] = ()
     fading: Fading | None = None
+    rewarded: bool = False
+
+    def weights(self, key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        """Return a round's weights; `round` is `()` float32, 1 at the first heard round."""
+        weights = self.explore.weights(Keyed(key, observation.available.shape[0]), round)
+        if not self.targets:
+            return weights
+        return weights._replace(mean=weights.mean * jnp.stack([jnp.float32(1.0), -observation.preference]))
 
 
 def form_of(policy: Policy) -> Form | None:
-    """Return the form that a policy was built from, or None where it was not, or learns in another way since."""
+    """Return the affine form that a policy was built from, or None where it was not, or learns in another way since."""
+    form = any_form_of(policy)
+    return None if form is None or form.rewarded else form
+
+
+def any_form_of(policy: Policy) -> Form | None:
+    """Return the form of a policy, affine or joined by a reward function; None as in `form_of`."""
     act = policy.act
     return act.form if isinstance(act, Ranked) and act.update is policy.update else None
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
-from bandits.policies.linear.affine import Fading, Form, Weights, affine
+from bandits.policies.linear.affine import Fading, Form, affine
+from bandits.policies.linear.exploring import Bonus
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 from bandits.ranked import Ranked
 
@@ -42,11 +43,7 @@ def dlinucb(
     require.at_least("dlinucb", 0, alpha=alpha)
     require.above("dlinucb", 0, ridge=ridge)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del key, round, observation
-        return Weights(width=alpha)
-
-    return affine(n_arms, dim, Form(weights, ridge, fading=Fading(gamma, floor)))
+    return affine(n_arms, dim, Form(Bonus(alpha), ridge, fading=Fading(gamma, floor)))
 
 
 class Window(NamedTuple):

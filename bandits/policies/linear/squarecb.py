@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Observation, Policy, choose
-from bandits.policies.linear.affine import Form, Weights, affine
+from bandits.policies.linear.affine import Form, affine
+from bandits.policies.linear.exploring import Gaps, VersionSpace
 from bandits.policies.linear.ridge import Ridge, estimate
 
 
@@ -28,12 +29,7 @@ def squarecb(
     require.above("squarecb", 0, gamma=gamma, ridge=ridge)
     require.within("squarecb", 0, 1, exponent=exponent)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del observation
-        # The highest of log-probability plus Gumbel noise is a draw from the probabilities (Gumbel-max identity).
-        return Weights(plus=jax.random.gumbel(key, (n_arms,)), rate=gamma * round**exponent)
-
-    return affine(n_arms, dim, Form(weights, ridge), worth=False)
+    return affine(n_arms, dim, Form(Gaps(gamma, exponent), ridge), worth=False)
 
 
 def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.1, ridge: float = 1.0) -> Policy:
@@ -55,11 +51,7 @@ def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.1, ri
     require.at_least("regcb", 0, c=c)
     require.above("regcb", 0, ridge=ridge)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del key, observation
-        return Weights(width=jnp.sqrt(c * jnp.log1p(round)))
-
-    optimistic = affine(n_arms, dim, Form(weights, ridge), worth=False)
+    optimistic = affine(n_arms, dim, Form(VersionSpace(c), ridge), worth=False)
     if mode == "optimistic":
         return optimistic
 
