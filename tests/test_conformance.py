@@ -11,6 +11,7 @@ from bandits import POLICIES
 from bandits.base import Feedback, Policy, check, choose
 from bandits.experiment import worlds
 from bandits.experiment.lineup import WRAPPERS
+from bandits.loop import blocks, kernels_blocks
 from bandits.loop.replay import Trace, replay
 from bandits.loop.rounds import run_chunk
 from bandits.policies.dueling import DUELLISTS
@@ -39,10 +40,18 @@ def past(n_arms: int, dim: int) -> Log:
     return Log(stream.context, stream.utility, stream.cost)
 
 
+class Built(dict[str, Policy]):
+    """One instance each, for the streams of this suite (4 arms, 6 features), built when it is first asked for."""
+
+    def __missing__(self, name: str) -> Policy:
+        self[name] = build(name, 4, 6)
+        return self[name]
+
+
 @pytest.fixture(scope="module")
-def built() -> dict[str, Policy]:
-    """One instance each, for the streams of this suite (4 arms, 6 features): policies compile by identity."""
-    return {name: build(name, 4, 6) for name in POLICIES}
+def built() -> Built:
+    """Policies compile by identity, so a test that builds its own compiles again."""
+    return Built()
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -146,9 +155,25 @@ def test_beats_uniform_on_a_known_answer(name: str, built, known) -> None:
 def test_no_retrace_for_another_seed_or_preference(name: str, built, known) -> None:
     table = reward_table(accuracy, known)
     replay(built[name], known, table, seeds=2, rounds=40)
-    before = run_chunk._cache_size()
+    before = compiled()
     replay(built[name], known, table, seeds=2, seed=9, rounds=60, preference=1.0)
-    assert run_chunk._cache_size() == before
+    assert compiled() == before
+
+
+def compiled() -> tuple[int, int, int]:
+    """Return how often the loop has been compiled: the scan, what blocks have computed ahead, and their kernel."""
+    return run_chunk._cache_size(), blocks._ahead._cache_size(), len(kernels_blocks.replay_rounds.signatures)
+
+
+@pytest.mark.parametrize("name", ["ucb1", "linucb"])
+def test_a_retrace_would_be_seen(name: str, known) -> None:
+    """Another instance of a policy is another program, of the scan as of the blocks."""
+    table = reward_table(accuracy, known)
+    counted = []
+    for _ in range(2):
+        replay(build(name, 4, 6), known, table, seeds=2, rounds=40)
+        counted.append(compiled())
+    assert counted[0] != counted[1]
 
 
 def test_ties_go_to_the_lowest_arm_within_tolerance() -> None:

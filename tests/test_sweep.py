@@ -57,8 +57,8 @@ class Typed:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        cache = {"ROUTEBANDIT_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")} | cache
+        users = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+        self.environment = users | {"PYTHONPATH": str(ROOT)}
 
     def start(self, *arguments: object, module: str | None = None) -> subprocess.Popen[str]:
         program = ["-m", module] if module else [str(ROOT / "simulate.py")]

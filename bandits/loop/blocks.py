@@ -125,9 +125,9 @@ def _replayed(
 
     def play(s: int) -> None:
         own = [x[s] for x in (*given, *learned)]
-        replay_rounds(
-            *own, int(begin[s]), _keeps(form), most_trace(form, dim), block, together, called[s, :rounds]
-        )
+        how = (int(begin[s]), _keeps(form), most_trace(form, dim), block, together, called[s, :rounds])
+        whole: Any = (*own, *how)
+        replay_rounds(*whole)
 
     with _blas().limit(limits=1):
         _shared_out(play, range(seeds))

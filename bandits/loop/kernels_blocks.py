@@ -20,7 +20,7 @@ _REORDERED = {"reassoc", "contract", "arcp", "nsz"}
 _SPAN = 16  # rounds whose pulls reach each other one by one, and what comes after them as one product
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)
 def _forecast(flat: Any, upright: Any, product: Any, together: int, spread: Any) -> None:
     """Fill `product (K d, B)` with the inverses times the block's contexts, and `spread (K, B)` with x' A^-1 x.
 
@@ -44,7 +44,7 @@ def _forecast(flat: Any, upright: Any, product: Any, together: int, spread: Any)
                 spread[k, j] += own[q, j] * upright[q, j]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)
 def _highest(index: Any, available: Any) -> int:
     """Return what `bandits.base.choose` returns: the lowest arm within a relative 1e-5 of the best available one."""
     best = np.float32(-np.inf)
@@ -58,7 +58,7 @@ def _highest(index: Any, available: Any) -> int:
     return 0
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)
 def _gaps(index: Any, available: Any, rate: Any) -> None:
     """Replace the index by the logarithm of `bandits.policies.linear.affine.gap_weights`."""
     best, others, total = _highest(index, available), available.sum(), np.float32(0.0)
@@ -71,7 +71,7 @@ def _gaps(index: Any, available: Any, rate: Any) -> None:
     index[best] = np.log(np.float32(1.0) - total)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)
 def _settle(inverse: Any, pulled: Any) -> None:
     """Take the `n` pulls `pulled (n, d)` off an inverse `(d, d)`: `A^-1 -= U'U`."""
     taken, d = np.dot(pulled.T, pulled), len(inverse)
@@ -80,7 +80,7 @@ def _settle(inverse: Any, pulled: Any) -> None:
             inverse[x, y] -= taken[x, y]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)
 def _reach(
     first: int, last: int, pulled: Any, here: Any, called: Any, steps: Any, along: Any, spread: Any, mean: Any
 ) -> None:
@@ -106,7 +106,7 @@ def _reach(
                 mean[k, f, j] += steps[p, f] * own[j - last]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)
 def replay_rounds(
     context: Any,
     available: Any,

@@ -49,7 +49,7 @@ def differences(got: Scores, *, comparable: bool = True, seed: int = 0) -> dict[
         for measure, part in frame.groupby("measure", sort=False):
             by_row = part.set_index(["policy", "dataset"]).reindex(rows)
             arrays = [tidy(by_row[c]) for c in ("difference", "lo", "hi", "p_holm")]
-            values.setdefault(measure, {})[baseline] = arrays
+            values.setdefault(str(measure), {})[baseline] = arrays
     return {"rows": rows, "alpha": ALPHA, "measures": kept, "baselines": baselines(got), "values": values}
 
 

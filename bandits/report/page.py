@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bandits.report import calls, changes, datasets, over_time, tables, words
-from bandits.report.parts import embedded, own, plotly
+from bandits.report.parts import embedded, own, plotly, records
 from bandits.report.plane import plane
 from bandits.report.styles import Figure
 from bandits.results.differences import Scores, scores
@@ -47,7 +47,7 @@ def render(
     for name, frame in (("summary", summary), ("curves", curves), ("by_dataset", by_dataset)):
         if missing := [column for column in _NEEDED[name] if column not in frame.columns]:
             raise ValueError(f"report needs {name} with column {missing[0]}, got {', '.join(frame.columns)}")
-    rows, got = summary.to_dict("records"), scores(by_dataset)
+    rows, got = records(summary), scores(by_dataset)
     comparable, seed = bool(manifest.get("comparable", True)), int(manifest.get("seed") or 0)
     charts, drawn = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""))
     parts = charts | {
@@ -91,7 +91,7 @@ def _charts(
     summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, unit: str
 ) -> tuple[dict[str, str], list[Figure]]:
     """Return the places of all charts as HTML by name, and the figures that fill them."""
-    rows = summary.to_dict("records")
+    rows = records(summary)
     names = [r["policy"] for r in rows if r["kind"] == "policy"]
     cloud, frontier = plane(rows, unit, calls.called(by_dataset))
     areas, colours, last = calls.shares(rows, curves)
