@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # there. Inside a stage the order given holds. So what a model would answer never depends on whether it was there.
 ASKED, ANSWERED, HEARD, THERE = range(4)
 _ROWS = (
-    "utility", "cost", "latency", "tokens", "dataset", "scenario", "group_id", "question", "image_path",
+    "utility", "cost", "latency", "tokens", "dataset", "scenario", "group_id", "question", "image_path", "origin",
 )  # fmt: skip
 _VALUE = 0.2  # the default preference, in which the role @value is judged
 
