@@ -50,7 +50,7 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     if fingerprint(loaded.outcomes) != manifest["data"]["sha256"]:
         raise ValueError(f"export needs the data that {place} was run on; it has changed since")
     order, arms = _calls(place / "trace.parquet", spec, seed)
-    if len(order) and not (0 <= order.min() and order.max() < len(loaded) and arms.max() < loaded.n_arms):
+    if len(order) and not (order.min() >= 0 and order.max() < len(loaded) and arms.max() < loaded.n_arms):
         raise ValueError(f"{place / 'trace.parquet'}: rows or arms are not those of its table")
     fitted = projection.fit(loaded.outcomes, **manifest["context"])
     asked = preferences(manifest["preference"], len(loaded), manifest["seed"])[manifest["preference"]]

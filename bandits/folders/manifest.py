@@ -1,4 +1,4 @@
-"""What a manifest says, by types: a damaged or foreign one ends in one line that names the file, the key and the type."""
+"""What a manifest says, by types: a damaged or foreign one ends in one line that names file, key and type."""
 
 from __future__ import annotations
 

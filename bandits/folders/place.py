@@ -79,6 +79,7 @@ def replace(folder: Path, files: Mapping[str, bytes], *, stay: tuple[str, ...] =
     Files of `FILES` that an earlier run left and this one has not are removed, where the folder bears our mark;
     those of `stay` are not.
     """
+    folder = resolved(folder)
     earlier = marked(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(files, key=lambda name: name == "manifest.json"):

@@ -140,6 +140,8 @@ def fitting(runs: Sequence[Finished]) -> Iterator[None]:
     """Turn what tables cause that are well formed but do not belong together into one line that names the folders."""
     try:
         yield
+    except ValueError as error:
+        raise ValueError(" ".join(str(error).split())[:1000]) from error  # however long a name in it is
     except (LookupError, TypeError, ArithmeticError, AttributeError) as error:
         names = ", ".join(run.name for run in runs)[:300]
         why = " ".join(f"{type(error).__name__} {error}".split())[:200]

@@ -8,8 +8,8 @@ share of difficulty is the one at which the probability that any model answers i
 
 from __future__ import annotations
 
-import json
 import glob
+import json
 import os
 from collections.abc import Callable, Iterator
 from itertools import product
