@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -67,6 +68,7 @@ for _command in _COMMANDS:
 
 def main() -> None:
     """Run the command; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         code = cli.main(
             prog_name=None if sys.argv[0].endswith(".py") else "simulate",
@@ -87,6 +89,11 @@ def main() -> None:
         _fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminated(number: int, frame: Any) -> None:
+    """Take SIGTERM as Ctrl-C: what had finished is kept."""
+    raise KeyboardInterrupt
 
 
 def _fail(message: str, code: int) -> None:

@@ -30,16 +30,15 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
     from bandits.experiment import ask as runs
-    from bandits.folders import write as artefacts
+    from bandits.folders.place import check_folder
     from bandits.results import points as overview
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
-    folder = Path(out or Path("runs") / safe(loaded.name))
+    folder = Path(out or Path("runs") / safe(loaded.name)).expanduser()
     places = {name: folder / name for name in runs.names(ask)}
-    if len(places) > 1:
-        artefacts.check_folder(folder)
+    check_folder(folder)
     for place in places.values():
-        artefacts.check_folder(place)
+        check_folder(place)
     if options["dry_run"]:
         from commands.dry_run import rehearse
 
@@ -92,17 +91,28 @@ def _finished(
     count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
     made: list[dict[str, Any]] = []
     points: list[Any] = []
-    started = time.perf_counter()
+    kept: list[tuple[Any, dict[str, Any]]] = []
+    started, stopped = time.perf_counter(), False
+    whole = loaded.outcomes if ask.warm_start is not None and logged is None else None
     try:
-        with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
-            for done in runs.finish(loaded, ask, told, known=found, log=logged):
-                seconds = round(time.perf_counter() - started, 3)
-                made.append(artefacts.publish(places[done.name], done, ask, known | {"seconds": seconds}))
-                points.append(overview.points(done, seed=ask.seed))
-                finished = len(done.traces) * next(iter(done.traces.values())).arms.size
-                detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
+        try:
+            with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
+                for done in runs.finish(loaded, ask, told, known=found, log=logged):
+                    known_now = known | {"seconds": round(time.perf_counter() - started, 3)}
+                    artefacts.keep(places[done.name], done, ask, known_now, whole=whole)
+                    kept.append((done, known_now))
+                    finished = len(done.traces) * next(iter(done.traces.values())).arms.size
+                    seconds = known_now["seconds"]
+                    detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
+        except KeyboardInterrupt:
+            stopped = True
+        for done, known_then in kept:
+            made.append(artefacts.publish(places[done.name], done, ask, known_then, kept=True))
+            points.append(overview.points(done, seed=ask.seed))
     except KeyboardInterrupt:
-        raise Stopped(_left(list(places.values())[: len(made)])) from None
+        stopped = True
+    if stopped:
+        raise Stopped(_left([(places[done.name], list(done.traces)) for done, _ in kept]))
     return made, points
 
 
@@ -110,10 +120,11 @@ class Stopped(Exception):
     """Ctrl-C during a run; the text says what was kept and how to go on."""
 
 
-def _left(written: list[Path]) -> str:
+def _left(written: list[tuple[Path, list[str]]]) -> str:
+    """Return what a stop has left, policy by policy, and how to go on."""
     if not written:
         return "stopped; no policy had finished, nothing was written"
-    where = ", ".join(map(str, written))
+    where = "; ".join(f"{place} ({', '.join(specs)})" for place, specs in written)
     return f"stopped; what had finished is in {where}; the same command goes on from there"
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.experiment import lineup as experiment
 from bandits.experiment.ask import Ask
-from bandits.folders import checkpoint
+from bandits.folders import checkpoint, place
 from bandits.folders import write as artefacts
 from bandits.folders.staged import Staged
 from bandits.loop import lanes, streamed
@@ -174,7 +174,7 @@ def run(
         Stopped: `stop` said so.
     """
     refuse(table, ask, every)
-    artefacts.check_folder(folder)
+    folder = place.check_folder(folder)
     started, staged = time.perf_counter(), Staged(folder)
     left = staged.checkpoint.is_file()
     if left and not resume:
@@ -263,6 +263,7 @@ def _manifest(going: _Run) -> dict[str, Any]:
     """Return what is to be known of a run, under the names of a manifest."""
     table, ask = going.table, going.ask
     return {
+        "format": place.FORMAT,
         "title": f"{', '.join(ask.policies)} on {table.name}",
         "stream": table.name,
         "label": table.label,

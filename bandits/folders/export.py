@@ -7,7 +7,6 @@ the manifest give it back, in float64.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.experiment.ask import Ask
 from bandits.experiment.lineup import build
+from bandits.folders import manifest as manifests
 from bandits.folders.write import fingerprint
 from bandits.policies.linear.affine import Form, any_form_of
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
@@ -32,32 +32,31 @@ Floats = NDArray[np.floating[Any]]
 _ALLOWED = ("policies", "reward", "preference", "budget", "seeds", "seed", "order", "rounds")
 
 
-def export(folder: Path | str, spec: str, *, seed: int = 0) -> Router:
+def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None = None) -> Router:
     """Return the policy that a seed of a finished run ended with, its context pipeline included.
 
     Args:
         folder: of the run.
         spec: the policy as it was given to the run, of a policy that has a linear form which does not fade.
         seed: which of the run's seeds, from 0.
+        reward: the run's, needed where it is a user's own file: what a manifest names is never executed.
 
     Raises:
         ValueError: no such run, policy or seed; the data changed since; a policy or run that cannot be exported.
     """
     place = Path(folder)
-    try:
-        manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(
-            f"export needs the folder of a finished run, {place} has no manifest.json"
-        ) from error
+    manifest = manifests.read(place)
     _check(manifest, place, spec, seed)
+    _check_reward(manifest["reward"], reward, place)
     loaded = _loaded(manifest)
     if fingerprint(loaded.outcomes) != manifest["data"]["sha256"]:
         raise ValueError(f"export needs the data that {place} was run on; it has changed since")
     order, arms = _calls(place / "trace.parquet", spec, seed)
+    if len(order) and not (order.min() >= 0 and order.max() < len(loaded) and arms.max() < loaded.n_arms):
+        raise ValueError(f"{place / 'trace.parquet'}: rows or arms are not those of its table")
     fitted = projection.fit(loaded.outcomes, **manifest["context"])
     asked = preferences(manifest["preference"], len(loaded), manifest["seed"])[manifest["preference"]]
-    worth = resolve.function(manifest["reward"], REWARDS, "reward")
+    worth = resolve.function(reward or manifest["reward"], REWARDS, "reward")
     form = _form(spec, loaded, worth)
     utility, cost = (sheet[order, arms] for sheet in (loaded.utility, loaded.cost))
     if form.targets:
@@ -121,7 +120,7 @@ def _check(manifest: Mapping[str, Any], place: Path, spec: str, seed: int) -> No
         raise ValueError(f"no policy {spec!r} in {place}; {near(spec, list(manifest['policies']))}")
     if not 0 <= seed < manifest["seeds"]:
         raise ValueError(f"export needs a seed from 0 to {manifest['seeds'] - 1}, got {seed}")
-    if "load" not in manifest:
+    if not manifest.get("load"):
         raise ValueError(f"export needs a run that says how its data was loaded; run {place} again")
     for key, default in Ask._field_defaults.items():
         found = manifest.get(key, default)
@@ -132,20 +131,34 @@ def _check(manifest: Mapping[str, Any], place: Path, spec: str, seed: int) -> No
             raise ValueError(f"export needs a run without --{key.replace('_', '-')}, {place} has {found!r}")
 
 
+def _check_reward(named: str, given: str | None, place: Path) -> None:
+    if given is None and ".py:" in named:
+        raise ValueError(
+            f"{place} was run with the reward {named[:300]!r}, code that export does not execute unasked; give --reward"
+        )
+    if given is not None and given.rpartition(":")[2] != named.rpartition(":")[2]:
+        raise ValueError(f"{place} was run with the reward {named[:300]!r}, got --reward {given[:300]!r}")
+
+
 def _loaded(manifest: Mapping[str, Any]) -> stream.Stream:
-    told = dict(manifest["load"])
-    models = told.pop("models")
+    told = {key: manifest["load"].get(key) for key in ("name", "data", "prices")}  # only what reads tables
+    models = manifest["load"].get("models")
     kept = [name.strip() for name in models.split(",")] if models else None
     return stream.load(**told, models=kept, **manifest["context"])
 
 
 def _calls(path: Path, spec: str, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the rows asked and the models called by one policy and seed, where a call was made."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     filters = [("policy", "==", spec), ("seed", "==", seed), ("arm", ">=", 0)]
-    table = pq.read_table(path, columns=["row", "arm"], filters=filters)
-    return table["row"].to_numpy(), table["arm"].to_numpy()
+    try:
+        table = pq.read_table(path, columns=["row", "arm"], filters=filters)
+        rows, arms = (table[name].to_numpy().astype(np.int32, casting="same_kind") for name in ("row", "arm"))
+    except (ValueError, TypeError, LookupError, OSError, pa.ArrowException) as error:
+        raise ValueError(f"{path}: not a run's trace ({' '.join(str(error).split())[:300]})") from error
+    return rows, arms
 
 
 def _posterior(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bandits.folders import manifest as manifests
+from bandits.folders import sheets
 from bandits.metrics.intervals import paired
 from bandits.results.differences import Scores, paired_differences, scores
 
@@ -38,22 +41,14 @@ def read(folder: Path | str) -> Finished:
     Raises:
         ValueError: the folder lacks a file, or holds something else under its name.
     """
-    import pandas as pd
-
-    place, tables = Path(folder), {}
-    as_text = dict.fromkeys(("policy", "family", "kind", "dataset", "quantity"), str)
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "dtype": as_text}
-    try:
-        manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-        for name in ("summary", "curves", "by_dataset"):
-            tables[name] = pd.read_csv(place / f"{name}.csv", **options)
-    except FileNotFoundError as error:
-        lacking = Path(error.filename).name
-        raise ValueError(f"{place} needs to be the folder of a finished run; it has no {lacking}") from error
-    except (ValueError, NotADirectoryError) as error:
-        raise ValueError(f"{place} needs to be the folder of a finished run: {error}") from error
-    changed = place / "changes.csv"
-    phases = pd.read_csv(changed, **options) if changed.is_file() else None
+    place = Path(folder)
+    manifest = manifests.read(place)
+    if not manifest.get("tables", True):
+        raise ValueError(
+            f"{place} was stopped before its tables were made; go on with: {manifest['command'][:300]}"
+        )
+    tables = {name: sheets.read(place, name) for name in ("summary", "curves", "by_dataset")}
+    phases = sheets.read(place, "changes") if (place / "changes.csv").is_file() else None
     return Finished(str(place), **tables, manifest=manifest, changes=phases)
 
 
@@ -134,8 +129,25 @@ def page(folders: Sequence[Path | str]) -> str:
     """
     from bandits.report import render
 
-    merged = merge([read(folder) for folder in folders])
-    return render(merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes)
+    runs = [read(folder) for folder in folders]
+    with fitting(runs):
+        merged = merge(runs)
+        return render(merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes)
+
+
+@contextmanager
+def fitting(runs: Sequence[Finished]) -> Iterator[None]:
+    """Turn what tables cause that are well formed but do not belong together into one line that names the folders."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(" ".join(str(error).split())[:1000]) from error  # however long a name in it is
+    except (LookupError, TypeError, ArithmeticError, AttributeError) as error:
+        names = ", ".join(run.name for run in runs)[:300]
+        why = " ".join(f"{type(error).__name__} {error}".split())[:200]
+        raise ValueError(
+            f"{names}: summary.csv, curves.csv, by_dataset.csv and manifest.json do not fit together ({why})"
+        ) from error
 
 
 def _check_same(first: Finished, other: Finished) -> None:

@@ -64,9 +64,9 @@ def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: Any = 
         sentences.append(f"It used at most {used:.1%} of its budget ({html.escape(str(leader['budget']))}).")
     if len(policies) > 1:
         sentences.append(_against(policies[1], f"the next, {code(policies[1]['policy'])}"))
-    fixed, uniform = others["best_fixed"], others["uniform"]
+    fixed, uniform = others["best_fixed"], others.get("uniform")  # none where several runs have their own
     sentences.append(_against(fixed, _always(rows, fixed)))
-    if uniform is not leader:
+    if uniform is not None and uniform is not leader:
         sentences.append(_against(uniform, "choosing at random"))
     return " ".join(s for s in sentences if s)
 

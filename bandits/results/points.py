@@ -13,7 +13,7 @@ from bandits import rows as tables
 from bandits.base import RESOURCES
 from bandits.experiment.ask import Run
 from bandits.experiment.lineup import REFERENCES
-from bandits.folders import write as artefacts
+from bandits.folders import place
 from bandits.metrics.intervals import bootstrap
 from bandits.metrics.knapsack import best_mixture, best_within
 from bandits.metrics.regret import rewards
@@ -21,7 +21,7 @@ from bandits.metrics.regret import rewards
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES = artefacts.ABOVE[:2]
+FILES = place.ABOVE[:2]
 _POINTS = 100  # of a curve of hindsight
 _COLUMNS = (
     "run", "preference", "asked", "name", "kind", "resource", "budget", "spent", "reward", "reward_lo", "reward_hi",
@@ -131,8 +131,8 @@ def publish(folder: Path, found: Sequence[pd.DataFrame], known: Mapping[str, Any
     frame.loc[~own, ["run", "asked"]] = ""
     frame = frame[own | ~frame.duplicated()].reset_index(drop=True)
     texts = (budgets.render(frame, known), frame.to_csv(index=False))
-    for name in artefacts.FILES:
-        (folder / name).unlink(missing_ok=True)
+    if place.marked(folder):
+        place.clear(folder)
     for name, text in zip(FILES, texts, strict=True):
         tables.write(str(folder / name), text.rstrip("\n"))
     return folder / FILES[0]

@@ -18,7 +18,7 @@ from envs.nearest import near
 from envs.stream import Stream, World
 
 _ROWS = (
-    "utility", "cost", "latency", "tokens", "dataset", "scenario", "group_id", "question", "image_path",
+    "utility", "cost", "latency", "tokens", "dataset", "scenario", "group_id", "question", "image_path", "origin",
 )  # fmt: skip
 _VALUE = 0.2  # the default preference, in which the role @value is judged
 
