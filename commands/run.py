@@ -98,7 +98,7 @@ def _finished(
             for done in runs.finish(loaded, ask, told, known=found, log=logged):
                 seconds = round(time.perf_counter() - started, 3)
                 made.append(artefacts.publish(places[done.name], done, ask, known | {"seconds": seconds}))
-                points.append(overview.points(done, seed=ask.seed))
+                points.append(overview.points(done))
                 finished = len(done.traces) * next(iter(done.traces.values())).arms.size
                 detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
     except KeyboardInterrupt:

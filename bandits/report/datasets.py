@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bandits.metrics.intervals import bootstrap
+from bandits.metrics.intervals import student
 from bandits.report.styles import tidy
 from bandits.report.words import number
 from bandits.results.by_dataset import MEASURES
@@ -30,7 +30,7 @@ def measures(got: Scores, *, comparable: bool) -> list[str]:
     ]
 
 
-def differences(got: Scores, *, comparable: bool = True, seed: int = 0) -> dict[str, Any]:
+def differences(got: Scores, *, comparable: bool = True) -> dict[str, Any]:
     """Return every paired difference that the table can show, for page.js.
 
     `rows` lists policy and dataset; `values[measure][baseline]` has four arrays in that order: difference, lo, hi
@@ -45,7 +45,7 @@ def differences(got: Scores, *, comparable: bool = True, seed: int = 0) -> dict[
         pairs = against(got, baseline)
         if not pairs:
             continue  # the one policy there is, with itself
-        frame = paired_differences(got, pairs, measures=kept, seed=seed)
+        frame = paired_differences(got, pairs, measures=kept)
         for measure, part in frame.groupby("measure", sort=False):
             by_row = part.set_index(["policy", "dataset"]).reindex(rows)
             arrays = [tidy(by_row[c]) for c in ("difference", "lo", "hi", "p_holm")]
@@ -53,11 +53,11 @@ def differences(got: Scores, *, comparable: bool = True, seed: int = 0) -> dict[
     return {"rows": rows, "alpha": ALPHA, "measures": kept, "baselines": baselines(got), "values": values}
 
 
-def table(got: Scores, *, seed: int = 0) -> str:
+def table(got: Scores) -> str:
     """Return the table as HTML, a group of rows for each dataset; page.js fills the column of differences."""
     shown = [i for i, kind in enumerate(got.kinds) if kind != "model"]
     spans = {
-        measure: (got.value[measure].mean(axis=0), *bootstrap(got.value[measure], seed=seed))
+        measure: (got.value[measure].mean(axis=0), *student(got.value[measure]))
         for measure in ("accuracy", "cost", "regret_oracle")
     }
     head = "".join(f'<th scope="col">{text}</th>' for text in (*_HEADINGS, "difference"))

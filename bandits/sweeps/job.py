@@ -158,7 +158,7 @@ def _loaded(load: str) -> Any:
 def measured(run: runs.Run) -> dict[str, Any]:
     """Return what a finished run of one policy came to, lists with a number for each seed."""
     (trace,) = run.traces.values()
-    references = hindsight(run.stream, run.table)
+    references = hindsight(run.stream, run.table, trace.order)
     play = next(plays(run.stream, run.table, run.traces, references))
     best = {name: earned_by(run.table, arms)[trace.order] for name, arms in references.items()}
     limits = np.full(len(RESOURCES), np.inf) if run.limits is None else run.limits
