@@ -122,6 +122,7 @@ def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> 
     from bandits.folders import read as compare
 
     for tabled, place in zip(made, places.values(), strict=True):
+        click.echo(f"{opened(tabled)}\n")
         show(tables.short(tabled["summary"]), "table")
         click.echo()
         if "changes" in tabled:
@@ -131,6 +132,15 @@ def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> 
     if len(places) > 1:
         tables.write(str(folder / "report.html"), compare.page(list(places.values())))
         wrote({"all runs in one report": str(folder / "report.html")}, "table")
+
+
+def opened(tabled: dict[str, Any]) -> str:
+    """Return the verdict that a run's page opens with."""
+    from bandits.report.opening import verdict
+    from bandits.results.differences import scores
+
+    got = scores(tabled["by_dataset"], tabled.get("by_query"))
+    return verdict(tabled["summary"].to_dict("records"), got)
 
 
 def _plots(wanted: str | None) -> tuple[str, ...]:

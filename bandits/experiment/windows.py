@@ -298,9 +298,7 @@ def _published(going: _Run, manifest: Mapping[str, Any]) -> pd.DataFrame:
     from bandits import report
 
     ask = going.ask
-    tables = accumulated.tables(
-        going.tally, going.table, list(ask.policies), preference=ask.preference
-    )
+    tables = accumulated.tables(going.tally, going.table, list(ask.policies), preference=ask.preference)
     page = report.render(tables["summary"], tables["curves"], tables["by_dataset"], manifest)
     going.staged.publish(tables, page, manifest)
     return tables["summary"]

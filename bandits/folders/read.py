@@ -139,7 +139,9 @@ def page(folders: Sequence[Path | str]) -> str:
     from bandits.report import render
 
     merged = merge([read(folder) for folder in folders])
-    return render(merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes, merged.by_query)
+    return render(
+        merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes, merged.by_query
+    )
 
 
 def _check_same(first: Finished, other: Finished) -> None:
@@ -205,9 +207,7 @@ def _renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     return kept.assign(family=kept["policy"], policy=kept["policy"].map(names))
 
 
-def _beside(
-    frames: Sequence[pd.DataFrame | None], names: Sequence[Mapping[str, str]]
-) -> pd.DataFrame | None:
+def _beside(frames: Sequence[pd.DataFrame | None], names: Sequence[Mapping[str, str]]) -> pd.DataFrame | None:
     """Return what each query got from the players of all runs; None where a run does not tell, or asked others."""
     import pandas as pd
 

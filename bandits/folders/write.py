@@ -117,7 +117,12 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[
     }
     files = {f"{name}.csv": frame.to_csv(index=False) for name, frame in tables.items()}
     files["report.html"] = report.render(
-        tables["summary"], tables["curves"], tables["by_dataset"], manifest, tables.get("changes"), parts
+        tables["summary"],
+        tables["curves"],
+        tables["by_dataset"],
+        manifest,
+        tables.get("changes"),
+        tables["by_query"],
     )
     save(folder, files=files, traces=run.traces, manifest=manifest)
     return tables

@@ -63,10 +63,14 @@ def judge(
         adjusted[label == one] = holm(p[label == one])
     shown = adjusted < ALPHA
     why = np.full(p.shape, "the intervals over seeds and over queries do not both exclude 0", object)
-    why[(over_seeds.p < ALPHA) & (over_queries.p < ALPHA)] = "not after Holm's correction for all that was compared"
+    why[(over_seeds.p < ALPHA) & (over_queries.p < ALPHA)] = (
+        "not after Holm's correction for all that was compared"
+    )
     why[np.isnan(over_queries.p)] = "there is no interval over queries"
     why[np.isnan(over_seeds.p)] = "all seeds are the same draw, so there is no interval over seeds"
-    why[stands < FEWEST_QUERIES] = f"a verdict needs at least {FEWEST_QUERIES} queries that are not near copies"
+    why[stands < FEWEST_QUERIES] = (
+        f"a verdict needs at least {FEWEST_QUERIES} queries that are not near copies"
+    )
     why[stands == 0] = "what each query got is not known, so there is no interval over queries"
     if seeds < FEWEST_SEEDS:
         why[...] = f"a verdict needs at least {FEWEST_SEEDS} seeds"

@@ -28,9 +28,7 @@ def stops(rounds: int) -> NDArray[np.int64]:
     return np.unique(np.concatenate([points, begins[begins > 0], growth_rounds(rounds)]))
 
 
-def tables(
-    tally: Tally, table: Any, policies: list[str], *, preference: str
-) -> dict[str, pd.DataFrame]:
+def tables(tally: Tally, table: Any, policies: list[str], *, preference: str) -> dict[str, pd.DataFrame]:
     """Return `summary`, `curves` and `by_dataset` of a finished run.
 
     Args:
@@ -54,9 +52,7 @@ def _window(rounds: int) -> int:
     return max(1, rounds // 25)
 
 
-def _summary(
-    tally: Tally, table: Any, names: list[str], kinds: list[str], kept: list[int]
-) -> pd.DataFrame:
+def _summary(tally: Tally, table: Any, names: list[str], kinds: list[str], kept: list[int]) -> pd.DataFrame:
     sums = tally.totals().sum(axis=2)[kept]  # (players, S, 7)
     count = sums[..., [_COUNT]]
     measured = np.concatenate(

@@ -66,7 +66,7 @@ class Book(NamedTuple):
         arms: `(3, n)` what each of `BASELINES` calls.
         reference: `(3, R, n)` reward, accuracy and cost of each of `REFERENCES`.
         lines: `(2 R + K, n)` what curves are made of: reward and cost of `REFERENCES`, and for each model how much
-            more the oracle earns, 0 where the model is unavailable.
+            more the oracle earns than its fixed choice.
         sums: what `settled` gives for all rows.
     """
 

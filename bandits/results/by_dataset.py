@@ -84,11 +84,9 @@ def by_query(stream: Stream, table: ArrayLike, traces: dict[str, Trace]) -> pd.D
     values, order = np.asarray(table, np.float64), shared_order(traces)
     flat, often = order.ravel(), played(order, len(values))
     asked = np.flatnonzero(often)
-    group = stream.outcomes.group_id.astype(str)
-    alike = np.where(group == "", np.char.add("id ", stream.outcomes.query_id.astype(str)), group)
     columns: dict[str, Any] = {
         "row": asked,
-        "cluster": np.unique(alike[asked], return_inverse=True)[1],
+        "cluster": clusters(stream)[asked],
         "dataset": np.where(stream.dataset.astype(str) == "", UNNAMED, stream.dataset.astype(str))[asked],
         "rounds": often[asked],
     }
@@ -98,6 +96,13 @@ def by_query(stream: Stream, table: ArrayLike, traces: dict[str, Trace]) -> pd.D
             known = stream.outcomes.priced or name != "cost"
             columns[f"{name}:{play.name}"] = sums / often[asked] if known else np.nan
     return pd.DataFrame(columns)
+
+
+def clusters(stream: Stream) -> NDArray[np.intp]:
+    """Return `(N,)` a number for each row, shared by near copies: rows of one `group_id`, else of one query."""
+    group = stream.outcomes.group_id.astype(str)
+    alike = np.where(group == "", np.char.add("id ", stream.outcomes.query_id.astype(str)), group)
+    return np.asarray(np.unique(alike, return_inverse=True)[1])
 
 
 def _of_one(

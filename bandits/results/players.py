@@ -59,9 +59,7 @@ def shared_order(traces: dict[str, Trace]) -> Arms:
 def hindsight(stream: Stream, table: ArrayLike, order: Arms) -> dict[str, Arms]:
     """Return `(N,)`, the model that each reference of `BASELINES` calls in each row, the best of the rows played."""
     often = played(order, len(stream))
-    return {
-        b: comparator(table, b, cost=stream.cost, dataset=stream.dataset, times=often) for b in BASELINES
-    }
+    return {b: comparator(table, b, cost=stream.cost, dataset=stream.dataset, times=often) for b in BASELINES}
 
 
 def planned(stream: Stream, table: Floats, order: Arms, limits: ArrayLike | None) -> Floats | None:

@@ -57,9 +57,7 @@ def account(
     if not names:
         raise ValueError("account needs a budget on something, got none")
     limit = {name: float(limits[RESOURCES.index(name)]) for name in names}
-    rows = [
-        {"policy": name, **_row(stream, table, trace, limit, cap)} for name, trace in traces.items()
-    ]
+    rows = [{"policy": name, **_row(stream, table, trace, limit, cap)} for name, trace in traces.items()]
     return pd.DataFrame(rows)
 
 
@@ -107,9 +105,7 @@ def _bought(buy: Any, stream: Any, table: Floats, trace: Trace, spent: Mapping[s
     return np.asarray(np.min(each, axis=0) / trace.order.shape[1])
 
 
-def burn_down(
-    stream: Any, traces: Mapping[str, Trace], limits: Floats, *, points: int = 200
-) -> pd.DataFrame:
+def burn_down(stream: Any, traces: Mapping[str, Trace], limits: Floats, *, points: int = 200) -> pd.DataFrame:
     """Return what was left over time, and the dual price where a run was probed for it (`budget.dual_price`).
 
     Long, like the curves of a summary: policy, round (from 1), quantity, mean, lo, hi. Quantities are
