@@ -19,14 +19,16 @@ LEAST_ANSWERED = 0.5  # share of the rounds that a model can be called in before
 
 
 def yardstick(rows: Sequence[Row]) -> Row:
-    """Return what policies are measured by: the single model of the highest reward, among those that mostly answer.
+    """Return what policies are measured by: the best fixed choice, by the name of its model where that answers mostly.
 
     A model that can be called in less than half of the rounds is not named: most of its numbers are the fall-back's.
-    Where there is no other, it is the reference `best_fixed`.
+    The reference `best_fixed` stands for it.
     """
-    models = [r for r in rows if r["kind"] == "model" and _answered(r) >= LEAST_ANSWERED]
-    references = (r for r in rows if r["policy"].partition(" [")[0] == "best_fixed")
-    return max(models, key=lambda r: r["reward_mean"]) if models else next(references)
+    models = [r for r in rows if r["kind"] == "model"]
+    best = max(models, key=lambda r: r["reward_mean"], default=None)
+    if best is not None and _answered(best) >= LEAST_ANSWERED:
+        return best
+    return next(r for r in rows if r["policy"].partition(" [")[0] == "best_fixed")
 
 
 def _answered(row: Row) -> float:
@@ -45,8 +47,6 @@ def verdict(rows: Sequence[Row], got: Scores) -> str:
     if not (pairs := against(got, other["policy"])):
         return "No policy was run, only references."
     what = "the best fixed choice" if other["kind"] == "reference" else f"always calling {other['policy']}"
-    if other["kind"] == "policy":
-        what = other["policy"]
     told = _compared(got, pairs)
     won = told[told["shown"] & (told["difference"] > 0)]
     best = (told if won.empty else won).sort_values("difference", ascending=False, kind="stable").iloc[0]
@@ -113,7 +113,7 @@ def _random(leader: Row, got: Scores) -> str:
     told = _compared(got, against(got, "uniform")).set_index("policy").loc[leader["policy"]]
     shown = "" if told["shown"] and told["difference"] > 0 else "not "
     return (
-        f"It is {shown}shown to beat choosing at random: {number(told['difference'], 4)} a query"
+        f"It is {shown}shown to beat choosing at random: {number(float(told['difference']), 4)} a query"
         f" ({_spans(told, str(leader['seeds']) + ' seeds')})."
     )
 

@@ -114,8 +114,8 @@ def _by_query(frame: pd.DataFrame, players: list[str]) -> Queries:
     if missing := [name for name in ("dataset", "cluster", "rounds", *needed) if name not in frame.columns]:
         raise ValueError(f"by_query needs the column {missing[0]}, got {', '.join(frame.columns[:9])}")
     value = {m: frame[[f"{m}:{name}" for name in players]].to_numpy(np.float64) for m in MEASURES}
-    plain = (frame[name].to_numpy() for name in ("dataset", "cluster", "rounds"))
-    return Queries(*plain, value)
+    dataset, cluster, rounds = (frame[name].to_numpy() for name in ("dataset", "cluster", "rounds"))
+    return Queries(dataset, cluster, rounds, value)
 
 
 def against(got: Scores, baseline: str) -> list[tuple[str, str]]:
