@@ -124,10 +124,10 @@ def test_one_compiled_form_serves_every_dtype_and_layout(table: np.ndarray, trac
     frozen = np.asfortranarray(table)
     frozen.flags.writeable = False
     wide = Trace(trace.order.astype(np.int64), trace.arms.astype(np.int64))
-    for given in (trace, wide):
-        metrics.rewards(frozen, given)
-        metrics.cumulative_regret(frozen, given)
-        metrics.shares(given.arms, MODELS, [5, 10], window=3)
+    for one in (trace, wide):
+        metrics.rewards(frozen, one)
+        metrics.cumulative_regret(frozen, one)
+        metrics.shares(one.arms, MODELS, [5, 10], window=3)
     for kernel in (kernels.gather, kernels.cumulative_gap, kernels.calls_before):
         assert len(kernel.signatures) == 1
 
