@@ -110,7 +110,8 @@ def _random(leader: Row, got: Scores) -> str:
     """Return whether the leader is shown to beat choosing at random, by the same rule over all policies."""
     if leader["policy"] == "uniform":
         return ""
-    told = _compared(got, against(got, "uniform")).set_index("policy").loc[leader["policy"]]
+    compared = _compared(got, against(got, "uniform"))
+    told: Any = compared[compared["policy"] == leader["policy"]].iloc[0]
     shown = "" if told["shown"] and told["difference"] > 0 else "not "
     return (
         f"It is {shown}shown to beat choosing at random: {number(float(told['difference']), 4)} a query"

@@ -105,8 +105,8 @@ def scores(frame: pd.DataFrame, queries: pd.DataFrame | None = None) -> Scores:
         whole[np.isnan(each).all(axis=2)] = np.nan
         value[name] = np.concatenate([whole, each], axis=2) if len(datasets) > 1 else each
     together = (OVERALL,) if len(datasets) > 1 else ()
-    each = None if queries is None else _by_query(queries, list(kinds))
-    return Scores(tuple(kinds), tuple(kinds.values()), (*together, *datasets), value, each)
+    asked = None if queries is None else _by_query(queries, list(kinds))
+    return Scores(tuple(kinds), tuple(kinds.values()), (*together, *datasets), value, asked)
 
 
 def _by_query(frame: pd.DataFrame, players: list[str]) -> Queries:
