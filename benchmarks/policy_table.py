@@ -16,7 +16,7 @@ import numpy as np
 import envs
 from bandits import POLICIES, replay, reward_table, rewards
 from bandits.experiment.lineup import build
-from bandits.metrics.intervals import bootstrap, paired
+from bandits.metrics.intervals import paired, student
 from bandits.metrics.regret import comparator
 
 SEEDS = 20
@@ -31,10 +31,11 @@ def line(name: str, stream: envs.Stream, table: np.ndarray, references: dict[str
     seconds = time.perf_counter() - began
     earned = table[trace.order, trace.arms].mean(axis=1)
     cost = stream.cost[trace.order, trace.arms].mean()
-    lo, hi = bootstrap(earned)
+    lo, hi = student(earned)
     cells = [f"{earned.mean():.4f} ({lo:.4f} to {hi:.4f})"]
     for reference in references.values():
-        regret, low, high = (float(x) * len(stream) for x in paired(np.full(SEEDS, reference.mean()), earned))
+        gap = paired(np.full(SEEDS, reference.mean()), earned)[:3]
+        regret, low, high = (float(x) * len(stream) for x in gap)
         cells.append(f"{regret:.0f} ({low:.0f} to {high:.0f})")
     verdict = "yes" if lo > references["best_fixed"].mean() else "no"
     return f"| `{name}` | {' | '.join(cells)} | {verdict} | {cost:.4g} | {seconds:.1f} |"

@@ -108,7 +108,7 @@ def _finished(
             stopped = True
         for done, known_then in kept:
             made.append(artefacts.publish(places[done.name], done, ask, known_then, kept=True))
-            points.append(overview.points(done, seed=ask.seed))
+            points.append(overview.points(done))
     except KeyboardInterrupt:
         stopped = True
     if stopped:
@@ -133,6 +133,7 @@ def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> 
     from bandits.folders import read as compare
 
     for tabled, place in zip(made, places.values(), strict=True):
+        click.echo(f"{opened(tabled)}\n")
         show(tables.short(tabled["summary"]), "table")
         click.echo()
         if "changes" in tabled:
@@ -142,6 +143,16 @@ def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> 
     if len(places) > 1:
         tables.write(str(folder / "report.html"), compare.page(list(places.values())))
         wrote({"all runs in one report": str(folder / "report.html")}, "table")
+
+
+def opened(tabled: dict[str, Any]) -> str:
+    """Return the verdict that a run's page opens with."""
+    from bandits.report.opening import verdict
+    from bandits.report.parts import records
+    from bandits.results.differences import scores
+
+    got = scores(tabled["by_dataset"], tabled.get("by_query"))
+    return verdict(records(tabled["summary"]), got)
 
 
 def _plots(wanted: str | None) -> tuple[str, ...]:

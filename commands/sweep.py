@@ -101,13 +101,13 @@ def best(file: str, out: str, top: int, form: str) -> None:
 
 def _table(part: Any, top: int) -> None:
     """Print the ranking of one question."""
-    from bandits.sweeps.ranking import QUESTION, least_seeds
+    from bandits.sweeps.ranking import QUESTION
 
     first, seeds = part.iloc[0], int(part.iloc[0]["seeds"])
     budget = f", budget {first['budget']}" if first["budget"] else ""
     found = part["verdict"].value_counts()
-    alike, worse = (int(found.get(verdict, 0)) for verdict in ("not told apart", "worse"))
-    contenders = 1 + alike + worse
+    won, lost = (int(found.get(f"{side} best_fixed", 0)) for side in ("beats", "below"))
+    contenders = int(part["rank"].notna().sum())
     click.echo(
         f"{first['stream']}, reward {first['reward_spec']}, preference {first['preference']}{budget}:"
         f" {contenders} contenders, {seeds} seeds, {first['rounds']} rounds"
@@ -116,12 +116,9 @@ def _table(part: Any, top: int) -> None:
     shown = part.drop(columns=[*QUESTION, "seeds", "rounds", *silent])
     show(shown.head(top) if top else shown, "table")
     click.echo(
-        f"{alike} not told apart from the leader, {worse} worse (5 %, sign flips over seeds, Holm-adjusted)"
+        f"of {contenders}, {won} shown to beat the best fixed choice, {lost} to be below it, {contenders - won - lost}"
+        f" neither (5 % over {seeds} seeds and {first['queries']} queries, paired t-tests, Holm-adjusted)"
     )
-    if seeds < (needed := least_seeds(contenders)) and contenders > 1:
-        click.echo(
-            f"with {seeds} seeds no difference can be significant; {contenders} contenders need {needed}"
-        )
     click.echo()
 
 

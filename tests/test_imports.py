@@ -51,7 +51,7 @@ def faults(source: str) -> list[str]:
             continue
         try:
             there = importlib.import_module(module)
-            if name is not None and not hasattr(there, name):
+            if name not in (None, "*") and not hasattr(there, str(name)):
                 importlib.import_module(f"{module}.{name}")
         except (
             ImportError,

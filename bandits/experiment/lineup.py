@@ -15,7 +15,7 @@ from bandits import resolve
 from bandits.base import Policy, check
 from bandits.loop.feedback import DELAYS
 from bandits.loop.replay import Case, Trace, orders, replays
-from bandits.metrics.regret import comparator
+from bandits.metrics.regret import comparator, fall_back, played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
 from bandits.rewards import REWARDS, Reward
@@ -75,6 +75,8 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None, *, checked: b
         given["reward"] = reward
     if "log" in keys:
         given["log"] = log
+    if "fallback" in keys:
+        given["fallback"] = tuple(fall_back(stream.answered).tolist())
     try:
         if ".py:" in spec or "log" in given:  # may be another by the next time
             return _made(factory, stream.n_arms, stream.dim, spec, given, checked)
@@ -212,7 +214,7 @@ def hindsight(stream: Any, table: NDArray[np.float64], name: str, options: Mappi
     """Return the trace of a reference: what hindsight would have called, query by query."""
     kept = {k: v for k, v in options.items() if k in ("seeds", "seed", "order", "rounds")}
     rows = orders(stream, **kept)
-    arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset)
+    arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset, times=played(rows, len(table)))
     return Trace(rows, arms[rows].astype(np.int32))
 
 

@@ -21,8 +21,14 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "curves": (("policy", "quantity"), ("round", "mean", "lo", "hi")),
     "by_dataset": (("policy", "dataset"), ("seed",)),
     "changes": (("policy",), ()),
+    "by_query": (("dataset",), ("row", "cluster", "rounds")),
 }  # fmt: skip
-_FULL = {"summary": ("seeds", "rounds", "reward_mean"), "curves": ("round",), "by_dataset": ("seed",)}
+_FULL = {
+    "summary": ("seeds", "rounds", "reward_mean"),
+    "curves": ("round",),
+    "by_dataset": ("seed",),
+    "by_query": ("cluster", "rounds"),
+}
 _LARGEST = 1e15  # no quantity of a run comes near it; beyond, sums overflow and axes have no ticks
 _LONGEST = 300  # characters of a name
 

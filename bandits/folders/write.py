@@ -85,7 +85,12 @@ def publish(
     tables, manifest = _tables(run, ask), _manifest(run, ask, known)
     files = {f"{name}.csv": frame.to_csv(index=False).encode() for name, frame in tables.items()}
     page = report.render(
-        tables["summary"], tables["curves"], tables["by_dataset"], manifest, tables.get("changes")
+        tables["summary"],
+        tables["curves"],
+        tables["by_dataset"],
+        manifest,
+        tables.get("changes"),
+        tables["by_query"],
     )
     files["report.html"] = page.encode()
     stay = ("trace.parquet", "split.csv", *[PROBED] * bool(manifest["unfinished"]))
@@ -146,12 +151,12 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     """Return the tables of a run by name: summary, curves, by_dataset; changes and budget where there were any."""
     import pandas as pd
 
-    from bandits.results.by_dataset import by_dataset
+    from bandits.results.by_dataset import by_dataset, by_query
     from bandits.results.spending import account, burn_down
     from bandits.results.summary import summarise
 
     stream, limits = run.stream, run.limits
-    summary, curves = summarise(stream, run.table, run.traces, seed=ask.seed, limits=limits)
+    summary, curves = summarise(stream, run.table, run.traces, limits=limits)
     summary["preference"], summary["budget"] = run.preference, run.budget
     parts = by_dataset(stream, run.table, run.traces)
     own = {name: trace for name, trace in run.traces.items() if name not in REFERENCES}
@@ -160,13 +165,14 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
             summary.merge(columns, on="policy", how="left"),
             pd.concat([curves, more], ignore_index=True),
         )
-    tables = {"summary": summary, "curves": curves, "by_dataset": parts}
+    each = by_query(stream, run.table, run.traces)
+    tables = {"summary": summary, "curves": curves, "by_dataset": parts, "by_query": each}
     if phases.marks(stream) and own:
         tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)
     if limits is None or not np.isfinite(limits).any():
         return tables
-    spent = account(stream, run.table, own, limits, cap=ask.cap, seed=ask.seed)
-    curves = pd.concat([curves, burn_down(stream, own, limits, seed=ask.seed)], ignore_index=True)
+    spent = account(stream, run.table, own, limits, cap=ask.cap)
+    curves = pd.concat([curves, burn_down(stream, own, limits)], ignore_index=True)
     summary = summary.merge(
         spent.drop(columns=["reward", "gap_closed", "unanswered"]), on="policy", how="left"
     )

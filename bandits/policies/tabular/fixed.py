@@ -36,19 +36,28 @@ def uniform(n_arms: int, dim: int) -> Policy:
     return _still(act)
 
 
-def always(n_arms: int, dim: int, *, model: int) -> Policy:
-    """Call one model, and the lowest available arm where it cannot be called.
+def always(n_arms: int, dim: int, *, model: int, fallback: tuple[int, ...] = ()) -> Policy:
+    """Call one model, and the first of the fall-back order that is available where it cannot be called.
 
     Args:
         n_arms: `K`.
         dim: `d`, not used.
         model: the arm; on the command line the model's name.
+        fallback: the arms in the order in which they stand in, ascending where it is left out; a run gives it,
+            the model that can be called most often first (`metrics.regret.fall_back`).
+
+    Raises:
+        ValueError: a `model` that is no arm, or a `fallback` that does not name each arm once.
     """
     del dim
     require.within("always", 0, n_arms - 1, model=model)
+    order = fallback or tuple(range(n_arms))
+    if sorted(order) != list(range(n_arms)):
+        raise ValueError(f"always needs fallback to name each of {n_arms} arms once, got {fallback!r}")
+    rank = jnp.zeros(n_arms).at[jnp.asarray(order)].set(-jnp.arange(1.0, n_arms + 1))
 
     def act(key: jax.Array, state: jax.Array, observation: Observation) -> jax.Array:
         del key, state
-        return choose((jnp.arange(n_arms) == model).astype(jnp.float32), observation.available)
+        return choose(jnp.where(jnp.arange(n_arms) == model, 1.0, rank), observation.available)
 
     return _still(act)
