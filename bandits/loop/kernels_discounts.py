@@ -1,9 +1,9 @@
 """D-LinUCB's rounds, exact but for rounding (numba).
 
-Between two pulls an arm's matrix is `V = g S + ridge I` with a falling `g`: in the eigenvectors `Q` of `S` it is diagonal
+Between two pulls an arm's matrix is `V = g S + ridge I` with a falling `g`: in the eigenvectors of `S` it is diagonal
 whatever `g` is, so fading costs a division a coordinate. Pulls since `S` was last taken apart, at most `_PENDING` of
 them, are a low-rank addition (Woodbury 1950); then `S` is taken apart anew. So a round costs `O(K d^2)`, and a pull
-`O(d^3 / _PENDING)`. The eigenvectors are found in float64, since `S` grows to `1 / (1 - gamma)` beside the ridge.
+`O(d^3 / _PENDING)`. The sums are kept in float64, so that what float32 rounds in an index is never carried on.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import numpy as np
 
 from bandits.loop.kernels_blocks import REORDERED, highest
 
-_PENDING = 16  # more makes the low-rank part dear, less the eigenvectors
+_PENDING = 24  # more makes the low-rank part dear, less the eigenvectors
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _taken_apart(evidence: Any, squared: Any, moment: Any, values: Any, turn: Any, inner: Any, turned: Any) -> None:
+def _taken_apart(
+    evidence: Any, squared: Any, moment: Any, values: Any, turn: Any, inner: Any, turned: Any
+) -> None:
     """Fill an arm's eigenvalues `(d,)`, its eigenvectors as rows `(d, d)`, and the other two in their coordinates."""
-    roots, vectors = np.linalg.eigh(evidence)
-    upright = np.ascontiguousarray(vectors.T)
+    roots, vectors = np.linalg.eigh(evidence.astype(np.float32))
     values[:] = np.maximum(roots, 0.0)
-    turn[:] = upright
-    inner[:] = np.dot(np.dot(upright, squared), vectors)
-    turned[:] = np.dot(upright, moment)
+    turn[:] = vectors.T
+    inner[:] = np.dot(np.dot(turn, squared.astype(np.float32)), turn.T)
+    turned[:] = np.dot(turn, moment.astype(np.float32))
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -52,19 +53,29 @@ def _shares(product: Any, root: Any, right: Any) -> None:
                 total += np.float32(1.0)
             for r in range(q):
                 total -= product[p, r] * product[q, r]
-            product[p, q] = np.sqrt(total) if p == q else total / product[q, q]
+            # The diagonal holds reciprocals: a product is cheaper than a quotient.
+            product[p, q] = np.float32(1.0) / np.sqrt(total) if p == q else total * product[q, q]
         for r in range(p):
             right[p] -= product[p, r] * right[r]
-        right[p] /= product[p, p]
+        right[p] *= product[p, p]
     for p in range(n - 1, -1, -1):
-        for r in range(p + 1, n):
-            right[p] -= product[r, p] * right[r]
-        right[p] /= product[p, p]
+        right[p] *= product[p, p]
+        for r in range(p):
+            right[r] -= product[p, r] * right[p]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=REORDERED)  # type: ignore[untyped-decorator]
 def _optimistic(
-    y: Any, kept: Any, ridge: Any, alpha: Any, values: Any, inner: Any, turned: Any, pulls: Any, root: Any, told: Any
+    y: Any,
+    kept: Any,
+    ridge: Any,
+    alpha: Any,
+    values: Any,
+    inner: Any,
+    turned: Any,
+    pulls: Any,
+    root: Any,
+    told: Any,
 ) -> Any:
     """Return an arm's index at `y (d,)`, all in its eigenvectors' coordinates.
 
@@ -84,11 +95,9 @@ def _optimistic(
     if n > 0:
         scaled = pulls * shrink
         product = np.dot(scaled, pulls.T)
+        share[:] = np.dot(scaled, y)
         for p in range(n):
-            total = np.float32(0.0)
-            for q in range(d):
-                total += scaled[p, q] * y[q]
-            share[p] = root[p] * total
+            share[p] *= root[p]
         _shares(product, root, share)
         for p in range(n):
             step = share[p] * root[p]
@@ -140,6 +149,7 @@ def replay_discounted(
     pulls, root = np.empty((arms, _PENDING, d), np.float32), np.empty(_PENDING, np.float32)
     told, at = np.empty((arms, _PENDING), np.float32), np.empty((arms, _PENDING), np.int64)
     count, index = np.zeros(arms, np.int64), np.empty(arms, np.float32)
+    faded = (gamma ** (0.5 * np.arange(rounds))).astype(np.float32)
     for k in range(arms):
         _taken_apart(evidence[k], squared[k], moment[k], values[k], turn[k], inner[k], turned[k])
     for t in range(rounds + 1):
@@ -161,11 +171,19 @@ def replay_discounted(
         for k in range(arms):
             n = count[k]
             for p in range(n):
-                root[p] = gamma ** (0.5 * (t - 1 - at[k, p]))
+                root[p] = faded[t - 1 - at[k, p]]
             kept = np.float32(gamma ** float(now - since[k]))
             index[k] = _optimistic(
-                y[k], kept, np.float32(ridge), np.float32(alpha), values[k], inner[k], turned[k], pulls[k, :n],
-                root[:n], told[k, :n],
+                y[k],
+                kept,
+                np.float32(ridge),
+                np.float32(alpha),
+                values[k],
+                inner[k],
+                turned[k],
+                pulls[k, :n],
+                root[:n],
+                told[k, :n],
             )
         k = called[t] = highest(index, available[t])
         pulls[k, count[k]], told[k, count[k]], at[k, count[k]] = y[k], reward[t, k], t

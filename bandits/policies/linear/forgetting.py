@@ -39,9 +39,7 @@ class Discount(NamedTuple):
     ridge: float
 
 
-def dlinucb(
-    n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, ridge: float = 1.0
-) -> Policy:
+def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, ridge: float = 1.0) -> Policy:
     """Call by LinUCB with evidence that fades by gamma a round (D-LinUCB, Russac, Vernade, Cappe 2019, Algorithm 1).
 
     arXiv 1909.09146, for each arm: `V = sum gamma^(t-s) x x' + ridge I`, `V~ = sum gamma^(2(t-s)) x x' + ridge I`, and
