@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from bandits.base import Policy
 from bandits.loop.blocks import charged, real_rounds, shared_out
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
-from bandits.policies.linear.forgetting import Discount, Discounted
+from bandits.policies.linear.forgetting import Discount
 from bandits.ranked import Ranked
 
 
 def discount_of(policy: Policy) -> Discount | None:
     """Return what sets a plain `dlinucb` apart, or None where the policy is another, or learns in another way."""
     act = policy.act
-    known = isinstance(act, Ranked) and act.update is policy.update and isinstance(act.form, Discount)
-    return act.form if known else None
+    if isinstance(act, Ranked) and act.update is policy.update and isinstance(act.form, Discount):
+        return act.form
+    return None
 
 
 class Discounts:
@@ -48,7 +49,7 @@ class Discounts:
     @carry.setter
     def carry(self, whole: Carry) -> None:
         state, self._account, _ = whole
-        self._state = Discounted(*(np.array(part) for part in state))  # written to
+        self._state: Any = jax.tree.map(np.array, state)  # written to
 
     def foresee(self, clock: Any, chunk: Chunk) -> None:
         """Make nothing ready: all that an index needs is in the chunk."""

@@ -62,8 +62,9 @@ class Form(NamedTuple):
 def form_of(policy: Policy) -> Form | None:
     """Return the form that a policy was built from, or None where it was not, or learns in another way since."""
     act = policy.act
-    known = isinstance(act, Ranked) and act.update is policy.update and isinstance(act.form, Form)
-    return act.form if known else None
+    if isinstance(act, Ranked) and act.update is policy.update and isinstance(act.form, Form):
+        return act.form
+    return None
 
 
 def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.Array:

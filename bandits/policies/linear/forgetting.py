@@ -93,7 +93,7 @@ def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, 
 
 def _kept(state: Discounted, gamma: float) -> jax.Array:
     """Return the `(K,)` shares of their evidence that the arms still have."""
-    return jnp.float32(gamma) ** (state.round - state.since).astype(jnp.float32)
+    return jnp.asarray(jnp.float32(gamma) ** (state.round - state.since).astype(jnp.float32))
 
 
 class Window(NamedTuple):
