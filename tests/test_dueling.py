@@ -107,6 +107,7 @@ def test_fgts_feels_good_against_the_opponent() -> None:
     models, dim, rng = 4, 3, np.random.default_rng(8)
     lr, mu, ridge, eta = 0.02, 0.7, 0.5, 1.3
     policy = fgts(10, dim, eta=eta, mu=mu, ridge=ridge, lr=lr, steps=1, batch=1, memory=1)
+    act, update = jax.jit(policy.act), jax.jit(policy.update)
     first, second = duels.sides(models)
     state, (seen, told) = policy.init(jax.random.key(1)), example(10, dim)
     crossed = 0
@@ -119,10 +120,10 @@ def test_fgts_feels_good_against_the_opponent() -> None:
             ((i, j) for i in range(models) for j in range(models)),
             key=lambda ij: worth[0, ij[0]] + worth[1, ij[1]],
         )
-        pair = int(policy.act(key, state, observation))
+        pair = int(act(key, state, observation))
         assert {one, two} == {first[pair], second[pair]}
         crossed += one > two
-        state = policy.update(key, state, observation, jnp.int32(pair), told._replace(reward=jnp.float32(y)))
+        state = update(key, state, observation, jnp.int32(pair), told._replace(reward=jnp.float32(y)))
         i, j, sign = first[pair], second[pair], 2 * y - 1
         # The memory holds this duel alone, so the batch is known; the noise is drawn from the same key.
         _, to_move = jax.random.split(jax.random.fold_in(key, 0))
