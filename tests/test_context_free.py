@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from bandits.base import Feedback, Observation, Policy, example
+from bandits.experiment.ask import Ask, finish
+from bandits.experiment.lineup import bounds_of, ranged
+from bandits.loop.replay import replay
 from bandits.policies.tabular.beta_thompson import beta_thompson
 from bandits.policies.tabular.counts import Counts, unit
 from bandits.policies.tabular.elimination import successive_elimination, survivors
@@ -22,6 +25,7 @@ from bandits.policies.tabular.klucb import klucb
 from bandits.policies.tabular.klucb import upper_bound as klucb_index
 from bandits.policies.tabular.ucb1 import ucb1
 from bandits.policies.tabular.ucb1 import upper_bound as ucb1_index
+from bandits.rewards import linear, reward_table
 
 ALL = (ucb1, klucb, beta_thompson, exp3, exp4, successive_elimination)
 UNIT = {"low": 0.0, "high": 1.0}
@@ -292,3 +296,21 @@ def test_successive_elimination_never_drops_the_last_arm() -> None:
     counts = Counts(jnp.array([1000.0, 1000.0]), jnp.array([0.9, 0.1]))
     assert survivors(counts, jnp.array([False, True]), 0.1, 1.0).tolist() == [False, True]
     assert survivors(counts, jnp.array([True, True]), 0.1, 1.0).tolist() == [True, False]
+
+
+def test_a_run_gives_index_policies_the_range_of_its_own_rewards(known) -> None:
+    """At preference 1 many rewards lie below -0.2: each run's estimates are of rewards that are not clipped."""
+    table = reward_table(linear, known, 1.0)
+    assert (table < -0.2).any()
+    low, high = float(table.min()), float(table.max())
+    assert bounds_of(table) == (low, high) and bounds_of(np.ones((2, 2))) == (1.0, 2.0)
+    ask = Ask(policies=("ucb1", "ucb1,low=-3"), preference="0,1", seeds=2, rounds=200)
+    by_name = {run.name: run for run in finish(known, ask)}
+    run = by_name["preference=1"]
+    mine, given = (
+        replay(ucb1(known.n_arms, known.dim, low=a, high=b), known, table, seeds=2, rounds=200).arms
+        for a, b in ((low, high), (-3.0, 1.0))
+    )
+    np.testing.assert_array_equal(run.traces["ucb1"].arms, mine)
+    np.testing.assert_array_equal(run.traces["ucb1,low=-3"].arms, given)
+    assert ranged("restart(exp3),threshold=8") and not ranged("linucb") and not ranged("klucb,low=-1,high=2")

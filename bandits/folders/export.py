@@ -106,10 +106,6 @@ def _form(spec: str, loaded: stream.Stream, worth: Reward) -> Form:
         raise ValueError(
             f"export needs a policy that chooses by a ridge posterior in a linear form, {spec!r} does not"
         )
-    if form.fading is not None:
-        raise ValueError(
-            f"export needs a policy that keeps its evidence, that of {spec!r} fades by the round"
-        )
     return form
 
 

@@ -75,7 +75,7 @@ def pooled(policy: Policy, n_arms: int, dim: int) -> Policy:
     never calls a newcomer once the others earn more. An arm that has calls, as after a warm start, is not new.
 
     Args:
-        policy: one that holds a ridge posterior of each arm (`linucb`, `thompson`, `dlinucb`, ...), in any wrappers.
+        policy: one that holds a ridge posterior of each arm (`linucb`, `thompson`, `preference`, ...), in any wrappers.
         n_arms: `K`.
         dim: `d`, not used.
 

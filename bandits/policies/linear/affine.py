@@ -19,21 +19,6 @@ from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 from bandits.ranked import Ranked
 
 
-class Fading(NamedTuple):
-    """How evidence fades: by `gamma` a round, an idle arm's precision to `floor` of itself at the least."""
-
-    gamma: float = 1.0
-    floor: float = 1.0
-
-
-class Faded(NamedTuple):
-    """`arms` as each arm last left them; `last` `(K,)` the round of that; `round` `()`; all fading is lazy."""
-
-    arms: Ridge
-    last: jax.Array
-    round: jax.Array
-
-
 def heard_reward(observation: Observation, feedback: Feedback) -> jax.Array:
     """Return the reward: what most ridges learn."""
     del observation
@@ -74,7 +59,6 @@ class Form(NamedTuple):
         prior: what every arm's first target is believed to be before its first call.
         target: `(observation, feedback) -> ()`, or `(m,)` with `targets = (m,)`: what is learned.
         targets: shape of the target; two are utility and cost, weighed by the preference.
-        fading: how evidence fades; None: never.
         rewarded: whether the two targets are joined by the run's reward function instead of by the linear one, so
             that the index is not affine in them.
     """
@@ -84,7 +68,6 @@ class Form(NamedTuple):
     prior: float = 0.0
     target: Callable[[Observation, Feedback], jax.Array] = heard_reward
     targets: tuple[int, ...] = ()
-    fading: Fading | None = None
     rewarded: bool = False
 
     def weights(self, key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
@@ -104,7 +87,9 @@ def form_of(policy: Policy) -> Form | None:
 def any_form_of(policy: Policy) -> Form | None:
     """Return the form of a policy, affine or joined by a reward function; None as in `form_of`."""
     act = policy.act
-    return act.form if isinstance(act, Ranked) and act.update is policy.update else None
+    if isinstance(act, Ranked) and act.update is policy.update and isinstance(act.form, Form):
+        return act.form
+    return None
 
 
 def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -130,53 +115,23 @@ def affine(n_arms: int, dim: int, form: Form, *, worth: bool = True) -> Policy:
         worth: whether the index is what a call may be worth, which pacing may then weigh (see `Ranked`).
     """
 
-    def init(key: jax.Array) -> Ridge | Faded:
+    def init(key: jax.Array) -> Ridge:
         del key
-        arms = fresh(n_arms, dim, form.ridge, form.targets, prior=form.prior)
-        none = jnp.zeros((), jnp.int32)
-        return arms if form.fading is None else Faded(arms, jnp.zeros(n_arms, jnp.int32), none)
+        return fresh(n_arms, dim, form.ridge, form.targets, prior=form.prior)
 
-    def index(key: jax.Array, state: Ridge | Faded, observation: Observation) -> jax.Array:
-        arms = state.arms if isinstance(state, Faded) else state
-        now = estimate(arms, observation.context)
+    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+        now = estimate(state, observation.context)
         weights = form.weights(key, now.round, observation)
         mean = now.mean * weights.mean
-        width = now.width if form.fading is None else now.width / jnp.sqrt(kept(state, form.fading))
-        value = (mean.sum(axis=-1) if form.targets else mean) + weights.width * width
+        value = (mean.sum(axis=-1) if form.targets else mean) + weights.width * now.width
         drawn = not isinstance(weights.rate, (int, float))  # else it is the 0 that stands in Weights
         called = jnp.log(gap_weights(value, observation.available, weights.rate)) if drawn else value
         return jnp.asarray(called + weights.plus)
 
     def update(
-        key: jax.Array, state: Ridge | Faded, observation: Observation, arm: jax.Array, feedback: Feedback
-    ) -> Ridge | Faded:
+        key: jax.Array, state: Ridge, observation: Observation, arm: jax.Array, feedback: Feedback
+    ) -> Ridge:
         del key
-        target = form.target(observation, feedback)
-        if isinstance(state, Ridge):
-            return learn(state, observation.context, arm, target)
-        return _faded(state, form, observation.context, arm, target)
+        return learn(state, observation.context, arm, form.target(observation, feedback))
 
     return Policy(init, Ranked(index, worth=worth, form=form, update=update), update)
-
-
-def kept(state: Any, fading: Fading) -> jax.Array:
-    """Return the `(K,)` shares of their evidence that the arms of a `Faded` state still have this round."""
-    waited = (state.round - state.last).astype(jnp.float32)
-    return jnp.maximum(jnp.float32(fading.gamma) ** waited, fading.floor)
-
-
-def most_trace(form: Form, dim: int) -> float:
-    """Return what the trace of a fading arm's inverse is held to: without the ridge re-added, the precision of
-    directions that no query shows would fade for ever; it stays at `floor` times the prior's."""
-    return float("inf") if form.fading is None else dim / (form.ridge * form.fading.floor)
-
-
-def _faded(state: Faded, form: Form, context: jax.Array, arm: jax.Array, target: jax.Array) -> Faded:
-    # Scaling A by f and adding x x' is adding x x' / f and then scaling: one rank-one step, then one factor.
-    assert form.fading is not None
-    factor = kept(state, form.fading)[arm]
-    arms = learn(state.arms, context, arm, target, importance=1.0 / factor)
-    scaled = arms.inverse[arm] / factor
-    cap = jnp.minimum(1.0, most_trace(form, len(context)) / jnp.trace(scaled))
-    arms = arms._replace(inverse=arms.inverse.at[arm].set(scaled * cap))
-    return Faded(arms, state.last.at[arm].set(state.round), state.round + 1)

@@ -30,7 +30,7 @@ def bootstrap(n_arms: int, dim: int, *, heads: int = 8, ridge: float = 1.0) -> P
     def init(key: jax.Array) -> Ridge:
         one = fresh(n_arms, dim, ridge)
         # The prior is sampled too: equal heads would agree on every arm that has not been called yet.
-        start = jax.random.normal(key, (heads, n_arms, dim)) / jnp.sqrt(ridge * dim)
+        start = jax.random.normal(key, (heads, n_arms, dim)) / jnp.sqrt(ridge)
         return Ridge(*(jnp.broadcast_to(a, (heads, *a.shape)) for a in one))._replace(weight=start)
 
     def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:

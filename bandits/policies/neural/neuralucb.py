@@ -123,7 +123,7 @@ def _gradient_policy(
         if diagonal
         else (gradients.full_width, gradients.full_add)
     )
-    trainer = training(name, partial(gradients.loss, ridge), **options)
+    trainer = training(name, partial(gradients.loss, ridge, options["memory"]), **options)
 
     def init(key: jax.Array) -> Confident:
         weight = gradients.first_weights(key, shape)
