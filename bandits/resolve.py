@@ -55,13 +55,17 @@ def _literal(value: str) -> Any:
         return lowered[value.lower()]
     try:
         return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the latter two: brackets in brackets
         return value
 
 
 def _from_file(name: str, kind: str) -> Callable[..., Any]:
     path, _, wanted = name.rpartition(":")
-    if not Path(path).is_file():
+    try:
+        there = Path(path).is_file()
+    except (OSError, ValueError):  # too long a name, or one with a NUL
+        there = False
+    if not there:
         raise ValueError(f"no file {path!r} for the {kind} {name!r}")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     if spec is None or spec.loader is None:
@@ -69,7 +73,7 @@ def _from_file(name: str, kind: str) -> Callable[..., Any]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path} raised {type(error).__name__} while it was loaded: {error}") from error
     found = getattr(module, wanted, None)
     if not callable(found):

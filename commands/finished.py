@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.help import Topical, option
+from commands.numbers import SEED
 from commands.options import SETTINGS, voice
 from commands.terminal import show, wrote
 
@@ -38,7 +39,7 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
 @click.argument("folder", metavar="DIR")
 @option("--policy", required=True, metavar="SPEC", help="As it was given to the run.")
 @option("--out", metavar="FILE", default="policy.npz", show_default=True, help="Where it goes.")
-@option("--seed", default=0, show_default=True, help="Which of the run's seeds, from 0.")
+@option("--seed", type=SEED, default=0, show_default=True, help="Which of the run's seeds, from 0.")
 @voice
 def export(folder: str, policy: str, out: str, seed: int, form: str) -> None:
     """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
