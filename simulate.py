@@ -121,7 +121,7 @@ def _why(error: Exception) -> str:
 def main() -> None:
     """Run the command; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if sys.stdout is None:
         _fail("stdout needs to be open, got a closed one; >/dev/null throws results away", 2)
     with warnings.catch_warnings(record=True) as warned:

@@ -9,7 +9,9 @@ import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+import msgspec
 
 from envs.nearest import near
 
@@ -30,6 +32,7 @@ def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -
     if found is None:
         raise ValueError(f"no {kind} {name!r}; {near(name, list(registry))}")
     allowed = hyperparameters(found)
+    hints = _hints(found)
     bound = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -38,7 +41,7 @@ def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -
         if key not in allowed:
             has = near(key, list(allowed)) if allowed else "it has none"
             raise ValueError(f"{kind} {name!r} has no hyperparameter {key!r}; {has}")
-        bound[key] = _literal(value)
+        bound[key] = _typed(_literal(value), value, hints.get(key), f"{kind} {name!r}: {key}")
     return partial(found, **bound) if bound else found
 
 
@@ -46,6 +49,33 @@ def hyperparameters(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the keyword-only parameters of a function and their defaults (`inspect.Parameter.empty` where none)."""
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types of a function's parameters; none where a user's own file names what is not there."""
+    try:
+        return get_type_hints(function)
+    except Exception:  # an annotation is an expression, and can raise anything
+        return {}
+
+
+def _typed(value: Any, text: str, hint: Any, where: str) -> Any:
+    """Return a hyperparameter as its annotation has it: the text itself where that is `str`.
+
+    Raises:
+        ValueError: it is of another type; whole numbers must fit 64 bits.
+    """
+    kinds = set(get_args(hint) or (hint,))
+    if str in kinds and not isinstance(value, str) and (value is not None or type(None) not in kinds):
+        value = text if type(value) not in kinds else value
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ValueError(f"{where} needs a number of at most 64 bits, got {text}")
+    if not kinds <= {str, int, float, bool, type(None)}:
+        return value
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{where}={text}: {error}") from error
 
 
 def _literal(value: str) -> Any:
