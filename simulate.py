@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from commands.command_line import given
 from commands.finished import diff, export, report
@@ -89,7 +90,7 @@ def answer(arguments: Sequence[str] | None = None) -> tuple[int, str]:
     except (click.Abort, KeyboardInterrupt):
         return 130, "stopped; nothing was written"
     except SystemExit as error:  # click's, when the reader of stdout went away; else from a user's own file
-        if isinstance(error.__context__, OSError):
+        if isinstance(sys.stdout, PacifyFlushWrapper):
             return 1, ""
         return 2, one_line(
             f"a file that an option names called sys.exit({error.code!r}) instead of returning"

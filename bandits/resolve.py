@@ -84,9 +84,10 @@ def _literal(value: str) -> Any:
     if value.lower() in lowered:
         return lowered[value.lower()]
     try:
-        return ast.literal_eval(value)
+        found = ast.literal_eval(value)
     except (ValueError, SyntaxError, MemoryError, RecursionError):  # the latter two: brackets in brackets
         return value
+    return found if isinstance(found, (int, float, str)) else value
 
 
 def _from_file(name: str, kind: str) -> Callable[..., Any]:
