@@ -9,7 +9,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -65,7 +66,7 @@ def _typed(value: Any, text: str, hint: Any, where: str) -> Any:
     Raises:
         ValueError: it is of another type; whole numbers must fit 64 bits.
     """
-    kinds = set(get_args(hint) or (hint,))
+    kinds = set(get_args(hint)) if get_origin(hint) in (Union, UnionType) else {hint}
     if str in kinds and not isinstance(value, str) and (value is not None or type(None) not in kinds):
         value = text if type(value) not in kinds else value
     if isinstance(value, int) and value.bit_length() > 63:
