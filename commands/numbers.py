@@ -17,7 +17,10 @@ class Whole(type(click.INT)):  # type: ignore[misc]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number, or fail in one line."""
-        number = int(super().convert(value, param, ctx))
+        try:
+            number = int(super().convert(value, param, ctx))
+        except OverflowError:  # an infinite number from a file
+            self.fail(f"needs a whole number, got {value}", param, ctx)
         if abs(number) > self.most:
             self.fail(f"needs a whole number of at most {self.most}, got {value}", param, ctx)
         return number
