@@ -33,7 +33,7 @@ def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -
     if found is None:
         raise ValueError(f"no {kind} {name!r}; {near(name, list(registry))}")
     allowed = hyperparameters(found)
-    hints = _hints(found)
+    hints = {key: hint for key, hint in _hints(found).items() if key != "model"}  # given by its name
     bound = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
