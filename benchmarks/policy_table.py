@@ -7,7 +7,7 @@ from it without running anything. Defaults throughout, 20 seeds, preference 0.2.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -62,11 +62,17 @@ def short(path: str) -> None:
 
 def main() -> None:
     """Print one table for each stream."""
-    if sys.argv[1:2] == ["--short"]:
-        short(sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="Tables of your own, beside the twin.")
+    parser.add_argument(
+        "--short", metavar="FILE", help="Draw the README's table from this page; run nothing."
+    )
+    given = parser.parse_args()
+    if given.short:
+        short(given.short)
         return
     tables = {name: envs.load(name) for name in ("ocr", "vqa", "math", "all")}
-    tables |= {Path(path).name.split(".")[0]: envs.load(path) for path in sys.argv[1:]}
+    tables |= {Path(path).name.split(".")[0]: envs.load(path) for path in given.tables}
     print("# Every policy, with its defaults\n")
     print(f"{SEEDS} seeds, reward `linear` at preference 0.2; in brackets 95 % intervals over seeds. Made by")
     print("`python benchmarks/policy_table.py`. Seconds include compiling.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.help import Topical, option
+from commands.numbers import SEED
 from commands.options import SETTINGS, voice
 from commands.terminal import show, wrote
 
@@ -41,7 +42,7 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
 @click.argument("folder", metavar="DIR")
 @option("--policy", required=True, metavar="SPEC", help="As it was given to the run.")
 @option("--out", metavar="FILE", default="policy.npz", show_default=True, help="Where it goes.")
-@option("--seed", default=0, show_default=True, help="Which of the run's seeds, from 0.")
+@option("--seed", type=SEED, default=0, show_default=True, help="Which of the run's seeds, from 0.")
 @option(
     "--reward",
     metavar="SPEC",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from commands.help import Topical, option
+from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice
 from commands.prepare import prepare_jax
 from commands.terminal import progress, say
@@ -18,16 +19,24 @@ from commands.terminal import progress, say
 @option("--dataset", default="all", show_default=True, help="Datasets and scenarios joined by +, or all.")
 @option("--mode", default="22", show_default=True, help="Train and test see: 1 text, 2 both, 3 image.")
 @option("--split", default="in", show_default=True, help="in (random), out (other datasets) or cross.")
-@option("--train-share", default=0.2, show_default=True, help="Of the queries, or of the datasets (out).")
+@option(
+    "--train-share",
+    type=FINITE,
+    default=0.2,
+    show_default=True,
+    help="Of the queries, or of the datasets (out).",
+)
 @option("--router", "routers", multiple=True, default=("all",), metavar="SPEC", help="Repeatable, or all.")
 @option(
     "--random-state",
-    type=click.IntRange(0),
+    type=SEED,
     default=42,
     show_default=True,
     help="Of the split and of routers that draw.",
 )
-@option("--seeds", default=1, show_default=True, help="Repetitions, each with a split of its own.")
+@option(
+    "--seeds", type=WHOLE, default=1, show_default=True, help="Repetitions, each with a split of its own."
+)
 @option("--missing", default="mean", show_default=True, help="Outcomes not recorded: mean or drop.")
 @option("--table2", is_flag=True, help="Put nAUC and peak score beside the paper's Table 2.")
 @option(
@@ -36,7 +45,13 @@ from commands.terminal import progress, say
     metavar="SPEC",
     help="Policies on the same test queries, swept over preferences.",
 )
-@option("--dim", default=32, show_default=True, help="Principal components in the online policies' context.")
+@option(
+    "--dim",
+    type=WHOLE,
+    default=32,
+    show_default=True,
+    help="Principal components in the policies' context.",
+)
 @option("--out", metavar="PATH", help="Also write: rows to a .csv or .json; with --online, a folder.")
 @voice
 def mmrbench(data: str | None, models: str | None, out: str | None, form: str, **settings: Any) -> None:

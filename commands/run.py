@@ -10,6 +10,7 @@ import click
 
 from commands import streams
 from commands.command_line import spoken
+from commands.memory import fits
 from commands.prepare import load, log, prepare_jax
 from commands.terminal import detail, progress, say, show, wrote
 
@@ -39,10 +40,11 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     check_folder(folder)
     for place in places.values():
         check_folder(place)
+    memory = fits(loaded, ask)
     if options["dry_run"]:
         from commands.dry_run import rehearse
 
-        rehearse(loaded, ask, places, form)
+        rehearse(loaded, ask, places, form, memory)
         return
     known = {
         "command": spoken(ctx),

@@ -26,7 +26,7 @@ _OUT = option(
 @click.argument("file", metavar="FILE.toml")
 @option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
 @option("--address", metavar="TCP", help="Of the Dask scheduler, tcp://host:port.")
-@option("--workers", type=click.IntRange(1), help="Processes on this machine.  [default: one a core]")
+@option("--workers", type=click.IntRange(1, 1024), help="Processes on this machine.  [default: one a core]")
 @_OUT
 @option("--dry-run", is_flag=True, help="Only say how many jobs there are and how many are done.")
 def sweep(file: str, engine: str, address: str | None, workers: int | None, out: str, dry_run: bool) -> int:
@@ -76,7 +76,9 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
 @click.command(cls=Topical, context_settings=SETTINGS)
 @click.argument("file", metavar="FILE.toml")
 @_OUT
-@option("--top", default=10, show_default=True, type=click.IntRange(0), help="Rows of a table; 0: all.")
+@option(
+    "--top", default=10, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Rows of a table; 0: all."
+)
 @option("--format", "form", type=FORMATS, default="table", show_default=True)
 def best(file: str, out: str, top: int, form: str) -> None:
     """Rank what a sweep has computed, with paired differences to the leader on the same seeds."""
@@ -124,7 +126,7 @@ def _table(part: Any, top: int) -> None:
 
 def _watched(ended: Iterator[Any], total: int) -> Iterator[Any]:
     """Yield what ends; jobs done, their rate and the time left go to stderr where somebody watches."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield from ended
         return
     started = time.monotonic()

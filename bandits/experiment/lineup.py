@@ -92,7 +92,7 @@ def build(
         if ".py:" in spec or "log" in given:  # may be another by the next time
             return _made(factory, stream.n_arms, stream.dim, spec, given, checked)
         return _kept(spec, stream.n_arms, stream.dim, tuple(given.items()), checked)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ValueError) and ".py:" not in spec:
             raise
         place = resolve.where(factory, error)
@@ -253,7 +253,7 @@ def hindsight(stream: Any, table: NDArray[np.float64], name: str, options: Mappi
     return Trace(rows, arms[rows].astype(np.int32))
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0]
 
 

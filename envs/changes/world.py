@@ -100,7 +100,7 @@ def moment(option: str, value: Any, rounds: int) -> int:
             found = value * rounds if isinstance(value, float) and value <= 1 else float(value)
     except (TypeError, ValueError):
         found = np.nan
-    if not found >= 0 or isinstance(value, bool):
+    if not 0 <= found < np.inf or isinstance(value, bool):
         raise ValueError(f"{option} needs a round such as 500 or a share such as 0.5 or 50%, got {value!r}")
     return int(min(round(found), rounds))
 
