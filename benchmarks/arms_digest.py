@@ -17,15 +17,14 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import bandits  # from a checkout, installed or not
 import envs
 from bandits.policies.llmbandit.tasks import Log
 from bandits.rewards import linear, reward_table
 
-RECORDED = ROOT.parent / "shared" / "outcomes" / "pareto_k4.jsonl.gz"
+RECORDED = Path(__file__).resolve().parents[2] / "shared" / "outcomes" / "pareto_k4.jsonl.gz"
 LOGGED = 200  # rows that a policy which is trained before the run is trained on
 
 

@@ -33,7 +33,10 @@ def taken_up(places: Mapping[str, Path], ask: Ask, known: Mapping[str, Any]) -> 
     stopped = len(same) < len(places) or any(m.get("unfinished") for m in same.values())
     if not stopped or ".py:" in ask.reward:
         return {}
-    found = {name: _traces(places[name], bool(ask.budget)) for name in same}
+    found = {
+        name: _traces(places[name], bool(ask.budget) and ask.pacing.partition(",")[0] != "stop")
+        for name in same
+    }
     return {
         name: {spec: t for spec, t in traces.items() if spec in ask.policies and ".py:" not in spec}
         for name, traces in found.items()
@@ -59,7 +62,7 @@ def _same(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all({**manifest, "asked": asked}.get(key) == value for key, value in wanted.items())
 
 
-def _traces(place: Path, budgeted: bool) -> dict[str, Trace]:
+def _traces(place: Path, priced: bool) -> dict[str, Trace]:
     import pyarrow.parquet as pq
 
     try:
@@ -69,7 +72,7 @@ def _traces(place: Path, budgeted: bool) -> dict[str, Trace]:
         return {}
     names, found = calls["policy"].to_numpy(), {}
     for name in dict.fromkeys(names.tolist()):
-        if budgeted and name not in probed:
+        if priced and name not in probed:
             continue
         own = calls.filter(names == name)
         seeds = int(own["seed"].to_numpy().max()) + 1

@@ -23,7 +23,7 @@ from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
-from bandits.policies.linear.affine import Faded, Fading, Form, Weights, form_of, most_trace
+from bandits.policies.linear.affine import Fading, Form, Weights, form_of, most_trace
 from envs.cores import cores
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
@@ -53,7 +53,7 @@ class Blocks:
 
     @property
     def _arms(self) -> Any:
-        return self._state.arms if isinstance(self._state, Faded) else self._state
+        return self._form.arms(self._state)
 
     def foresee(self, clock: Any, chunk: Chunk) -> Any:
         """Return what `Weights` and targets a chunk has; each of its rounds will be heard, whoever is called."""
@@ -112,11 +112,11 @@ def _replayed(
     """Return the `(S, C)` arms of so many rounds, and change the state to what they taught; each seed has a core."""
     from bandits.loop.kernels_blocks import replay_rounds
 
-    ridge = state.arms if isinstance(state, Faded) else state
+    ridge, fades = form.arms(state), form.fading is not None
     seeds, _, dim, _ = ridge.inverse.shape
     weight = ridge.weight.reshape(seeds, -1, form.targets[0] if form.targets else 1, dim)
-    last = state.last if isinstance(state, Faded) else np.zeros(ridge.pulls.shape, np.int32)
-    begin = state.round if isinstance(state, Faded) else np.zeros(seeds, np.int32)
+    last = state.last if fades else np.zeros(ridge.pulls.shape, np.int32)
+    begin = state.round if fades else np.zeros(seeds, np.int32)
     called, block = np.zeros(chunk.context.shape[:2], np.int32), block_of(dim)
     together = _together(ridge.inverse.shape[1], dim, block)
     given = [x[:, :rounds] for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]

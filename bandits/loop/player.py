@@ -15,8 +15,7 @@ from bandits.base import Policy, State
 from bandits.loop.blocks import Blocks
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
-from bandits.policies.linear.affine import Faded, form_of
-from bandits.policies.linear.ridge import Ridge
+from bandits.policies.linear.affine import form_of
 
 Player = Scan | Blocks
 
@@ -44,7 +43,5 @@ def player(
     """
     known = form_of(policy) is not None and ring is None and probe is None and not full
     if known and jax.default_backend() == "cpu":
-        state = jax.eval_shape(policy.init, keys[0])
-        if isinstance(state.arms if isinstance(state, Faded) else state, Ridge):
-            return Blocks(policy, keys, shared, account=account)
+        return Blocks(policy, keys, shared, account=account)
     return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)

@@ -8,14 +8,14 @@ round at a time, and by `bandits.loop.blocks`, which replays many rounds of it a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from bandits.base import Feedback, Observation, Policy, choose
-from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
-from bandits.ranked import Ranked
+from bandits.base import Feedback, Observation, Policy, choose, ranked
+from bandits.policies.linear.ridge import Estimate, Ridge, estimate, fresh, learn
 
 
 class Weights(NamedTuple):
@@ -60,26 +60,36 @@ class Form(NamedTuple):
     """All in which one linear policy differs from another.
 
     Attributes:
-        weights: `(key, round, observation) -> Weights`; `round` is `()` float32, 1 at the first heard round.
+        weights: `(key, round, observation) -> Weights`; `round` is `()` float32, 1 at the first heard round; with the
+            key None, those without what is drawn.
         ridge: prior precision of every weight.
         prior: what every arm's first target is believed to be before its first call.
         target: `(observation, feedback) -> ()`, or `(m,)` with `targets = (m,)`: what is learned.
         targets: shape of the target.
         fading: how evidence fades; None: never.
+        chances: `(estimate, observation) -> (K,)` probabilities, where a draw is part of it and they are known.
+        speaks_for: `act` and `update` of the policy that was built from it; with others it says nothing.
     """
 
-    weights: Callable[[jax.Array, jax.Array, Observation], Weights]
+    weights: Callable[[jax.Array | None, jax.Array, Observation], Weights]
     ridge: float
     prior: float = 0.0
     target: Callable[[Observation, Feedback], jax.Array] = heard_reward
     targets: tuple[int, ...] = ()
     fading: Fading | None = None
+    chances: Callable[[Estimate, Observation], jax.Array] | None = None
+    speaks_for: Any = None
+
+    def arms(self, state: Any) -> Ridge:
+        """Return the arms in a state of the policy, `Ridge` or where evidence fades `Faded`."""
+        known: Ridge = state if self.fading is None else state.arms
+        return known
 
 
 def form_of(policy: Policy) -> Form | None:
     """Return the form that a policy was built from, or None where it was not, or learns in another way since."""
-    act = policy.act
-    return act.form if isinstance(act, Ranked) and act.update is policy.update else None
+    form: Form | None = policy.form
+    return form if form is not None and form.speaks_for == (policy.act, policy.update) else None
 
 
 def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -95,14 +105,13 @@ def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.
     return others.at[best].set(1.0 - others.sum())
 
 
-def affine(n_arms: int, dim: int, form: Form, *, worth: bool = True) -> Policy:
+def affine(n_arms: int, dim: int, form: Form) -> Policy:
     """Return the policy of this form, a round at a time.
 
     Args:
         n_arms: `K`.
         dim: `d`, the constant column included.
         form: what sets it apart.
-        worth: whether the index is what a call may be worth, which pacing may then weigh (see `Ranked`).
     """
 
     def init(key: jax.Array) -> Ridge | Faded:
@@ -111,8 +120,8 @@ def affine(n_arms: int, dim: int, form: Form, *, worth: bool = True) -> Policy:
         none = jnp.zeros((), jnp.int32)
         return arms if form.fading is None else Faded(arms, jnp.zeros(n_arms, jnp.int32), none)
 
-    def index(key: jax.Array, state: Ridge | Faded, observation: Observation) -> jax.Array:
-        arms = state.arms if isinstance(state, Faded) else state
+    def index(key: jax.Array | None, state: Ridge | Faded, observation: Observation) -> jax.Array:
+        arms = form.arms(state)
         now = estimate(arms, observation.context)
         weights = form.weights(key, now.round, observation)
         mean = now.mean * weights.mean
@@ -127,11 +136,17 @@ def affine(n_arms: int, dim: int, form: Form, *, worth: bool = True) -> Policy:
     ) -> Ridge | Faded:
         del key
         target = form.target(observation, feedback)
-        if isinstance(state, Ridge):
-            return learn(state, observation.context, arm, target)
-        return _faded(state, form, observation.context, arm, target)
+        step: Callable[..., Any] = learn if form.fading is None else partial(_faded, form)
+        after: Ridge | Faded = step(state, observation.context, arm, target)
+        return after
 
-    return Policy(init, Ranked(index, worth=worth, form=form, update=update), update)
+    def chances(key: jax.Array, state: Ridge | Faded, observation: Observation) -> jax.Array:
+        del key
+        assert form.chances is not None
+        return form.chances(estimate(form.arms(state), observation.context), observation)
+
+    policy = ranked(init, index, update, chances=None if form.chances is None else chances)
+    return policy._replace(form=form._replace(speaks_for=(policy.act, update)))
 
 
 def kept(state: Any, fading: Fading) -> jax.Array:
@@ -146,7 +161,7 @@ def most_trace(form: Form, dim: int) -> float:
     return float("inf") if form.fading is None else dim / (form.ridge * form.fading.floor)
 
 
-def _faded(state: Faded, form: Form, context: jax.Array, arm: jax.Array, target: jax.Array) -> Faded:
+def _faded(form: Form, state: Faded, context: jax.Array, arm: jax.Array, target: jax.Array) -> Faded:
     # Scaling A by f and adding x x' is adding x x' / f and then scaling: one rank-one step, then one factor.
     assert form.fading is not None
     factor = kept(state, form.fading)[arm]

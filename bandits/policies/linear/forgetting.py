@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
+from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.policies.linear.affine import Fading, Form, Weights, affine
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
-from bandits.ranked import Ranked
 
 
 def dlinucb(
@@ -42,7 +41,7 @@ def dlinucb(
     require.at_least("dlinucb", 0, alpha=alpha)
     require.above("dlinucb", 0, ridge=ridge)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+    def weights(key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
         del key, round, observation
         return Weights(width=alpha)
 
@@ -87,7 +86,7 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, r
             jnp.zeros((), jnp.int32),
         )
 
-    def index(key: jax.Array, state: Window, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Window, observation: Observation) -> jax.Array:
         del key
         now = estimate(state.arms, observation.context)
         return now.mean + alpha * now.width
@@ -110,4 +109,4 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, r
             (state.at + 1) % window,
         )
 
-    return Policy(init, Ranked(index), update)
+    return ranked(init, index, update)

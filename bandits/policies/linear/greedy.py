@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Observation, Policy
+from bandits.base import Observation, Policy, choose, even
 from bandits.policies.linear.affine import Form, Weights, affine
+from bandits.policies.linear.ridge import Estimate
 
 
 def epsilon(
@@ -28,14 +29,24 @@ def epsilon(
     require.at_least("epsilon", 0, decay=decay)
     require.above("epsilon", 0, ridge=ridge)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+    def chance(round: jax.Array) -> jax.Array:
+        return epsilon / (1.0 + decay * round)
+
+    def chances(now: Estimate, observation: Observation) -> jax.Array:
+        best = jax.nn.one_hot(choose(now.mean, observation.available), n_arms)
+        explore = jnp.minimum(chance(now.round), 1.0)
+        return (1.0 - explore) * best + explore * even(observation.available)
+
+    def weights(key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
         del observation
+        if key is None:
+            return Weights()
         coin, pick = jax.random.split(key)
-        explore = jax.random.uniform(coin) < epsilon / (1.0 + decay * round)
+        explore = jax.random.uniform(coin) < chance(round)
         anything = jax.random.uniform(pick, (n_arms,))
         return Weights(mean=jnp.where(explore, 0.0, 1.0), plus=jnp.where(explore, anything, 0.0))
 
-    return affine(n_arms, dim, Form(weights, ridge), worth=False)
+    return affine(n_arms, dim, Form(weights, ridge, chances=chances))
 
 
 def greedy(n_arms: int, dim: int, *, ridge: float = 1.0, prior: float = 0.0) -> Policy:
@@ -50,7 +61,7 @@ def greedy(n_arms: int, dim: int, *, ridge: float = 1.0, prior: float = 0.0) -> 
     require.above("greedy", 0, ridge=ridge)
     require.finite("greedy", prior=prior)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+    def weights(key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
         del key, round, observation
         return Weights()
 
@@ -75,8 +86,14 @@ def softmax(
     require.above("softmax", 0, temperature=temperature, ridge=ridge)
     require.at_least("softmax", 0, decay=decay)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+    def weights(key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
         del observation
+        if key is None:
+            return Weights()
         return Weights(plus=temperature / round**decay * jax.random.gumbel(key, (n_arms,)))
 
-    return affine(n_arms, dim, Form(weights, ridge))
+    def chances(now: Estimate, observation: Observation) -> jax.Array:
+        logit = now.mean * now.round**decay / temperature
+        return jax.nn.softmax(jnp.where(observation.available, logit, -jnp.inf))
+
+    return affine(n_arms, dim, Form(weights, ridge, chances=chances))

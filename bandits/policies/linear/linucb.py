@@ -25,7 +25,7 @@ def linucb(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0, pri
     require.above("linucb", 0, ridge=ridge)
     require.finite("linucb", prior=prior)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+    def weights(key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
         del key, round, observation
         return Weights(width=alpha)
 

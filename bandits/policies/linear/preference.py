@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
+from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.policies.linear.affine import Form, Weights, affine
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
-from bandits.ranked import Ranked
 from bandits.rewards import Outcome, Reward, linear
 
 
@@ -43,7 +42,7 @@ def preference(
 
     if reward is linear:
         # Then the index is affine in the two estimates.
-        def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+        def weights(key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
             del key, round
             return Weights(mean=jnp.stack([jnp.float32(1.0), -observation.preference]), width=alpha)
 
@@ -63,7 +62,7 @@ def _any_reward(n_arms: int, dim: int, alpha: float, ridge: float, prior: float,
         del key
         return fresh(n_arms, dim, ridge, targets=(2,), prior=prior)
 
-    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
         del key
         now = estimate(state, observation.context)
         unknown = jnp.full(n_arms, jnp.nan)
@@ -79,4 +78,4 @@ def _any_reward(n_arms: int, dim: int, alpha: float, ridge: float, prior: float,
         del key
         return learn(state, observation.context, arm, both(observation, feedback))
 
-    return Policy(init, Ranked(index), update)
+    return ranked(init, index, update)

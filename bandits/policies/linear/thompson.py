@@ -26,8 +26,10 @@ def thompson(n_arms: int, dim: int, *, v: float = 0.25, ridge: float = 1.0, prio
     require.above("thompson", 0, ridge=ridge)
     require.finite("thompson", prior=prior)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
+    def weights(key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
         del round, observation
+        if key is None:
+            return Weights()
         return Weights(width=v * jax.random.normal(key, (n_arms,)))
 
     return affine(n_arms, dim, Form(weights, ridge, prior))

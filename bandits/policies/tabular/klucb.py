@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.policies.tabular.counts import HIGH, LOW, Counts, count, nothing, require_range, unit
 
 HALVINGS = 22  # leaves 2^-22, the spacing of float32 numbers near 1
@@ -32,9 +32,9 @@ def klucb(n_arms: int, dim: int, *, c: float = 0.0, low: float = LOW, high: floa
         del key
         return nothing(n_arms)
 
-    def act(key: jax.Array, state: Counts, observation: Observation) -> jax.Array:
-        del key
-        return choose(upper_bound(state, c), observation.available)
+    def index(key: jax.Array | None, state: Counts, observation: Observation) -> jax.Array:
+        del key, observation
+        return low + (high - low) * upper_bound(state, c)
 
     def update(
         key: jax.Array, state: Counts, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -42,7 +42,7 @@ def klucb(n_arms: int, dim: int, *, c: float = 0.0, low: float = LOW, high: floa
         del key, observation
         return count(state, arm, unit(feedback.reward, low, high))
 
-    return Policy(init, act, update)
+    return ranked(init, index, update)
 
 
 def upper_bound(counts: Counts, c: float) -> jax.Array:
