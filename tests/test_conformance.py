@@ -227,27 +227,26 @@ def wrapped(policy: Policy) -> dict[str, Policy]:
     }
 
 
+@pytest.mark.parametrize("label", ["plain", "restart", "explore_new"])
 @pytest.mark.parametrize("name", POLICIES)
-def test_act_calls_the_highest_index_and_as_often_as_chances_say(name: str, built) -> None:
+def test_act_calls_the_highest_index_and_as_often_as_chances_say(name: str, label: str, built) -> None:
     """Chi-square over 20,000 keys; 4 arms and 27 policies in 3 wrappers: a false alarm of 1e-7 each is 1e-5 in all."""
-    for label, policy in wrapped(built[name]).items():
-        state, seen = learned(policy)
-        keys = jax.random.split(jax.random.key(3), 20_000)
-        arms = np.asarray(jax.jit(jax.vmap(lambda k, p=policy: p.act(k, state, seen)))(keys))
-        if policy.index is not None:
-            ranks = jax.vmap(lambda k, p=policy: choose(p.index(k, state, seen), seen.available))
-            assert (np.asarray(jax.jit(ranks)(keys)) == arms).mean() > 0.9999, (
-                label
-            )  # a tie may round otherwise
-        if policy.chances is not None:
-            chance = np.asarray(chances_of(policy, keys[0], state, seen), float)
-            assert chance.sum() == pytest.approx(1, abs=1e-5)
-            count = np.bincount(arms, minlength=4)
-            sure = chance * len(keys) < 5  # too few to be compared by chi-square
-            assert (count[sure] <= 30).all() and (count[chance == 0] == 0).all()
-            expected = chance[~sure] * len(keys)
-            statistic = ((count[~sure] - expected) ** 2 / expected).sum()
-            assert statistic < chi2.ppf(1 - 1e-7, 3), label
+    policy = wrapped(built[name])[label]
+    state, seen = learned(policy)
+    keys = jax.random.split(jax.random.key(3), 20_000)
+    arms = np.asarray(jax.jit(jax.vmap(lambda k: policy.act(k, state, seen)))(keys))
+    if policy.index is not None:
+        ranks = jax.vmap(lambda k: choose(policy.index(k, state, seen), seen.available))
+        assert (np.asarray(jax.jit(ranks)(keys)) == arms).mean() > 0.9999, label  # a tie may round otherwise
+    if policy.chances is not None:
+        chance = np.asarray(chances_of(policy, keys[0], state, seen), float)
+        assert chance.sum() == pytest.approx(1, abs=1e-5)
+        count = np.bincount(arms, minlength=4)
+        sure = chance * len(keys) < 5  # too few to be compared by chi-square
+        assert (count[sure] <= 30).all() and (count[chance == 0] == 0).all()
+        expected = chance[~sure] * len(keys)
+        statistic = ((count[~sure] - expected) ** 2 / expected).sum()
+        assert statistic < chi2.ppf(1 - 1e-7, 3), label
 
 
 @pytest.mark.parametrize("name", POLICIES)
