@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, choose
 from bandits.policies.tabular.counts import HIGH, LOW, Counts, count, nothing, require_range, unit
 
 HALVINGS = 22  # leaves 2^-22, the spacing of float32 numbers near 1
@@ -32,6 +32,11 @@ def klucb(n_arms: int, dim: int, *, c: float = 0.0, low: float = LOW, high: floa
         del key
         return nothing(n_arms)
 
+    def act(key: jax.Array, state: Counts, observation: Observation) -> jax.Array:
+        del key
+        # In units of the range, where bounds that have met at 1 tie: brought to rewards they may round apart.
+        return choose(upper_bound(state, c), observation.available)
+
     def index(key: jax.Array | None, state: Counts, observation: Observation) -> jax.Array:
         del key, observation
         return low + (high - low) * upper_bound(state, c)
@@ -42,7 +47,7 @@ def klucb(n_arms: int, dim: int, *, c: float = 0.0, low: float = LOW, high: floa
         del key, observation
         return count(state, arm, unit(feedback.reward, low, high))
 
-    return ranked(init, index, update)
+    return Policy(init, act, update, index=index)
 
 
 def upper_bound(counts: Counts, c: float) -> jax.Array:

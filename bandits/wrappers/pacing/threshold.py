@@ -40,7 +40,8 @@ def threshold(policy: Policy, n_arms: int, dim: int, *, bin_size: int = 100) -> 
     bin's budget that is spent, an arm is open iff `c <= worth / ((UB e / LB)^z LB / e)`. `worth` is the policy's
     index without what chance adds, `LB = 1 / c_max` and `UB = 1 / c_min` bound worth per cost, and as in any knapsack
     the call needs to fit into what is left. The run is cut into bins of `bin_size` rounds with equal budgets; what a
-    bin leaves rolls over into the next. Of the open arms the policy takes its best. With several budgets an arm needs to be open
+    bin leaves rolls over into the next. Of the open arms the
+    policy takes its best. With several budgets an arm needs to be open
     under each.
 
     Args:
