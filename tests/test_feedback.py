@@ -201,7 +201,9 @@ def test_exp3_divides_by_the_chance_of_the_call(delay: str, batch: int, known) -
     trace = replay(
         policy, known, table, seeds=1, seed=4, rounds=600, feedback=late, probe=lambda state: state.total
     )
-    assert exp3_in_numpy(trace, table, late) < 1e-4  # 600 float32 additions of relative 6e-8 each
+    # Float32 errs by 6e-8 a step, and each error of a loss comes back through the next chances; the chance at the
+    # time of hearing instead is off by a rate of about .59 / sqrt(t) times a loss each round, percents of it.
+    assert exp3_in_numpy(trace, table, late) < 5e-3
 
 
 @pytest.mark.parametrize("name", ["exp3", "exp4"])
