@@ -191,7 +191,8 @@ def test_exp3_draws_with_the_probabilities_of_the_formula() -> None:
         chance = np.exp(-0.8 * math.sqrt(math.log(3) / (3 * t)) * losses)
         chance /= chance.sum()
         losses[arm] += (1 - reward) / chance[arm]
-        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), heard(reward))
+        told = heard(reward)._replace(chance=jnp.float32(chance[arm]))
+        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), told)
     np.testing.assert_allclose(state.total - state.total.min(), losses - losses.min(), rtol=1e-5)
     expected = np.exp(-0.8 * math.sqrt(math.log(3) / (3 * 6)) * losses)
     # 20,000 draws: deviation at most .0036 a share; four allowed.
@@ -203,7 +204,9 @@ def test_exp3_leaves_an_arm_as_it_stood_while_it_cannot_be_called() -> None:
     policy, closed = exp3(3, 1, **UNIT), seen(3, [True, True, False])
 
     def step(state: Any, key: jax.Array) -> Any:
-        return policy.update(key, state, closed, policy.act(key, state, closed), heard(0.0)), None
+        arm = policy.act(key, state, closed)
+        told = heard(0.0)._replace(chance=policy.chances(key, state, closed)[arm])
+        return policy.update(key, state, closed, arm, told), None
 
     keys = jax.random.split(jax.random.key(0), 200)
     state = jax.lax.scan(step, policy.init(keys[0]), keys)[0]
@@ -225,7 +228,8 @@ def test_exp4_weighs_its_experts_by_the_formula() -> None:
         weight = np.exp(-1.3 * math.sqrt(math.log(6) / (3 * t)) * losses)
         chance = (weight / weight.sum()) @ advice
         losses += advice[:, arm] * (1 - reward) / chance[arm]
-        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), heard(reward))
+        told = heard(reward)._replace(chance=jnp.float32(chance[arm]))
+        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), told)
     np.testing.assert_allclose(state.losses.total, losses - losses.min(), rtol=1e-5, atol=1e-5)
     weight = np.exp(-1.3 * math.sqrt(math.log(6) / (3 * 5)) * losses)
     expected = (weight / weight.sum()) @ advice
@@ -247,7 +251,9 @@ def test_exp4_follows_the_expert_that_reads_the_query() -> None:
         observation = base._replace(context=jnp.stack([side, 1.0]))
         arm = policy.act(key, state, observation)
         reward = (arm == (side > 0)).astype(jnp.float32)
-        return policy.update(key, state, observation, arm, heard(0.0)._replace(reward=reward)), reward
+        chance = policy.chances(key, state, observation)[arm]
+        told = heard(0.0)._replace(reward=reward, chance=chance)
+        return policy.update(key, state, observation, arm, told), reward
 
     keys = jax.random.split(jax.random.key(7), 3000)
     rewards = jax.lax.scan(step, policy.init(keys[0]), (keys, sign))[1]

@@ -126,7 +126,7 @@ def finish(
     cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     asked = preferences(ask.preference, len(stream), ask.seed)
     options = {**_replayed(ask), "feedback": late}
-    if limits[budgets[0]] is not None:
+    if ask.pacing.partition(",")[0] != "stop":  # the others set a price
         options["probe"] = budget.dual_price
     posed: dict[str, dict[str, experiment.Posed]] = {text: {} for text in asked}
     for text, value in asked.items():

@@ -38,7 +38,10 @@ def taken_up(places: Mapping[str, Path], ask: Ask, known: Mapping[str, Any]) -> 
     )
     if not stopped or ".py:" in ask.reward:
         return {}
-    found = {name: _traces(places[name], bool(ask.budget)) for name in same}
+    found = {
+        name: _traces(places[name], bool(ask.budget) and ask.pacing.partition(",")[0] != "stop")
+        for name in same
+    }
     return {
         name: {spec: t for spec, t in traces.items() if spec in ask.policies and ".py:" not in spec}
         for name, traces in found.items()
@@ -69,7 +72,7 @@ def _same(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all({**manifest, "asked": asked}.get(key) == value for key, value in wanted.items())
 
 
-def _traces(place: Path, budgeted: bool) -> dict[str, Trace]:
+def _traces(place: Path, priced: bool) -> dict[str, Trace]:
     import pyarrow.parquet as pq
 
     found: dict[str, Trace] = {}
@@ -78,7 +81,7 @@ def _traces(place: Path, budgeted: bool) -> dict[str, Trace]:
         stored = np.load(place / PROBED, allow_pickle=False) if (place / PROBED).exists() else {}
         probed, names = dict(stored), calls["policy"].to_numpy()
         for name in dict.fromkeys(names.tolist()):
-            if budgeted and name not in probed:
+            if priced and name not in probed:
                 continue
             own = calls.filter(names == name)
             seeds = int(own["seed"].to_numpy().max()) + 1

@@ -1,6 +1,6 @@
 """D-LinUCB replayed by a numba kernel (`bandits.loop.kernels_discounts`), which calls what the plain scan calls.
 
-The scan solves for every arm in every round, `O(K d^3)`; the kernel takes an arm's matrix apart once in sixteen of its
+The scan solves for every arm in every round, `O(K d^3)`; the kernel takes an arm's matrix apart once in 24 of its
 pulls. On another platform than the CPU, and with late feedback, the scan runs.
 """
 
@@ -14,19 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.base import Policy
+from bandits.base import Policy, form_of
 from bandits.loop.blocks import charged, real_rounds, shared_out
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
 from bandits.policies.linear.forgetting import Discount
-from bandits.ranked import Ranked
 
 
 def discount_of(policy: Policy) -> Discount | None:
     """Return what sets a plain `dlinucb` apart, or None where the policy is another, or learns in another way."""
-    act = policy.act
-    if isinstance(act, Ranked) and act.update is policy.update and isinstance(act.form, Discount):
-        return act.form
-    return None
+    form = form_of(policy)
+    return form if isinstance(form, Discount) else None
 
 
 class Discounts:
@@ -68,8 +65,10 @@ class Discounts:
             sums = [np.array(part[s], np.float64) for part in state[:3]]
             reward = np.ascontiguousarray(chunk.outcome[s, :real, :, 1], np.float32)
             lane = chunk.context[s, :real], chunk.available[s, :real], reward
-            begin = int(state.round[s])
-            replay_discounted(*lane, tuple(sums), state.since[s], begin, *self._discount, called[s, :real])
+            begin, how = int(state.round[s]), self._discount
+            numbers = how.gamma, how.alpha, how.ridge
+            whole: Any = (*lane, tuple(sums), state.since[s], begin, *numbers, called[s, :real])
+            replay_discounted(*whole)
             for part, learned in zip(state[:3], sums, strict=True):
                 part[s] = learned
 

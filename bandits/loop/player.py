@@ -17,7 +17,6 @@ from bandits.loop.discounts import Discounts, discount_of
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
 from bandits.policies.linear.affine import form_of
-from bandits.policies.linear.ridge import Ridge
 
 Player = Scan | Blocks | Discounts
 
@@ -46,6 +45,6 @@ def player(
     plain = ring is None and probe is None and not full and jax.default_backend() == "cpu"
     if plain and discount_of(policy) is not None:
         return Discounts(policy, keys, shared, account=account)
-    if plain and form_of(policy) is not None and isinstance(jax.eval_shape(policy.init, keys[0]), Ridge):
+    if plain and form_of(policy) is not None:
         return Blocks(policy, keys, shared, account=account)
     return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from bandits.base import Feedback, Observation, Policy, choose
-from bandits.policies.linear.exploring import Explore, Weights
-from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
-from bandits.ranked import Ranked
+from bandits import base
+from bandits.base import Feedback, Observation, Policy, choose, even, formed, ranked
+from bandits.policies.linear.exploring import Boltzmann, Coin, Explore, Gaps, Weights
+from bandits.policies.linear.ridge import Estimate, Ridge, estimate, fresh, learn
 
 
 def heard_reward(observation: Observation, feedback: Feedback) -> jax.Array:
@@ -28,7 +28,7 @@ def heard_reward(observation: Observation, feedback: Feedback) -> jax.Array:
 class Keyed(NamedTuple):
     """A round's randomness from a key: the `Draws` of a run."""
 
-    key: jax.Array
+    key: Any
     n_arms: int
 
     @property
@@ -61,6 +61,7 @@ class Form(NamedTuple):
         targets: shape of the target; two are utility and cost, weighed by the preference.
         rewarded: whether the two targets are joined by the run's reward function instead of by the linear one, so
             that the index is not affine in them.
+        speaks_for: `act` and `update` of the policy that was built from it, see `base.form_of`.
     """
 
     explore: Explore
@@ -69,10 +70,17 @@ class Form(NamedTuple):
     target: Callable[[Observation, Feedback], jax.Array] = heard_reward
     targets: tuple[int, ...] = ()
     rewarded: bool = False
+    speaks_for: Any = None
 
-    def weights(self, key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        """Return a round's weights; `round` is `()` float32, 1 at the first heard round."""
-        weights = self.explore.weights(Keyed(key, observation.available.shape[0]), round)
+    def weights(self, key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
+        """Return a round's weights; `round` is `()` float32, 1 at the first heard round.
+
+        With the key None, those of what a call may be worth, without what is drawn.
+        """
+        if key is None and self.explore.drawn:
+            weights = Weights()
+        else:
+            weights = self.explore.weights(Keyed(key, observation.available.shape[0]), round)
         if not self.targets:
             return weights
         return weights._replace(mean=weights.mean * jnp.stack([jnp.float32(1.0), -observation.preference]))
@@ -86,10 +94,8 @@ def form_of(policy: Policy) -> Form | None:
 
 def any_form_of(policy: Policy) -> Form | None:
     """Return the form of a policy, affine or joined by a reward function; None as in `form_of`."""
-    act = policy.act
-    if isinstance(act, Ranked) and act.update is policy.update and isinstance(act.form, Form):
-        return act.form
-    return None
+    form = base.form_of(policy)
+    return form if isinstance(form, Form) else None
 
 
 def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -105,21 +111,20 @@ def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.
     return others.at[best].set(1.0 - others.sum())
 
 
-def affine(n_arms: int, dim: int, form: Form, *, worth: bool = True) -> Policy:
+def affine(n_arms: int, dim: int, form: Form) -> Policy:
     """Return the policy of this form, a round at a time.
 
     Args:
         n_arms: `K`.
         dim: `d`, the constant column included.
         form: what sets it apart.
-        worth: whether the index is what a call may be worth, which pacing may then weigh (see `Ranked`).
     """
 
     def init(key: jax.Array) -> Ridge:
         del key
         return fresh(n_arms, dim, form.ridge, form.targets, prior=form.prior)
 
-    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
         now = estimate(state, observation.context)
         weights = form.weights(key, now.round, observation)
         mean = now.mean * weights.mean
@@ -134,4 +139,34 @@ def affine(n_arms: int, dim: int, form: Form, *, worth: bool = True) -> Policy:
         del key
         return learn(state, observation.context, arm, form.target(observation, feedback))
 
-    return Policy(init, Ranked(index, worth=worth, form=form, update=update), update)
+    known = _CHANCES.get(type(form.explore))
+
+    def chances(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+        del key
+        assert known is not None
+        return known(form.explore, estimate(state, observation.context), observation.available)
+
+    return formed(ranked(init, index, update, chances=chances if known is not None else None), form)
+
+
+def _softmax(explore: Any, now: Estimate, available: jax.Array) -> jax.Array:
+    logit = now.mean * now.round**explore.decay / explore.temperature
+    return jax.nn.softmax(jnp.where(available, logit, -jnp.inf))
+
+
+def _coin(explore: Any, now: Estimate, available: jax.Array) -> jax.Array:
+    best = jax.nn.one_hot(choose(now.mean, available), len(available))
+    chance = jnp.minimum(explore.chance(now.round), 1.0)
+    return (1.0 - chance) * best + chance * even(available)
+
+
+def _gaps(explore: Any, now: Estimate, available: jax.Array) -> jax.Array:
+    return gap_weights(now.mean, available, explore.rate(now.round))
+
+
+# The probabilities of the ways to explore that draw and have them in closed form.
+_CHANCES: dict[type, Callable[[Any, Estimate, jax.Array], jax.Array]] = {
+    Boltzmann: _softmax,
+    Coin: _coin,
+    Gaps: _gaps,
+}

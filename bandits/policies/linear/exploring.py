@@ -5,7 +5,7 @@ Each way is written once, over `Draws`, which either library provides.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 from msgspec import Meta, Struct
 
@@ -49,12 +49,15 @@ class Draws(Protocol):
 
 
 class _Way(Struct, frozen=True, forbid_unknown_fields=True, tag=True):
-    pass
+    """A way to explore; `drawn` says whether chance is a part of it."""
+
+    drawn: ClassVar[bool] = True
 
 
 class Bonus(_Way, frozen=True):
     """By the estimate plus `alpha` widths; 0 is greedy."""
 
+    drawn: ClassVar[bool] = False
     alpha: NotNegative = 0.0
 
     def weights(self, draws: Draws, round: Any) -> Weights:
@@ -66,6 +69,7 @@ class Bonus(_Way, frozen=True):
 class VersionSpace(_Way, frozen=True):
     """By the estimate plus `sqrt(c log(1 + round))` widths."""
 
+    drawn: ClassVar[bool] = False
     c: NotNegative
 
     def weights(self, draws: Draws, round: Any) -> Weights:
@@ -101,10 +105,14 @@ class Coin(_Way, frozen=True):
     epsilon: Share
     decay: NotNegative
 
+    def chance(self, round: Any) -> Any:
+        """Return the chance of any available arm."""
+        return self.epsilon / (1.0 + self.decay * round)
+
     def weights(self, draws: Draws, round: Any) -> Weights:
         """Return this round's weights."""
         coin, anything = draws.coin()
-        explore = coin < self.epsilon / (1.0 + self.decay * round)
+        explore = coin < self.chance(round)
         xp = draws.xp
         return Weights(mean=xp.where(explore, 0.0, 1.0), plus=xp.where(explore, anything, 0.0))
 
@@ -115,10 +123,14 @@ class Gaps(_Way, frozen=True):
     gamma: Positive
     exponent: Share
 
+    def rate(self, round: Any) -> Any:
+        """Return the learning rate."""
+        return self.gamma * round**self.exponent
+
     def weights(self, draws: Draws, round: Any) -> Weights:
         """Return this round's weights."""
         # The highest of log-probability plus Gumbel noise is a draw from the probabilities (Gumbel-max identity).
-        return Weights(plus=draws.gumbel(), rate=self.gamma * round**self.exponent)
+        return Weights(plus=draws.gumbel(), rate=self.rate(round))
 
 
 Explore = Bonus | VersionSpace | Posterior | Boltzmann | Coin | Gaps

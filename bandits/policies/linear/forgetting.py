@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
+from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
-from bandits.ranked import Ranked
 
 
 class Discounted(NamedTuple):
@@ -37,6 +36,7 @@ class Discount(NamedTuple):
     gamma: float
     alpha: float
     ridge: float
+    speaks_for: Any = None
 
 
 def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, ridge: float = 1.0) -> Policy:
@@ -64,7 +64,7 @@ def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, 
         zero = jnp.zeros((), jnp.int32)
         return Discounted(none, none, jnp.zeros((n_arms, dim)), jnp.zeros(n_arms, jnp.int32), zero)
 
-    def index(key: jax.Array, state: Discounted, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Discounted, observation: Observation) -> jax.Array:
         del key
         x, kept = observation.context, _kept(state, gamma)
         precision = kept[:, None, None] * state.evidence + ridge * jnp.eye(dim)
@@ -88,7 +88,7 @@ def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, 
             now,
         )
 
-    return Policy(init, Ranked(index, form=Discount(gamma, alpha, ridge), update=update), update)
+    return formed(ranked(init, index, update), Discount(gamma, alpha, ridge))
 
 
 def _kept(state: Discounted, gamma: float) -> jax.Array:
@@ -134,7 +134,7 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, r
             jnp.zeros((), jnp.int32),
         )
 
-    def index(key: jax.Array, state: Window, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Window, observation: Observation) -> jax.Array:
         del key
         now = estimate(state.arms, observation.context)
         return now.mean + alpha * now.width
@@ -157,4 +157,4 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, r
             (state.at + 1) % window,
         )
 
-    return Policy(init, Ranked(index), update)
+    return ranked(init, index, update)

@@ -26,7 +26,7 @@ def epsilon(
     require.at_least("epsilon", 0, decay=decay)
     require.above("epsilon", 0, ridge=ridge)
 
-    return affine(n_arms, dim, Form(Coin(epsilon, decay), ridge), worth=False)
+    return affine(n_arms, dim, Form(Coin(epsilon, decay), ridge))
 
 
 def greedy(n_arms: int, dim: int, *, ridge: float = 1.0, prior: float = 0.0) -> Policy:

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
+from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.policies.linear.affine import Form, affine
 from bandits.policies.linear.exploring import Bonus
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
-from bandits.ranked import Ranked
 from bandits.rewards import Outcome, Reward, linear
 
 
@@ -60,7 +59,7 @@ def _any_reward(n_arms: int, dim: int, alpha: float, ridge: float, prior: float,
         del key
         return fresh(n_arms, dim, ridge, targets=(2,), prior=prior)
 
-    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
         del key
         now = estimate(state, observation.context)
         unknown = jnp.full(n_arms, jnp.nan)
@@ -77,4 +76,4 @@ def _any_reward(n_arms: int, dim: int, alpha: float, ridge: float, prior: float,
         return learn(state, observation.context, arm, both(observation, feedback))
 
     form = Form(Bonus(alpha), ridge, prior, both, targets=(2,), rewarded=True)
-    return Policy(init, Ranked(index, form=form, update=update), update)
+    return formed(ranked(init, index, update), form)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Chances, Feedback, Observation, Policy, choose, even
+
+Act = Callable[[jax.Array, jax.Array, Observation], jax.Array]
 
 
-def _still(act: object) -> Policy:
+def _still(act: Act, chances: Chances) -> Policy:
     """Return a policy without memory."""
 
     def init(key: jax.Array) -> jax.Array:
@@ -22,7 +26,7 @@ def _still(act: object) -> Policy:
         del key, observation, arm, feedback
         return state
 
-    return Policy(init, act, update)  # type: ignore[arg-type]
+    return Policy(init, act, update, chances=chances)
 
 
 def uniform(n_arms: int, dim: int) -> Policy:
@@ -33,7 +37,11 @@ def uniform(n_arms: int, dim: int) -> Policy:
         del state
         return choose(jax.random.uniform(key, (n_arms,)), observation.available)
 
-    return _still(act)
+    def chances(key: jax.Array, state: jax.Array, observation: Observation) -> jax.Array:
+        del key, state
+        return even(observation.available)
+
+    return _still(act, chances)
 
 
 def always(n_arms: int, dim: int, *, model: int, fallback: tuple[int, ...] = ()) -> Policy:
@@ -60,4 +68,7 @@ def always(n_arms: int, dim: int, *, model: int, fallback: tuple[int, ...] = ())
         del key, state
         return choose(jnp.where(jnp.arange(n_arms) == model, 1.0, rank), observation.available)
 
-    return _still(act)
+    def chances(key: jax.Array, state: jax.Array, observation: Observation) -> jax.Array:
+        return jax.nn.one_hot(act(key, state, observation), n_arms)
+
+    return _still(act, chances)
