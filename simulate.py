@@ -18,12 +18,12 @@ from commands.finished import diff, export, report
 from commands.help import Group
 from commands.mmrbench import mmrbench
 from commands.options import SETTINGS, replayed, voice, world
-from commands.run import Stopped, run
+from commands.run import run
 from commands.scenarios import scenarios
 from commands.streams import make_stream
 from commands.sweep import best, sweep
 from commands.tables import get, inspect_table, list_names
-from commands.terminal import coloured, one_line
+from commands.terminal import Stopped, coloured, one_line
 
 EXAMPLES = """\b
 Examples:

@@ -67,7 +67,7 @@ def child(path: Path) -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import bandits
     from bandits.experiment import ask as asks
-    from bandits.experiment import windows as streamed
+    from bandits.publish import streamed
     from envs.windows import survey
 
     began = time.perf_counter()

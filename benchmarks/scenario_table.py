@@ -16,10 +16,10 @@ import numpy as np
 import envs
 from bandits import rewards
 from bandits.experiment import worlds
-from bandits.experiment.scenarios import compare
 from bandits.metrics.changing import best_of_phase, phase
 from bandits.metrics.regret import earned_by
 from bandits.rewards import reward_table
+from bandits.sweeps.scenarios import compare
 from envs.changes.scenarios import SCENARIOS
 
 SEEDS = 20

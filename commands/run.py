@@ -12,7 +12,7 @@ from commands import streams
 from commands.command_line import spoken
 from commands.memory import fits
 from commands.prepare import load, log, prepare_jax
-from commands.terminal import detail, progress, say, show, wrote
+from commands.terminal import Stopped, detail, progress, say, show, wrote
 
 
 def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **options: Any) -> None:
@@ -32,7 +32,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     prepare_jax()
     from bandits.experiment import ask as runs
     from bandits.folders.place import check_folder
-    from bandits.results import points as overview
+    from bandits.publish import overview
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     folder = Path(out or Path("runs") / safe(loaded.name)).expanduser()
@@ -81,7 +81,7 @@ def _finished(
     from bandits.experiment import ask as runs
     from bandits.folders import write as artefacts
     from bandits.folders.unfinished import taken_up
-    from bandits.results import points as overview
+    from bandits.results.points import points as points_of
 
     known |= {"versions": artefacts.versions(), "given_sha256": artefacts.fingerprint(loaded.outcomes)}
     known["log_sha256"] = None if logged is None else artefacts.fingerprint(logged.outcomes)
@@ -110,16 +110,12 @@ def _finished(
             stopped = True
         for done, known_then in kept:
             made.append(artefacts.publish(places[done.name], done, ask, known_then, kept=True))
-            points.append(overview.points(done))
+            points.append(points_of(done))
     except KeyboardInterrupt:
         stopped = True
     if stopped:
         raise Stopped(_left([(places[done.name], list(done.traces)) for done, _ in kept]))
     return made, points
-
-
-class Stopped(Exception):
-    """Ctrl-C during a run; the text says what was kept and how to go on."""
 
 
 def _left(written: list[tuple[Path, list[str]]]) -> str:

@@ -34,7 +34,7 @@ def scenarios(
     stream = load(options)
     prepare_jax()
     from bandits import resolve, rewards
-    from bandits.experiment.scenarios import compare
+    from bandits.sweeps.scenarios import compare
     from envs.changes.scenarios import SCENARIOS
 
     kept = {k: options[k] for k in ("preference", "seeds", "seed", "order", "rounds")}

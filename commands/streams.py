@@ -15,7 +15,7 @@ from commands.help import Topical, option
 from commands.numbers import SEED, WHOLE
 from commands.options import SETTINGS
 from commands.prepare import prepare_jax
-from commands.terminal import progress, say, show
+from commands.terminal import Stopped, progress, say, show
 
 
 @click.command("make-stream", cls=Topical, context_settings=SETTINGS)
@@ -65,7 +65,7 @@ def _needs_memory(options: dict[str, Any]) -> str:
     """Return the first option given that needs the table in memory, or ""."""
     prepare_jax()
     from bandits.experiment import ask as runs
-    from bandits.experiment import windows as streamed
+    from bandits.publish import streamed
 
     for name in ("prices", "models", "embed", "dry_run"):
         if options[name]:
@@ -81,9 +81,8 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
         raise ValueError(f"{needed} needs a table held in memory; {path} is read as it is needed")
     from bandits import rows as tables
     from bandits.experiment import ask as runs
-    from bandits.experiment import windows as streamed
     from bandits.folders.staged import Staged
-    from commands.run import Stopped
+    from bandits.publish import streamed
     from envs.windows import big, survey
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
@@ -114,7 +113,7 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
             summary = streamed.run(
                 table, ask, folder, known, every=every, resume=options["resume"], stop=stop, progress=count
             )
-        except streamed.Stopped as stopped:
+        except streamed.Interrupted as stopped:
             again = known["command"] + " --resume" * (not options["resume"])
             raise Stopped(f"{stopped}; go on with: {again}") from None
     if form == "table":

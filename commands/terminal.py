@@ -14,6 +14,10 @@ import click
 _WORD, _LINE = 200, 1200  # characters of a name and of a line that are echoed
 
 
+class Stopped(Exception):
+    """Ctrl-C during a run; the text says what was kept and how to go on."""
+
+
 def tell(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Note that `--quiet` or `--verbose` was given."""
     if value:

@@ -110,7 +110,7 @@ def _ends(file: pd.DataFrame) -> tuple[str, str]:
 
 def test_a_stop_while_tables_are_made_keeps_every_call(table, done, tmp_path, monkeypatch) -> None:
     from bandits import report
-    from commands.run import Stopped
+    from commands.terminal import Stopped
 
     def stopped(*given: object) -> str:
         raise KeyboardInterrupt

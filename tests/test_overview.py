@@ -16,8 +16,9 @@ import simulate
 from bandits.experiment import ask as runs
 from bandits.folders import write as artefacts
 from bandits.metrics.knapsack import best_mixture, best_within
+from bandits.publish import overview
 from bandits.report import budgets
-from bandits.results import points as overview
+from bandits.results.points import points
 from envs import write
 from tests.conftest import make_stream
 from tests.test_browser import Opened, browser  # noqa: F401  # a fixture
@@ -41,7 +42,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[runs.
     done = list(runs.finish(make_stream(rows=300, seed=5), ask))
     for run in done:
         artefacts.publish(folder / run.name, run, ask, KNOWN)
-    overview.publish(folder, [overview.points(run) for run in done], ABOUT)
+    overview.publish(folder, [points(run) for run in done], ABOUT)
     return folder, done, pd.read_csv(folder / "reward_by_budget.csv", keep_default_na=False, na_values=[""])
 
 
@@ -121,7 +122,7 @@ def test_budgets_on_another_resource_have_its_axis() -> None:
     outcomes = replace(stream.outcomes, latency=np.where(stream.available, 2.0 + np.arange(4), np.nan))
     ask = runs.Ask(policies=("ucb1",), seeds=2, budget=("latency=40%", "latency=80%"))
     done = list(runs.finish(replace(stream, outcomes=outcomes), ask))
-    frame = pd.concat([overview.points(run) for run in done])
+    frame = pd.concat([points(run) for run in done])
     point = frame[frame.kind == "policy"].iloc[0]
     best = stream.utility.mean(axis=0).argmax()
     assert point.resource == "latency" and point.budget == pytest.approx(0.4 * (2 + best))

@@ -17,9 +17,9 @@ import pytest
 
 from bandits.experiment import ask as asks
 from bandits.experiment import lineup as experiment
-from bandits.experiment import windows as streamed
 from bandits.folders import checkpoint
 from bandits.loop.lanes import CHUNK
+from bandits.publish import streamed
 from envs.twin import generate
 from envs.windows import big, survey
 
@@ -81,7 +81,7 @@ def test_a_run_stopped_and_crashed_again_and_again_is_the_unbroken_run(made, tmp
     """Stops in the middle of a window and at its last chunk, then crashes: what was played since is played again."""
     go(made, tmp_path / "unbroken")
     for after in (2, 1):  # chunks 2 and 3: the first window is played, and not yet added up
-        with pytest.raises(streamed.Stopped, match=r"after [\d,]+ of 10,000 rounds"):
+        with pytest.raises(streamed.Interrupted, match=r"after [\d,]+ of 10,000 rounds"):
             go(made, tmp_path / "broken", after=after, resume=True)
         assert not (tmp_path / "broken").exists()
     for every, crash in ((2, 4), (1, 2)):  # chunk 7 crashes, 6 was saved; then 8 crashes, 7 was saved
@@ -93,7 +93,7 @@ def test_a_run_stopped_and_crashed_again_and_again_is_the_unbroken_run(made, tmp
 
 
 def test_only_the_run_that_was_stopped_is_taken_up(made, tmp_path, small_windows) -> None:
-    with pytest.raises(streamed.Stopped):
+    with pytest.raises(streamed.Interrupted):
         go(made, tmp_path / "run", after=2)
     with pytest.raises(ValueError, match="--resume goes on with it"):
         go(made, tmp_path / "run")

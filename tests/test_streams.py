@@ -13,8 +13,8 @@ import pytest
 
 from bandits import POLICIES
 from bandits.experiment import ask as asks
-from bandits.experiment import windows as streamed
 from bandits.loop.replay import Trace, orders, replay
+from bandits.publish import streamed
 from bandits.results import books
 from bandits.results.by_dataset import by_dataset
 from bandits.results.summary import summarise

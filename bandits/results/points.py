@@ -1,19 +1,15 @@
-"""The runs of one ask side by side: reward against budget and accuracy against cost, in the folder above theirs."""
+"""The runs of one ask side by side, as rows: reward against budget and accuracy against cost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits import rows as tables
 from bandits.base import RESOURCES
 from bandits.experiment.ask import Run
 from bandits.experiment.lineup import REFERENCES
-from bandits.folders import place
 from bandits.metrics.intervals import student
 from bandits.metrics.knapsack import best_mixture, best_within
 from bandits.metrics.regret import comparator, rewards
@@ -21,7 +17,6 @@ from bandits.metrics.regret import comparator, rewards
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES = place.ABOVE[:2]
 _POINTS = 100  # of a curve of hindsight
 _COLUMNS = (
     "run", "preference", "asked", "name", "kind", "resource", "budget", "spent", "reward", "reward_lo", "reward_hi",
@@ -108,30 +103,3 @@ def _hindsight(table: NDArray[Any], use: NDArray[Any]) -> list[dict[str, Any]]:
         for kind, curve in bought.items()
         for b, earned in zip(grid, curve, strict=True)
     ]
-
-
-def publish(folder: Path, found: Sequence[pd.DataFrame], known: Mapping[str, Any]) -> Path:
-    """Write `FILES` above the runs' folders, each whole or not at all, and return the page's path.
-
-    What an earlier run on its own left there is taken away.
-
-    Args:
-        folder: in which each run has its own.
-        found: of `points`, a frame for each run.
-        known: shown are `title`, `label`, `notes`, `command` and `cost_unit`.
-    """
-    import pandas as pd
-
-    from bandits.report import budgets
-
-    frame = pd.concat(found, ignore_index=True)
-    # Hindsight and single models do not know what was asked for: once each is enough.
-    own = frame["kind"] == "policy"
-    frame.loc[~own, ["run", "asked"]] = ""
-    frame = frame[own | ~frame.duplicated()].reset_index(drop=True)
-    texts = (budgets.render(frame, known), frame.to_csv(index=False))
-    if place.marked(folder):
-        place.clear(folder)
-    for name, text in zip(FILES, texts, strict=True):
-        tables.write(str(folder / name), text.rstrip("\n"))
-    return folder / FILES[0]

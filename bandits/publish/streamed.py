@@ -18,7 +18,8 @@ from bandits.experiment.ask import Ask
 from bandits.folders import checkpoint, place
 from bandits.folders import write as artefacts
 from bandits.folders.staged import Staged
-from bandits.loop import lanes, streamed
+from bandits.loop import lanes
+from bandits.loop import streamed as windows
 from bandits.loop.lanes import CHUNK
 from bandits.metrics.regret import fall_back, played
 from bandits.results import accumulated
@@ -36,7 +37,7 @@ EVERY = 1024  # chunks between checkpoints when nobody says otherwise: about a m
 _PLAIN = ("policies", "reward", "preference", "seeds", "seed", "order", "rounds")  # what may be asked for
 
 
-class Stopped(Exception):
+class Interrupted(Exception):
     """The run was told to stop, and left a checkpoint; the text says after how many rounds."""
 
 
@@ -57,7 +58,7 @@ class _Run:
         lineup = experiment.lineup(table, ask.policies, self.worth)
         self.total = ask.rounds or len(table)
         built = [policy for policy in lineup.values() if policy is not None]
-        self.playing = streamed.players(built, table, seeds=ask.seeds, seed=ask.seed)
+        self.playing = windows.players(built, table, seeds=ask.seeds, seed=ask.seed)
         stops = accumulated.stops(self.total)
         self.tally = Tally(len(built), table.n_arms, ask.seeds, len(table.datasets), stops)
         self.first = 0  # round that the present window begins with
@@ -114,18 +115,18 @@ class _Run:
         """Play the rest of a window and add it up; save where a checkpoint is due.
 
         Raises:
-            Stopped: `stop` said so; the checkpoint is written.
+            Interrupted: `stop` said so; the checkpoint is written.
         """
         ask, first, rows = self.ask, self.first, len(window.book.code)
-        order = streamed.order(rows, window.number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
+        order = windows.order(rows, window.number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
         order = order[:, : self.total - first]
         before = self.done - first
-        for size, called in streamed.play(self.playing, window.sheet, order, first, before, self.total):
+        for size, called in windows.play(self.playing, window.sheet, order, first, before, self.total):
             self.called.append(called)
             told(size)
             if stop():
                 self.save()
-                raise Stopped(f"stopped after {self.done:,} of {self.total:,} rounds")
+                raise Interrupted(f"stopped after {self.done:,} of {self.total:,} rounds")
             if self.done % (every * CHUNK) == 0:
                 self.save()
         self.adding.result()
@@ -172,7 +173,7 @@ def run(
 
     Raises:
         ValueError: something cannot be had of a streamed run, or an option is wrong; one line.
-        Stopped: `stop` said so.
+        Interrupted: `stop` said so.
     """
     refuse(table, ask, every)
     folder = place.check_folder(folder)
@@ -229,7 +230,7 @@ def needs_memory(ask: Ask) -> str:
     ]
     if given:
         return f"--{given[0].replace('_', '-')}"
-    if ask.order not in streamed.ORDERS:
+    if ask.order not in windows.ORDERS:
         return f"--order {ask.order}"
     return (
         f"--preference {ask.preference} (more than one)" if len(preferences(ask.preference, 1, 0)) > 1 else ""
@@ -263,7 +264,7 @@ def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints, Ints]]:
             return
         often = np.full(len(piece), ask.seeds)
         if rest < len(piece):
-            rows = streamed.order(len(piece), number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
+            rows = windows.order(len(piece), number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
             often = played(rows[:, :rest], len(piece))
         yield reward_table(going.worth, piece, preference(ask, piece.first, len(piece))), piece.code, often
 
