@@ -1,4 +1,7 @@
-"""The world: which queries come, and what every model would answer and cost. Knows nothing of who decides."""
+"""The world: which queries come, and what every model would answer and cost.
+
+Not here: anything about policies; nothing in this package imports `bandits`.
+"""
 
 from envs.outcomes import Outcomes
 from envs.stream import Stream, load

@@ -1,1 +1,4 @@
-"""Ways of spending a budget, each a wrapper from policy to policy; `bandits.wrappers.budget` chooses among them."""
+"""Ways of spending a budget, each a wrapper from policy to policy; `bandits.wrappers.budget` chooses among them.
+
+Not here: what a budget is and when it is used up (`bandits.wrappers.budget`).
+"""
