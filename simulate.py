@@ -92,6 +92,8 @@ def answer(arguments: Sequence[str] | None = None) -> tuple[int, str]:
     except SystemExit as error:  # click's, when the reader of stdout went away; else from a user's own file
         if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # what click leaves behind then
             return 1, ""
+        if "_SIMULATE_COMPLETE" in os.environ:  # a shell asks for completions, which click ends so
+            return (error.code if isinstance(error.code, int) else 1), ""
         return 2, one_line(
             f"a file that an option names called sys.exit({error.code!r}) instead of returning"
         )

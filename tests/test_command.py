@@ -307,7 +307,10 @@ MISTAKES = {
     "odd file": (("mmrbench", "--router", "knn", "--out", "x.pdf"), "ends in .csv or .json"),
     "unknown source": (("get", "imagenet", "--dest", "x"), "imagenet"),
     "unknown command": (("inspekt",), "no command 'inspekt'; did you mean inspect"),
-    "negative seed": (("--policy", "linucb", "--seed", -1), "'--seed': -1 is not in the range x>=0"),
+    "negative seed": (
+        ("--policy", "linucb", "--seed", -1),
+        "'--seed': -1 is not in the range 0<=x<=4294967295",
+    ),
     "no folder": (("--policy", "linucb", "--out", ""), "--out needs the name of a folder"),
     "no models": (("--policy", "linucb", "--models", ""), "no model ''"),
     "budget twice": (("--policy", "linucb", "--budget", "30%,30%"), "'budget=30%' is asked for twice"),

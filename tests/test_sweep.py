@@ -238,7 +238,7 @@ def test_lists_multiply(run) -> None:
         ("policies = []", "policies needs at least one entry"),
         ("seeds = 3", "sweep.toml needs to be TOML"),
         ("", "policies needs at least one entry"),
-        ('policies = ["uniform"]\nrounds = "many"', "rounds needs int, got 'many'"),
+        ('policies = ["uniform"]\nrounds = "many"', "rounds: Expected `int | null`, got `str`"),
         ('policies = ["uniform"]\nrewards = ["cubic"]', "no reward 'cubic'"),
         ('policies = ["uniform"]\npreferences = [-1]', "preference needs a number >= 0"),
         ('policies = ["uniform"]\nbudgets = ["1e-9"]', "pays for no call"),
