@@ -111,7 +111,7 @@ def _units(field: str) -> dict[str, Column]:
     return {e: Column("", s) for e, s in _SECONDS.items()} if field == "latency" else {}
 
 
-def all_names() -> list[str]:
-    """Return every name that is understood on its own, for the nearest one to a column that was not read."""
-    lists = (ID, QUESTION, MODEL, LONG_UTILITY, *META.values(), *FIELDS.values())
-    return list(dict.fromkeys(name for names in lists for name in names))
+def all_names() -> dict[str, str]:
+    """Return every name that is understood on its own, and what it is."""
+    lists = {"query_id": ID, "question": QUESTION, "model": MODEL, "utility": LONG_UTILITY, **META, **FIELDS}
+    return {name: field for field, names in reversed(lists.items()) for name in names}

@@ -181,6 +181,14 @@ def is_list(table: Any, name: str) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
+def is_nested(table: Any, name: str) -> bool:
+    """Whether the cells of the column are lists, structures or bytes (images in Parquet)."""
+    from pyarrow import types
+
+    kind = table.schema.field(name).type
+    return bool(types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind))
+
+
 def is_text(table: Any, name: str) -> bool:
     """Whether the cells of the column can be written as text: not lists, structures (images in Parquet) or bytes."""
     from pyarrow import types

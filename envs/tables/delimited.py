@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,19 @@ def sheet(path: Path, data: bytes | None, mark: str) -> Sheet:
     Raises:
         ValueError: one line that names the file: empty, a blank or damaged header, other marks between columns.
     """
-    rows = _rows(path, data, mark)
-    try:
-        names = next(rows, None)
-    except csv.Error as error:
-        raise ValueError(f"{path}: line 1 cannot be parsed ({error})") from error
+    first: list[dict[str, str]] = []
+    with _text(path, data) as source:
+        rows = csv.reader(source, delimiter=mark)
+        try:
+            names = next(rows, None)
+        except csv.Error as error:
+            raise ValueError(f"{path}: line 1 cannot be parsed ({error})") from error
+        try:
+            for row in itertools.islice(rows, SAMPLE if names else 0):
+                if names and len(row) == len(names):
+                    first.append(dict(zip(names, row, strict=True)))
+        except csv.Error:
+            pass  # Arrow finds the line
     if names is None:
         raise ValueError(f"{path}: needs a table, the file is empty")
     if not any(name.strip() for name in names):
@@ -46,14 +54,6 @@ def sheet(path: Path, data: bytes | None, mark: str) -> Sheet:
         if len(names) == 1 and other != mark and other in names[0]:
             raise ValueError(f"{path}: needs {called[mark]} between its columns, found {called[other]}")
     unique(path, names)
-    first = []
-    try:
-        for row in itertools.islice(rows, SAMPLE):
-            if len(row) == len(names):
-                first.append(dict(zip(names, row, strict=True)))
-    except csv.Error:
-        pass  # Arrow finds the line
-
     def columns(wanted: Sequence[str], numbers: Sequence[str]) -> Any:
         return _table(path, data, mark, len(names), wanted, _types(first, wanted, numbers))
 
@@ -95,13 +95,11 @@ def _table(path: Path, data: bytes | None, mark: str, width: int, wanted: Sequen
     raise ValueError(f"{path}: {_fault(path, data, mark, width) or one_line(fault)}") from fault
 
 
-def _rows(path: Path, data: bytes | None, mark: str) -> Iterator[list[str]]:
-    """Return Python's own reader, which counts lines; bytes that are not UTF-8 come as lone surrogates."""
+def _text(path: Path, data: bytes | None) -> io.TextIOWrapper:
+    """Return the file as text for Python's own reader, which counts lines; bytes not UTF-8 come as lone surrogates."""
     csv.field_size_limit(_BLOCK)  # VLMEvalKit keeps whole images in cells
-    source: Any = io.BytesIO(data) if data is not None else open(path, "rb")  # noqa: SIM115  # closed with the reader
-    return csv.reader(
-        io.TextIOWrapper(source, "utf-8-sig", errors="surrogateescape", newline=""), delimiter=mark
-    )
+    source: Any = io.BytesIO(data) if data is not None else path.open("rb")
+    return io.TextIOWrapper(source, "utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _undecoded(field: str) -> bool:
@@ -110,13 +108,14 @@ def _undecoded(field: str) -> bool:
 
 def _fault(path: Path, data: bytes | None, mark: str, width: int) -> str:
     """Return what is wrong with a file and on which line, or "" if Python's own reader finds nothing."""
-    rows: Any = _rows(path, data, mark)
-    try:
-        for row in rows:
-            if row and len(row) != width:
-                return f"line {rows.line_num} needs {width} fields like the header, found {len(row)}"
-            if any(map(_undecoded, row)):
-                return f"line {rows.line_num} is not UTF-8 text"
-    except csv.Error as error:
-        return f"line {rows.line_num} cannot be parsed ({error})"
+    with _text(path, data) as source:
+        rows = csv.reader(source, delimiter=mark)
+        try:
+            for row in rows:
+                if row and len(row) != width:
+                    return f"line {rows.line_num} needs {width} fields like the header, found {len(row)}"
+                if any(map(_undecoded, row)):
+                    return f"line {rows.line_num} is not UTF-8 text"
+        except csv.Error as error:
+            return f"line {rows.line_num} cannot be parsed ({error})"
     return ""

@@ -15,12 +15,15 @@ from envs.tables import aliases, columns, datasets, files
 from envs.tables.about import COLUMN
 from envs.tables.sheet import Sheet, cut, one_line
 
+_LISTABLE = ("question", "image_path")  # what may lie under a name that holds embeddings or pictures instead
+
 
 def wanted(sheet: Sheet, renamed: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the columns of metadata by what they are; embeddings are named after themselves."""
     strings = [n for n in sheet.names if not _nested(sheet, n)]
     fields = {"query_id": aliases.ID, "question": aliases.QUESTION, **aliases.META}
-    found = {f: aliases.pick(strings, names) for f, names in fields.items()} | dict(renamed or {})
+    among = {f: strings if f in _LISTABLE else sheet.names for f in fields}
+    found = {f: aliases.pick(among[f], names) for f, names in fields.items()} | dict(renamed or {})
     held = {f: name for f, name in found.items() if name}
     return (
         held
@@ -56,7 +59,7 @@ def metadata(sheet: Sheet, table: Any, about: Mapping[str, str], first: Any) -> 
     meta: dict[str, Any] = {
         f: columns.texts(sheet.path, rows, c)
         for f in fields
-        if (c := about.get(f, "")) and (f == "query_id" or columns.is_text(rows, c) or c not in _LISTABLE)
+        if (c := about.get(f, "")) and not (f in _LISTABLE and columns.is_nested(rows, c))
     }
     key = about.get("query_id", "")
     if about.get("question") == "query" and not any(" " in q for q in meta["question"]):
@@ -71,9 +74,6 @@ def metadata(sheet: Sheet, table: Any, about: Mapping[str, str], first: Any) -> 
     _refuse_repeated(sheet, meta["query_id"], key)
     meta["scenario"] = scenarios(sheet, meta)
     return {**meta, **_embeddings(sheet, rows)}
-
-
-_LISTABLE = ("text", "image", "source")  # names that may hold embeddings or pictures instead of words
 
 
 def _refuse_repeated(sheet: Sheet, query_id: Texts, key: str) -> None:
