@@ -70,7 +70,7 @@ def cells_of(sheet: Sheet, table: Any, cells: Cells, how: How) -> Answers:
     names = dict.fromkeys(f for cell in cells.values() for f in cell)
     fields = {f: np.full(shape, np.nan) for f in ("utility", *aliases.FIELDS) if f in names}
     for k, cell in enumerate(cells.values()):
-        utility = columns.utilities(sheet.path, table, cell["utility"].name, scale=how.scale, clip=how.clip)
+        utility = columns.utilities(sheet.path, table, cell["utility"].name, scale=how.span, clip=how.clip)
         fields["utility"][:, k] = utility
         seen = ~np.isnan(utility) if how.missing == "unavailable" else None
         for field, column in cell.items():
@@ -113,7 +113,9 @@ def long(
     renamed: Mapping[str, str] | None = None,
     model: str = "",
 ) -> Answers | None:
-    """Return what a table with one row a call gave; None where most queries have one model's row: a log.
+    """Return what a table with one row a call gave; None where it is a log, unless logs are wanted.
+
+    It is one where most queries have one model's row.
 
     Args:
         sheet: the file.
@@ -131,7 +133,7 @@ def long(
     numeric = [c.name for c in measured.values()]
     table = sheet.table([*used, *about.values()], numbers=[*numeric, *columns.numbered(about.values())])
     (keys, row_of), (models, model_of) = _placed(sheet, table, named, model)
-    if len(models) > 1 and 2 * (np.bincount(row_of) > 1).sum() < len(keys):
+    if len(models) > 1 and not how.logs and 2 * (np.bincount(row_of) > 1).sum() < len(keys):
         return None
     place = row_of.astype(np.int64) * len(models) + model_of
     order = np.zeros(len(keys) * len(models), np.int64)
@@ -140,7 +142,7 @@ def long(
         _refuse_twice(sheet, place, keys, models)
     fields = {
         "utility": columns.utilities(
-            sheet.path, table, measured["utility"].name, scale=how.scale, clip=how.clip
+            sheet.path, table, measured["utility"].name, scale=how.span, clip=how.clip
         )
     }
     seen = ~np.isnan(fields["utility"]) if how.missing == "unavailable" else None

@@ -54,6 +54,7 @@ def sheet(path: Path, data: bytes | None, mark: str) -> Sheet:
         if len(names) == 1 and other != mark and other in names[0]:
             raise ValueError(f"{path}: needs {called[mark]} between its columns, found {called[other]}")
     unique(path, names)
+
     def columns(wanted: Sequence[str], numbers: Sequence[str]) -> Any:
         return _table(path, data, mark, len(names), wanted, _types(first, wanted, numbers))
 

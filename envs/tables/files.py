@@ -1,4 +1,4 @@
-"""Files opened as sheets, by the ending of the name: CSV, TSV, JSON, JSON lines, Parquet, Excel; nothing is unpickled."""
+"""Files opened as sheets, by the ending of the name: CSV, TSV, JSON, Parquet, Excel; nothing is ever unpickled."""
 
 from __future__ import annotations
 

@@ -37,13 +37,15 @@ def read(path: str | Path | Sequence[str | Path], **how: Any) -> Outcomes:
     """
     given = [path] if isinstance(path, (str, Path)) else list(path)
     paths = joined.paths(given)
-    wanted = checked(How(**how)._replace(alone=len(paths) == 1))
+    wanted = checked(How(**how))
     parts = []
     for file in paths:
         sheet = files.opened(file)
         found = recognition.answers(sheet, wanted)
         if isinstance(found, Log):
-            raise ValueError(found.refusal())
+            if not wanted.logs or np.isnan(found.utility).all():
+                raise ValueError(found.refusal())
+            found = found.answers()
         notes = (*sheet.notes, *found.notes, *recognition.unread(sheet, found))
         parts.append((file, found._replace(notes=notes)))
     said = about.parsed(paths[0], _said(sheet)) if len(paths) == 1 else about.About()
@@ -63,8 +65,8 @@ def _outcomes(path: Path, answers: Answers, said: about.About, how: How) -> Outc
     """Return a validated table of what the models gave."""
     if len(answers.models) == 1:
         raise ValueError(
-            f"{path}: needs at least 2 models, found {cut(answers.models[0])!r} alone; give the files of the others too:"
-            " --data FOLDER, or --data once for each"
+            f"{path}: needs at least 2 models, found {cut(answers.models[0])!r} alone; give the files of the others"
+            " too: --data FOLDER, or --data once for each"
         )
     answers = _chosen(path, answers, how.models)
     if how.prices is not None:
@@ -72,7 +74,11 @@ def _outcomes(path: Path, answers: Answers, said: about.About, how: How) -> Outc
     answers = _failed(answers) if how.missing == "wrong" else answers
     answers = _complete(path, answers)
     kept, notes = _answered(path, answers, how)
-    fields = {f: v if len(kept) == len(v) else v[kept] for f, v in answers.fields.items()}
+    if how.span is not None:
+        notes += (f"scores from {how.span[0]:g} to {how.span[1]:g} are mapped to 0 to 1 (--scale)",)
+    if how.clip:
+        notes += ("scores outside the range are cut off (--clip)",)
+    fields: dict[str, Any] = {f: v if len(kept) == len(v) else v[kept] for f, v in answers.fields.items()}
     tokens = {f: fields.pop(f, None) for f in ("input_tokens", "cached_tokens")}
     cost = fields.pop("cost", np.full(fields["utility"].shape, np.nan))
     unit = f"{how.unit}/query" if how.unit else said.cost_unit or answers.unit or "units/query"
@@ -80,14 +86,17 @@ def _outcomes(path: Path, answers: Answers, said: about.About, how: How) -> Outc
         unit = said.cost_unit
     elif np.isnan(cost).all():
         unit = ""
+    given: dict[str, Any] = {f: v if len(kept) == len(v) else v[kept] for f, v in answers.meta.items()}
     posted = said.price
     try:
         outcomes = Outcomes(
             models=answers.models,
             cost=cost,
-            price=np.array([np.nan if posted.get(m) is None else posted[m] for m in answers.models], np.float64),
+            price=np.array(
+                [np.nan if posted.get(m) is None else posted[m] for m in answers.models], np.float64
+            ),
             **fields,
-            **{f: v if len(kept) == len(v) else v[kept] for f, v in answers.meta.items()},
+            **given,
             cost_unit=unit,
             label=said.label,
             source=said.source,

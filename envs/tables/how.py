@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,26 +16,45 @@ class How(NamedTuple):
         prices: a price file that gives the costs.
         per: tokens that a price in it is for, `token`, `1k` or `1M`; None: its column names tell.
         unit: the currency of costs whose column names none, such as `USD`.
-        scale: the least and the largest score that there can be; they become 0 and 1.
+        scale: the least and the largest score that there can be, as two numbers or `1,10`; they become 0 and 1.
         clip: scores outside the range become the nearest inside, instead of being refused.
         missing: `unavailable`, an empty cell is a model that cannot be called; `wrong`, a call that failed.
         drop_empty: leave out queries without any outcome, instead of refusing the table.
         metric: the score to take, by name, where a file has several.
         duels: battles are wanted, each as the outcomes of its two models.
-        alone: this is the only file.
+        logs: a log is wanted too, each request as the outcome of its one model.
     """
 
     models: Sequence[str] | None = None
     prices: str | Path | None = None
     per: str | None = None
     unit: str | None = None
-    scale: tuple[float, float] | None = None
+    scale: str | Sequence[float] | None = None
     clip: bool = False
     missing: str = "unavailable"
     drop_empty: bool = False
     metric: str | None = None
     duels: bool = False
-    alone: bool = True
+    logs: bool = False
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The least and the largest score.
+
+        Raises:
+            ValueError: `scale` is not two numbers, the least first.
+        """
+        if self.scale is None:
+            return None
+        try:
+            low, high = (
+                float(x) for x in (self.scale.split(",") if isinstance(self.scale, str) else self.scale)
+            )
+        except (TypeError, ValueError):
+            raise ValueError(f"--scale needs two numbers such as 1,10, got {self.scale!r}") from None
+        if not -math.inf < low < high < math.inf:
+            raise ValueError(f"--scale needs the least score and a larger one, got {low:g},{high:g}")
+        return low, high
 
 
 def checked(how: How) -> How:
@@ -45,8 +65,8 @@ def checked(how: How) -> How:
     """
     if how.missing not in ("unavailable", "wrong"):
         raise ValueError(f"--missing needs unavailable or wrong, got {how.missing!r}")
-    if how.scale is not None and not how.scale[0] < how.scale[1] < float("inf"):
-        raise ValueError(
-            f"--scale needs the least score and a larger one, got {how.scale[0]:g},{how.scale[1]:g}"
-        )
-    return how
+    return how._replace(scale=how.span)
+
+
+# What `envs.load` takes of this beside models and prices, and whether copies of a question may be parted.
+READING = ("per", "unit", "scale", "clip", "missing", "drop_empty", "metric", "keep_copies")

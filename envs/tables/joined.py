@@ -26,10 +26,14 @@ def paths(given: Sequence[str | Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = [p for p in sorted(path.rglob("*")) if p.is_file() and p.name.lower().endswith(files.ENDINGS)]
+        inside = [
+            p for p in sorted(path.rglob("*")) if p.is_file() and p.name.lower().endswith(files.ENDINGS)
+        ]
         inside = [p for p in inside if not p.name.startswith(".")]
         if not inside:
-            raise ValueError(f"{path}: needs a file that ends in {', '.join(files.ENDINGS)}, found none in this folder")
+            raise ValueError(
+                f"{path}: needs a file that ends in {', '.join(files.ENDINGS)}, found none in this folder"
+            )
         found += inside
     if repeated := [p for i, p in enumerate(found) if p in found[:i]]:
         raise ValueError(f"{repeated[0]}: given twice; name each file once")
@@ -59,10 +63,20 @@ def joined(parts: Sequence[tuple[Path, Answers]]) -> Answers:
     notes += _said(parts, ids, len(queries), again)
     units = dict.fromkeys(part.unit for _, part in parts if "cost" in part.fields)
     if len(units) > 1:
-        raise ValueError(f"{parts[0][0]} and others: need costs in one unit, found {', '.join(u or 'none said' for u in units)}")
+        raise ValueError(
+            f"{parts[0][0]} and others: need costs in one unit, found {', '.join(u or 'none said' for u in units)}"
+        )
     used = frozenset(name for _, part in parts for name in part.used)
     told = tuple(dict.fromkeys(note for _, part in parts for note in part.notes))
-    return Answers(tuple(models), fields, meta, np.arange(1, len(queries) + 1), used, next(iter(units), ""), (*told, *notes))
+    return Answers(
+        tuple(models),
+        fields,
+        meta,
+        np.arange(1, len(queries) + 1),
+        used,
+        next(iter(units), ""),
+        (*told, *notes),
+    )
 
 
 def _ids(part: Answers, scoped: bool) -> list[str]:
@@ -79,8 +93,8 @@ def _put(
     if (there[both] != new[both]).any():
         row = int(np.flatnonzero(both)[np.flatnonzero(there[both] != new[both])[0]])
         raise ValueError(
-            f"{path}: query {cut(own[row])!r}, model {cut(part.models[k])!r} has utility {new[row]:g}, and {there[row]:g}"
-            " in another file"
+            f"{path}: query {cut(own[row])!r}, model {cut(part.models[k])!r} has utility {new[row]:g},"
+            f" and {there[row]:g} in another file"
         )
     for name, values in part.fields.items():
         fresh = ~np.isnan(values[:, k])
@@ -126,7 +140,9 @@ def _said(
     alone = int((counts == 1).sum())
     if len(parts) > 1 and alone == total and len(sets) == len(parts):
         a, b = parts[0][0], parts[1][0]
-        raise ValueError(f"{a}: no query of it is in {b} or another file; files of different models need the same ids")
+        raise ValueError(
+            f"{a}: no query of it is in {b} or another file; files of different models need the same ids"
+        )
     notes = [f"{len(parts)} files joined by query: {total:,} queries"]
     if alone and len(sets) > 1:
         notes[0] += f", {alone:,} of them in one file only"

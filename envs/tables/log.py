@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from envs.outcomes import Floats, Texts
 from envs.tables import aliases, columns, files
 from envs.tables.aliases import Column, field_column
+from envs.tables.answers import Answers
 from envs.tables.how import How
 from envs.tables.sheet import Sheet, cut, shown
 
@@ -73,10 +74,25 @@ class Log(NamedTuple):
         known = f"{scored:,} with a score" if scored else "no score recorded"
         logged = "with propensities" if self.propensity is not None else "without propensities"
         return (
-            f"{self.path}: a log of {len(self.model):,} requests, one model a query ({len(self.models)} models, {known},"
-            f" {logged}): what the other models would have answered is not in it; it is good for a --warm-start and for"
-            " off-policy evaluation, not as a table of outcomes"
+            f"{self.path}: a log of {len(self.model):,} requests, one model a query"
+            f" ({len(self.models)} models, {known}, {logged}): what the other models would have answered is not in it; it is good"
+            " for a --warm-start and for off-policy evaluation, not as a table of outcomes"
         )
+
+    def answers(self) -> Answers:
+        """Return the requests that have a score as rows of an outcome table in which the other models are missing."""
+        kept = np.flatnonzero(~np.isnan(self.utility))
+        own = len(set(self.query_id.tolist())) == len(self.query_id)
+        ids = self.query_id if own else np.array([str(i + 1) for i in range(len(self.model))], object)
+        meta = {"query_id": ids[kept]} | ({} if self.question is None else {"question": self.question[kept]})
+        fields = {}
+        for name in ("utility", "cost", "latency", "tokens", "input_tokens"):
+            if (values := getattr(self, name)) is not None:
+                fields[name] = np.full((len(kept), len(self.models)), np.nan)
+                fields[name][np.arange(len(kept)), self.model[kept]] = values[kept]
+        left = len(self.model) - len(kept)
+        notes = (*self.notes, *[f"left out {left:,} requests without a score"] * bool(left))
+        return Answers(self.models, fields, meta, kept + 1, frozenset(), self.cost_unit, notes)
 
 
 def read_log(path: str | Path, *, how: How | None = None) -> Log:
@@ -111,7 +127,7 @@ def log_of(sheet: Sheet, how: How, *, renamed: Mapping[str, str] | None = None) 
         raise ValueError(
             f"{sheet.path}: row {row + 1}, column {named['model'].name!r} needs a name, found an empty cell"
         )
-    kept = {
+    kept: dict[str, Any] = {
         f: columns.numbers(sheet.path, table, named[f].name) * named[f].scale
         for f in measured
         if f != "utility"
@@ -119,8 +135,8 @@ def log_of(sheet: Sheet, how: How, *, renamed: Mapping[str, str] | None = None) 
     _probabilities(sheet, named, kept.get("propensity"))
     utility = np.full(table.num_rows, np.nan)
     if "utility" in named:
-        utility = columns.utilities(sheet.path, table, named["utility"].name, scale=how.scale, clip=how.clip)
-    words = {f: columns.texts(sheet.path, table, named[f].name) for f in _WORDS if f in named}
+        utility = columns.utilities(sheet.path, table, named["utility"].name, scale=how.span, clip=how.clip)
+    words: dict[str, Any] = {f: columns.texts(sheet.path, table, named[f].name) for f in _WORDS if f in named}
     rest = [n for n in sheet.names if n not in {c.name for c in named.values()} and columns.is_text(table, n)]
     candidates = _candidates(sheet, table, named, models)  # may add models that were never chosen
     unit = f"{how.unit}/query" if how.unit else named["cost"].unit or "units/query" if "cost" in named else ""

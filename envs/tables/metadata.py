@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,12 +22,8 @@ def wanted(sheet: Sheet, renamed: Mapping[str, str] | None = None) -> dict[str, 
     fields = {"query_id": aliases.ID, "question": aliases.QUESTION, **aliases.META}
     among = {f: strings if f in _LISTABLE else sheet.names for f in fields}
     found = {f: aliases.pick(among[f], names) for f, names in fields.items()} | dict(renamed or {})
-    held = {f: name for f, name in found.items() if name}
-    return (
-        held
-        | {n: n for n in embedding_columns(sheet.names)}
-        | {COLUMN: COLUMN for n in sheet.names if n == COLUMN}
-    )
+    kept = [*embedding_columns(sheet.names), *(n for n in sheet.names if n == COLUMN)]
+    return {f: name for f, name in found.items() if name} | {n: n for n in kept}
 
 
 def embedding_columns(names: Iterable[str]) -> list[str]:
@@ -127,8 +121,7 @@ def _embeddings(sheet: Sheet, rows: Any) -> dict[str, Floats]:
             with stored:
                 found = {m: stored[m] for m in columns.MODALITIES if m in stored.files}
                 held = stored.files
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError,
-            NotImplementedError, RuntimeError, SyntaxError, MemoryError, OverflowError, UnicodeError) as error:  # fmt: skip
+    except Exception as error:  # a damaged archive fails in as many ways as it has parts
         raise ValueError(
             f"{beside}: needs plain numeric arrays in an .npz file ({one_line(error)})"
         ) from error

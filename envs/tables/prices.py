@@ -82,9 +82,14 @@ def read_prices(path: str | Path, *, per: str | None = None) -> Prices:
     repeated = [m for i, m in enumerate(models) if m in models[:i]]
     if repeated:
         raise ValueError(f"{path}: model {cut(repeated[0])!r} appears twice; each model needs one row")
-    found = {f: columns.numbers(path, table, n) if n else np.full(len(models), np.nan) for f, (n, _) in posted.items()}
+    found = {
+        f: columns.numbers(path, table, n) if n else np.full(len(models), np.nan)
+        for f, (n, _) in posted.items()
+    }
     found = _million(path, found, posted, per)
-    return Prices(models, **found, call=columns.numbers(path, table, call) if call else np.full(len(models), np.nan))
+    return Prices(
+        models, **found, call=columns.numbers(path, table, call) if call else np.full(len(models), np.nan)
+    )
 
 
 def _column(names: Sequence[str], field: str) -> tuple[str, str]:
@@ -99,7 +104,9 @@ def _column(names: Sequence[str], field: str) -> tuple[str, str]:
     return plain, ""
 
 
-def _million(path: Path, found: dict[str, Floats], posted: dict[str, tuple[str, str]], per: str | None) -> dict[str, Floats]:
+def _million(
+    path: Path, found: dict[str, Floats], posted: dict[str, tuple[str, str]], per: str | None
+) -> dict[str, Floats]:
     """Return prices a million tokens.
 
     Raises:
@@ -119,8 +126,8 @@ def _million(path: Path, found: dict[str, Floats], posted: dict[str, tuple[str, 
     paid = known[known > 0]
     if len(paid) and paid.max() < _LEAST:
         raise ValueError(
-            f"{path}: every price is below {_LEAST:g} per million tokens (the dearest is {paid.max():g}); prices a token"
-            " need columns called input_per_token and output_per_token, or --prices-per token"
+            f"{path}: every price is below {_LEAST:g} per million tokens (the dearest is {paid.max():g});"
+            " prices a token need columns called input_per_token and output_per_token, or --prices-per token"
         )
     return found
 

@@ -37,12 +37,20 @@ def recognised(sheet: Sheet, how: How) -> Kind:
         )
     fits = [kind for kind in KINDS if kind.looks(sheet.names, sheet.sample)]
     if how.models is not None and set(how.models) <= set(sheet.names):
-        fits = [kind for kind in KINDS if kind.name in (named.NAME, "RouterBench") and (kind.name == named.NAME or kind in fits)][:1]
+        fits = [
+            kind
+            for kind in KINDS
+            if kind.name in (named.NAME, "RouterBench") and (kind.name == named.NAME or kind in fits)
+        ][:1]
     if len(fits) > 1:
         both = " and ".join(f"{kind.name} ({kind.needs})" for kind in fits[:2])
-        raise ValueError(f"{sheet.path}: fits two kinds of table, {both}; take the columns of one of them out")
+        raise ValueError(
+            f"{sheet.path}: fits two kinds of table, {both}; take the columns of one of them out"
+        )
     if not fits:
-        raise ValueError(f"{sheet.path}: no kind of table has the columns {shown(sheet.names)}{_nearest(sheet)}")
+        raise ValueError(
+            f"{sheet.path}: no kind of table has the columns {shown(sheet.names)}{_nearest(sheet)}"
+        )
     return fits[0]
 
 
@@ -63,7 +71,11 @@ def _nearest(sheet: Sheet) -> str:
 
 def _lacking(names: Sequence[str]) -> str:
     """Return, for a table that is nearly long, the column that it lacks and the rename that would do."""
-    parts = {"query_id": (*aliases.ID, *aliases.QUESTION), "model": aliases.MODEL, "utility": aliases.LONG_UTILITY}
+    parts = {
+        "query_id": (*aliases.ID, *aliases.QUESTION),
+        "model": aliases.MODEL,
+        "utility": aliases.LONG_UTILITY,
+    }
     lacking = [part for part, known in parts.items() if not aliases.pick(names, known)]
     if len(lacking) != 1:
         return ""
@@ -84,7 +96,9 @@ def unread(sheet: Sheet, found: Answers) -> tuple[str, ...]:
     rest = [n for n in sheet.names if n not in found.used and n != COLUMN and n]
     if not rest:
         return ()
-    known = aliases.all_names() | {f"{m}_{e}": "" for m in found.models[:64] for e in ("cost", "tokens", "latency_s")}
+    known = aliases.all_names() | {
+        f"{m}_{e}": "" for m in found.models[:64] for e in ("cost", "tokens", "latency_s")
+    }
     said = [f"{cut(n)}{_could(n, known)}" for n in rest[:_NAMED]]
     more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
     return (f"{sheet.path.name}: not read: {', '.join(said)}{more}",)

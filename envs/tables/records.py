@@ -34,7 +34,8 @@ def sheet(path: Path, data: bytes, *, lines: bool) -> Sheet:
             for n, line in enumerate(data.split(b"\n"), 1)
             if line.strip()
         ]
-        found, head = [_object(path, f"line {n}", record) for n, record in parsed], {}
+        head: dict[str, Any] = {}
+        found = [_object(path, f"line {n}", record) for n, record in parsed]
     else:
         whole = _parsed(path, data, "")
         head, held = _document(whole)

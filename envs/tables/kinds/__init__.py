@@ -1,4 +1,4 @@
-"""The kinds of file that are read, each a module with `NAME`, `NEEDS`, `looks` and `read`; the order is that of trying."""
+"""The kinds of file that are read, each a module with `NAME`, `NEEDS`, `looks` and `read`, in the order of trying."""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ def read(sheet: Sheet, how: How) -> Answers:
     """Return the rewards and costs of each arm."""
     for number, record in enumerate(sheet.records or (), 1):
         nested = record.get("arms", {})
-        if not (isinstance(nested, dict) and nested and all(isinstance(cell, dict) for cell in nested.values())):
+        if not (
+            isinstance(nested, dict) and nested and all(isinstance(cell, dict) for cell in nested.values())
+        ):
             raise ValueError(
                 f"{sheet.path}: line {number} needs 'arms' as {{model: {{reward, cost}}}}, found otherwise"
             )

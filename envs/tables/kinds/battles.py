@@ -43,7 +43,9 @@ def read(sheet: Sheet, how: How) -> Answers:
     utility = np.full((len(a), len(models)), np.nan)
     for row, (one, other, worth) in enumerate(zip(a, b, won, strict=True)):
         if one == other or not one or not other:
-            raise ValueError(f"{sheet.path}: row {row + 1} needs two models, found {cut(one)!r} and {cut(other)!r}")
+            raise ValueError(
+                f"{sheet.path}: row {row + 1} needs two models, found {cut(one)!r} and {cut(other)!r}"
+            )
         utility[row, place[one]], utility[row, place[other]] = worth, 1 - worth
     about.pop("query_id", None)  # one question is fought over many times
     meta = metadata(sheet, table, about, np.arange(len(a)))

@@ -15,20 +15,30 @@ from envs.tables.how import How
 from envs.tables.kinds.lm_eval import metric
 from envs.tables.sheet import Sheet, cut
 
-NAME, NEEDS = "HELM per_instance_stats", "instance_id and stats: [{name: {name}, mean}], in a folder ...,model=NAME"
+NAME, NEEDS = (
+    "HELM per_instance_stats",
+    "instance_id and stats: [{name: {name}, mean}], in a folder ...,model=NAME",
+)
 _SCORES = (
-    "exact_match", "quasi_exact_match", "prefix_exact_match", "quasi_prefix_exact_match", "quasi_leave_articles_exact_match",
+    "exact_match", "quasi_exact_match", "prefix_exact_match", "quasi_prefix_exact_match",
+    "quasi_leave_articles_exact_match",
     "f1_score", "rouge_l", "bleu_4", "final_num_exact_match", "math_equiv", "math_equiv_chain_of_thought",
     "classification_micro_f1", "code_eval_acc", "test_avg", "ifeval_strict_accuracy", "chain_of_thought_correctness",
     "wildbench_score_rescaled", "omni_math_accuracy",
 )  # fmt: skip
-_MEASURED = {"latency": "inference_runtime", "tokens": "num_output_tokens", "input_tokens": "num_prompt_tokens"}
+_MEASURED = {
+    "latency": "inference_runtime",
+    "tokens": "num_output_tokens",
+    "input_tokens": "num_prompt_tokens",
+}
 _MODEL = re.compile(r"model=([^,/]+)")
 
 
 def looks(columns: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
     """Whether rows are instances with a list of statistics."""
-    return {"instance_id", "stats"} <= set(columns) and any(isinstance(row.get("stats"), list) for row in sample)
+    return {"instance_id", "stats"} <= set(columns) and any(
+        isinstance(row.get("stats"), list) for row in sample
+    )
 
 
 def read(sheet: Sheet, how: How) -> Answers:
@@ -49,7 +59,14 @@ def read(sheet: Sheet, how: How) -> Answers:
         "dataset": np.full(size, dataset, object),
         "scenario": np.full(size, datasets.scenario_of(dataset), object),
     }
-    return Answers((model,), _ranged(sheet, fields, how), meta, np.arange(1, size + 1), frozenset(sheet.names), scope=folder_scope(folder))
+    return Answers(
+        (model,),
+        _ranged(sheet, fields, how),
+        meta,
+        np.arange(1, size + 1),
+        frozenset(sheet.names),
+        scope=folder_scope(folder),
+    )
 
 
 def folder_scope(folder: str) -> str:
@@ -65,7 +82,9 @@ def _values(sheet: Sheet) -> dict[str, dict[str, float]]:
             continue
         stats = record.get("stats")
         if not isinstance(stats, list):
-            raise ValueError(f"{sheet.path}: record {number} needs stats as a list, found {type(stats).__name__}")
+            raise ValueError(
+                f"{sheet.path}: record {number} needs stats as a list, found {type(stats).__name__}"
+            )
         into = sums.setdefault(str(record.get("instance_id")), {})
         for stat in stats:
             name, value = _stat(stat)
@@ -83,7 +102,11 @@ def _stat(stat: Any) -> tuple[str, float]:
     if not isinstance(name, str) or not isinstance(stat, dict):
         return "", np.nan
     value = stat.get("mean")
-    if value is None and isinstance(stat.get("sum"), (int, float)) and isinstance(stat.get("count"), (int, float)):
+    if (
+        value is None
+        and isinstance(stat.get("sum"), (int, float))
+        and isinstance(stat.get("count"), (int, float))
+    ):
         value = stat["sum"] / stat["count"] if stat["count"] else None
     return (name, float(value)) if isinstance(value, (int, float)) else ("", np.nan)
 
@@ -95,6 +118,6 @@ def _ranged(sheet: Sheet, fields: dict[str, Floats], how: How) -> dict[str, Floa
     from envs.tables import columns
 
     table = pa.table({f: pa.array(v[:, 0], from_pandas=True) for f, v in fields.items()})
-    utility = columns.utilities(sheet.path, table, "utility", scale=how.scale, clip=how.clip)
+    utility = columns.utilities(sheet.path, table, "utility", scale=how.span, clip=how.clip)
     rest = {f: columns.numbers(sheet.path, table, cut(f))[:, None] for f in fields if f != "utility"}
     return {"utility": utility[:, None], **rest}

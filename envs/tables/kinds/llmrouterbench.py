@@ -35,7 +35,9 @@ def read(sheet: Sheet, how: How) -> Answers:
     assert found is not None  # one model
     size = len(found.rows)
     meta = found.meta | {
-        "query_id": np.array([f"{dataset}/{i}" if dataset else str(i) for i in found.meta["query_id"]], object),
+        "query_id": np.array(
+            [f"{dataset}/{i}" if dataset else str(i) for i in found.meta["query_id"]], object
+        ),
         "dataset": np.full(size, dataset, object),
         "scenario": np.full(size, datasets.scenario_of(dataset), object),
     }

@@ -22,7 +22,9 @@ _TASK = re.compile(r"samples_(.+?)(_\d{4}-\d\d-\d\dT[\d\-.:]+)?$")
 
 def looks(columns: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
     """Whether these are the harness's samples."""
-    return set(columns) >= _MARKS and any(n in columns for n in ("resps", "filtered_resps", "doc_hash", "arguments"))
+    return set(columns) >= _MARKS and any(
+        n in columns for n in ("resps", "filtered_resps", "doc_hash", "arguments")
+    )
 
 
 def metric(sheet: Sheet, known: Sequence[str], how: How) -> str:
@@ -36,14 +38,16 @@ def metric(sheet: Sheet, known: Sequence[str], how: How) -> str:
             return how.metric
         raise ValueError(f"{sheet.path}: no metric {how.metric!r}; there are {', '.join(known) or 'none'}")
     if len(known) != 1:
-        raise ValueError(f"{sheet.path}: needs --metric with one of {', '.join(known) or 'the metrics (found none)'}")
+        raise ValueError(
+            f"{sheet.path}: needs --metric with one of {', '.join(known) or 'the metrics (found none)'}"
+        )
     return known[0]
 
 
 def read(sheet: Sheet, how: How) -> Answers:
     """Return the outcomes of the model that the file's folder is called after."""
     named = [m for row in sheet.sample for m in row.get("metrics") or () if isinstance(m, str)]
-    numeric = [n for n in sheet.names if _measured(sheet, n)] if not named else named
+    numeric = named or [n for n in sheet.names if _measured(sheet, n)]
     utility = metric(sheet, [m for m in dict.fromkeys(numeric) if m in sheet.names], how)
     question = aliases.pick(sheet.names, _FIRST)
     found = long(

@@ -45,7 +45,7 @@ def read(sheet: Sheet, how: How) -> Answers:
         table = pa.table({m: pa.array(v, pa.float64()) for m, v in values.items()})
     except (pa.ArrowException, TypeError) as error:
         raise ValueError(f"{sheet.path}: metric {chosen!r} needs a number in every candidate") from error
-    utility = [columns.utilities(sheet.path, table, m, scale=how.scale, clip=how.clip) for m in models]
+    utility = [columns.utilities(sheet.path, table, m, scale=how.span, clip=how.clip) for m in models]
     question = aliases.pick(sheet.names, ("instruction", "question", "prompt"))
     given = "input" in sheet.names
     about = wanted(sheet, {"question": question, "image_path": ""})
@@ -53,6 +53,8 @@ def read(sheet: Sheet, how: How) -> Answers:
     meta = metadata(sheet, rows, about, np.arange(len(listed)))
     if given and "question" in meta:
         more = columns.texts(sheet.path, rows, "input")
-        meta["question"] = np.array([f"{q}\n{x}" if x else q for q, x in zip(meta["question"], more, strict=True)], object)
+        meta["question"] = np.array(
+            [f"{q}\n{x}" if x else q for q, x in zip(meta["question"], more, strict=True)], object
+        )
     read_ = frozenset([*about.values(), "candidates", "input"])
     return Answers(models, {"utility": np.stack(utility, axis=1)}, meta, np.arange(1, len(listed) + 1), read_)

@@ -32,7 +32,10 @@ def _unknown(columns: Sequence[str]) -> list[str]:
     """Return the columns whose names tell nothing."""
     lists = (aliases.ID, aliases.QUESTION, _ASIDE, *aliases.META.values(), aliases.LONG_UTILITY)
     known = {name for names in lists for name in names} | {COLUMN}
-    ends = tuple(f"_{e}" for e in (*aliases.ENDINGS, *(n for names in aliases.FIELDS.values() for n in names), "response"))
+    ends = tuple(
+        f"_{e}"
+        for e in (*aliases.ENDINGS, *(n for names in aliases.FIELDS.values() for n in names), "response")
+    )
     free = [n for n in columns if n and aliases.snake(n) not in known and not is_embedding(n)]
     return [n for n in free if not n.endswith(ends) and not any(mark in n for mark in ("|", "file."))]
 

@@ -23,7 +23,9 @@ _TOKENS = {
 
 def looks(columns: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
     """Whether entries have a provider, an outcome and a test."""
-    tested = any(n in ("testIdx", "vars", "testCase") or n.startswith(("vars.", "testCase.")) for n in columns)
+    tested = any(
+        n in ("testIdx", "vars", "testCase") or n.startswith(("vars.", "testCase.")) for n in columns
+    )
     return any(n in columns for n in _MODELS) and any(n in columns for n in ("score", "success")) and tested
 
 
@@ -38,7 +40,9 @@ def read(sheet: Sheet, how: How) -> Answers | Log:
     measured = {"cost": Column("cost", unit="USD/query"), "latency": Column("latencyMs", 1e-3)}
     measured |= {field: Column(name) for field, name in _TOKENS.items()}
     named |= {f: c for f, c in measured.items() if c.name in sheet.names}
-    question = aliases.pick(sheet.names, ("prompt.raw", "vars.question", "vars.prompt", "vars.query", "vars.input"))
+    question = aliases.pick(
+        sheet.names, ("prompt.raw", "vars.question", "vars.prompt", "vars.query", "vars.input")
+    )
     found = long(sheet, named, how, renamed={"question": question, "query_id": key})
     return found if found is not None else log_of(sheet, how, renamed={"model": model, "utility": utility})
 

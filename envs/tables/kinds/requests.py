@@ -11,7 +11,10 @@ from envs.tables.how import How
 from envs.tables.log import PROPENSITY, TIMESTAMP, Log, log_of
 from envs.tables.sheet import Sheet
 
-NAME, NEEDS = "a request log", "model with propensity, or with cost, tokens or latency, and a time; a row a request"
+NAME, NEEDS = (
+    "a request log",
+    "model with propensity, or with cost, tokens or latency, and a time; a row a request",
+)
 _ACTION = ("action",)
 
 

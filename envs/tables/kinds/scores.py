@@ -17,11 +17,13 @@ _STEM = "scores."
 def looks(columns: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
     """Whether two or more models have a number under `scores`."""
     numbers = [n for n in columns if n.startswith(_STEM)]
-    return len(numbers) >= 2 and all(
-        isinstance(value, (int, float, type(None)))
-        for row in sample
-        for value in _scores(row).values()
-    ) and "model" not in columns
+    return (
+        len(numbers) >= 2
+        and all(
+            isinstance(value, (int, float, type(None))) for row in sample for value in _scores(row).values()
+        )
+        and "model" not in columns
+    )
 
 
 def _scores(row: Mapping[str, Any]) -> Mapping[str, Any]:

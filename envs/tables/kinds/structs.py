@@ -13,7 +13,17 @@ from envs.tables.records import HEAD
 from envs.tables.sheet import Sheet
 
 NAME, NEEDS = "a structure a model (SPROUT)", "model: {score, num_output_tokens, ...} of two models"
-_OTHERS = ("arms", "scores", "file", "generated_result", "evaluation_result", "doc", "metrics", "usage", "metadata")
+_OTHERS = (
+    "arms",
+    "scores",
+    "file",
+    "generated_result",
+    "evaluation_result",
+    "doc",
+    "metrics",
+    "usage",
+    "metadata",
+)
 
 
 def _nested(columns: Sequence[str]) -> list[str]:

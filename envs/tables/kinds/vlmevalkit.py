@@ -25,7 +25,12 @@ def looks(columns: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
     """Whether rows are numbered questions with an outcome, and no column names the model."""
     headed = any(n.startswith(HEAD) for n in columns)
     plain = {aliases.snake(name) for name in columns}
-    return "index" in plain and any(u in plain for u in _UTILITY) and not headed and not plain & set(aliases.MODEL)
+    return (
+        "index" in plain
+        and any(u in plain for u in _UTILITY)
+        and not headed
+        and not plain & set(aliases.MODEL)
+    )
 
 
 def read(sheet: Sheet, how: How) -> Answers:

@@ -14,14 +14,15 @@ from envs.tables.sheet import Sheet, cut
 
 NAME, NEEDS = "a wide table", "<model>_correct, <model>_score or <model>_utility"
 # Words that measure a question or an answer and name no model; a stem made of such words only is none.
-_MEASURES = frozenset(
-    """difficulty readability complexity hardness ambiguity toxicity similarity relevance sentiment confidence
-    uncertainty entropy perplexity fluency coherence safety risk length quality overall total mean average avg median
-    max min sum best worst final oracle true pred predicted prediction gold target ground truth expected human judge
-    judged verifier self question prompt answer query response reference text image reading ease grade level test train
-    val dev validation sample bert bleu rouge f1 similarity consistency importance priority user rating router routing
-    label single random uniform baseline class topic domain task""".split()
+_WORDS = (
+    "difficulty readability complexity hardness ambiguity toxicity similarity relevance sentiment confidence"
+    " uncertainty entropy perplexity fluency coherence safety risk length quality overall total mean average avg median"
+    " max min sum best worst final oracle true pred predicted prediction gold target ground truth expected human judge"
+    " judged verifier self question prompt answer query response reference text image reading ease grade level test"
+    " train val dev validation sample bert bleu rouge f1 consistency importance priority user rating router routing"
+    " label single random uniform baseline class topic domain task"
 )
+_MEASURES = frozenset(_WORDS.split())
 
 
 def looks(columns: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
@@ -41,7 +42,9 @@ def cells(columns: Sequence[str], models: Sequence[str] | None = None) -> dict[s
         columns: the names.
         models: those that count as models whatever they are called.
     """
-    plain = [n for n in columns if "." not in n.rpartition("_")[2] and "|" not in n and not n.startswith("arms.")]
+    plain = [
+        n for n in columns if "." not in n.rpartition("_")[2] and "|" not in n and not n.startswith("arms.")
+    ]
     stems = {ending: _stems(plain, ending, models or ()) for ending in aliases.ENDINGS}
     ending = next((e for e in aliases.UTILITY if stems[e]), "")
     ending = ending or next((e for e in aliases.ENDINGS if len(stems[e]) > 1), "")
@@ -67,5 +70,6 @@ def read(sheet: Sheet, how: How) -> Answers:
     alike = [n for n in sheet.names if n.endswith(ending) and n not in answered.used and n != ending]
     if not alike:
         return answered
-    said = f"taken for models: {', '.join(map(cut, found))}; not {', '.join(map(cut, alike))} (--models A,B says otherwise)"
+    taken, left = (", ".join(map(cut, names)) for names in (found, alike))
+    said = f"taken for models: {taken}; not {left} (--models A,B says otherwise)"
     return answered._replace(notes=(*answered.notes, said), used=answered.used | set(alike))
