@@ -76,8 +76,11 @@ def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
             f"--warm-start needs a share such as 10%, a number of rows or a table, got {amount!r}"
         ) from None
     group = np.asarray(stream.outcomes.group_id, str)
-    _, code = np.unique(group, return_inverse=True)
-    if (group == "").any():
+    # A row without a group is one of its own.
+    _, code = np.unique(
+        np.where(group == "", [f"\0{row}" for row in range(len(stream))], group), return_inverse=True
+    )
+    if (group == "").all():
         code = np.arange(len(stream))
     place = np.random.default_rng([seed, 3]).permutation(code.max() + 1)[code] if share else code
     # Whole groups, in the order drawn (or of the file), until there are enough rows.
@@ -148,7 +151,7 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
     recorded = [getattr(logged, name) for name in RESOURCES]
     every = [logged.utility, *(unknown if x is None else x for x in recorded), table]
     utility, cost, latency, tokens, reward = (jnp.asarray(x[row, arm], jnp.float32) for x in every)
-    told = Feedback(utility, cost, reward, latency, tokens)
+    told = Feedback(utility, cost, reward, latency, tokens, chance=jnp.ones(len(row), jnp.float32))
     context = jnp.asarray(logged.context, jnp.float32)
     available = jnp.asarray(logged.available)
     blank = example(logged.n_arms, logged.dim)[0]._replace(
