@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bandits import resolve
 
-PREFERENCE = 0.2  # the weight on cost when nobody says otherwise
+PREFERENCE = 0.2  # the weight on cost by default
 _LARGEST = 1e15  # of a preference: its product with a cost stays inside float32
 
 
@@ -112,7 +112,7 @@ def preferences(text: str, rows: int, seed: int) -> dict[str, float | NDArray[np
 
     Args:
         text: a number, a list `0,0.1,1` (a run for each), or `uniform(low,high)` (one run in which every query
-            comes with its own draw, the same for all seeds and policies: the preference belongs to who asks).
+            comes with its own draw, the same for all seeds and policies: the preference belongs to the user who asks).
         rows: `N`, queries of the stream.
         seed: of the draws.
 

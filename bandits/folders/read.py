@@ -197,7 +197,7 @@ def _labels(runs: Sequence[Finished]) -> list[str]:
 
 
 def _names(runs: Sequence[Finished], comparable: bool) -> list[dict[str, str]]:
-    """Return each run's players and what they are called in the merged one; who is left out is the same elsewhere."""
+    """Return each run's players and what they are called in the merged one; those left out keep their names."""
     count = Counter(name for run in runs for name in _policies(run))
     found = []
     for i, (run, label) in enumerate(zip(runs, _labels(runs), strict=True)):

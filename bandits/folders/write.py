@@ -134,8 +134,8 @@ def _json(manifest: Mapping[str, Any]) -> bytes:
 
 
 def _title(run: Run, ask: Ask) -> str:
-    who = ", ".join(run.traces) if len(run.traces) <= _NAMED else f"{len(run.traces)} policies"
-    parts = [f"{who} on {run.stream.name}"]
+    names = ", ".join(run.traces) if len(run.traces) <= _NAMED else f"{len(run.traces)} policies"
+    parts = [f"{names} on {run.stream.name}"]
     if run.budget:
         parts.append(f"budget {run.budget}, pacing {ask.pacing}")
     if ask.scenario or ask.change:

@@ -52,7 +52,7 @@ class Blocks:
         self._heard = self._state.pulls.sum(axis=1, dtype=np.float32)
 
     def foresee(self, clock: Any, chunk: Chunk) -> Any:
-        """Return what `Weights` and targets a chunk has; each of its rounds will be heard, whoever is called."""
+        """Return what `Weights` and targets a chunk has; each of its rounds teaches, whatever is called."""
         n_arms = self._state.inverse.shape[1]
         ahead = _ahead(self._form, n_arms, self._keys, self._heard, self._shared, clock, chunk)
         self._heard = self._heard + np.float32(real_rounds(clock))

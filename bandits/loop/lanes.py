@@ -1,6 +1,6 @@
 """The loop itself: lanes, a seed of a case each, side by side through the chunks of a stream.
 
-One program serves all chunks: a chunk has a fixed number of rounds, and the last one is filled up with what nobody
+One program serves all chunks: a chunk has a fixed number of rounds, and the last one is filled up with what nothing
 keeps. So it is with lanes: many are played in groups of one size, one group after the other, whatever the machine.
 How a group is shared out over the cores is the player's affair (`bandits.loop.player`).
 """

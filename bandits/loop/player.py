@@ -31,7 +31,7 @@ def player(
     probe: Callable[[State], jax.Array] | None = None,
     full: bool = False,
 ) -> Player:
-    """Return who plays a policy.
+    """Return what plays a policy.
 
     Args:
         policy: three pure functions.

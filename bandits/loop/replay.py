@@ -1,4 +1,4 @@
-"""From a policy and a stream to traces: who is asked what in which order, and for how many cases at once.
+"""From a policy and a stream to traces: which query comes in which order, and for how many cases at once.
 
 A case (a reward table, a preference, a budget) times a seed is a lane. The lanes of all cases are played side by side
 (`bandits.loop.lanes`), so that a sweep over preferences or budgets costs one program and few passes.

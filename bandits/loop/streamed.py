@@ -25,7 +25,7 @@ ORDERS = ("shuffle", "given")
 
 
 def players(policies: Sequence[Policy], table: Any, *, seeds: int, seed: int) -> list[Player]:
-    """Return who plays each policy for `S` seeds on a table with `price` `(K,)` and `cost_scale`."""
+    """Return what plays each policy for `S` seeds on a table with `price` `(K,)` and `cost_scale`."""
     keys = seed_keys(seed, seeds)
     shared = Shared(jnp.asarray(table.price, jnp.float32), jnp.float32(table.cost_scale))
     return [player(policy, keys, shared) for policy in policies]

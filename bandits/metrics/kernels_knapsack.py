@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 @njit(cache=True)
 def hull_segments(value: Floats, cost: Floats) -> tuple[Any, Any, Any]:
-    """Return the segments of every row's increasing hull from (0, 0), the choice of calling nobody.
+    """Return the segments of every row's increasing hull from (0, 0), the choice of calling no model.
 
     Args:
         value: `(T, K)`, NaN where a model is unavailable.

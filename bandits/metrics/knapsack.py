@@ -74,7 +74,7 @@ def best_mixture(
 ) -> Floats:
     """Return the most expected value of a fixed mixture of models within each budget, of the shape of `budget`.
 
-    Every query goes to a model drawn from the same probabilities, whatever the query; with what is left of 1 nobody
+    Every query goes to a model drawn from the same probabilities, whatever the query; with what is left of 1 no model
     is called. A model counts with its mean value and cost over the rows it is available for.
 
     Args:

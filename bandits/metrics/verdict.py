@@ -2,7 +2,7 @@
 
 Each contender is compared with one player that was named before, by a paired t-test over the seeds that they share and
 one over the queries (means over seeds, in clusters of near copies). Both have to show the difference, so the larger of
-the two p-values counts, and Holm's correction runs over all contenders: whoever leads was found by looking at them all.
+the two p-values counts, and Holm's correction runs over all contenders: the leader was found by looking at them all.
 A t-test, not sign flips: it agrees with the intervals, and no number of seeds puts a floor under its p-values.
 """
 

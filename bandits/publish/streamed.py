@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Ints = NDArray[np.integer[Any]]
-EVERY = 1024  # chunks between checkpoints when nobody says otherwise: about a million rounds
+EVERY = 1024  # chunks between checkpoints by default: about a million rounds
 _PLAIN = ("policies", "reward", "preference", "seeds", "seed", "order", "rounds")  # what may be asked for
 
 

@@ -1,4 +1,4 @@
-"""What is known of a window of a large table before anybody plays: the references, and every sum but the policies'.
+"""What is known of a window of a large table before it is played: the references, and every sum but the policies'.
 
 Letters: `R` = 4 references, `K` models, `D` data sets, `n` rows of the window.
 """
@@ -57,7 +57,7 @@ def _filled(sheet: Floats, reward: Floats, other: NDArray[np.int32]) -> Floats:
 
 
 class Book(NamedTuple):
-    """What is known of the `n` rows of a window before anybody plays.
+    """What is known of the `n` rows of a window before it is played.
 
     Attributes:
         sheets: `(3, K, n)` reward, utility and cost, NaN where unavailable.

@@ -119,8 +119,8 @@ def _earned(stream: Any, table: Floats, trace: Trace) -> dict[str, Any]:
 def _taken_up(stream: Any, trace: Trace, begins: NDArray[np.int64]) -> dict[str, Any]:
     """Return for each phase the model that joins with it, and the rounds and calls until it holds its share."""
     joins = {at: (name, adoption(trace, columns, at)) for name, at, columns in arrivals(stream)}
-    nobody = ("", np.full((2, 1), np.nan))
-    found = [joins.get(int(at), nobody) for at in begins]
+    absent = ("", np.full((2, 1), np.nan))
+    found = [joins.get(int(at), absent) for at in begins]
     return {
         "arrives": [name for name, _ in found],
         "adoption": [_middle(taken[0]) for _, taken in found],
@@ -136,7 +136,7 @@ def added(
     Each time columns by policy, and rows as the curves of a summary have them. Of changes: the columns of `outcome`,
     and regret against the best model of each phase over time. Of late feedback: `outstanding`, rounds called and not
     heard yet, in the mean over the run and over time, and `never_heard` by its end. When a round is heard depends on
-    nobody's choices, so all policies of a run wait alike.
+    no policy's choices, so all policies of a run wait alike.
 
     Args:
         stream, table, traces: of the run, without references.

@@ -40,8 +40,8 @@ def explore_new(policy: Policy, n_arms: int, dim: int, *, pulls: int = 20) -> Po
     require.whole("explore_new", 0, pulls=pulls)
 
     def init(key: jax.Array) -> Introduced:
-        nobody = jnp.zeros(n_arms, jnp.int32)
-        return Introduced(policy.init(key), nobody, jnp.zeros(n_arms, bool), jnp.zeros((), bool))
+        none = jnp.zeros(n_arms, jnp.int32)
+        return Introduced(policy.init(key), none, jnp.zeros(n_arms, bool), jnp.zeros((), bool))
 
     def due(state: Introduced, observation: Observation) -> jax.Array:
         return observation.available & ~state.known & state.begun & (state.heard < pulls)

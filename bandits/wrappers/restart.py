@@ -1,7 +1,7 @@
 """Restart: a change-point test for each arm forgets the arm that has changed; a wrapper from policy to policy.
 
 The test is Page's cumulative sum (Page 1954, Hinkley 1971), two-sided, on what a ridge regression of the arm's own did
-not foresee: a policy that learns whom to ask moves an arm's mean reward, but not what its context says of it. A
+not foresee: a policy that learns which model to call moves an arm's mean reward, but not what its context says of it. A
 posted price that jumps needs no test.
 """
 
@@ -55,7 +55,7 @@ def restart(
     Errors of standard deviation s without a change raise an alarm about every
     `(exp(2 slack threshold / s^2) - 1) s^2 / (2 slack^2)` calls, and a change of size c about `threshold / (c - slack)`
     calls after it. Where every array of the wrapped state belongs to an arm, that arm alone begins anew; a state
-    that the arms share (a network, a window) begins anew as a whole. An arm that nobody calls cannot be watched, so a
+    that the arms share (a network, a window) begins anew as a whole. An arm that is never called is not watched, so a
     share of the rounds calls an arm at random.
 
     Args:

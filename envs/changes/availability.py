@@ -90,7 +90,7 @@ def leave(stream: Stream, *, model: str, at: Any = 0.7) -> Stream:
 
 
 def _without(stream: Stream, world: World, column: int, gone: NDArray[np.bool_]) -> Stream:
-    """Return the stream without a model in these rows; it stays where nobody else could answer, and a note says so."""
+    """Return the stream without a model in these rows; it stays where it alone could answer, which a note says."""
     others = np.delete(stream.available, column, axis=1).any(axis=1)
     left = int((gone & stream.available[:, column] & ~others).sum())
     hidden = gone & others
@@ -102,7 +102,7 @@ def _without(stream: Stream, world: World, column: int, gone: NDArray[np.bool_])
     cost = stream.outcomes.cost.copy()
     if stream.outcomes.priced:
         cost[hidden, column] = np.nan
-    who = f"{stream.models[column]} stays in {left} rounds in which no other model could answer"
-    notes = (*stream.notes, who) if left else stream.notes
+    stayed = f"{stream.models[column]} stays in {left} rounds in which no other model could answer"
+    notes = (*stream.notes, stayed) if left else stream.notes
     outcomes = replace(stream.outcomes, utility=utility, cost=cost)
     return replace(stream, outcomes=outcomes, notes=notes, world=world._replace(judged=judged))

@@ -67,7 +67,7 @@ def _parents(
     stream: Stream, world: World, columns: list[int], between: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Return `(N,)`, for each row of the base the parent that the merged model answers as."""
-    # Parents may have changed or be synthetic themselves: who is best is read off the stream as it is now.
+    # Parents may have changed or be synthetic themselves: which is best is read off the stream as it is now.
     base, row = world.base, world.row
     picked = np.empty(len(base), np.int64)
     for name in np.unique(base.dataset.astype(str)):

@@ -32,7 +32,7 @@ SCENARIOS: dict[str, Scenario] = {
         ("price,model=@best,factor=0.01,at=0.5",),
     ),
     "silent-regression": Scenario(
-        "The model of the best value loses 40 points of utility at half of the run, and nobody is told.",
+        "The model of the best value loses 40 points of utility at half of the run, and no notice is given.",
         ("quality,model=@value,change=-0.4,at=0.5",),
     ),
     "outage": Scenario(

@@ -101,7 +101,7 @@ def bounded(path: Path) -> None:
         with zipfile.ZipFile(path) as packed:
             size = sum(entry.file_size for entry in packed.infolist())
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
-        return  # whoever reads it says what it is
+        return  # the reader says what it is
     limit = max(_FLOOR, _FOLD * path.stat().st_size)
     if size > limit:
         raise ValueError(f"{path}: unpacks to {size >> 20:,} MiB, more than the {limit >> 20:,} MiB allowed")

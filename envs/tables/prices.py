@@ -110,7 +110,7 @@ def _million(
     """Return prices a million tokens.
 
     Raises:
-        ValueError: a name does not tell what its price is for and nobody says; all prices are too low to be that.
+        ValueError: a name does not say what its price is for and no option does; all prices are too low to be that.
     """
     for field, (name, told) in posted.items():
         if not name:

@@ -1,4 +1,4 @@
-"""The Gaussian copula behind the twin: who answers what, what embeddings show of it, and what a call costs.
+"""The Gaussian copula behind the twin: which model answers what, what embeddings show of it, and what a call costs.
 
 Letters: `T` queries, `D` datasets, `K` models, `Q` = 2 skills (reasoning, reading). Latents are rounded before
 they are ranked, ties go to the lower index, and results are rounded: the same numbers on every machine.
@@ -71,7 +71,7 @@ def loadings(accuracy: Floats, scenario: tuple[str, ...]) -> Floats:
 
 
 def answers(latents: Latents, lean: Floats, successes: Ints, oracle: float) -> NDArray[np.bool_]:
-    """Return who answers correctly in one dataset, `(n, K)`, so that every marginal and the oracle are met.
+    """Return which models answer correctly in one dataset, `(n, K)`, so that every marginal and the oracle are met.
 
     `z = sqrt(1 - share) (sqrt(SKILL_SHARE) skill lean' + sqrt(1 - SKILL_SHARE) private) - sqrt(share) difficulty`
     and model k answers the `successes[k]` queries with its highest `z`. The more of the variance is difficulty,

@@ -45,7 +45,7 @@ def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, 
     arXiv 1909.09146, for each arm: `V = sum gamma^(t-s) x x' + ridge I`, `V~ = sum gamma^(2(t-s)) x x' + ridge I`, and
     the index is `x' V^-1 b + alpha sqrt(x' V^-1 V~ V^-1 x)`. Time is that of the stream: every arm fades in every
     round that is heard, called or not; the ridge never does, so an arm that waits goes back to the prior. The paper's
-    `beta_t`, which needs bounds that nobody knows, is the constant `alpha`.
+    `beta_t`, which needs bounds that are not known, is the constant `alpha`.
 
     Args:
         n_arms: `K`.
@@ -125,11 +125,11 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, r
 
     def init(key: jax.Array) -> Window:
         del key
-        nobody = jnp.full(window, -1, jnp.int32)
+        empty = jnp.full(window, -1, jnp.int32)
         return Window(
             fresh(n_arms, dim, ridge),
             jnp.zeros((window, dim)),
-            nobody,
+            empty,
             jnp.zeros(window),
             jnp.zeros((), jnp.int32),
         )

@@ -43,7 +43,7 @@ class Past(NamedTuple):
         def spent(price: jax.Array) -> jax.Array:
             charge, allowed = jax.vmap(partial(charged, cost))(jnp.diag(jnp.full(R, price)))
             index = jnp.where(allowed, worth[:, None] - charge, -jnp.inf)  # (N, R, K)
-            # Where the ceiling leaves nobody, the cheapest is called, as in `paced`.
+            # Where the ceiling leaves no model, the cheapest is called, as in `paced`.
             index = jnp.where(jnp.isfinite(index).any(axis=2, keepdims=True), index, cheapest)
             called = jnp.argmax(index, axis=2)
             return jnp.take_along_axis(used, called[:, None], axis=1)[:, 0].mean(axis=0)

@@ -1,4 +1,4 @@
-"""Pairwise battles, as Arena records them: `model_a`, `model_b` and who won; duels, and nothing else."""
+"""Pairwise battles, as Arena records them: `model_a`, `model_b` and which won; duels, and nothing else."""
 
 from __future__ import annotations
 
