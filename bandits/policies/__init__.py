@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bandits.base import Policy
+from bandits.policies.linear.averaged import averaged
 from bandits.policies.linear.bootstrap import bootstrap
 from bandits.policies.linear.forgetting import dlinucb, swlinucb
 from bandits.policies.linear.glm import glm
@@ -45,6 +46,7 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "swlinucb": swlinucb,
     "glm": glm,
     "bootstrap": bootstrap,
+    "averaged": averaged,
     "preference": preference,
     "barp": barp,
     "llmbandit": llmbandit,
