@@ -59,14 +59,19 @@ def write(path: str, text: str) -> None:
     Raises:
         ValueError: it cannot be written.
     """
-    place = Path(path).absolute()
-    if place.is_dir():
-        raise ValueError(f"{path} cannot be written: it is a folder")
+    place = Path(os.path.realpath(path))  # a link goes on to point where it did
+    if place.exists() and not place.is_file():
+        raise ValueError(f"{path} cannot be written: it is {'a folder' if place.is_dir() else 'no file'}")
     try:
         with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as part:
-            part.write(text + "\n")
-        os.chmod(part.name, 0o644)  # temporary files are for their owner alone
-        os.replace(part.name, place)
+            try:
+                part.write(text + "\n")
+                part.close()  # or Windows will not rename it
+                os.chmod(part.name, 0o644)  # temporary files are for their owner alone
+                os.replace(part.name, place)
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise ValueError(f"{path} cannot be written: {error.strerror or error}") from error
 

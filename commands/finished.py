@@ -17,7 +17,9 @@ def report(folders: tuple[str, ...], out: str, form: str) -> None:
     """Rebuild one report from finished runs on the same queries; nothing is run."""
     from bandits import rows as tables
     from bandits.folders import read as compare
+    from bandits.folders.place import check_file
 
+    check_file(out)
     tables.write(out, compare.page(folders))
     wrote({"report": out}, form)
 
@@ -51,6 +53,8 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
 def export(folder: str, policy: str, out: str, seed: int, reward: str | None, form: str) -> None:
     """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
     from bandits.folders import export as exports
+    from bandits.folders.place import check_file
 
+    check_file(out)
     exports.export(folder, policy, seed=seed, reward=reward).save(out)
     wrote({"policy": out}, form)

@@ -25,6 +25,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     plots = _plots(options["plots"])
     large = streams.wanted({"stream": stream, **options})
     if large is not None:
+        _check_plots(Path(out or Path("runs") / Path(large).stem), plots)
         plotted(streams.run(ctx, large, out=out, form=form, **{"stream": stream, **options}), plots)
         return
     logged, loaded = log(load({"stream": stream, **options}), options)
@@ -39,6 +40,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     check_folder(folder)
     for place in places.values():
         check_folder(place)
+        _check_plots(place, plots)
     if options["dry_run"]:
         from commands.dry_run import rehearse
 
@@ -151,6 +153,16 @@ def _plots(wanted: str | None) -> tuple[str, ...]:
     from bandits.report import plots
 
     return plots.check(tuple(part.strip() for part in wanted.split(",")))
+
+
+def _check_plots(place: Path, formats: tuple[str, ...]) -> None:
+    """Refuse figures that could not be written into a run's folder."""
+    if formats:
+        from bandits.folders.place import check_names
+
+        folder = place.expanduser() / "plots"
+        there = folder.iterdir() if folder.is_dir() else iter(())
+        check_names(folder, [p.name for p in there if p.suffix[1:] in formats], "--plots")
 
 
 def plotted(place: Path, formats: tuple[str, ...]) -> None:

@@ -24,8 +24,10 @@ from commands.terminal import progress, say, show
 @option("--seed", default=0, show_default=True, help="Fixes everything that is drawn.")
 def make_stream(rounds: int, out: str, dim: int, seed: int) -> None:
     """Write a stream of any length from the twin's own model: new queries, a row group at a time."""
+    from bandits.folders.place import check_file
     from envs.twin import generate, twin
 
+    place = check_file(out)
     with progress(rounds) as told:
         written = 0
 
@@ -35,7 +37,7 @@ def make_stream(rounds: int, out: str, dim: int, seed: int) -> None:
             if told is not None:
                 told("queries", written)
 
-        generate.make(out, rounds, dim=dim, seed=seed, progress=count)
+        generate.make(place, rounds, dim=dim, seed=seed, progress=count)
     click.echo(f"stream: {out}")
     say(f"{rounds:,} queries; numbers are from: {twin.LABEL}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 FORMAT = "routebandit run 1"  # the mark, under "format" in a manifest.json of ours
@@ -43,22 +43,55 @@ def check_folder(folder: Path | str) -> Path:
     Raises:
         ValueError: it cannot be written, or holds something else.
     """
-    place = resolved(folder)
+    place = check_names(folder, {*FILES, *ABOVE})
+    try:
+        ours = not place.is_dir() or _ours(place)
+    except OSError as error:
+        raise ValueError(f"--out {str(folder)[:200]} cannot be read: {error.strerror or error}") from error
+    if not ours:
+        raise ValueError(
+            f"--out {folder} holds other files and no earlier run; name an empty or a new folder"
+        )
+    return place
+
+
+def check_names(folder: Path | str, names: Iterable[str], option: str = "--out") -> Path:
+    """Return a folder's true path if files of these names may be written into it, whatever else it holds.
+
+    Raises:
+        ValueError: it is a file, cannot be written, or one of the names is taken by something else than a file.
+    """
+    place, shown = resolved(folder, option), str(folder)[:200]
     try:
         if place.exists() and not place.is_dir():
-            raise ValueError(f"--out needs a folder, {folder} is a file")
-        if place.is_dir() and not _ours(place):
-            raise ValueError(
-                f"--out {folder} holds other files and no earlier run; name an empty or a new folder"
-            )
-        taken = [name for name in FILES if (place / name).is_dir()]
+            raise ValueError(f"{option} needs a folder, {shown} is a file")
+        taken = [n for n in names if os.path.lexists(place / n) and not (place / n).is_file()]
         standing = next(p for p in (place, *place.parents) if p.exists())
         with tempfile.TemporaryDirectory(dir=standing):
             pass
     except OSError as error:
-        raise ValueError(f"--out {str(folder)[:200]} cannot be written: {error.strerror or error}") from error
+        raise ValueError(f"{option} {shown} cannot be written: {error.strerror or error}") from error
     if taken:
-        raise ValueError(f"--out {folder} needs the name {taken[0]} for a file; it is a folder there")
+        kind = "a folder" if (place / taken[0]).is_dir() else "no ordinary file"
+        raise ValueError(f"{option} {shown} needs the name {taken[0]} for a file; it is {kind} there")
+    return place
+
+
+def check_file(path: Path | str, option: str = "--out") -> Path:
+    """Return a file's true path if it may be written: absent, or an ordinary file, which is replaced whole.
+
+    Raises:
+        ValueError: it is a folder or a device, or the folder that it would be in does not take it.
+    """
+    place, shown = resolved(path, option), str(path)[:200]
+    try:
+        if place.exists() and not place.is_file():
+            kind = "a folder" if place.is_dir() else "no ordinary file"
+            raise ValueError(f"{option} {shown} cannot be written: it is {kind}")
+        with tempfile.TemporaryFile(dir=place.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"{option} {shown} cannot be written: {error.strerror or error}") from error
     return place
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from bandits import rows as tables
+from bandits.folders.place import check_names
 from bandits.sweeps.job import Job
 
 
@@ -17,18 +17,13 @@ def path(folder: Path | str, digest: str) -> Path:
     return Path(folder) / f"{digest}.json"
 
 
-def prepare(folder: Path | str) -> None:
-    """Make the folder.
+def prepare(folder: Path | str, digests: Iterable[str] = ()) -> None:
+    """Make the folder, in which results of these names are to stand; whatever else it holds stays.
 
     Raises:
-        ValueError: it cannot be written.
+        ValueError: it cannot be written, or a name is taken by something else than a file.
     """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error
+    check_names(folder, (path(folder, digest).name for digest in digests)).mkdir(parents=True, exist_ok=True)
 
 
 def keep(folder: Path | str, digest: str, text: str) -> None:
