@@ -14,7 +14,7 @@ from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
 from bandits.experiment import worlds
 from bandits.loop import feedback
-from bandits.loop.replay import Trace
+from bandits.loop.replay import Trace, orders
 from bandits.policies.llmbandit.tasks import Log
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.wrappers import budget, warm
@@ -101,7 +101,8 @@ def finish(
         stream: the whole `Stream`; with a warm start, the rest of it is evaluated.
         ask: what to do.
         progress: called with a policy's spec and the rounds it has done in its present run.
-        known: traces that need not be made again, by the run's name and the policy's spec.
+        known: traces that need not be made again, by the run's name and the policy's spec; those that do not fit
+            the queries of a run are.
         log: a `Stream` of logged rows from a table of their own (`envs.logged.beside`), where
             `ask.warm_start` names one; nothing is then set aside.
 
@@ -121,9 +122,6 @@ def finish(
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
     limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
-    past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
-    lineup = experiment.lineup(stream, ask.policies, worth, log=past)
-    cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     asked = preferences(ask.preference, len(stream), ask.seed)
     options = {**_replayed(ask), "feedback": late}
     if limits[budgets[0]] is not None:
@@ -135,10 +133,19 @@ def finish(
         for amount in budgets:
             one = experiment.Posed(table, heard, value, limits[amount])
             posed[text][_name(text, amount, list(asked), budgets)] = one
+    order = orders(stream, **_replayed(ask)) if known else np.zeros((0, 0), np.int32)
+    traces = {
+        name: _fitting(known.get(name, {}), order, one.table)
+        for runs in posed.values()
+        for name, one in runs.items()
+    }
+    needed = [spec for spec in ask.policies if any(spec not in done for done in traces.values())]
+    past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
+    lineup = experiment.lineup(stream, needed, worth, log=past)
+    cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     # Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
     alone = logged is not None or ask.feedback == "dueling"
     together = [[text] for text in asked] if alone else [list(asked)]
-    traces = {name: dict(known.get(name, {})) for one in posed.values() for name in one}
     stopped = None
     try:
         for texts in together:
@@ -156,6 +163,22 @@ def finish(
                 yield Run(name, text, amount, stream, one.table, limits[amount], done, late)
     if stopped is not None:
         raise stopped
+
+
+def _fitting(
+    known: Mapping[str, Trace], order: NDArray[np.int32], table: NDArray[np.float64]
+) -> dict[str, Trace]:
+    """Return the traces that meet the queries in this `(S, T)` order and call only what `table` has an outcome of."""
+
+    def fits(trace: Trace) -> bool:
+        arms = trace.arms
+        if arms.shape != order.shape or not np.array_equal(trace.order, order):
+            return False
+        if arms.min() < -1 or arms.max() >= table.shape[1]:
+            return False
+        return not np.isnan(table[order, arms])[arms >= 0].any()
+
+    return {spec: trace for spec, trace in known.items() if fits(trace)}
 
 
 def _replayed(ask: Ask) -> dict[str, Any]:

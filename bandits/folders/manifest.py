@@ -65,6 +65,10 @@ class Manifest(msgspec.Struct):
     time: str = ""
     load: Load | None = None
     asked: dict[str, Any] = {}
+    format: str = ""
+    unfinished: list[Name] = []
+    given_sha256: str | None = None
+    log_sha256: str | None = None
     tables: bool = True
     streamed: bool = False
     marks: list[tuple[int, str]] = []

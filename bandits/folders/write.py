@@ -199,7 +199,7 @@ def _trace(traces: Mapping[str, Trace], stream: Any) -> bytes:
     schema = trace_schema().append(pa.field("query_id", pa.string()))
     schema = schema.append(pa.field("file_row", pa.int64()))
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema) as writer:
+    with pq.ParquetWriter(sink, schema, write_page_checksum=True) as writer:
         for name, trace in traces.items():
             seeds, rounds = trace.order.shape
             order = trace.order.ravel()

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from bandits import rows as tables
 from bandits.folders.place import check_names
 from bandits.sweeps.job import Job
+
+_Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]  # beyond, sums overflow; no run comes near
+_Text = Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class Measured(msgspec.Struct):
+    """What a ranking needs of a run: lists with a number for each seed, a round (the first three) or a run."""
+
+    preference: _Text
+    budget: _Text
+    rounds: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+    reward: list[_Number]
+    accuracy: list[_Number]
+    cost: list[_Number]
+    regret_best_fixed: list[_Number]
+    regret_oracle: list[_Number]
+    unanswered: list[_Number]
+
+
+class _Result(msgspec.Struct):
+    runs: Annotated[list[Measured], msgspec.Meta(min_length=1)]
 
 
 def path(folder: Path | str, digest: str) -> Path:
@@ -32,7 +54,7 @@ def keep(folder: Path | str, digest: str, text: str) -> None:
 
 
 def read(folder: Path | str, jobs: Iterable[Job]) -> list[tuple[Job, list[dict[str, Any]]]]:
-    """Return the jobs that are finished, each with its runs as `job.measured` has them.
+    """Return the jobs that are finished, each with its runs: of what `job.measured` has, the fields of `Measured`.
 
     Raises:
         ValueError: a file is not a result.
@@ -42,9 +64,20 @@ def read(folder: Path | str, jobs: Iterable[Job]) -> list[tuple[Job, list[dict[s
         place = path(folder, job.digest)
         if place.is_file():
             try:
-                found.append((job, json.loads(place.read_text(encoding="utf-8"))["runs"]))
-            except (ValueError, KeyError, TypeError) as error:
+                runs = msgspec.json.decode(place.read_bytes(), type=_Result).runs
+                found.append((job, [_checked(run, int(job.known["ask"]["seeds"])) for run in runs]))
+            except (ValueError, RecursionError, OSError) as error:
+                why = " ".join(str(error).split())[:300]
                 raise ValueError(
-                    f"{place} needs to be a sweep's result: {error}; delete it to compute it anew"
+                    f"{place} needs to be a sweep's result: {why}; delete it to compute it anew"
                 ) from error
     return found
+
+
+def _checked(run: Measured, seeds: int) -> dict[str, Any]:
+    """Return a run as a plain dictionary; each of its lists needs a number for each seed."""
+    plain: dict[str, Any] = msgspec.to_builtins(run)
+    for name, values in plain.items():
+        if isinstance(values, list) and len(values) != seeds:
+            raise ValueError(f"{name} needs a number for each of {seeds} seeds, got {len(values)}")
+    return plain
