@@ -6,6 +6,7 @@ import click
 
 from commands.help import Topical, option
 from commands.options import SETTINGS, voice
+from commands.prepare import prepare_jax
 from commands.terminal import show, wrote
 
 
@@ -14,12 +15,19 @@ from commands.terminal import show, wrote
 @option("--out", metavar="FILE", default="comparison.html", show_default=True, help="Where it goes.")
 @voice
 def report(folders: tuple[str, ...], out: str, form: str) -> None:
-    """Rebuild one report from finished runs on the same queries; nothing is run."""
+    """Rebuild one report from finished runs on the same queries; nothing is run.
+
+    A run that was stopped before its tables were made gets them.
+    """
+    prepare_jax()
     from bandits import rows as tables
     from bandits.folders import read as compare
     from bandits.folders.place import check_file
+    from bandits.folders.rebuild import rebuild
 
     check_file(out)
+    for folder in folders:
+        rebuild(folder)
     tables.write(out, compare.page(folders))
     wrote({"report": out}, form)
 

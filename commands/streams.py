@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from commands.command_line import given, spoken
 from commands.help import Topical, option
 from commands.options import SETTINGS
 from commands.prepare import prepare_jax
+from commands.stopping import stopping
 from commands.terminal import progress, say, show
 
 
@@ -101,7 +99,7 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
         say(f"--resume: no checkpoint of a run into {folder}; it begins with the first round")
     every = streamed.EVERY if options["checkpoint"] is None else options["checkpoint"]
     total, done = (ask.rounds or len(table)) * ask.seeds * len(ask.policies), 0
-    with _stopping() as stop, progress(total) as told:
+    with stopping() as stop, progress(total) as told:
 
         def count(rounds: int) -> None:
             nonlocal done
@@ -123,23 +121,3 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
         show(summary, form)
     say(*streamed.notes(table, ask), f"numbers are from: {table.label}")
     return folder
-
-
-@contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into an answer; a second one stops at once."""
-    asked: list[int] = []
-    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(name: int, frame: Any) -> None:
-        asked.append(name)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for name in before:
-        signal.signal(name, note)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

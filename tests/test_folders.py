@@ -108,28 +108,6 @@ def _ends(file: pd.DataFrame) -> tuple[str, str]:
     return next(e for e in ends if "cost" not in e), next(e for e in ends if "cost" in e)
 
 
-def test_a_stop_while_tables_are_made_keeps_every_call(table, done, tmp_path, monkeypatch) -> None:
-    from bandits import report
-    from commands.run import Stopped
-
-    def stopped(*given: object) -> str:
-        raise KeyboardInterrupt
-
-    place = tmp_path / "run"
-    with monkeypatch.context() as patched:
-        patched.setattr(report, "render", stopped)
-        error = run(*SMALL, "--data", table, "--out", place)
-    assert isinstance(error, Stopped) and f"{place} (linucb)" in str(error)
-    assert {p.name for p in place.iterdir()} == {"trace.parquet", "manifest.json"}
-    assert "stopped before its tables" in str(run("report", place, "--out", tmp_path / "x.html"))
-    from bandits.experiment import lineup
-
-    monkeypatch.setattr(lineup, "replays", stopped)  # nothing is played again
-    assert run(*SMALL, "--data", table, "--out", place) is None
-    for name in ("summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet"):
-        assert (place / name).read_bytes() == (done / name).read_bytes()
-
-
 def test_a_list_of_budgets_with_uniform_is_one_report(table, tmp_path) -> None:
     words = (
         "--seeds",

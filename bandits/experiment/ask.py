@@ -94,6 +94,7 @@ def finish(
     *,
     known: Mapping[str, Mapping[str, Trace]] = MappingProxyType({}),
     log: Any = None,
+    play: bool = True,
 ) -> Iterator[Run]:
     """Yield a finished run for each preference and budget; every policy is built once and serves them all.
 
@@ -105,6 +106,7 @@ def finish(
             the queries of a run are.
         log: a `Stream` of logged rows from a table of their own (`envs.logged.beside`), where
             `ask.warm_start` names one; nothing is then set aside.
+        play: False where every policy needs to be known: no policy is built, and no code of the user's is for it.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
@@ -140,6 +142,8 @@ def finish(
         for name, one in runs.items()
     }
     needed = [spec for spec in ask.policies if any(spec not in done for done in traces.values())]
+    if not play and (lacking := [spec for spec in needed if spec not in experiment.REFERENCES]):
+        raise ValueError(f"the trace of {lacking[0]!r} is damaged or of other queries")
     past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
     lineup = experiment.lineup(stream, needed, worth, log=past)
     cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}

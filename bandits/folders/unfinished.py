@@ -85,9 +85,10 @@ def kept(place: Path, ask: Ask) -> dict[str, Trace]:
         for name in dict.fromkeys(names.tolist()):
             own = calls.filter(names == name)
             order, arms = (own[c].to_numpy().astype(np.int32).reshape(ask.seeds, -1) for c in ("row", "arm"))
-            if ask.budget and np.shape(probed.get(name))[:2] != order.shape:
+            probes = probed.get(name)
+            if ask.budget and (probes is None or probes.shape[:2] != order.shape):
                 continue
-            found[name] = Trace(order, arms, probed.get(name))
+            found[name] = Trace(order, arms, probes)
     except Exception:  # Parquet, zip files and NumPy's header fail in a dozen ways on damaged bytes
         return {}
     return found

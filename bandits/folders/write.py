@@ -111,6 +111,7 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
         "asked": ask._asdict(),
         "preference": run.preference,
         "budget": run.budget,
+        "versions": versions(),
         **known,
         "rounds": next(iter(run.traces.values())).arms.shape[1],
         "data": {
@@ -119,7 +120,6 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
             "source": outcomes.source,
             "licence": outcomes.licence,
         },
-        "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
