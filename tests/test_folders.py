@@ -122,7 +122,35 @@ def test_a_list_of_budgets_with_uniform_is_one_report(table, tmp_path) -> None:
         table,
     )
     assert run(*words, "--out", tmp_path / "many") is None
-    assert (tmp_path / "many/report.html").is_file()
+    page = (tmp_path / "many/report.html").read_text()
+    # The leader over both runs is compared with what is chosen at random within its own budget.
+    reward = {
+        name: pd.read_csv(tmp_path / "many" / name / "summary.csv").set_index("policy")["reward_mean"]
+        for name in ("budget=30%", "budget=60%")
+    }
+    best = max(reward.values(), key=lambda mean: mean["linucb"])
+    gaps = [best["linucb"] - mean["uniform"] for mean in reward.values()]
+    assert abs(gaps[0] - gaps[1]) > 0.001
+    own = best["linucb"] - best["uniform"]
+    assert f"choosing at random ({own:.4f} a query" in page
+
+
+def test_a_run_without_a_random_policy_keeps_its_own_reference(table, tmp_path) -> None:
+    """One run plays uniform within a budget, the other has it as an unlimited reference: neither stands for both."""
+    plain = (*SMALL, "--data", table)
+    assert run(*plain, "--policy", "uniform", "--budget", "30%", "--out", tmp_path / "paced") is None
+    assert run(*plain, "--out", tmp_path / "free") is None
+    from bandits.folders import read as compare
+    from bandits.report import styles
+
+    merged = compare.merge([compare.read(tmp_path / name) for name in ("paced", "free")]).summary
+    rows = merged.to_dict("records")
+    leader = {r["run"]: r for r in rows if str(r["policy"]).startswith("linucb")}
+    for folder in ("paced", "free"):
+        alone = compare.read(tmp_path / folder).summary.set_index("policy")
+        mine = next(r for r in leader.values() if r["reward_mean"] == alone.loc["linucb", "reward_mean"])
+        reference = styles.own(rows, "uniform", mine)
+        assert reference is not None and reference["reward_mean"] == alone.loc["uniform", "reward_mean"]
 
 
 def test_nothing_that_a_manifest_names_is_executed(done, tmp_path) -> None:

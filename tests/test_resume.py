@@ -143,12 +143,17 @@ def test_a_checkpoint_gives_back_any_state_bit_for_bit(tmp_path) -> None:
 def command(folder: Path, *more: str) -> list[str]:
     """Return a run of 200,000 rounds with four windows, on the command line."""
     words = ("--policy", "linucb", "--policy", "epsilon", "--seeds", "3", "--stream", "big.parquet")
-    return [sys.executable, str(ROOT / "simulate.py"), *words, "--out", str(folder), *more]
+    return [sys.executable, "-c", TYPED, str(ROOT / "simulate.py"), *words, "--out", str(folder), *more]
 
 
-def minds_ctrl_c() -> None:
-    """Let a process be interrupted even where its parent ignores that, as under `nohup` and in some CI."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A command as typed, which Ctrl-C interrupts even where the parent of the process ignores it, as under `nohup`.
+TYPED = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].removesuffix("simulate.py"))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def begun(folder: Path, *more: str) -> subprocess.Popen[str]:
@@ -159,7 +164,6 @@ def begun(folder: Path, *more: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=minds_ctrl_c,
     )
     kept = folder.parent / f".{folder.name}.unfinished" / "checkpoint.npz"
     while not kept.is_file():

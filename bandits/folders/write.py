@@ -174,7 +174,7 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
 
 
 def trace_schema() -> Any:
-    """Return the columns of `trace.parquet` that every run has; docs/command.md has those of a table in memory."""
+    """Return the columns of `trace.parquet`, described in docs/command.md."""
     import pyarrow as pa
 
     return pa.schema(
@@ -184,6 +184,8 @@ def trace_schema() -> Any:
             ("round", pa.int32()),
             ("row", pa.int32()),
             ("arm", pa.int32()),
+            ("query_id", pa.string()),
+            ("file_row", pa.int64()),
         ]
     )
 
@@ -196,9 +198,7 @@ def _trace(traces: Mapping[str, Trace], stream: Any) -> bytes:
 
     own, row = (stream, None) if stream.world is None else (stream.world.base, stream.world.row)
     origin, ids = (x if row is None else x[row] for x in (own.outcomes.origin, own.outcomes.query_id))
-    schema = trace_schema().append(pa.field("query_id", pa.string()))
-    schema = schema.append(pa.field("file_row", pa.int64()))
-    sink = pa.BufferOutputStream()
+    schema, sink = trace_schema(), pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, write_page_checksum=True) as writer:
         for name, trace in traces.items():
             seeds, rounds = trace.order.shape

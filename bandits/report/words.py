@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bandits.metrics.intervals import bootstrap
+from bandits.report.styles import own
 from bandits.results.differences import Scores
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: Any = 
         sentences.append(f"It used at most {used:.1%} of its budget ({html.escape(str(leader['budget']))}).")
     if len(policies) > 1:
         sentences.append(_against(policies[1], f"the next, {code(policies[1]['policy'])}"))
-    fixed, uniform = others["best_fixed"], others.get("uniform")  # none where several runs have their own
+    fixed, uniform = others["best_fixed"], own(rows, "uniform", leader)
     sentences.append(_against(fixed, _always(rows, fixed)))
     if uniform is not None and uniform is not leader:
         sentences.append(_against(uniform, "choosing at random"))

@@ -26,8 +26,13 @@ class Wide:
     def __init__(self, path: Path, names: list[str]) -> None:
         self.path = path
         self.kept = recognise.wanted(path, names)
-        self.apart = [n for n in self.kept if columns.is_embedding(n) or n in recognise.QUESTION]
         self.named = recognise.pick(names, recognise.META["dataset"])
+        self.key = recognise.pick(names, recognise.QUERY_ID)
+        played = (
+            *recognise.QUESTION,
+            self.key,
+        )  # what is read of a row that is played, and not when it is surveyed
+        self.apart = [n for n in self.kept if columns.is_embedding(n) or n in played]
         self.models: tuple[str, ...] = ()
         self.seen: Callable[[Any], Floats] | None = None
 
@@ -40,11 +45,15 @@ class Wide:
         import pyarrow as pa
 
         found = recognise.answers(self.path, table)
-        dataset = table.column(self.named) if self.named else pa.nulls(len(table), pa.string())
-        names = pa.chunked_array([dataset] if isinstance(dataset, pa.Array) else dataset.chunks)
-        plain = names.cast(pa.string()).fill_null("").combine_chunks()
-        given = found.fields
-        return Cells(given["utility"], given.get("cost"), given.get("latency"), given.get("tokens"), plain)
+
+        def texts(name: str) -> Any:
+            column = table.column(name) if name else pa.nulls(len(table), pa.string())
+            chunked = pa.chunked_array([column] if isinstance(column, pa.Array) else column.chunks)
+            return chunked.cast(pa.string()).fill_null("").combine_chunks()
+
+        given, ids = found.fields, texts(self.key) if self.key in table.column_names else None
+        matrices = (given["utility"], given.get("cost"), given.get("latency"), given.get("tokens"))
+        return Cells(*matrices, texts(self.named), ids)
 
     def context(self, table: Any) -> Floats:
         """Return the contexts of some rows."""
