@@ -138,6 +138,20 @@ def test_figures_are_drawn_aside_and_other_files_stay(tmp_path, monkeypatch) -> 
     assert tree(tmp_path) == {"mine.svg": b"mine", "plane.svg": b"earlier"}
 
 
+def test_what_a_killed_run_left_half_written_is_no_hindrance(table, done, tmp_path) -> None:  # noqa: F811
+    """Killed in the middle of its first file, or before the manifest: the same command takes the folder."""
+    (tmp_path / f".trace.parquet.{2**22 + 1}.part").write_text("half")
+    assert run(*SMALL, "--data", table, "--out", tmp_path) is None
+    assert not list(tmp_path.glob(".*")) and (tmp_path / "summary.csv").is_file()
+    for place in (tmp_path / "ours", tmp_path / "mine"):
+        place.mkdir()
+    (tmp_path / "ours" / "trace.parquet").write_bytes((done / "trace.parquet").read_bytes())
+    assert run(*SMALL, "--data", table, "--out", tmp_path / "ours") is None
+    (tmp_path / "mine" / "trace.parquet").write_text("of another program")
+    assert "holds other files" in str(run(*SMALL, "--data", table, "--out", tmp_path / "mine"))
+    assert tree(tmp_path / "mine") == {"trace.parquet": b"of another program"}
+
+
 def test_what_a_killed_make_stream_left_is_removed_at_the_next_start(tmp_path) -> None:
     """Names are .NAME.PID.part; process 2^22 + 1 cannot be, the parent of this one is there."""
     kept = [f".s.parquet.{os.getppid()}.part", ".s.parquet.notes.part", f".other.parquet.{2**22 + 1}.part"]

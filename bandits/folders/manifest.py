@@ -87,9 +87,9 @@ def read(place: Path) -> dict[str, Any]:
         msgspec.json.decode(text, type=Manifest)
         return dict(json.loads(text))
     except FileNotFoundError as error:
-        raise ValueError(
-            f"{shown} needs to be the folder of a finished run; it has no manifest.json"
-        ) from error
+        begun = place.with_name(f".{place.name}.unfinished").is_dir() if place.name else False
+        why = "it was stopped, and its command with --resume goes on" if begun else "it has no manifest.json"
+        raise ValueError(f"{shown} needs to be the folder of a finished run; {why}") from error
     except (ValueError, RecursionError, OSError) as error:
         why = " ".join(str(error).split())[:_LONGEST]
         raise ValueError(f"{shown} needs to be the folder of a finished run: manifest.json: {why}") from error

@@ -8,12 +8,16 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from envs import parts
+
 FORMAT = "routebandit run 1"  # the mark, under "format" in a manifest.json of ours
 ABOVE = ("overview.html", "reward_by_budget.csv", "report.html")  # what several runs have above their folders
 FILES = (
     "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv",
     "changes.csv", "split.csv", "probed.npz",
 )  # fmt: skip
+
+CALLS = ("policy", "seed", "round", "row", "arm", "query_id", "file_row")  # columns of trace.parquet
 
 
 def marked(folder: Path) -> bool:
@@ -97,13 +101,29 @@ def check_file(path: Path | str, option: str = "--out") -> Path:
 
 def _ours(place: Path) -> bool:
     """Return whether what stands in a folder is an earlier run, several of them, or nothing at all."""
-    entries = list(place.iterdir())
-    if not entries or marked(place):
+    entries = [
+        entry for entry in place.iterdir() if not parts.is_part(entry.name)
+    ]  # a killed process left those
+    if not entries or marked(place) or _begun(place, {entry.name for entry in entries}):
         return True
     below = any(entry.is_dir() and marked(entry) for entry in entries)
     names = {entry.name for entry in entries} & {*FILES, *ABOVE}
     # Runs below, and above them only what several runs leave: a page of the user's own is never taken for ours.
     return below and (not names or set(ABOVE[:2]) <= names <= set(ABOVE))
+
+
+def _begun(place: Path, names: set[str]) -> bool:
+    """Return whether a process was killed while it wrote a run of these files, before the manifest was there."""
+    if (place.with_name(f".{place.name}.unfinished") / "trace").is_dir():  # `staged` has both
+        return names <= set(FILES)
+    if "trace.parquet" not in names or not names <= {"trace.parquet", "split.csv", "probed.npz"}:
+        return False
+    import pyarrow.parquet as pq
+
+    try:
+        return tuple(pq.read_schema(place / "trace.parquet").names) == CALLS
+    except (OSError, ValueError):
+        return False
 
 
 def replace(folder: Path, files: Mapping[str, bytes], *, stay: tuple[str, ...] = ()) -> None:
@@ -116,15 +136,12 @@ def replace(folder: Path, files: Mapping[str, bytes], *, stay: tuple[str, ...] =
     earlier = marked(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(files, key=lambda name: name == "manifest.json"):
-        handle, part = tempfile.mkstemp(dir=folder, prefix=f".{name}-", suffix=".part")
+        part = parts.of(folder / name)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(files[name])
-            os.chmod(part, 0o644)  # temporary files are for their owner alone
+            part.write_bytes(files[name])
             os.replace(part, folder / name)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
+        finally:
+            part.unlink(missing_ok=True)
     if earlier:
         clear(folder, keep=(*files, *stay))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from bandits.experiment.ask import Ask, Run
 from bandits.experiment.lineup import REFERENCES
-from bandits.folders.place import FORMAT, replace
+from bandits.folders.place import CALLS, FORMAT, replace
 from bandits.folders.unfinished import PROBED, probed
 from bandits.loop.replay import Trace
 from bandits.results import phases
@@ -177,17 +177,9 @@ def trace_schema() -> Any:
     """Return the columns of `trace.parquet`, described in docs/command.md."""
     import pyarrow as pa
 
-    return pa.schema(
-        [
-            ("policy", pa.dictionary(pa.int32(), pa.string())),
-            ("seed", pa.int32()),
-            ("round", pa.int32()),
-            ("row", pa.int32()),
-            ("arm", pa.int32()),
-            ("query_id", pa.string()),
-            ("file_row", pa.int64()),
-        ]
-    )
+    spec = pa.dictionary(pa.int32(), pa.string())
+    kinds = (spec, pa.int32(), pa.int32(), pa.int32(), pa.int32(), pa.string(), pa.int64())
+    return pa.schema(list(zip(CALLS, kinds, strict=True)))
 
 
 def _trace(traces: Mapping[str, Trace], stream: Any) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from envs import parts
 from envs.nearest import near
 from envs.outcomes import Floats, Outcomes, Texts
 from envs.tables import columns, datasets, files, recognise
@@ -236,7 +237,7 @@ def write(outcomes: Outcomes, path: str | Path) -> None:
             f"{path}: needs a name that ends in .parquet, .csv or .csv.gz to write, got {path.name!r}"
         )
     table = _arrow(outcomes, lists=kind == ".parquet")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = parts.of(path)
     try:
         if kind == ".parquet":
             parquet.write_table(table, part)
