@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -144,10 +145,12 @@ def page(folders: Sequence[Path | str]) -> str:
 def fitting(runs: Sequence[Finished]) -> Iterator[None]:
     """Turn what tables cause that are well formed but do not belong together into one line that names the folders."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # no whole run divides by nothing
+            yield
     except ValueError as error:
         raise ValueError(" ".join(str(error).split())[:1000]) from error  # however long a name in it is
-    except (LookupError, TypeError, ArithmeticError, AttributeError) as error:
+    except (LookupError, TypeError, ArithmeticError, AttributeError, RuntimeWarning) as error:
         names = ", ".join(run.name for run in runs)[:300]
         why = " ".join(f"{type(error).__name__} {error}".split())[:200]
         raise ValueError(

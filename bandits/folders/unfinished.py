@@ -80,8 +80,10 @@ def kept(place: Path, ask: Ask) -> dict[str, Trace]:
         calls = pq.read_table(
             place / "trace.parquet", columns=["policy", "row", "arm"], page_checksum_verification=True
         )
-        stored = np.load(place / PROBED, allow_pickle=False) if (place / PROBED).exists() else {}
-        probed, names = dict(stored), calls["policy"].to_numpy()
+        probed, names = {}, calls["policy"].to_numpy()
+        if (place / PROBED).exists():
+            with open(place / PROBED, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                probed = dict(stored)
         for name in dict.fromkeys(names.tolist()):
             own = calls.filter(names == name)
             order, arms = (own[c].to_numpy().astype(np.int32).reshape(ask.seeds, -1) for c in ("row", "arm"))
