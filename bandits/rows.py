@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from envs import parts
 
 FORMATS = ("table", "csv", "json")
 # The columns of a summary that fit a terminal; the files hold them all.
@@ -59,16 +60,17 @@ def write(path: str, text: str) -> None:
     Raises:
         ValueError: it cannot be written.
     """
-    place = Path(path).absolute()
-    if place.is_dir():
-        raise ValueError(f"{path} cannot be written: it is a folder")
+    place = Path(os.path.realpath(path))  # a link goes on to point where it did
+    if place.exists() and not place.is_file():
+        raise ValueError(f"{path} cannot be written: it is {'a folder' if place.is_dir() else 'no file'}")
+    part = parts.of(place)
     try:
-        with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as part:
-            part.write(text + "\n")
-        os.chmod(part.name, 0o644)  # temporary files are for their owner alone
-        os.replace(part.name, place)
+        part.write_text(text + "\n", encoding="utf-8")
+        os.replace(part, place)
     except OSError as error:
         raise ValueError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def plain(value: Any) -> Any:

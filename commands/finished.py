@@ -7,6 +7,7 @@ import click
 from commands.help import Topical, option
 from commands.numbers import SEED
 from commands.options import SETTINGS, voice
+from commands.prepare import prepare_jax
 from commands.terminal import show, wrote
 
 
@@ -15,10 +16,19 @@ from commands.terminal import show, wrote
 @option("--out", metavar="FILE", default="comparison.html", show_default=True, help="Where it goes.")
 @voice
 def report(folders: tuple[str, ...], out: str, form: str) -> None:
-    """Rebuild one report from finished runs on the same queries; nothing is run."""
+    """Rebuild one report from finished runs on the same queries; nothing is run.
+
+    A run that was stopped before its tables were made gets them.
+    """
+    prepare_jax()
     from bandits import rows as tables
     from bandits.folders import read as compare
+    from bandits.folders.place import check_file
+    from bandits.folders.rebuild import rebuild
 
+    check_file(out)
+    for folder in folders:
+        rebuild(folder)
     tables.write(out, compare.page(folders))
     wrote({"report": out}, form)
 
@@ -52,6 +62,8 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
 def export(folder: str, policy: str, out: str, seed: int, reward: str | None, form: str) -> None:
     """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
     from bandits.folders import export as exports
+    from bandits.folders.place import check_file
 
+    check_file(out)
     exports.export(folder, policy, seed=seed, reward=reward).save(out)
     wrote({"policy": out}, form)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from commands import streams
 from commands.command_line import spoken
 from commands.memory import fits
 from commands.prepare import load, log, prepare_jax, reading
+from commands.stopping import stopping
 from commands.terminal import Stopped, detail, progress, say, show, wrote
 
 
@@ -26,6 +29,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     plots = _plots(options["plots"])
     large = streams.wanted({"stream": stream, **options})
     if large is not None:
+        _check_plots(Path(out or Path("runs") / Path(large).stem), plots)
         plotted(streams.run(ctx, large, out=out, form=form, **{"stream": stream, **options}), plots)
         return
     logged, loaded = log(load({"stream": stream, **options}), options)
@@ -40,6 +44,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     check_folder(folder)
     for place in places.values():
         check_folder(place)
+        _check_plots(place, plots)
     memory = fits(loaded, ask)
     if options["dry_run"]:
         from commands.dry_run import rehearse
@@ -82,7 +87,6 @@ def _finished(
 
     Returns the tables of each run, and the points that `overview` draws.
     """
-    from bandits.experiment import ask as runs
     from bandits.folders import write as artefacts
     from bandits.folders.unfinished import taken_up
     from bandits.results.points import points as points_of
@@ -94,16 +98,42 @@ def _finished(
     for name, traces in found.items():
         if traces:
             say(f"{', '.join(traces)}: taken up from {places[name]}, finished before the stop")
-    count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
+    kept, stopped = _kept(loaded, logged, ask, places, known, found)
     made: list[dict[str, Any]] = []
     points: list[Any] = []
+    try:
+        for done, known_then in kept:
+            made.append(artefacts.publish(places[done.name], done, ask, known_then, kept=True))
+            points.append(points_of(done))
+    except KeyboardInterrupt:
+        stopped = True
+    if stopped:
+        raise _left(places, kept)
+    return made, points
+
+
+def _kept(
+    loaded: Any, logged: Any, ask: Any, places: dict[str, Path], known: dict[str, Any], found: dict[str, Any]
+) -> tuple[list[tuple[Any, dict[str, Any]]], bool]:
+    """Play what has to be, keep the calls of each run, and return the runs with what is known of each.
+
+    The second of the two: whether Ctrl-C came while policies played. One that comes while calls are written waits until
+    those of every run are.
+    """
+    from bandits.experiment import ask as runs
+    from bandits.folders import write as artefacts
+
+    count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
     kept: list[tuple[Any, dict[str, Any]]] = []
     started, stopped = time.perf_counter(), False
     whole = loaded.outcomes if ask.warm_start is not None and logged is None else None
-    try:
+    with ExitStack() as waiting:
+        asked: Callable[[], bool] | None = None
         try:
             with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
                 for done in runs.finish(loaded, ask, told, known=found, log=logged):
+                    if asked is None:
+                        asked = waiting.enter_context(stopping())
                     known_now = known | {"seconds": round(time.perf_counter() - started, 3)}
                     artefacts.keep(places[done.name], done, ask, known_now, whole=whole)
                     kept.append((done, known_now))
@@ -112,22 +142,17 @@ def _finished(
                     detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
         except KeyboardInterrupt:
             stopped = True
-        for done, known_then in kept:
-            made.append(artefacts.publish(places[done.name], done, ask, known_then, kept=True))
-            points.append(points_of(done))
-    except KeyboardInterrupt:
-        stopped = True
-    if stopped:
-        raise Stopped(_left([(places[done.name], list(done.traces)) for done, _ in kept]))
-    return made, points
+        if asked is not None and asked():
+            raise _left(places, kept)
+    return kept, stopped
 
 
-def _left(written: list[tuple[Path, list[str]]]) -> str:
+def _left(places: dict[str, Path], kept: list[tuple[Any, dict[str, Any]]]) -> Stopped:
     """Return what a stop has left, policy by policy, and how to go on."""
-    if not written:
-        return "stopped; no policy had finished, nothing was written"
-    where = "; ".join(f"{place} ({', '.join(specs)})" for place, specs in written)
-    return f"stopped; what had finished is in {where}; the same command goes on from there"
+    if not kept:
+        return Stopped("stopped; no policy had finished, nothing was written")
+    where = "; ".join(f"{places[done.name]} ({', '.join(done.traces)})" for done, _ in kept)
+    return Stopped(f"stopped; what had finished is in {where}; the same command goes on from there")
 
 
 def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> None:
@@ -164,6 +189,16 @@ def _plots(wanted: str | None) -> tuple[str, ...]:
     from bandits.report import plots
 
     return plots.check(tuple(part.strip() for part in wanted.split(",")))
+
+
+def _check_plots(place: Path, formats: tuple[str, ...]) -> None:
+    """Refuse figures that could not be written into a run's folder."""
+    if formats:
+        from bandits.folders.place import check_names
+
+        folder = place.expanduser() / "plots"
+        there = folder.iterdir() if folder.is_dir() else iter(())
+        check_names(folder, [p.name for p in there if p.suffix[1:] in formats], "--plots")
 
 
 def plotted(place: Path, formats: tuple[str, ...]) -> None:

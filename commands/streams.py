@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from commands.help import Topical, option
 from commands.numbers import SEED, WHOLE
 from commands.options import SETTINGS
 from commands.prepare import prepare_jax, reading
+from commands.stopping import stopping
 from commands.terminal import Stopped, progress, say, show
 
 
@@ -27,8 +25,10 @@ from commands.terminal import Stopped, progress, say, show
 @option("--seed", type=SEED, default=0, show_default=True, help="Fixes everything that is drawn.")
 def make_stream(rounds: int, out: str, dim: int, seed: int) -> None:
     """Write a stream of any length from the twin's own model: new queries, a row group at a time."""
+    from bandits.folders.place import check_file
     from envs.twin import generate, twin
 
+    place = check_file(out)
     with progress(rounds) as told:
         written = 0
 
@@ -38,7 +38,7 @@ def make_stream(rounds: int, out: str, dim: int, seed: int) -> None:
             if told is not None:
                 told("queries", written)
 
-        generate.make(out, rounds, dim=dim, seed=seed, progress=count)
+        generate.make(place, rounds, dim=dim, seed=seed, progress=count)
     click.echo(f"stream: {out}")
     say(f"{rounds:,} queries; numbers are from: {twin.LABEL}")
 
@@ -104,7 +104,7 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
         say(f"--resume: no checkpoint of a run into {folder}; it begins with the first round")
     every = streamed.EVERY if options["checkpoint"] is None else options["checkpoint"]
     total, done = (ask.rounds or len(table)) * ask.seeds * len(ask.policies), 0
-    with _stopping() as stop, progress(total) as told:
+    with stopping() as stop, progress(total) as told:
 
         def count(rounds: int) -> None:
             nonlocal done
@@ -126,23 +126,3 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
         show(summary, form)
     say(*streamed.notes(table, ask), f"numbers are from: {table.label}")
     return folder
-
-
-@contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into an answer; a second one stops at once."""
-    asked: list[int] = []
-    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(name: int, frame: Any) -> None:
-        asked.append(name)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for name in before:
-        signal.signal(name, note)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

@@ -45,7 +45,7 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
     if dry_run:
         click.echo(f"{len(jobs)} jobs, {before} done, {len(todo)} to do; results: {out}")
         return 0
-    results.prepare(out)
+    results.prepare(out, jobs)
     plain = {digest: tuple(job) for digest, job in todo.items()}
     if address is None:
         ended = engines.local(work, plain, workers=workers or -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,12 +22,15 @@ from commands.terminal import say, show
 @voice
 def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **options: Any) -> None:
     """Describe a table: NAME is `twin`, a stream or a path."""
+    from bandits.folders.place import check_file
+
     name = "all" if name == "twin" else name
+    place = check_file(write, "--write") if write else None
     stream = load({"stream": name, **options})
-    if write:
+    if place is not None:
         from envs.tables import formats
 
-        formats.write(stream.outcomes, write)
+        formats.write(stream.outcomes, place)
         say(f"wrote {write}")
     if fidelity:
         if options["data"] is not None or stream.name != "all":
@@ -60,8 +64,11 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
 @voice
 def get(what: str, dest: str, images: bool, form: str) -> None:
     """Download a released table: mmr-bench, from the Hugging Face hub (needs routebandit[hub])."""
+    from bandits.folders.place import check_names
     from envs.tables import hub
 
+    check_names(dest, hub.TABLES, "--dest")
+    check_names(Path(dest) / ".part", (), "--dest")
     found = hub.get_mmr_bench(dest, images=images)
     say(*found.notes)
     told = {"path": str(found.path), "queries": found.queries, "models": ", ".join(found.models)}

@@ -384,7 +384,7 @@ def test_a_run_that_fails_while_saving_keeps_the_earlier_one(run, table, monkeyp
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(artefacts, "_write_trace", full)
+    monkeypatch.setattr(artefacts, "_trace", full)
     code, _, err = run("--policy", "uniform", "--data", table, *SMALL, "--seed", 7, "--out", "done")
     assert code == 2 and "No space left" in err and err.count("\n") == 1
     assert Path("done/manifest.json").read_text() == before

@@ -106,6 +106,42 @@ def test_only_the_run_that_was_stopped_is_taken_up(made, tmp_path, small_windows
         go(tmp_path / "other.parquet", tmp_path / "run", resume=True)
 
 
+@pytest.mark.parametrize("every", [2, 1000], ids=["with a checkpoint", "with none"])
+def test_a_stop_while_the_folder_appears_is_gone_on_from(
+    made, tmp_path, small_windows, monkeypatch, every
+) -> None:
+    """Killed between two files: a checkpoint stands until the last one is there, and the manifest is that one."""
+    go(made, tmp_path / "unbroken")
+    replace = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(target).name == "report.html":
+            raise MemoryError
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", killed)
+        with pytest.raises(MemoryError):
+            go(made, tmp_path / "broken", every=every)
+    assert (tmp_path / "broken" / "trace.parquet").is_file()
+    assert not (tmp_path / "broken" / "manifest.json").exists()
+    if every == 2:
+        with pytest.raises(ValueError, match="--resume goes on with it"):
+            go(made, tmp_path / "broken")
+    go(made, tmp_path / "broken", resume=every == 2)
+    same(tmp_path / "unbroken", tmp_path / "broken")
+    assert {p.name for p in tmp_path.iterdir()} == {"unbroken", "broken"}
+
+
+def test_a_folder_of_the_users_in_the_place_of_a_stop_is_left_alone(made, tmp_path) -> None:
+    mine = tmp_path / ".run.unfinished" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(ValueError, match="needs to hold only what a stopped run left"):
+        go(made, tmp_path / "run")
+    assert mine.read_text() == "mine" and len(list(tmp_path.rglob("*"))) == 2
+
+
 def test_a_checkpoint_gives_back_any_state_bit_for_bit(tmp_path) -> None:
     """Keys, 16-bit floats, integers, empty arrays and None."""
     tree = {
@@ -143,12 +179,17 @@ def test_a_checkpoint_gives_back_any_state_bit_for_bit(tmp_path) -> None:
 def command(folder: Path, *more: str) -> list[str]:
     """Return a run of 200,000 rounds with four windows, on the command line."""
     words = ("--policy", "linucb", "--policy", "epsilon", "--seeds", "3", "--stream", "big.parquet")
-    return [sys.executable, str(ROOT / "simulate.py"), *words, "--out", str(folder), *more]
+    return [sys.executable, "-c", TYPED, str(ROOT / "simulate.py"), *words, "--out", str(folder), *more]
 
 
-def minds_ctrl_c() -> None:
-    """Let a process be interrupted even where its parent ignores that, as under `nohup` and in some CI."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A command as typed, which Ctrl-C interrupts even where the parent of the process ignores it, as under `nohup`.
+TYPED = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].removesuffix("simulate.py"))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def begun(folder: Path, *more: str) -> subprocess.Popen[str]:
@@ -159,7 +200,6 @@ def begun(folder: Path, *more: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=minds_ctrl_c,
     )
     kept = folder.parent / f".{folder.name}.unfinished" / "checkpoint.npz"
     while not kept.is_file():

@@ -261,6 +261,19 @@ def test_tables_added_up_are_those_of_a_run_kept_whole(tmp_path, small_windows, 
                 assert (mine[column] == theirs[column].astype(str)).all(), column
 
 
+def test_a_streamed_trace_names_queries_and_rows_of_the_file(made, tmp_path, small_windows) -> None:
+    """Names as a table in memory has them: of the file's own column, else the number of the row from 1."""
+    named = replace(patchy_table(ROWS), query_id=np.array([f"q{i * 7}" for i in range(ROWS)], object))
+    write(named, tmp_path / "named.parquet")
+    for path, names in (
+        (tmp_path / "named.parquet", named.query_id),
+        (made, np.arange(1, ROWS + 1).astype(str)),
+    ):
+        trace = played(survey.opened(path, **CONTEXT), tmp_path / path.stem, ("uniform", "linucb"), seeds=2)
+        assert np.array_equal(trace["file_row"], trace["row"]) and trace["file_row"].nunique() == ROWS
+        assert (trace["query_id"].to_numpy() == names[trace["file_row"]]).all()
+
+
 def test_contexts_of_one_window_are_those_of_a_table_in_memory(tmp_path) -> None:
     write(patchy_table(500), tmp_path / "patchy.parquet")
     table = survey.opened(tmp_path / "patchy.parquet", **CONTEXT)

@@ -259,7 +259,7 @@ def test_a_mistake_in_a_stream_is_named(run) -> None:
     code, _, err = run("sweep", "sweep.toml")
     assert code == 2 and "no key 'dims'; did you mean dim?" in err
     assert run("sweep", "sweep.toml", "--engine", "dask")[0] == 2
-    assert "cannot be written" in run("sweep", asked('policies = "oracle"'), "--out", "table.parquet")[2]
+    assert "is a file" in run("sweep", asked('policies = "oracle"'), "--out", "table.parquet")[2]
 
 
 # --- what a result holds --------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
 from bandits.experiment import worlds
 from bandits.loop import feedback
-from bandits.loop.replay import Trace
+from bandits.loop.replay import Trace, orders
 from bandits.policies.llmbandit.tasks import Log
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.wrappers import budget, warm
@@ -94,6 +94,7 @@ def finish(
     *,
     known: Mapping[str, Mapping[str, Trace]] = MappingProxyType({}),
     log: Any = None,
+    play: bool = True,
 ) -> Iterator[Run]:
     """Yield a finished run for each preference and budget; every policy is built once and serves them all.
 
@@ -101,9 +102,11 @@ def finish(
         stream: the whole `Stream`; with a warm start, the rest of it is evaluated.
         ask: what to do.
         progress: called with a policy's spec and the rounds it has done in its present run.
-        known: traces that need not be made again, by the run's name and the policy's spec.
+        known: traces that need not be made again, by the run's name and the policy's spec; those that do not fit
+            the queries of a run are.
         log: a `Stream` of logged rows from a table of their own (`envs.logged.beside`), where
             `ask.warm_start` names one; nothing is then set aside.
+        play: False where every policy needs to be known: no policy is built, and no code of the user's is for it.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
@@ -121,9 +124,6 @@ def finish(
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
     limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
-    past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
-    lineup = experiment.lineup(stream, ask.policies, worth, log=past)
-    cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     asked = preferences(ask.preference, len(stream), ask.seed)
     options = {**_replayed(ask), "feedback": late}
     if ask.pacing.partition(",")[0] != "stop":  # the others set a price
@@ -135,13 +135,24 @@ def finish(
         for amount in budgets:
             one = experiment.Posed(table, heard, value, limits[amount])
             posed[text][_name(text, amount, list(asked), budgets)] = one
+    order = orders(stream, **_replayed(ask)) if known else np.zeros((0, 0), np.int32)
+    traces = {
+        name: _fitting(known.get(name, {}), order, one.table)
+        for runs in posed.values()
+        for name, one in runs.items()
+    }
+    needed = [spec for spec in ask.policies if any(spec not in done for done in traces.values())]
+    if not play and (lacking := [spec for spec in needed if spec not in experiment.REFERENCES]):
+        raise ValueError(f"the trace of {lacking[0]!r} is damaged or of other queries")
+    past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
+    lineup = experiment.lineup(stream, needed, worth, log=past)
+    cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     # Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
     ranged = [
         spec for spec in ask.policies if experiment.ranged(spec)
     ]  # whose range of rewards goes by it too
     alone = logged is not None or ask.feedback == "dueling" or bool(ranged)
     together = [[text] for text in asked] if alone else [list(asked)]
-    traces = {name: dict(known.get(name, {})) for one in posed.values() for name in one}
     stopped = None
     try:
         for texts in together:
@@ -168,6 +179,22 @@ def finish(
                 yield Run(name, text, amount, stream, one.table, limits[amount], done, late)
     if stopped is not None:
         raise stopped
+
+
+def _fitting(
+    known: Mapping[str, Trace], order: NDArray[np.int32], table: NDArray[np.float64]
+) -> dict[str, Trace]:
+    """Return the traces that meet the queries in this `(S, T)` order and call only what `table` has an outcome of."""
+
+    def fits(trace: Trace) -> bool:
+        arms = trace.arms
+        if arms.shape != order.shape or not np.array_equal(trace.order, order):
+            return False
+        if arms.min() < -1 or arms.max() >= table.shape[1]:
+            return False
+        return not np.isnan(table[order, arms])[arms >= 0].any()
+
+    return {spec: trace for spec, trace in known.items() if fits(trace)}
 
 
 def _replayed(ask: Ask) -> dict[str, Any]:

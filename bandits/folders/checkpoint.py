@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
-_ABOUT = "about"
+_ABOUT, _SEAL = "about", "sha256"
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
     """Write the file; an earlier one stays until the new one is whole."""
-    part = path.with_name(path.name + ".part")
+    part, text = path.with_name(path.name + ".part"), json.dumps(about)
+    told = {_ABOUT: np.array(text), _SEAL: np.array(_seal(arrays, text))}
     with open(part, "wb") as file:
-        np.savez(file, **arrays, **{_ABOUT: np.array(json.dumps(about))})  # type: ignore[arg-type]
+        np.savez(file, **arrays, **told)  # type: ignore[arg-type]
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
@@ -36,9 +37,25 @@ def load(path: Path) -> tuple[Arrays, dict[str, Any]]:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        return arrays, json.loads(str(arrays.pop(_ABOUT)))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a whole checkpoint ({error})") from error
+        text, seal = str(arrays.pop(_ABOUT)), str(arrays.pop(_SEAL))
+        if seal != _seal(arrays, text):
+            raise ValueError("its content is not what was written")
+        return arrays, json.loads(text)
+    except Exception as error:  # zipfile and NumPy's header fail in a dozen ways on damaged bytes
+        why = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{path}: not a whole checkpoint ({why}); remove {path.parent} to begin anew"
+        ) from error
+
+
+def _seal(arrays: Mapping[str, NDArray[Any]], text: str) -> str:
+    """Return the sha256 of a checkpoint's content."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def packed(tree: Any, name: str) -> Arrays:

@@ -48,7 +48,7 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     manifest = manifests.read(place)
     _check(manifest, place, spec, seed)
     _check_reward(manifest["reward"], reward, place)
-    loaded = _loaded(manifest)
+    loaded = loaded_again(manifest)
     if fingerprint(loaded.outcomes) != manifest["data"]["sha256"]:
         raise ValueError(f"export needs the data that {place} was run on; it has changed since")
     order, arms = _calls(place / "trace.parquet", spec, seed)
@@ -136,7 +136,8 @@ def _check_reward(named: str, given: str | None, place: Path) -> None:
         raise ValueError(f"{place} was run with the reward {named[:300]!r}, got --reward {given[:300]!r}")
 
 
-def _loaded(manifest: Mapping[str, Any]) -> stream.Stream:
+def loaded_again(manifest: Mapping[str, Any]) -> stream.Stream:
+    """Return the stream that a run's manifest names, loaded again."""
     told = {key: manifest["load"].get(key) for key in ("name", "data", "prices")}  # only what reads tables
     models = manifest["load"].get("models")
     kept = [name.strip() for name in models.split(",")] if models else None

@@ -65,6 +65,10 @@ class Manifest(msgspec.Struct):
     time: str = ""
     load: Load | None = None
     asked: dict[str, Any] = {}
+    format: str = ""
+    unfinished: list[Name] = []
+    given_sha256: str | None = None
+    log_sha256: str | None = None
     tables: bool = True
     streamed: bool = False
     marks: list[tuple[int, str]] = []
@@ -83,9 +87,9 @@ def read(place: Path) -> dict[str, Any]:
         msgspec.json.decode(text, type=Manifest)
         return dict(json.loads(text))
     except FileNotFoundError as error:
-        raise ValueError(
-            f"{shown} needs to be the folder of a finished run; it has no manifest.json"
-        ) from error
+        begun = place.with_name(f".{place.name}.unfinished").is_dir() if place.name else False
+        why = "it was stopped, and its command with --resume goes on" if begun else "it has no manifest.json"
+        raise ValueError(f"{shown} needs to be the folder of a finished run; {why}") from error
     except (ValueError, RecursionError, OSError) as error:
         why = " ".join(str(error).split())[:_LONGEST]
         raise ValueError(f"{shown} needs to be the folder of a finished run: manifest.json: {why}") from error

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from envs import parts
 
 FORMAT = "routebandit run 1"  # the mark, under "format" in a manifest.json of ours
 ABOVE = ("overview.html", "reward_by_budget.csv", "report.html")  # what several runs have above their folders
@@ -14,6 +16,8 @@ FILES = (
     "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv",
     "changes.csv", "by_query.csv", "split.csv", "probed.npz",
 )  # fmt: skip
+
+CALLS = ("policy", "seed", "round", "row", "arm", "query_id", "file_row")  # columns of trace.parquet
 
 
 def marked(folder: Path) -> bool:
@@ -43,34 +47,83 @@ def check_folder(folder: Path | str) -> Path:
     Raises:
         ValueError: it cannot be written, or holds something else.
     """
-    place = resolved(folder)
+    place = check_names(folder, {*FILES, *ABOVE})
+    try:
+        ours = not place.is_dir() or _ours(place)
+    except OSError as error:
+        raise ValueError(f"--out {str(folder)[:200]} cannot be read: {error.strerror or error}") from error
+    if not ours:
+        raise ValueError(
+            f"--out {folder} holds other files and no earlier run; name an empty or a new folder"
+        )
+    return place
+
+
+def check_names(folder: Path | str, names: Iterable[str], option: str = "--out") -> Path:
+    """Return a folder's true path if files of these names may be written into it, whatever else it holds.
+
+    Raises:
+        ValueError: it is a file, cannot be written, or one of the names is taken by something else than a file.
+    """
+    place, shown = resolved(folder, option), str(folder)[:200]
     try:
         if place.exists() and not place.is_dir():
-            raise ValueError(f"--out needs a folder, {folder} is a file")
-        if place.is_dir() and not _ours(place):
-            raise ValueError(
-                f"--out {folder} holds other files and no earlier run; name an empty or a new folder"
-            )
-        taken = [name for name in FILES if (place / name).is_dir()]
+            raise ValueError(f"{option} needs a folder, {shown} is a file")
+        taken = [n for n in names if os.path.lexists(place / n) and not (place / n).is_file()]
         standing = next(p for p in (place, *place.parents) if p.exists())
         with tempfile.TemporaryDirectory(dir=standing):
             pass
     except OSError as error:
-        raise ValueError(f"--out {str(folder)[:200]} cannot be written: {error.strerror or error}") from error
+        raise ValueError(f"{option} {shown} cannot be written: {error.strerror or error}") from error
     if taken:
-        raise ValueError(f"--out {folder} needs the name {taken[0]} for a file; it is a folder there")
+        kind = "a folder" if (place / taken[0]).is_dir() else "no ordinary file"
+        raise ValueError(f"{option} {shown} needs the name {taken[0]} for a file; it is {kind} there")
+    return place
+
+
+def check_file(path: Path | str, option: str = "--out") -> Path:
+    """Return a file's true path if it may be written: absent, or an ordinary file, which is replaced whole.
+
+    Raises:
+        ValueError: it is a folder or a device, or the folder that it would be in does not take it.
+    """
+    place, shown = resolved(path, option), str(path)[:200]
+    try:
+        if place.exists() and not place.is_file():
+            kind = "a folder" if place.is_dir() else "no ordinary file"
+            raise ValueError(f"{option} {shown} cannot be written: it is {kind}")
+        with tempfile.TemporaryFile(dir=place.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"{option} {shown} cannot be written: {error.strerror or error}") from error
     return place
 
 
 def _ours(place: Path) -> bool:
     """Return whether what stands in a folder is an earlier run, several of them, or nothing at all."""
-    entries = list(place.iterdir())
-    if not entries or marked(place):
+    entries = [
+        entry for entry in place.iterdir() if not parts.is_part(entry.name)
+    ]  # a killed process left those
+    if not entries or marked(place) or _begun(place, {entry.name for entry in entries}):
         return True
     below = any(entry.is_dir() and marked(entry) for entry in entries)
     names = {entry.name for entry in entries} & {*FILES, *ABOVE}
     # Runs below, and above them only what several runs leave: a page of the user's own is never taken for ours.
     return below and (not names or set(ABOVE[:2]) <= names <= set(ABOVE))
+
+
+def _begun(place: Path, names: set[str]) -> bool:
+    """Return whether a process was killed while it wrote a run of these files, before the manifest was there."""
+    if (place.with_name(f".{place.name}.unfinished") / "trace").is_dir():  # `staged` has both
+        return names <= set(FILES)
+    if "trace.parquet" not in names or not names <= {"trace.parquet", "split.csv", "probed.npz"}:
+        return False
+    import pyarrow.parquet as pq
+
+    try:
+        return tuple(pq.read_schema(place / "trace.parquet").names) == CALLS
+    except (OSError, ValueError):
+        return False
 
 
 def replace(folder: Path, files: Mapping[str, bytes], *, stay: tuple[str, ...] = ()) -> None:
@@ -83,15 +136,12 @@ def replace(folder: Path, files: Mapping[str, bytes], *, stay: tuple[str, ...] =
     earlier = marked(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(files, key=lambda name: name == "manifest.json"):
-        handle, part = tempfile.mkstemp(dir=folder, prefix=f".{name}-", suffix=".part")
+        part = parts.of(folder / name)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(files[name])
-            os.chmod(part, 0o644)  # temporary files are for their owner alone
+            part.write_bytes(files[name])
             os.replace(part, folder / name)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
+        finally:
+            part.unlink(missing_ok=True)
     if earlier:
         clear(folder, keep=(*files, *stay))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,9 +58,10 @@ def read(folder: Path | str) -> Finished:
 def merge(runs: Sequence[Finished]) -> Finished:
     """Return one run that holds the policies of all, as if they had been run together.
 
-    A policy of several runs gets the settings that set them apart behind its name. Runs that count reward in
-    different ways (another reward or preference) keep references of their own, and nothing compares their rewards:
-    the manifest's `comparable` is False.
+    A policy of several runs gets the settings that set them apart behind its name, and `run` of the summary says which
+    run a row is from: each policy is compared with its own run's `uniform` (`report.styles.own`). Runs that count
+    reward in different ways (another reward or preference) keep references of their own, and nothing compares their
+    rewards: the manifest's `comparable` is False.
 
     Raises:
         ValueError: no run, or two that did not meet the same queries in the same order.
@@ -73,8 +75,12 @@ def merge(runs: Sequence[Finished]) -> Finished:
     if len(runs) == 1:
         return runs[0]
     comparable = len({_told(run.manifest, ("reward", "preference")) for run in runs}) == 1
-    names = _names(runs, comparable)
-    summary = pd.concat([_renamed(run.summary, new) for run, new in zip(runs, names, strict=True)])
+    labels, names = _labels(runs), _names(runs, comparable)
+    told = [
+        _renamed(run.summary, new).assign(run=label)
+        for run, new, label in zip(runs, names, labels, strict=True)
+    ]
+    summary = pd.concat(told)
     curves, parts = (
         pd.concat([_renamed(getattr(run, table), new) for run, new in zip(runs, names, strict=True)])
         for table in ("curves", "by_dataset")
@@ -144,10 +150,12 @@ def page(folders: Sequence[Path | str]) -> str:
 def fitting(runs: Sequence[Finished]) -> Iterator[None]:
     """Turn what tables cause that are well formed but do not belong together into one line that names the folders."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # no whole run divides by nothing
+            yield
     except ValueError as error:
         raise ValueError(" ".join(str(error).split())[:1000]) from error  # however long a name in it is
-    except (LookupError, TypeError, ArithmeticError, AttributeError) as error:
+    except (LookupError, TypeError, ArithmeticError, AttributeError, RuntimeWarning) as error:
         names = ", ".join(run.name for run in runs)[:300]
         why = " ".join(f"{type(error).__name__} {error}".split())[:200]
         raise ValueError(
@@ -197,15 +205,22 @@ def _labels(runs: Sequence[Finished]) -> list[str]:
 
 
 def _names(runs: Sequence[Finished], comparable: bool) -> list[dict[str, str]]:
-    """Return each run's players and what they are called in the merged one; those left out keep their names."""
+    """Return each run's players and what they are called in the merged one; what is left out is the same elsewhere.
+
+    A reference that is a policy in another run (uniform) stays where that run had other settings: what is chosen at
+    random within one budget says nothing of another.
+    """
     count = Counter(name for run in runs for name in _policies(run))
+    played = {(name, _told(run.manifest, _SETTINGS)) for run in runs for name in _policies(run)}
     found = []
     for i, (run, label) in enumerate(zip(runs, _labels(runs), strict=True)):
         names = {}
         for name, kind in zip(run.summary["policy"], run.summary["kind"], strict=True):
             if kind == "policy":
                 names[name] = f"{name} [{label}]" if count[name] > 1 else name
-            elif kind == "reference" and not comparable:
+            elif kind == "reference" and (name, _told(run.manifest, _SETTINGS)) in played:
+                continue
+            elif kind == "reference" and (count[name] or not comparable):
                 names[name] = f"{name} [{label}]"
             elif i == 0 and not count[name]:
                 names[name] = name

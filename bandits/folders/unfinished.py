@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bandits.experiment.ask import Ask
+from bandits.folders import manifest as manifests
 from bandits.folders.place import FORMAT
 from bandits.loop.replay import Trace
 
@@ -38,10 +38,7 @@ def taken_up(places: Mapping[str, Path], ask: Ask, known: Mapping[str, Any]) -> 
     )
     if not stopped or ".py:" in ask.reward:
         return {}
-    found = {
-        name: _traces(places[name], bool(ask.budget) and ask.pacing.partition(",")[0] != "stop")
-        for name in same
-    }
+    found = {name: kept(places[name], ask) for name in same}
     return {
         name: {spec: t for spec, t in traces.items() if spec in ask.policies and ".py:" not in spec}
         for name, traces in found.items()
@@ -60,33 +57,41 @@ def probed(traces: Mapping[str, Trace]) -> bytes:
 
 def _manifest(place: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads((place / "manifest.json").read_bytes())
-        return found if isinstance(found, dict) and found.get("format") == FORMAT else None
-    except (OSError, ValueError, RecursionError):
+        found = manifests.read(place)
+    except ValueError:
         return None
+    return found if found.get("format") == FORMAT else None
 
 
 def _same(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    told = manifest.get("asked")
-    asked = {**(told if isinstance(told, dict) else {}), "policies": []}
+    asked = {**manifest.get("asked", {}), "policies": []}
     return all({**manifest, "asked": asked}.get(key) == value for key, value in wanted.items())
 
 
-def _traces(place: Path, priced: bool) -> dict[str, Trace]:
+def kept(place: Path, ask: Ask) -> dict[str, Trace]:
+    """Return the traces that a run's folder holds, by the policy's spec; none where a file of theirs is damaged.
+
+    That they are of the queries that the run asks, `bandits.experiment.ask.finish` sees to.
+    """
     import pyarrow.parquet as pq
 
     found: dict[str, Trace] = {}
+    priced = bool(ask.budget) and ask.pacing.partition(",")[0] != "stop"
     try:
-        calls = pq.read_table(place / "trace.parquet")
-        stored = np.load(place / PROBED, allow_pickle=False) if (place / PROBED).exists() else {}
-        probed, names = dict(stored), calls["policy"].to_numpy()
+        calls = pq.read_table(
+            place / "trace.parquet", columns=["policy", "row", "arm"], page_checksum_verification=True
+        )
+        probed, names = {}, calls["policy"].to_numpy()
+        if (place / PROBED).exists():
+            with open(place / PROBED, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                probed = dict(stored)
         for name in dict.fromkeys(names.tolist()):
-            if priced and name not in probed:
-                continue
             own = calls.filter(names == name)
-            seeds = int(own["seed"].to_numpy().max()) + 1
-            order, arms = (own[column].to_numpy().reshape(seeds, -1) for column in ("row", "arm"))
-            found[name] = Trace(order, arms, probed.get(name))
-    except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile):
-        return {}  # damaged: played anew
+            order, arms = (own[c].to_numpy().astype(np.int32).reshape(ask.seeds, -1) for c in ("row", "arm"))
+            probes = probed.get(name)
+            if priced and (probes is None or probes.shape[:2] != order.shape):
+                continue
+            found[name] = Trace(order, arms, probes)
+    except Exception:  # Parquet, zip files and NumPy's header fail in a dozen ways on damaged bytes
+        return {}
     return found

@@ -14,7 +14,7 @@ import numpy as np
 
 from bandits.experiment.ask import Ask, Run
 from bandits.experiment.lineup import REFERENCES
-from bandits.folders.place import FORMAT, replace
+from bandits.folders.place import CALLS, FORMAT, replace
 from bandits.folders.unfinished import PROBED, probed
 from bandits.loop.replay import Trace
 from bandits.results import phases
@@ -116,6 +116,7 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
         "asked": ask._asdict(),
         "preference": run.preference,
         "budget": run.budget,
+        "versions": versions(),
         **known,
         "rounds": next(iter(run.traces.values())).arms.shape[1],
         "data": {
@@ -124,7 +125,6 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
             "source": outcomes.source,
             "licence": outcomes.licence,
         },
-        "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
@@ -180,18 +180,12 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
 
 
 def trace_schema() -> Any:
-    """Return the columns of `trace.parquet` that every run has; docs/command.md has those of a table in memory."""
+    """Return the columns of `trace.parquet`, described in docs/command.md."""
     import pyarrow as pa
 
-    return pa.schema(
-        [
-            ("policy", pa.dictionary(pa.int32(), pa.string())),
-            ("seed", pa.int32()),
-            ("round", pa.int32()),
-            ("row", pa.int32()),
-            ("arm", pa.int32()),
-        ]
-    )
+    spec = pa.dictionary(pa.int32(), pa.string())
+    kinds = (spec, pa.int32(), pa.int32(), pa.int32(), pa.int32(), pa.string(), pa.int64())
+    return pa.schema(list(zip(CALLS, kinds, strict=True)))
 
 
 def _trace(traces: Mapping[str, Trace], stream: Any) -> bytes:
@@ -202,10 +196,8 @@ def _trace(traces: Mapping[str, Trace], stream: Any) -> bytes:
 
     own, row = (stream, None) if stream.world is None else (stream.world.base, stream.world.row)
     origin, ids = (x if row is None else x[row] for x in (own.outcomes.origin, own.outcomes.query_id))
-    schema = trace_schema().append(pa.field("query_id", pa.string()))
-    schema = schema.append(pa.field("file_row", pa.int64()))
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema) as writer:
+    schema, sink = trace_schema(), pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, schema, write_page_checksum=True) as writer:
         for name, trace in traces.items():
             seeds, rounds = trace.order.shape
             order = trace.order.ravel()

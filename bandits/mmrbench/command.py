@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bandits import rows as tables
+from bandits.folders import place
 from bandits.mmrbench.online import Sweep, meet
 from bandits.mmrbench.protocol import evaluate, printable
 from bandits.mmrbench.table2 import side_by_side
@@ -44,6 +45,8 @@ def answer(
         return _meeting(table, form, out, online, dim, progress, settings)
     if out is not None and Path(out).suffix not in (".csv", ".json"):
         raise ValueError(f"--out needs a name that ends in .csv or .json, got {out!r}")
+    if out is not None:
+        place.check_file(out)
     if table2:
         kept = {k: v for k, v in settings.items() if k not in ("dataset", "routers")}
         rows = side_by_side(table, **kept)
@@ -67,12 +70,13 @@ def _meeting(
     progress: Any,
     settings: Any,
 ) -> tuple[str, list[str]]:
+    from bandits.mmrbench import frontiers
+
+    folder = None if out is None else place.check_names(out, frontiers.FILES)
     routers = settings.pop("routers")
     sweep = Sweep(policies=online, seeds=max(settings.pop("seeds"), 5))
     met = meet(table, sweep, routers, dim=dim, progress=progress, **settings)
-    if out is None:
+    if folder is None:
         return tables.render(met.table, form), []
-    from bandits.mmrbench import frontiers
-
-    frontiers.publish(Path(out), met)
-    return tables.render(met.table, form), [str(Path(out) / "frontiers.html")]
+    frontiers.publish(folder, met)
+    return tables.render(met.table, form), [str(Path(str(out)) / "frontiers.html")]

@@ -42,11 +42,12 @@ class Interrupted(Exception):
 
 
 class _Window(NamedTuple):
-    """What is made of a window before it is played: its number, the compiled rounds' view of it, and its book."""
+    """What is made of a window before it is played: its number, the compiled rounds' view of it, its book and ids."""
 
     number: int
     sheet: Any
     book: Book
+    ids: Any
 
 
 class _Run:
@@ -94,11 +95,11 @@ class _Run:
                     f"--resume needs the run that was stopped; its {key} was {about.get(key)}, now it is {mine}"
                 )
         self.first = self.tally.done = about["done"]
+        self.staged.parts(-(-self.first // big.WINDOW))
         self.tally.arrays = {name: arrays[f"tally.{name}"] for name in self.tally.arrays}
         for p, one in enumerate(self.playing):
             one.carry = checkpoint.unpacked(arrays, f"carry{p}", one.carry)
-        called = arrays["called"]
-        self.called = [list(called)] if called.shape[2] else []
+        self.called = [list(arrays["called"])] if arrays["called"].shape[2] else []
 
     def windows(self, means: Best) -> Iterator[_Window]:
         """Yield the windows that are still to be played, as far as the run goes."""
@@ -106,8 +107,8 @@ class _Run:
         for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
             asked = preference(ask, piece.first, len(piece))
             reward = reward_table(self.worth, piece, asked)
-            sheet = lanes.sheet(piece, reward, asked)
-            yield _Window(number, sheet, book(reward, piece.utility, piece.cost, piece.code, means))
+            own = book(reward, piece.utility, piece.cost, piece.code, means)
+            yield _Window(number, lanes.sheet(piece, reward, asked), own, piece.query_id)
 
     def play(
         self, window: _Window, every: int, stop: Callable[[], bool], told: Callable[[int], object]
@@ -137,7 +138,7 @@ class _Run:
         arms = self._arms(called)
         self.tally.add(window.book, order, arms)
         rows = order + window.number * big.WINDOW
-        self.staged.write(window.number, list(self.ask.policies), first, rows, arms)
+        self.staged.write(window.number, list(self.ask.policies), first, rows, arms, window.ids)
 
     def _arms(self, called: list[list[Any]]) -> Ints:
         """Return the arms `(P, S, m)` of some chunks."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bandits.metrics.intervals import student
+from bandits.report.styles import own
 from bandits.report.words import code, interval, number, per_cent, span
 from bandits.results.differences import Scores, against, paired_differences
 
@@ -99,18 +100,19 @@ def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: Any = 
         f"<strong>{html.escape(verdict(rows, got))}</strong>",
         f"{code(leader['policy'])} earns{rank}{weighed}: {earned}.",
         _bargain(leader, rows, got),
-        _random(leader, got),
+        _random(rows, leader, got),
     ]
     if not math.isnan(used := leader.get("spent_most", math.nan)):
         sentences.append(f"It used at most {used:.1%} of its budget ({html.escape(str(leader['budget']))}).")
     return " ".join(s for s in [*sentences, data] if s)
 
 
-def _random(leader: Row, got: Scores) -> str:
+def _random(rows: Sequence[Row], leader: Row, got: Scores) -> str:
     """Return whether the leader is shown to beat choosing at random, by the same rule over all policies."""
-    if leader["policy"] == "uniform":
+    random = own(rows, "uniform", leader)
+    if random is None or leader["policy"] == random["policy"] or random["policy"] not in got.players:
         return ""
-    compared = _compared(got, against(got, "uniform"))
+    compared = _compared(got, against(got, random["policy"]))
     told: Any = compared[compared["policy"] == leader["policy"]].iloc[0]
     shown = "" if told["shown"] and told["difference"] > 0 else "not "
     return (

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def _browser() -> str | None:
 
 
 def write(figures: Sequence[Figure], folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Write every view of every figure into a folder, and return the paths.
+    """Write every view of every figure into a folder, each file whole or not at all, and return the paths.
 
     Args:
         figures: as `page.figures` has them.
@@ -58,21 +59,28 @@ def write(figures: Sequence[Figure], folder: Path, formats: Sequence[str]) -> li
 
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("BROWSER_PATH", _browser() or "")
-    drawn = []
+    drawn: list[tuple[Any, str, str]] = []
     for figure in figures:
         for name, view, loglog in _views(figure):
             data = [t for trace in _named(figure, view["data"]) for t in _traces(trace, loglog)]
             chart = go.Figure({"data": data, "layout": layout(figure, view, loglog=loglog)})
-            drawn += [(chart, folder / f"{name}.{form}", form) for form in formats]
-    kaleido.write_fig_from_object_sync(
-        [
-            {"fig": chart, "path": path, "opts": {"format": form, "scale": 3 if form == "png" else 1}}
-            for chart, path, form in drawn
-        ],
-        cancel_on_error=True,
-        kopts={"mathjax": False},  # else it is fetched from the network
-    )
-    return [path for _, path, _ in drawn]
+            drawn += [(chart, f"{name}.{form}", form) for form in formats]
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as part:
+        kaleido.write_fig_from_object_sync(
+            [
+                {
+                    "fig": chart,
+                    "path": Path(part, name),
+                    "opts": {"format": form, "scale": 1 + 2 * (form == "png")},
+                }
+                for chart, name, form in drawn
+            ],
+            cancel_on_error=True,
+            kopts={"mathjax": False},  # else it is fetched from the network
+        )
+        for _, name, _ in drawn:
+            os.replace(Path(part, name), folder / name)
+    return [folder / name for _, name, _ in drawn]
 
 
 def _views(figure: Figure) -> list[tuple[str, Figure, bool]]:

@@ -53,6 +53,12 @@ def family(row: Row) -> str:
     return str(row.get("family") or row["policy"])
 
 
+def own(rows: Sequence[Row], reference: str, player: Row) -> Row | None:
+    """Return the row of a reference that belongs to a player's own run, where a report has several; None: none."""
+    same = (r for r in rows if family(r) == reference and r.get("run") == player.get("run"))
+    return next(same, next((r for r in rows if r["policy"] == reference), None))
+
+
 def colour(name: str) -> str:
     """Return a policy's colour, by its name alone: hyperparameters share it, a wrapped policy has another."""
     wrapper, _, inside = name.partition("(")

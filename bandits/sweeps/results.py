@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from bandits import rows as tables
+from bandits.folders.place import check_names
 from bandits.sweeps.job import Job
 
+_Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]  # beyond, sums overflow; no run comes near
+_Text = Annotated[str, msgspec.Meta(max_length=1000)]
 
-class _Measured(msgspec.Struct):
-    """What a ranking reads of a run."""
 
-    preference: str
-    budget: str
-    rounds: int
-    reward: list[float]
-    accuracy: list[float]
-    cost: list[float]
-    regret_best_fixed: list[float]
-    regret_oracle: list[float]
-    unanswered: list[int]
+class Measured(msgspec.Struct):
+    """What a ranking needs of a run: lists with a number for each seed, a round (the first three) or a run."""
+
+    preference: _Text
+    budget: _Text
+    rounds: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+    reward: list[_Number]
+    accuracy: list[_Number]
+    cost: list[_Number]
+    regret_best_fixed: list[_Number]
+    regret_oracle: list[_Number]
+    unanswered: list[_Number]
 
 
 class _Result(msgspec.Struct):
-    """What a ranking reads of a file."""
-
-    runs: list[_Measured]
+    runs: Annotated[list[Measured], msgspec.Meta(min_length=1)]
 
 
 def path(folder: Path | str, digest: str) -> Path:
@@ -38,18 +39,13 @@ def path(folder: Path | str, digest: str) -> Path:
     return Path(folder) / f"{digest}.json"
 
 
-def prepare(folder: Path | str) -> None:
-    """Make the folder.
+def prepare(folder: Path | str, digests: Iterable[str] = ()) -> None:
+    """Make the folder, in which results of these names are to stand; whatever else it holds stays.
 
     Raises:
-        ValueError: it cannot be written.
+        ValueError: it cannot be written, or a name is taken by something else than a file.
     """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error
+    check_names(folder, (path(folder, digest).name for digest in digests)).mkdir(parents=True, exist_ok=True)
 
 
 def keep(folder: Path | str, digest: str, text: str) -> None:
@@ -58,7 +54,7 @@ def keep(folder: Path | str, digest: str, text: str) -> None:
 
 
 def read(folder: Path | str, jobs: Iterable[Job]) -> list[tuple[Job, list[dict[str, Any]]]]:
-    """Return the jobs that are finished, each with its runs as `job.measured` has them.
+    """Return the jobs that are finished, each with its runs: of what `job.measured` has, the fields of `Measured`.
 
     Raises:
         ValueError: a file is not a result.
@@ -69,20 +65,19 @@ def read(folder: Path | str, jobs: Iterable[Job]) -> list[tuple[Job, list[dict[s
         if place.is_file():
             try:
                 runs = msgspec.json.decode(place.read_bytes(), type=_Result).runs
-                if not runs:
-                    raise ValueError("it has no runs")
-                found.append((job, [_whole(run, job.ask["seeds"]) for run in runs]))
-            except ValueError as error:
+                found.append((job, [_checked(run, int(job.ask["seeds"])) for run in runs]))
+            except (ValueError, RecursionError, OSError) as error:
+                why = " ".join(str(error).split())[:300]
                 raise ValueError(
-                    f"{place} needs to be a sweep's result: {error}; delete it to compute it anew"
+                    f"{place} needs to be a sweep's result: {why}; delete it to compute it anew"
                 ) from error
     return found
 
 
-def _whole(run: _Measured, seeds: int) -> dict[str, Any]:
-    """Return a run as `job.measured` has it, or raise where a list has not a number for each seed."""
-    found = msgspec.structs.asdict(run)
-    for key, value in found.items():
-        if isinstance(value, list) and len(value) != seeds:
-            raise ValueError(f"{key} needs {seeds} numbers, one for each seed, got {len(value)}")
-    return found
+def _checked(run: Measured, seeds: int) -> dict[str, Any]:
+    """Return a run as a plain dictionary; each of its lists needs a number for each seed."""
+    plain: dict[str, Any] = msgspec.to_builtins(run)
+    for name, values in plain.items():
+        if isinstance(values, list) and len(values) != seeds:
+            raise ValueError(f"{name} needs a number for each of {seeds} seeds, got {len(values)}")
+    return plain

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from envs import parts
 from envs.outcomes import Outcomes
 from envs.tables import columns, files
 from envs.tables.about import COLUMN, KEY
@@ -39,7 +40,7 @@ def write(outcomes: Outcomes, path: str | Path) -> None:
             f"{path}: needs a name that ends in .parquet, .csv or .csv.gz to write, got {path.name!r}"
         )
     table = _arrow(outcomes, lists=kind == ".parquet")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = parts.of(path)
     try:
         if kind == ".parquet":
             parquet.write_table(table, part)

@@ -8,7 +8,6 @@ share of difficulty is the one at which the probability that any model answers i
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from envs import parts
 from envs.ahead import ahead
 from envs.contexts import projection
 from envs.outcomes import Floats
@@ -175,8 +175,7 @@ def make(
         )
     world = model(seed)
     schema = _schema(world, rounds, dim, seed)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    _clean(path)
+    part = parts.of(path)
     try:
         with parquet.ParquetWriter(part, schema, use_dictionary=["dataset", "utility.list.element"]) as file:
             for table in ahead(_tables(world, schema, rounds, dim, seed)):
@@ -190,26 +189,13 @@ def make(
         part.unlink(missing_ok=True)
 
 
-def _clean(path: Path) -> None:
-    """Remove what killed processes of this machine left of the same file; one that still runs keeps its own."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        owner = left.name.removesuffix(".part").rpartition(".")[2]
-        if owner.isdecimal() and left.is_file() and not left.is_symlink():
-            try:
-                os.kill(int(owner), 0)
-            except ProcessLookupError:
-                left.unlink(missing_ok=True)
-            except (OverflowError, PermissionError):
-                continue
-
-
 def _tables(world: Model, schema: Any, rounds: int, dim: int, seed: int) -> Iterator[Any]:
     """Yield the row groups; each has a generator of its own."""
     import pyarrow as pa
 
     sample = draw(world, np.random.default_rng([seed, 1]), _FITTED_ON)
-    parts = {"text": sample.text, "image": sample.image}
-    seen = projection.fitted(parts, fusion="concat", dim=dim - 1, whiten=False)
+    shown = {"text": sample.text, "image": sample.image}
+    seen = projection.fitted(shown, fusion="concat", dim=dim - 1, whiten=False)
     for group, first in enumerate(range(0, rounds, WINDOW)):
         drawn = draw(world, np.random.default_rng([seed, 2, group]), WINDOW)
         context = projection.project_rows(seen, {"text": drawn.text, "image": drawn.image})

@@ -28,13 +28,16 @@ _BUFFER = 1 << 20
 
 
 class Cells(NamedTuple):
-    """What a layout reads of `n` rows: matrices `(n, K)`, NaN where missing, and the name of each row's data set."""
+    """What a layout reads of `n` rows: matrices `(n, K)`, NaN where missing, and the names of data sets and queries."""
 
     utility: Floats
     cost: Floats | None
     latency: Floats | None
     tokens: Floats | None
     dataset: Any  # a pyarrow array of strings
+    query_id: Any = (
+        None  # another one; None where the table has no such column, or contexts were not asked for
+    )
 
 
 class Layout(Protocol):
@@ -71,14 +74,19 @@ class Piece:
     code: NDArray[np.int64]
     context: Floats | None
     cost_scale: float
+    named: Any = None
 
     def __len__(self) -> int:
         return len(self.utility)
 
     @property
-    def query_id(self) -> NDArray[np.int64]:
-        """`(n,)` rows of the table, from 0."""
-        return np.arange(self.first, self.first + len(self))
+    def query_id(self) -> Any:
+        """`(n,)` names of the queries, a pyarrow array of strings; where the table has none, its rows from 1."""
+        import pyarrow as pa
+
+        if self.named is not None:
+            return self.named
+        return pa.array(np.arange(self.first, self.first + len(self)) + 1).cast(pa.string())
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +171,7 @@ class Big:
         seen = self.layout.context(table) if context else None
         return Piece(
             first, self.models, utility, cost, cells.latency, cells.tokens, available, cells.dataset, code, seen,
-            self.cost_scale,
+            self.cost_scale, cells.query_id,
         )  # fmt: skip
 
 

@@ -35,8 +35,11 @@ class Wide:
         about = metadata.wanted(self.sheet)
         used = [column.name for cell in self.found.values() for column in cell.values()]
         self.question, self.named = about.get("question", ""), about.get("dataset", "")
+        self.key = about.get("query_id", "")
         embedded = metadata.embedding_columns(self.sheet.names)
-        self.apart = [n for n in dict.fromkeys([*embedded, self.question]) if n]
+        self.apart = [
+            n for n in dict.fromkeys([*embedded, self.question, self.key]) if n
+        ]  # not read in a survey
         self.kept = list(dict.fromkeys([*used, *self.apart, *([self.named] if self.named else [])]))
         self.models: tuple[str, ...] = ()
         self.seen: Callable[[Any], Floats] | None = None
@@ -50,11 +53,15 @@ class Wide:
         import pyarrow as pa
 
         found = answers.cells_of(self.sheet, table, self.found, How())
-        dataset = table.column(self.named) if self.named else pa.nulls(len(table), pa.string())
-        names = pa.chunked_array([dataset] if isinstance(dataset, pa.Array) else dataset.chunks)
-        plain = names.cast(pa.string()).fill_null("").combine_chunks()
-        given = found.fields
-        return Cells(given["utility"], given.get("cost"), given.get("latency"), given.get("tokens"), plain)
+
+        def texts(name: str) -> Any:
+            column = table.column(name) if name else pa.nulls(len(table), pa.string())
+            chunked = pa.chunked_array([column] if isinstance(column, pa.Array) else column.chunks)
+            return chunked.cast(pa.string()).fill_null("").combine_chunks()
+
+        given, ids = found.fields, texts(self.key) if self.key in table.column_names else None
+        matrices = (given["utility"], given.get("cost"), given.get("latency"), given.get("tokens"))
+        return Cells(*matrices, texts(self.named), ids)
 
     def context(self, table: Any) -> Floats:
         """Return the contexts of some rows."""
