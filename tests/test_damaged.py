@@ -35,7 +35,9 @@ VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 NAMES = (
     "text_0", "text_00", "text", "image", "a_correct", "_correct", "dataset", "query_id", "scenario", "_about", "model",
-    "x" * 5000, "arms", "scores", "a.score", "a|total_cost", "winner", "model_a", "index", "hit", "stats", "", "propensity",
+    "x" * 5000,
+    "arms", "scores", "a.score", "a|total_cost", "winner", "model_a", "index", "hit", "stats", "",
+    "propensity",
 )  # fmt: skip
 
 

@@ -20,8 +20,8 @@ def workbook(rows: Sequence[Sequence[Any]]) -> bytes:
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{_PACKED}/content-types"><Default Extension="rels" ContentType='
         '"application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType='
-        f'"{_TYPE}.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="{_TYPE}.worksheet+xml"/>'
-        "</Types>",
+        f'"{_TYPE}.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType='
+        f'"{_TYPE}.worksheet+xml"/></Types>',
         "_rels/.rels": f'<Relationships xmlns="{_PACKED}/relationships"><Relationship Id="r1" Type="{_LINKS}/'
         'officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook {_MAIN} xmlns:r="{_LINKS}"><sheets><sheet name="Sheet1" sheetId="1" r:id="r1"/>'
