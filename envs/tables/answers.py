@@ -12,7 +12,7 @@ from envs.tables import aliases, columns
 from envs.tables.aliases import Column, field_column
 from envs.tables.how import How
 from envs.tables.metadata import metadata, wanted
-from envs.tables.sheet import Sheet, cut
+from envs.tables.sheet import Sheet, cut, shown
 
 _CHARS_A_TOKEN = 4.0
 Cells = Mapping[str, Mapping[str, Column]]  # model -> field -> column
@@ -55,6 +55,8 @@ def wide(sheet: Sheet, cells: Cells, how: How, *, renamed: Mapping[str, str] | N
     Raises:
         ValueError: a cell that is no number or out of range.
     """
+    if not cells:
+        raise ValueError(f"{sheet.path}: needs a score of two or more models, found {shown(sheet.names)}")
     used = [column.name for cell in cells.values() for column in cell.values()]
     about = wanted(sheet, renamed)
     table = sheet.table([*used, *about.values()], numbers=[*used, *columns.numbered(about.values())])

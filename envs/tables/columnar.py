@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.tables.about import KEY
-from envs.tables.sheet import SAMPLE, Sheet, one_line, unique
+from envs.tables.sheet import SAMPLE, Sheet, cut, one_line, unique
 
 
 def sheet(path: Path) -> Sheet:
@@ -34,9 +34,15 @@ def sheet(path: Path) -> Sheet:
     def columns(wanted: Sequence[str], numbers: Sequence[str]) -> Any:
         try:
             with parquet.ParquetFile(path) as file:
-                return _flat(file.read(columns=list(wanted))).select(list(wanted))
+                table = _flat(file.read(columns=list(wanted))).select(list(wanted))
         except (pa.ArrowException, OSError, KeyError) as error:
             raise _damaged(path, error) from error
+        for part in table.schema:
+            if "view" in str(part.type):  # Arrow has few functions for these
+                raise ValueError(
+                    f"{path}: column {cut(part.name)!r} needs text or numbers, found {part.type}"
+                )
+        return table
 
     return Sheet(path, names, tuple(sample), columns, said=said)
 

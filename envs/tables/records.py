@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from envs.tables.sheet import SAMPLE, Sheet, one_line, unique
+from envs.tables.sheet import SAMPLE, Sheet, cut, one_line, unique
 
 _LISTS = (
     "records",
@@ -113,7 +113,7 @@ def _column(path: Path, name: str, values: list[Any], number: bool) -> Any:
         )
     except (pa.ArrowException, TypeError) as error:
         raise ValueError(
-            f"{path}: {name!r} needs a list of numbers on every line ({one_line(error)})"
+            f"{path}: {cut(name)!r} needs a list of numbers on every line ({one_line(error)})"
         ) from error
     except (UnicodeError, OverflowError) as error:
-        raise ValueError(f"{path}: {name!r} cannot be read ({one_line(error)})") from error
+        raise ValueError(f"{path}: {cut(name)!r} cannot be read ({one_line(error)})") from error

@@ -46,7 +46,8 @@ def metric(sheet: Sheet, known: Sequence[str], how: How) -> str:
 
 def read(sheet: Sheet, how: How) -> Answers:
     """Return the outcomes of the model that the file's folder is called after."""
-    named = [m for row in sheet.sample for m in row.get("metrics") or () if isinstance(m, str)]
+    listed = [row.get("metrics") for row in sheet.sample]
+    named = [m for held in listed if isinstance(held, list) for m in held if isinstance(m, str)]
     numeric = named or [n for n in sheet.names if _measured(sheet, n)]
     utility = metric(sheet, [m for m in dict.fromkeys(numeric) if m in sheet.names], how)
     question = aliases.pick(sheet.names, _FIRST)

@@ -32,10 +32,8 @@ def _unknown(columns: Sequence[str]) -> list[str]:
     """Return the columns whose names tell nothing."""
     lists = (aliases.ID, aliases.QUESTION, _ASIDE, *aliases.META.values(), aliases.LONG_UTILITY)
     known = {name for names in lists for name in names} | {COLUMN}
-    ends = tuple(
-        f"_{e}"
-        for e in (*aliases.ENDINGS, *(n for names in aliases.FIELDS.values() for n in names), "response")
-    )
+    fields = [name for names in aliases.FIELDS.values() for name in names]
+    ends = tuple(f"{mark}{e}" for e in (*aliases.ENDINGS, *fields, "response") for mark in "_.")
     free = [n for n in columns if n and aliases.snake(n) not in known and not is_embedding(n)]
     return [n for n in free if not n.endswith(ends) and not any(mark in n for mark in ("|", "file."))]
 
@@ -50,7 +48,7 @@ def _in_range(cells: Sequence[Any]) -> bool:
 
 def looks(columns: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
     """Whether two or more columns hold outcomes, all are called like models, and nothing else could be one."""
-    found = candidates(columns, sample)
+    found = candidates(columns, sample) if not any("|" in n for n in columns) else []
     return len(found) > 1 and found == _unknown(columns) and all(_CALLED.fullmatch(n) for n in found)
 
 
