@@ -6,17 +6,24 @@ from typing import Any
 
 import click
 
+from commands.command_line import given
 from commands.help import Topical, option
-from commands.options import SETTINGS, voice
+from commands.options import SCORED, SETTINGS, data, scored, voice
 from commands.prepare import prepare_jax
 from commands.terminal import progress, say
 
 
 @click.command(cls=Topical, context_settings=SETTINGS)
-@option("--data", metavar="FILE", help="A table of outcomes instead of the calibrated twin.")
+@data
 @option("--models", metavar="A,B,...", help="Keep these models only.")
+@scored
 @option("--dataset", default="all", show_default=True, help="Datasets and scenarios joined by +, or all.")
-@option("--mode", default="22", show_default=True, help="Train and test see: 1 text, 2 both, 3 image.")
+@option(
+    "--mode",
+    default="22",
+    show_default=True,
+    help="Train and test see: 1 text, 2 both, 3 image; 11 of a table without image embeddings.",
+)
 @option("--split", default="in", show_default=True, help="in (random), out (other datasets) or cross.")
 @option("--train-share", default=0.2, show_default=True, help="Of the queries, or of the datasets (out).")
 @option("--router", "routers", multiple=True, default=("all",), metavar="SPEC", help="Repeatable, or all.")
@@ -39,15 +46,26 @@ from commands.terminal import progress, say
 @option("--dim", default=32, show_default=True, help="Principal components in the online policies' context.")
 @option("--out", metavar="PATH", help="Also write: rows to a .csv or .json; with --online, a folder.")
 @voice
-def mmrbench(data: str | None, models: str | None, out: str | None, form: str, **settings: Any) -> None:
+@click.pass_context
+def mmrbench(
+    ctx: click.Context, /, data: Any, models: str | None, out: str | None, form: str, **settings: Any
+) -> None:
     """Train and score full-information routers by MMR-Bench's protocol (arXiv 2601.17814)."""
     prepare_jax()
     from bandits.mmrbench import command
     from envs.tables import formats
+    from envs.tables.copies import grouped
     from envs.twin import twin
 
-    table = twin.twin() if data is None else formats.read(data)
+    said = {k: settings.pop(k) for k in SCORED}
+    keep = said.pop("keep_copies")
+    table = twin.twin() if data is None else formats.read(data, **said)
+    table = table if data is None or keep else grouped(table)
     table = table.select([m.strip() for m in models.split(",")]) if models else table
+    if table.image is None and not given(ctx, "mode"):
+        settings["mode"] = "11"
+        say("the table has no image embeddings: --mode 11, text only")
+    say(*table.notes)
     with progress(0) as told:
         text, written = command.answer(table, form, out, progress=told, **settings)
     click.echo(text)

@@ -33,16 +33,41 @@ def _all(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return add
 
 
+def _several(ctx: click.Context, _: click.Parameter, given: tuple[str, ...]) -> str | list[str] | None:
+    """Return the one table that is given, a list where there are several, None where there is none."""
+    return (list(given) if len(given) > 1 else given[0]) if given else None
+
+
+data = option(
+    "--data", topic=TABLE, metavar="FILE", multiple=True, callback=_several,
+    help="A table of outcomes instead of the calibrated twin: a file or folder; repeatable, joined by query.",
+)  # fmt: skip
+_scores = (
+    option("--scale", topic=TABLE, metavar="LOW,HIGH", help="The range of scores, mapped to 0 to 1: 1,10."),
+    option("--clip", topic=TABLE, is_flag=True, help="Cut off scores outside the range."),
+    option("--metric", topic=TABLE, metavar="NAME", help="Which score, where a file has several: acc."),
+    option("--drop-empty", topic=TABLE, is_flag=True, help="Leave out queries without any outcome."),
+    option("--keep-copies", topic=TABLE, is_flag=True, help="Copies of a question may straddle a split."),
+)
+SCORED = ("scale", "clip", "metric", "drop_empty", "keep_copies")  # what `scored` gives
+scored = _all(*_scores)
+
 world = _all(
-    option("--data", topic=TABLE, metavar="FILE", help="A table of outcomes instead of the calibrated twin."),
+    data,
     option("--prices", topic=TABLE, metavar="FILE", help="Prices that turn tokens or calls into cost."),
+    option("--prices-per", "per", topic=TABLE, metavar="token|1k|1M", help="What a price is for, where its column"
+           " does not say."),
+    option("--unit", topic=TABLE, metavar="USD", help="Currency of costs, where their columns name none."),
+    *_scores,
+    option("--missing", topic=TABLE, default="unavailable", show_default=True,
+           help="An empty outcome: unavailable, or wrong (0, at its cost)."),
     option("--models", topic=TABLE, metavar="A,B,...", help="Keep these models only."),
     option("--modality", topic=TABLE, default="both", show_default=True, help="text, image or both."),
     option("--fusion", topic=TABLE, default="concat", show_default=True, help="concat, mean or adaptive."),
     option("--dim", topic=TABLE, default=32, show_default=True, help="Principal components in the context."),
     option("--embed", topic=TABLE, metavar="MODEL", help="Embed questions and images by this encoder."),
     option("--whiten", topic=TABLE, is_flag=True, help="Give every component the same variance."),
-)
+)  # fmt: skip
 
 voice = _all(
     option("--format", "form", topic=OTHER, type=FORMATS, default="table", show_default=True,

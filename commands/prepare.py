@@ -12,7 +12,17 @@ def load(options: dict[str, Any]) -> Any:
 
     models = None if options["models"] is None else [m.strip() for m in options["models"].split(",")]
     kept = {k: options[k] for k in ("data", "prices", "embed", "modality", "fusion", "dim", "whiten")}
-    return envs.load(options["stream"], models=models, **kept)
+    return envs.load(options["stream"], models=models, **kept, **reading(options))
+
+
+def reading(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that say what a table's columns cannot tell, those that are not at their defaults."""
+    from envs.tables.how import READING, How
+
+    given = {
+        k: options[k] for k in READING if options.get(k) not in (None, How._field_defaults.get(k, False))
+    }
+    return given | ({"duels": True} if options.get("feedback") == "dueling" and options["data"] else {})
 
 
 def prepare_jax() -> None:
@@ -38,4 +48,5 @@ def log(stream: Any, options: dict[str, Any]) -> tuple[Any, Any]:
     if named is None or not streams.is_path(named):
         return None, stream
     kept = {k: options[k] for k in ("prices", "embed", "modality", "fusion", "dim", "whiten")}
-    return logged.beside(stream, named, select=bool(options["models"]), **kept)
+    told = {k: v for k, v in reading(options).items() if k not in ("duels", "keep_copies")}
+    return logged.beside(stream, named, select=bool(options["models"]), reading=told, **kept)

@@ -10,7 +10,7 @@ import click
 
 from commands import streams
 from commands.command_line import spoken
-from commands.prepare import load, log, prepare_jax
+from commands.prepare import load, log, prepare_jax, reading
 from commands.terminal import detail, progress, say, show, wrote
 
 
@@ -48,8 +48,8 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     known = {
         "command": spoken(ctx),
         "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
-        "data": options["data"] or loaded.name,
-        "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}},
+        "data": _named(options["data"]) or loaded.name,
+        "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}, **reading(options)},
     }
     made, points = _finished(loaded, logged, ask, places, known)
     if len(places) > 1:
@@ -63,6 +63,10 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     else:
         show([row for tabled in made for row in tabled["summary"].to_dict("records")], form)
     say(*loaded.notes, f"numbers are from: {loaded.outcomes.label}")
+
+
+def _named(data: str | list[str] | None) -> str:
+    return ", ".join(data) if isinstance(data, list) else data or ""
 
 
 def _about(loaded: Any, ask: Any, places: dict[str, Path]) -> dict[str, Any]:

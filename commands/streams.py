@@ -13,7 +13,7 @@ import click
 from commands.command_line import given, spoken
 from commands.help import Topical, option
 from commands.options import SETTINGS
-from commands.prepare import prepare_jax
+from commands.prepare import prepare_jax, reading
 from commands.terminal import progress, say, show
 
 
@@ -48,7 +48,8 @@ def wanted(options: dict[str, Any]) -> str | None:
     """
     from envs.windows import big
 
-    path = str(options["data"] or options["stream"])
+    given = options["data"] or options["stream"]
+    path = ", ".join(given) if isinstance(given, list) else str(given)
     asked = options["checkpoint"] is not None or options["resume"]
     kind = big.kind(path)
     if asked and not kind:
@@ -67,6 +68,8 @@ def _needs_memory(options: dict[str, Any]) -> str:
     for name in ("prices", "models", "embed", "dry_run"):
         if options[name]:
             return f"--{name.replace('_', '-')}"
+    if told := list(reading(options)):
+        return "--prices-per" if told[0] == "per" else f"--{told[0].replace('_', '-')}"
     if options["data"] and options["stream"] != "all":
         return f"--stream {options['stream']}"
     return streamed.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ def beside(
     path: str | Path,
     *,
     prices: str | Path | None = None,
+    reading: Mapping[str, Any] | None = None,
     embed: str | None = None,
     select: bool = False,
     modality: str = "both",
@@ -36,6 +38,7 @@ def beside(
         stream: what is evaluated; it stays as it is.
         path: a table as `formats.read` takes it, with the stream's models.
         prices, embed: as `load` takes them; the same as for the stream.
+        reading: what the columns cannot tell, as `load` takes it.
         select: leave out models that the stream has not, instead of refusing them.
         modality, fusion, dim, whiten: those that the stream was loaded with.
 
@@ -43,7 +46,9 @@ def beside(
         ValueError: one line: the table cannot be read, its models are not the stream's, it lacks costs or embeddings
             that the stream has, or all of its rows are evaluated.
     """
-    outcomes = formats.read(path, models=stream.models if select else None, prices=prices)
+    outcomes = formats.read(
+        path, models=stream.models if select else None, prices=prices, **(reading or {}), logs=True
+    )
     if embed is not None:
         from envs.contexts.embed import embed as encoded
 

@@ -14,6 +14,7 @@ from envs.contexts import features
 from envs.nearest import near
 from envs.outcomes import Floats, Outcomes, Texts
 from envs.tables import formats
+from envs.tables.copies import grouped
 from envs.tables.datasets import SCENARIOS
 from envs.twin import twin
 
@@ -175,8 +176,17 @@ class Stream:
 def load(
     name: str = "all",
     *,
-    data: str | Path | None = None,
+    data: str | Path | Sequence[str | Path] | None = None,
     prices: str | Path | None = None,
+    per: str | None = None,
+    unit: str | None = None,
+    scale: str | Sequence[float] | None = None,
+    clip: bool = False,
+    missing: str = "unavailable",
+    drop_empty: bool = False,
+    metric: str | None = None,
+    duels: bool = False,
+    keep_copies: bool = False,
     embed: str | None = None,
     models: Sequence[str] | None = None,
     modality: str = "both",
@@ -188,8 +198,10 @@ def load(
 
     Args:
         name: `all`, a scenario (`ocr`, `vqa`, `math`, `text`), a dataset of the table, or a path to a table.
-        data: a table to use instead of the calibrated twin.
+        data: a table to use instead of the calibrated twin: a file, a folder, or several.
         prices: price file that turns tokens or calls into cost, see `formats.apply_prices`.
+        per, unit, scale, clip, missing, drop_empty, metric, duels: what its columns cannot tell, see `How`.
+        keep_copies: copies of a question are not grouped, so that a split may part them.
         embed: encoder that embeds questions and images first, see `embed.embed`.
         models: keep these models only.
         modality, fusion, dim, whiten: see `features.context`.
@@ -200,20 +212,38 @@ def load(
     if data is None and is_path(name):
         data, name = name, "all"
     if data is not None:
-        outcomes = formats.read(data, models=models, prices=prices)
+        outcomes = formats.read(
+            data, models=models, prices=prices, per=per, unit=unit, scale=scale, clip=clip, missing=missing,
+            drop_empty=drop_empty, metric=metric, duels=duels,
+        )  # fmt: skip
+        outcomes = outcomes if keep_copies else grouped(outcomes)
     else:
-        outcomes = twin.twin() if prices is None else formats.apply_prices(twin.twin(), prices)
+        outcomes = (
+            twin.twin() if prices is None else formats.apply_prices(twin.twin(), prices, per=per, unit=unit)
+        )
     if embed is not None:
         from envs.contexts.embed import embed as encoded
 
-        outcomes = encoded(outcomes, embed, folder=None if data is None else Path(data).parent)
-    outcomes = _narrowed(outcomes, name, "the twin" if data is None else str(data), models)
+        outcomes = encoded(outcomes, embed, folder=None if data is None else _paths(data)[0].parent)
+    outcomes = _narrowed(
+        outcomes, name, "the twin" if data is None else ", ".join(map(str, _paths(data))), models
+    )
     context, note = features.context(outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten)
     notes = (*outcomes.notes, *([note] if note else []))
     if not outcomes.priced:
         notes = (*notes, "the table has no costs: every call counts as free (give --prices FILE to price it)")
-    title = name if data is None else f"{Path(data).name}:{name}"
+    title = name if data is None else f"{_called(data)}:{name}"
     return Stream(title, replace(outcomes, notes=()), context, notes)
+
+
+def _paths(data: str | Path | Sequence[str | Path]) -> list[Path]:
+    return [Path(data)] if isinstance(data, (str, Path)) else [Path(each) for each in data]
+
+
+def _called(data: str | Path | Sequence[str | Path]) -> str:
+    """Return what a table is called after its files."""
+    first, *more = _paths(data)
+    return first.name + (f" and {len(more)} more" if more else "")
 
 
 def names(outcomes: Outcomes) -> list[str]:
@@ -259,4 +289,6 @@ def _plain(name: str) -> str:
 
 def is_path(name: str) -> bool:
     """Return whether this is the path of a table and not the name of a stream."""
-    return Path(name).suffix.lower() in formats.SUFFIXES or "/" in name or Path(name).is_file()
+    if Path(name).suffix.lower() in formats.SUFFIXES or "/" in name or Path(name).is_file():
+        return True
+    return Path(name).is_dir() and name not in ("all", *SCENARIOS)

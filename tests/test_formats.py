@@ -311,7 +311,7 @@ def test_prices_a_token_and_a_call(tmp_path: Path) -> None:
 
 def test_input_tokens_count_where_recorded(tmp_path: Path) -> None:
     text = "id,model,correct,output_tokens,input_tokens\n1,a,1,100,1000\n1,b,0,200,2000\n"
-    prices = put(tmp_path, "model,price_in,price_out\na,2,10\nb,3,20\n", "p.csv")
+    prices = put(tmp_path, "model,price_in_per_1m,price_out_per_1m\na,2,10\nb,3,20\n", "p.csv")
     priced = formats.read(put(tmp_path, text), prices=prices)
     np.testing.assert_allclose(priced.cost, [[0.002 + 0.001, 0.006 + 0.004]], rtol=1e-12)
 
@@ -374,7 +374,10 @@ FAULTS = {
         WIDE.replace("q2,0", "q2,87"),
         "row 2, column 'a_correct' .* found 87; divide scores in 0..100",
     ),
-    "negative": (WIDE.replace("q2,0", "q2,-1"), "row 2, column 'a_correct' .* found -1$"),
+    "negative": (
+        WIDE.replace("q2,0", "q2,-1"),
+        "row 2, column 'a_correct' .* found -1; --scale LOW,HIGH maps a range, --clip",
+    ),
     "text": (WIDE.replace("0.25", "cheap"), "row 2, column 'a_cost' needs a number, found 'cheap'"),
     "negative cost": (
         WIDE.replace("0.25", "-2"),
@@ -446,8 +449,8 @@ def test_files_that_are_no_table(tmp_path: Path) -> None:
     (tmp_path / "d.csv").mkdir()
     for name, message in {
         "none.csv": "no such file",
-        "d.csv": "needs a file, got a directory",
-        "t.pkl": "needs a name that ends in",
+        "d.csv": r"needs a file that ends in \.csv.*found none in this folder",
+        "t.pkl": r"a pickle can run any code .*pandas\.read_pickle",
         "t.gz": "needs a name that ends in",
         "cut.csv.gz": "not a whole gzip file",
         "plain.csv.gz": "not a whole gzip file",

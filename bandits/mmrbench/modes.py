@@ -89,5 +89,9 @@ def _embedding(rows: Outcomes, channel: str) -> Floats:
     found: Floats | None = getattr(rows, channel)
     if found is None:
         has = [c for c in ("text", "image") if getattr(rows, c) is not None]
-        raise ValueError(f"this mode needs {channel} embeddings; the table has {' and '.join(has) or 'none'}")
+        allowed = {"text": "; --mode 11 sees text only", "image": "; --mode 33 sees images only"}
+        way = allowed[has[0]] if len(has) == 1 else ""
+        raise ValueError(
+            f"this mode needs {channel} embeddings; the table has {' and '.join(has) or 'none'}{way}"
+        )
     return found

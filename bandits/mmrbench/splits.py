@@ -77,8 +77,13 @@ def make(
 
 def _within(outcomes: Outcomes, share: float, seed: int) -> tuple[Rows, Rows]:
     group = outcomes.group_id.astype(str)
-    grouped = bool((group != "").all())
-    unit = np.unique(group, return_inverse=True)[1] if grouped else np.arange(len(outcomes))
+    grouped = bool((group != "").any())
+    alone = [f"\0{row}" for row in range(len(outcomes))]  # a row without a group is one of its own
+    unit = (
+        np.unique(np.where(group == "", alone, group), return_inverse=True)[1]
+        if grouped
+        else np.arange(len(outcomes))
+    )
     size = int(unit.max()) + 1
     order = np.random.RandomState(seed).permutation(size)  # the generator behind the published split
     n_test = size - int(share * size)

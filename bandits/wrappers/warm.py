@@ -73,8 +73,11 @@ def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
             f"--warm-start needs a share such as 10%, a number of rows or a table, got {amount!r}"
         ) from None
     group = np.asarray(stream.outcomes.group_id, str)
-    _, code = np.unique(group, return_inverse=True)
-    if (group == "").any():
+    # A row without a group is one of its own.
+    _, code = np.unique(
+        np.where(group == "", [f"\0{row}" for row in range(len(stream))], group), return_inverse=True
+    )
+    if (group == "").all():
         code = np.arange(len(stream))
     place = np.random.default_rng([seed, 3]).permutation(code.max() + 1)[code] if share else code
     # Whole groups, in the order drawn (or of the file), until there are enough rows.

@@ -11,17 +11,16 @@ import numpy as np
 from envs.outcomes import Texts
 
 SCENARIOS = ("ocr", "vqa", "math", "text")
-_SCENARIO = {
-    "ocrbench": "ocr",
-    "seedbench2plus": "ocr",
-    "seedbenchv2plus": "ocr",
-    "mmstar": "vqa",
-    "realworldqa": "vqa",
-    "mathvista": "math",
-    "mathverse": "math",
-    "mathvision": "math",
+# How names of public data sets begin, letters and digits only: "MathVista_MINI", "SEED-Bench-2-Plus", "MMBench_DEV_EN".
+_BEGIN = {
+    "ocr": "ocrbench seedbench2plus seedbenchv2plus chartqa docvqa infovqa infographicvqa textvqa ocrvqa textocr"
+    " tablevqa charxiv mtvqa stvqa ccocr vcrwiki",
+    "math": "mathvista mathverse mathvision mathv360 wemath dynamath olympiadbench geoqa mmmath logicvista",
+    "vqa": "mmstar realworldqa worldcuisines mmbench mmvet mmvp seedbench hallusionbench scienceqa vizwiz vqav2 okvqa"
+    " aokvqa llavabench ccbench mmtbench qbench abench gqatest gqatestdev muirbench blinkval pope",
 }
-_VQA = re.compile(r"(worldcuisines|mmmu)(?![a-z])")
+_SCENARIO = {name: scenario for scenario, names in _BEGIN.items() for name in names.split()}
+_SHORT = re.compile(r"(mmmu|mme|gqa|ai2d|blink|coco)(?![a-z])")
 _TEXT = re.compile(
     r"(agieval|alpaca_?eval|arc|bbh|boolq|cnn_?dm|cnn_dailymail|commonsense_?qa|drop|gpqa|gsm8k|hellaswag|hotpot_?qa"
     r"|human_?eval|ifeval|mbpp|mmlu|mt_?bench|nq|natural_?questions|openbook_?qa|piqa|squad|trivia_?qa|truthful_?qa"
@@ -36,9 +35,10 @@ _FOLDERS = {
 def scenario_of(dataset: str) -> str:
     """Return `ocr`, `vqa`, `math` or `text` for a data set known by name, else ""."""
     plain = "".join(c for c in dataset.lower() if c.isalnum())
-    if plain in _SCENARIO:
-        return _SCENARIO[plain]
-    if _VQA.match(dataset.lower()):
+    for length in range(len(plain), 3, -1):  # the longest beginning that is known
+        if plain[:length] in _SCENARIO:
+            return _SCENARIO[plain[:length]]
+    if _SHORT.match(dataset.lower()):
         return "vqa"
     return "text" if _TEXT.match(dataset.lower()) else ""
 

@@ -1,44 +1,42 @@
-"""Table files as Arrow columns: CSV, JSON lines, Parquet, with one-line errors; nothing is ever unpickled."""
+"""Files opened as sheets, by the ending of the name: CSV, TSV, JSON, Parquet, Excel; nothing is ever unpickled."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
+import zipfile
 import zlib
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".gz")  # as `Path.suffix` gives them
-ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".parquet")
-_BLOCK = 1 << 24  # bytes Arrow parses at a time; one row must fit
-_NESTED = "arms"  # the key whose value is {model: {reward, cost}}
+from envs.tables.sheet import Sheet
 
-Keep = Callable[[Sequence[str]], list[str]]
+TEXT = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")  # each may be packed as `.gz`
+ENDINGS = (*TEXT, *(f"{e}.gz" for e in TEXT), ".parquet", ".xlsx", ".xls")
+SUFFIXES = (*TEXT, ".gz", ".parquet", ".xlsx", ".xls", ".pkl", ".pickle")  # as `Path.suffix` gives a table's
+_FLOOR, _FOLD = 1 << 28, 100  # bytes that may always be unpacked, and times the packed size
 
 
 def ending(path: Path) -> str:
     """Return the recognised ending of a file's name, such as `.csv.gz`, in lower case.
 
     Raises:
-        ValueError: the name ends otherwise.
+        ValueError: the name ends otherwise; for a pickle, with the lines that convert it.
     """
-    found = [e for e in ENDINGS if path.name.lower().endswith(e)]
-    if not found:
-        raise ValueError(f"{path}: needs a name that ends in {', '.join(ENDINGS)}, got {path.name!r}")
-    return found[-1]
+    name = path.name.lower()
+    found = [e for e in ENDINGS if name.endswith(e)]
+    if found:
+        return max(found, key=len)
+    if name.endswith((".pkl", ".pickle", ".pkl.gz")):
+        raise ValueError(
+            f"{path}: a pickle can run any code and is not read; if you trust it, convert it with these two lines:"
+            f" `import pandas` and `pandas.read_pickle({str(path)!r}).to_parquet({path.stem + '.parquet'!r})`"
+        )
+    raise ValueError(f"{path}: needs a name that ends in {', '.join(ENDINGS)}, got {path.name!r}")
 
 
-def load(path: Path, keep: Keep) -> Any:
-    """Return a `pyarrow.Table` of the columns that `keep` picks from the file's column names.
-
-    Columns of a CSV or JSON-lines file are strings or lists of numbers; `envs.tables.columns` converts them.
-    The `arms` of a nested JSON line become columns named `arms.<model>.<key>`.
+def opened(path: Path) -> Sheet:
+    """Return the sheet of a file.
 
     Raises:
-        ValueError: one line that names the file, and the line where there is one.
+        ValueError: one line that names the file: no such file, another ending, or damaged.
     """
     kind = ending(path)
     if path.is_dir():
@@ -46,147 +44,64 @@ def load(path: Path, keep: Keep) -> Any:
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
     if kind == ".parquet":
-        table = _parquet(path, keep)
-    else:
-        data = _bytes(path, kind)
-        table = _csv(path, data, keep) if kind.startswith(".csv") else _json_lines(path, data, keep)
-    if table.num_rows == 0:
-        raise ValueError(f"{path}: needs at least one row of data, found none")
-    return table
+        from envs.tables import columnar
+
+        return columnar.sheet(path)
+    if kind.startswith(".xls"):
+        from envs.tables import excel
+
+        bounded(path)
+        return excel.sheet(path)
+    data = content(path) if kind.endswith(".gz") or ".json" in kind or ".nd" in kind else None
+    if ".csv" in kind or ".tsv" in kind:
+        from envs.tables import delimited
+
+        return delimited.sheet(path, data, "\t" if ".tsv" in kind else ",")
+    from envs.tables import records
+
+    return records.sheet(path, data or b"", lines=not kind.startswith(".json") or kind.startswith(".jsonl"))
 
 
-def _bytes(path: Path, kind: str) -> bytes:
-    """Return the file's bytes, decompressed."""
+def content(path: Path) -> bytes:
+    """Return the file's bytes, unpacked; a file that would unpack to far more than tables do is refused."""
     try:
         data = path.read_bytes()
-        if kind.endswith(".gz") and data:
-            data = gzip.decompress(data)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        if path.name.lower().endswith(".gz") and data:
+            data = _unpacked(path, data)
+    except (EOFError, zlib.error) as error:
         raise ValueError(f"{path}: not a whole gzip file ({error})") from error
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not data.strip():
         raise ValueError(f"{path}: needs a table, the file is empty")
     return data
 
 
-def _unique(path: Path, names: Sequence[str]) -> None:
-    """Refuse a header that names a column twice: which of the two is meant cannot be known."""
-    seen: set[str] = set()
-    for name in names:
-        if name and name in seen:
-            raise ValueError(f"{path}: column {name!r} appears twice; column names must be unique")
-        seen.add(name)
-
-
-def _csv(path: Path, data: bytes, keep: Keep) -> Any:
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    try:
-        names = next(_rows(data))
-    except csv.Error as error:
-        raise ValueError(f"{path}: line 1 cannot be parsed ({error})") from error
-    if any(map(_undecoded, names)):
-        raise ValueError(f"{path}: line 1 is not UTF-8 text")
-    _unique(path, names)
-    kept = keep(names)
-    try:
-        return arrow_csv.read_csv(
-            pa.BufferReader(data),
-            arrow_csv.ReadOptions(block_size=_BLOCK),
-            arrow_csv.ParseOptions(newlines_in_values=True),
-            arrow_csv.ConvertOptions(include_columns=kept, column_types=dict.fromkeys(kept, pa.string())),
-        )
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: {_csv_fault(data, len(names)) or _one_line(error)}") from error
-
-
-def _rows(data: bytes) -> Any:
-    """Return Python's own CSV reader, which counts lines; bytes that are not UTF-8 come as lone surrogates."""
-    return csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", errors="surrogateescape", newline=""))
-
-
-def _undecoded(field: str) -> bool:
-    return any("\udc80" <= character <= "\udcff" for character in field)
-
-
-def _csv_fault(data: bytes, width: int) -> str:
-    """Return what is wrong with a CSV file and on which line, or "" if Python's own reader finds nothing."""
-    rows = _rows(data)
-    try:
-        for row in rows:
-            if row and len(row) != width:
-                return f"line {rows.line_num} needs {width} fields like the header, found {len(row)}"
-            if any(map(_undecoded, row)):
-                return f"line {rows.line_num} is not UTF-8 text"
-    except csv.Error as error:
-        return f"line {rows.line_num} cannot be parsed ({error})"
-    return ""
-
-
-def _parquet(path: Path, keep: Keep) -> Any:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            names = list(file.schema_arrow.names)
-            _unique(path, names)
-            return file.read(columns=keep(names))
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({_one_line(error)})") from error
-
-
-def _json_lines(path: Path, data: bytes, keep: Keep) -> Any:
-    """Return the columns of a JSON-lines file, one row a line that is not blank."""
-    import pyarrow as pa
-
-    records = []
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line.strip():
-            records.append(_record(path, number, line))
-    names = list(dict.fromkeys(key for record in records for key in record))
-    columns = {}
-    for name in keep(names):
-        values = [record.get(name) for record in records]
-        try:
-            if any(isinstance(v, list) for v in values):
-                columns[name] = pa.array(values, pa.list_(pa.float64()))
-            else:
-                columns[name] = pa.array([None if v is None else str(v) for v in values], pa.string())
-        except (pa.ArrowException, TypeError) as error:
+def _unpacked(path: Path, data: bytes) -> bytes:
+    """Return what gzip members hold, never holding more than the limit."""
+    limit, parts, held = max(_FLOOR, _FOLD * len(data)), [], 0
+    while data.strip(b"\0"):
+        member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        part = member.decompress(data, limit - held + 1)
+        held += len(part)
+        if held > limit:
             raise ValueError(
-                f"{path}: {name!r} needs a list of numbers on every line ({_one_line(error)})"
-            ) from error
-    return pa.table(columns)
+                f"{path}: unpacks to more than {limit >> 20:,} MiB; unpack it yourself if it is meant to"
+            )
+        if not member.eof:
+            raise EOFError("it ends too early")
+        parts.append(part)
+        data = member.unused_data
+    return b"".join(parts)
 
 
-def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    """Return one JSON line as a flat mapping; a key that comes twice is refused."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        _unique(path, [key for key, _ in pairs])
-        return dict(pairs)
-
+def bounded(path: Path) -> None:
+    """Refuse a zip file (an Excel sheet, an `.npz`) that says it unpacks to far more than tables do."""
     try:
-        record = json.loads(line, object_pairs_hook=once)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: line {number} is not JSON ({_one_line(error)})") from error
-    except ValueError as error:
-        raise ValueError(f"{error}, line {number}") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"{path}: line {number} needs a JSON object, found {type(record).__name__}")
-    arms = record.pop(_NESTED, None)
-    if arms is None:
-        return record
-    if not (isinstance(arms, dict) and all(isinstance(cell, dict) for cell in arms.values())):
-        raise ValueError(
-            f"{path}: line {number} needs {_NESTED!r} as {{model: {{reward, cost}}}}, found otherwise"
-        )
-    flat = {f"{_NESTED}.{model}.{key}": value for model, cell in arms.items() for key, value in cell.items()}
-    return {**record, **flat}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        with zipfile.ZipFile(path) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return  # whoever reads it says what it is
+    limit = max(_FLOOR, _FOLD * path.stat().st_size)
+    if size > limit:
+        raise ValueError(f"{path}: unpacks to {size >> 20:,} MiB, more than the {limit >> 20:,} MiB allowed")

@@ -1,11 +1,7 @@
-"""Outcome tables in files: read any of four kinds, told by their columns; write wide Parquet or CSV."""
+"""Outcome tables in files: one or several of any kind that `kinds` knows, read into `Outcomes`; see docs/data.md."""
 
 from __future__ import annotations
 
-import json
-import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,80 +9,105 @@ from typing import Any
 import numpy as np
 
 from envs.nearest import near
-from envs.outcomes import Floats, Outcomes, Texts
-from envs.tables import columns, datasets, files, recognise
+from envs.outcomes import Outcomes
+from envs.tables import about, columns, files, joined, recognition
+from envs.tables.answers import Answers
 from envs.tables.files import SUFFIXES
+from envs.tables.how import How, checked
+from envs.tables.log import Log
 from envs.tables.prices import apply_prices
-from envs.tables.recognise import Answers
+from envs.tables.sheet import Sheet, cut
+from envs.tables.writing import write
 
 __all__ = ["SUFFIXES", "apply_prices", "read", "write"]
 
-_TEXTS = ("dataset", "scenario", "group_id", "question", "image_path")
-_SAID = ("cost_unit", "label", "source", "licence", "notes")
-_KEY = "routebandit"
 
+def read(path: str | Path | Sequence[str | Path], **how: Any) -> Outcomes:
+    """Return the outcomes that a file, a folder or several files hold.
 
-def read(
-    path: str | Path, *, models: Sequence[str] | None = None, prices: str | Path | None = None
-) -> Outcomes:
-    """Return the outcomes that a CSV, JSON-lines or Parquet file (`.gz` for the first two) holds.
-
-    The columns tell the kind: a wide table (`<model>_correct`, `_score` or `_utility` and optional `_cost`,
-    `_tokens`, `_latency_s`, `_outchars`); the released MMR-Bench CSV, a wide table whose `dataset_idx` names
-    data set and image (see `datasets.image_paths`); a long table (query, model, utility); or JSON lines that
-    nest `arms: {model: {reward, cost}}`, where cost is USD a request, as ParetoBandit records it. Embeddings
-    come from columns, or from the arrays `text` and `image` of `<name>.embeddings.npz` beside the file, one
-    row a query.
+    Columns and first rows tell the kind, see `kinds.KINDS`. Embeddings come from columns, or from the arrays
+    `text` and `image` of `<name>.embeddings.npz` beside the file, one row a query.
 
     Args:
-        path: the file.
-        models: keep these only; the others may then lack what is asked of a model, for example a cost.
-        prices: a price file that gives the costs, see `apply_prices`; the table's own are then left aside.
+        path: the file or folder, or a sequence of them; they are joined by query.
+        **how: what columns cannot tell, see `How`: `models`, `prices`, `unit`, `scale`, `clip`, `missing` ...
 
     Raises:
         ValueError: one line that names the file and the row or column, what is needed and what was found.
     """
-    path = Path(path)
-    table = files.load(path, lambda names: recognise.wanted(path, names))
-    answers = _chosen(path, recognise.answers(path, table), models)
-    about = _about(path, table)
-    if prices is not None:
+    given = [path] if isinstance(path, (str, Path)) else list(path)
+    paths = joined.paths(given)
+    wanted = checked(How(**how))
+    parts = []
+    for file in paths:
+        sheet = files.opened(file)
+        found = recognition.answers(sheet, wanted)
+        if isinstance(found, Log):
+            if not wanted.logs or np.isnan(found.utility).all():
+                raise ValueError(found.refusal())
+            found = found.answers()
+        notes = (*sheet.notes, *found.notes, *recognition.unread(sheet, found))
+        parts.append((file, found._replace(notes=notes)))
+    said = about.parsed(paths[0], _said(sheet)) if len(paths) == 1 else about.About()
+    answers = parts[0][1] if len(parts) == 1 else joined.joined(parts)
+    return _outcomes(Path(given[0]), answers, said, wanted)
+
+
+def _said(sheet: Sheet) -> str:
+    """Return what `write` said of a table beside its columns; nothing for other people's tables."""
+    if sheet.said or about.COLUMN not in sheet.names:
+        return sheet.said
+    held = columns.texts(sheet.path, sheet.table([about.COLUMN]), about.COLUMN)
+    return next((str(text) for text in held if text), "")
+
+
+def _outcomes(path: Path, answers: Answers, said: about.About, how: How) -> Outcomes:
+    """Return a validated table of what the models gave."""
+    if len(answers.models) == 1:
+        raise ValueError(
+            f"{path}: needs at least 2 models, found {cut(answers.models[0])!r} alone; give the files of the others"
+            " too: --data FOLDER, or --data once for each"
+        )
+    answers = _chosen(path, answers, how.models)
+    if how.prices is not None:
         answers.fields.pop("cost", None)
+    answers = _failed(answers) if how.missing == "wrong" else answers
     answers = _complete(path, answers)
-    meta = _metadata(path, table, answers)
-    kept, notes = _answered(path, answers, meta["query_id"], models is not None)
-    fields = {f: v[kept] for f, v in answers.fields.items()}
-    input_tokens = fields.pop("input_tokens", None)
+    kept, notes = _answered(path, answers, how)
+    if how.span is not None:
+        notes += (f"scores from {how.span[0]:g} to {how.span[1]:g} are mapped to 0 to 1 (--scale)",)
+    if how.clip:
+        notes += ("scores outside the range are cut off (--clip)",)
+    fields: dict[str, Any] = {f: v if len(kept) == len(v) else v[kept] for f, v in answers.fields.items()}
+    tokens = {f: fields.pop(f, None) for f in ("input_tokens", "cached_tokens")}
     cost = fields.pop("cost", np.full(fields["utility"].shape, np.nan))
-    unit = (answers.unit or "units/query") if not np.isnan(cost).all() else ""
-    posted = about.pop("price", {})
+    unit = f"{how.unit}/query" if how.unit else said.cost_unit or answers.unit or "units/query"
+    if said.cost_unit is not None and not how.unit:
+        unit = said.cost_unit
+    elif np.isnan(cost).all():
+        unit = ""
+    given: dict[str, Any] = {f: v if len(kept) == len(v) else v[kept] for f, v in answers.meta.items()}
+    posted = said.price
     try:
         outcomes = Outcomes(
             models=answers.models,
             cost=cost,
-            price=np.array([np.nan if posted.get(m) is None else posted[m] for m in answers.models]),
+            price=np.array(
+                [np.nan if posted.get(m) is None else posted[m] for m in answers.models], np.float64
+            ),
             **fields,
-            **{f: v[kept] for f, v in meta.items()},
-            **{"cost_unit": unit, **about, "notes": (*about.get("notes", ()), *answers.notes, *notes)},
+            **given,
+            cost_unit=unit,
+            label=said.label,
+            source=said.source,
+            licence=said.licence,
+            notes=(*said.notes, *answers.notes, *notes),
         )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return outcomes if prices is None else apply_prices(outcomes, prices, input_tokens=input_tokens)
-
-
-def _about(path: Path, table: Any) -> dict[str, Any]:
-    """Return what `write` said of a table beside its columns; nothing for other people's tables."""
-    said = (table.schema.metadata or {}).get(_KEY.encode(), b"").decode()
-    if not said and recognise.ABOUT in table.column_names:
-        said = next((text for text in columns.texts(table, recognise.ABOUT) if text), "")
-    try:
-        about = json.loads(said or "{}")
-        kept = {f: about[f] for f in (*_SAID, "price") if f in about}
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path}: column {recognise.ABOUT!r} needs a JSON object, found {said[:40]!r}"
-        ) from error
-    return kept
+    if how.prices is None:
+        return outcomes
+    return apply_prices(outcomes, how.prices, per=how.per, unit=how.unit, **tokens)
 
 
 def _chosen(path: Path, answers: Answers, models: Sequence[str] | None) -> Answers:
@@ -95,9 +116,23 @@ def _chosen(path: Path, answers: Answers, models: Sequence[str] | None) -> Answe
         return answers
     for name in models:
         if name not in answers.models:
-            raise ValueError(f"{path}: no model {name!r}; {near(name, answers.models)}")
+            raise ValueError(f"{path}: no model {cut(name)!r}; {near(name, answers.models)}")
     places = [answers.models.index(name) for name in models]
     return answers._replace(models=tuple(models), fields={f: v[:, places] for f, v in answers.fields.items()})
+
+
+def _failed(answers: Answers) -> Answers:
+    """Return the answers with empty cells as calls that failed: utility 0, at their cost, 0 where none is recorded."""
+    utility, cost = answers.fields["utility"], answers.fields.get("cost")
+    empty = np.isnan(utility)
+    if not empty.any():
+        return answers
+    fields = {**answers.fields, "utility": np.where(empty, 0.0, utility)}
+    note = f"{int(empty.sum()):,} empty outcomes count as failed calls: utility 0"
+    if cost is not None and not np.isnan(cost).all():
+        fields["cost"] = np.where(empty & np.isnan(cost), 0.0, cost)
+        note += f", at their cost ({int((empty & np.isnan(cost)).sum()):,} have none recorded: 0)"
+    return answers._replace(fields=fields, notes=(*answers.notes, note))
 
 
 def _complete(path: Path, answers: Answers) -> Answers:
@@ -113,7 +148,7 @@ def _complete(path: Path, answers: Answers) -> Answers:
     for name, lacking, seen in zip(answers.models, free, (~np.isnan(utility)).sum(axis=0), strict=True):
         if lacking and lacking == seen:
             raise ValueError(
-                f"{path}: model {name!r} has no cost, while other models have; leave it out with --models or"
+                f"{path}: model {cut(name)!r} has no cost, while other models have; leave it out with --models or"
                 " give --prices"
             )
     if not free.any():
@@ -123,158 +158,16 @@ def _complete(path: Path, answers: Answers) -> Answers:
     return answers._replace(fields=fields, notes=(*answers.notes, note))
 
 
-def _answered(path: Path, answers: Answers, query_id: Texts, selected: bool) -> tuple[Any, tuple[str, ...]]:
-    """Return the rows that some model answered, and a note where a selection of models leaves some out."""
+def _answered(path: Path, answers: Answers, how: How) -> tuple[Any, tuple[str, ...]]:
+    """Return the rows that some model answered, and a note where others are left out."""
     seen = ~np.isnan(answers.fields["utility"]).all(axis=1)
-    if seen.all() or (selected and seen.any()):
-        note = f"left out {(~seen).sum()} queries that no selected model answered"
-        return np.flatnonzero(seen), () if seen.all() else (note,)
-    row = int(answers.first[~seen][0])
-    raise ValueError(
-        f"{path}: row {row + 1}, query {query_id[~seen][0]!r} needs an outcome of a model, found none"
-    )
-
-
-def _metadata(path: Path, table: Any, answers: Answers) -> dict[str, Any]:
-    """Return ids, names, texts and embeddings, one row a query, as keyword arguments of Outcomes."""
-    rows = table.take(answers.first)
-    strings = [n for n in rows.column_names if columns.is_text(rows, n)]
-    meta = {
-        f: columns.texts(rows, c)
-        for f, aliases in recognise.META.items()
-        if (c := recognise.pick(strings, aliases))
-    }
-    key = answers.key
-    question = recognise.pick(strings, recognise.QUESTION)
-    if question == "query" and not any(" " in q for q in columns.texts(rows, question)):
-        key, question = key or question, ""  # ids, not questions
-    meta["query_id"] = (
-        columns.texts(rows, key) if key else np.array([str(i + 1) for i in range(len(rows))], object)
-    )
-    if question:
-        meta["question"] = columns.texts(rows, question)
-    if key == "dataset_idx" or ("dataset" not in meta and datasets.is_index(meta["query_id"])):
-        dataset, index = datasets.split_index(meta["query_id"])
-        meta.setdefault("dataset", dataset)
-        meta.setdefault("image_path", datasets.image_paths(path.parent, dataset, index))
-    _refuse_repeated(path, meta["query_id"], key)
-    meta["scenario"] = _scenario(path, meta)
-    return {**meta, **_embeddings(path, rows)}
-
-
-def _refuse_repeated(path: Path, query_id: Texts, key: str) -> None:
-    seen: dict[str, int] = {}
-    for row, name in enumerate(query_id.tolist(), 1):
-        if seen.setdefault(name, row) != row:
-            raise ValueError(
-                f"{path}: row {row}, column {key!r} needs a query id of its own, found {name!r} as in row"
-                f" {seen[name]}"
-            )
-
-
-def _scenario(path: Path, meta: dict[str, Any]) -> Texts:
-    """Return the scenario of each query: as the table says, else as its data set's name tells."""
-    if "scenario" in meta:
-        said = np.array([str(s).strip().lower() for s in meta["scenario"]], object)
-        for row, name in enumerate(said, 1):
-            if name not in ("", *datasets.SCENARIOS):
-                raise ValueError(
-                    f"{path}: row {row}, column 'scenario' needs {', '.join(datasets.SCENARIOS)} or nothing,"
-                    f" found {name!r}"
-                )
-        return said
-    names = meta.get("dataset", np.full(len(meta["query_id"]), "", object))
-    known = {name: datasets.scenario_of(name) for name in set(names.tolist())}
-    return np.array([known[name] for name in names], object)
-
-
-def _embeddings(path: Path, rows: Any) -> dict[str, Floats]:
-    """Return the embeddings by modality, from columns or from `<name>.embeddings.npz` beside the file.
-
-    Raises:
-        ValueError: another number of rows, or something else than plain arrays; nothing is ever unpickled.
-    """
-    found = columns.embeddings(path, rows)
-    beside = path.with_name(path.name[: -len(files.ending(path))] + ".embeddings.npz")
-    if found or not beside.is_file():
-        return found
-    try:
-        with np.load(beside, allow_pickle=False) as stored:
-            found = {m: stored[m] for m in columns.MODALITIES if m in stored.files}
-            held = stored.files
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        raise ValueError(f"{beside}: needs plain numeric arrays in an .npz file ({error})") from error
-    if not found:
-        raise ValueError(f"{beside}: needs arrays named text or image, found {', '.join(held) or 'none'}")
-    for name, matrix in found.items():
-        if matrix.ndim != 2 or len(matrix) != len(rows):
-            raise ValueError(
-                f"{beside}: {name!r} needs {len(rows)} rows like {path.name}, found shape {matrix.shape}"
-            )
-    return found
-
-
-def write(outcomes: Outcomes, path: str | Path) -> None:
-    """Write a wide table, whole or not at all; `read` gives the same table back, bit for bit.
-
-    Columns: `query_id`, `dataset`, `scenario`, `group_id`, `question`, `image_path`; for each model
-    `<model>_utility` and, where recorded, `_cost`, `_latency_s`, `_tokens`, empty where NaN; embeddings as
-    lists `text`, `image` (Parquet) or as `text_0`, `text_1` ... (CSV). What is no column (cost unit, label,
-    notes, source, licence, posted price) stands as JSON in the Parquet schema under `routebandit`, and in the
-    first row of the CSV's last column, `_about`.
-
-    Raises:
-        ValueError: the name does not end in .parquet, .csv or .csv.gz, or the file cannot be written.
-    """
-    import pyarrow as pa
-    from pyarrow import csv, parquet
-
-    path = Path(path)
-    kind = files.ending(path) if path.name.lower().endswith((".parquet", ".csv", ".csv.gz")) else ""
-    if not kind:
-        raise ValueError(
-            f"{path}: needs a name that ends in .parquet, .csv or .csv.gz to write, got {path.name!r}"
-        )
-    table = _arrow(outcomes, lists=kind == ".parquet")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if kind == ".parquet":
-            parquet.write_table(table, part)
-        else:
-            with pa.output_stream(part, compression="gzip" if kind == ".csv.gz" else None) as stream:
-                csv.write_csv(table, stream)
-        os.replace(part, path)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _arrow(o: Outcomes, *, lists: bool) -> Any:
-    """Return the table as Arrow columns, embeddings as lists or as one column a feature."""
-    import pyarrow as pa
-
-    rows: dict[str, Any] = {f: pa.array(getattr(o, f), pa.string()) for f in ("query_id", *_TEXTS)}
-    cells = {
-        "utility": o.utility,
-        "cost": o.cost if o.priced else None,
-        "latency_s": o.latency,
-        "tokens": o.tokens,
-    }
-    for k, model in enumerate(o.models):
-        rows |= {
-            f"{model}_{ending}": pa.array(v[:, k], from_pandas=True)
-            for ending, v in cells.items()
-            if v is not None
-        }
-    for modality in columns.MODALITIES:
-        matrix = getattr(o, modality)
-        if matrix is not None and lists:
-            rows[modality] = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
-        elif matrix is not None:
-            rows |= {f"{modality}_{i}": pa.array(matrix[:, i]) for i in range(matrix.shape[1])}
-    price = {m: float(p) for m, p in zip(o.models, o.price, strict=True) if not np.isnan(p)}
-    about = json.dumps({f: getattr(o, f) for f in _SAID} | {"price": price})
-    if lists:
-        return pa.table(rows).replace_schema_metadata({_KEY: about})
-    return pa.table({**rows, recognise.ABOUT: pa.array([about] + [None] * (len(o) - 1), pa.string())})
+    if seen.all():
+        return np.flatnonzero(seen), ()
+    lost = int((~seen).sum())
+    if seen.any() and how.drop_empty:
+        return np.flatnonzero(seen), (f"left out {lost:,} queries without any outcome (--drop-empty)",)
+    if seen.any() and how.models is not None:
+        return np.flatnonzero(seen), (f"left out {lost} queries that no selected model answered",)
+    row, query = int(answers.rows[~seen][0]), answers.meta["query_id"][~seen][0]
+    more = f"; {lost:,} such rows are left out with --drop-empty" if seen.any() else ""
+    raise ValueError(f"{path}: row {row}, query {cut(query)!r} needs an outcome of a model, found none{more}")

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from envs.tables import files, formats, recognise
+from envs.tables import files, formats
+from envs.tables.sheet import shown
 
 REPOSITORY = "gh0stHunter/MMR-Bench"
 TABLES = ("MMR_Bench.csv", "MMR-Bench.csv")  # it has been called both
@@ -89,11 +90,11 @@ def _checked(arrived: Path) -> Path:
         ValueError: it has not; the file is removed.
     """
     try:
-        names = files.load(arrived, list).column_names
+        names = files.opened(arrived).names
         models = [n.removesuffix("_correct") for n in names if n.endswith("_correct")]
         needed = [*_META, *(f"{m}_{ending}" for m in models for ending in _ENDINGS)]
         if not models or (lacking := [c for c in needed if c not in names]):
-            fault = f"column {lacking[0]!r} is missing" if models else f"found {recognise.shown(names)}"
+            fault = f"column {lacking[0]!r} is missing" if models else f"found {shown(names)}"
             raise ValueError(
                 f"{REPOSITORY}: the table needs {', '.join(_META)}, and {', '.join(_ENDINGS)} of each model; {fault}"
             )

@@ -29,7 +29,7 @@ def opened(path: str | Path, *, modality: str, fusion: str, dim: int, whiten: bo
         raise ValueError(f"{path}: needs at least one row of data, found none")
     if is_ready(names, about):
         return surveyed(ready.table(path, rows, about))
-    return surveyed(wide.table(path, rows, about, modality=modality, fusion=fusion, dim=dim, whiten=whiten))
+    return surveyed(wide.table(path, rows, modality=modality, fusion=fusion, dim=dim, whiten=whiten))
 
 
 def surveyed(table: Big) -> Big:

@@ -14,7 +14,9 @@ import numpy as np
 
 from envs.contexts import features, projection
 from envs.outcomes import Floats, Texts
-from envs.tables import columns, recognise
+from envs.tables import answers, columnar, columns, kinds, metadata, recognition
+from envs.tables.about import parsed
+from envs.tables.how import How
 from envs.windows.big import WINDOW, Big, Cells, windows
 
 Embed = Callable[[Any], dict[str, Floats]]  # a pyarrow table to embeddings by modality
@@ -23,11 +25,19 @@ Embed = Callable[[Any], dict[str, Floats]]  # a pyarrow table to embeddings by m
 class Wide:
     """One row a query, `<model>_correct` and the like; `seen` is set once the contexts are fitted."""
 
-    def __init__(self, path: Path, names: list[str]) -> None:
-        self.path = path
-        self.kept = recognise.wanted(path, names)
-        self.apart = [n for n in self.kept if columns.is_embedding(n) or n in recognise.QUESTION]
-        self.named = recognise.pick(names, recognise.META["dataset"])
+    def __init__(self, path: Path) -> None:
+        self.path, self.sheet = path, columnar.sheet(path)
+        if recognition.recognised(self.sheet, How()).name != kinds.wide.NAME:
+            raise ValueError(
+                f"{path}: only wide tables (one row a query) can be streamed, this one is long or nested"
+            )
+        self.found = kinds.wide.cells(self.sheet.names)
+        about = metadata.wanted(self.sheet)
+        used = [column.name for cell in self.found.values() for column in cell.values()]
+        self.question, self.named = about.get("question", ""), about.get("dataset", "")
+        embedded = metadata.embedding_columns(self.sheet.names)
+        self.apart = [n for n in dict.fromkeys([*embedded, self.question]) if n]
+        self.kept = list(dict.fromkeys([*used, *self.apart, *([self.named] if self.named else [])]))
         self.models: tuple[str, ...] = ()
         self.seen: Callable[[Any], Floats] | None = None
 
@@ -39,7 +49,7 @@ class Wide:
         """Return the outcomes of some rows."""
         import pyarrow as pa
 
-        found = recognise.answers(self.path, table)
+        found = answers.cells_of(self.sheet, table, self.found, How())
         dataset = table.column(self.named) if self.named else pa.nulls(len(table), pa.string())
         names = pa.chunked_array([dataset] if isinstance(dataset, pa.Array) else dataset.chunks)
         plain = names.cast(pa.string()).fill_null("").combine_chunks()
@@ -52,35 +62,30 @@ class Wide:
         return self.seen(table)
 
 
-def table(path: Path, rows: int, about: dict[str, Any], **options: Any) -> Big:
+def table(path: Path, rows: int, **options: Any) -> Big:
     """Return the wide table of a file with its contexts fitted, not yet surveyed; options as `features.context`.
 
     Raises:
         ValueError: the columns are not those of a wide table, or contexts cannot be made a window at a time.
     """
-    from pyarrow import parquet
-
-    with parquet.ParquetFile(path) as file:
-        layout = Wide(path, list(file.schema_arrow.names))
+    layout = Wide(path)
+    said = parsed(path, layout.sheet.said)
     _, first = next(windows(path, layout.columns(True), 0))
-    found = recognise.answers(path, first)
-    if len(found.first) != len(first):
-        raise ValueError(f"{path}: only wide tables (one row a query) can be streamed, this one is long")
+    found = answers.cells_of(layout.sheet, first, layout.found, How())
     layout.models = found.models
     layout.seen, notes = _fitted(path, layout, first, **options)
-    posted = about.get("price", {})
     return Big(
         path,
         layout,
         rows,
         layout.seen(first.slice(0, 1)).shape[1],
-        price=np.array([posted.get(m) or np.nan for m in found.models], np.float64),
+        price=np.array([said.price.get(m) or np.nan for m in found.models], np.float64),
         priced="cost" in found.fields,
-        cost_unit=(about.get("cost_unit") or found.unit or "units/query") if "cost" in found.fields else "",
-        label=about.get("label", "recorded answers"),
-        source=about.get("source", ""),
-        licence=about.get("licence", ""),
-        notes=(*about.get("notes", ()), *found.notes, *notes),
+        cost_unit=(said.cost_unit or found.unit or "units/query") if "cost" in found.fields else "",
+        label=said.label,
+        source=said.source,
+        licence=said.licence,
+        notes=(*said.notes, *found.notes, *notes),
     )
 
 
@@ -98,7 +103,7 @@ def _fitted(
         raise ValueError(
             f"{path}: a streamed table needs its embeddings in columns, not in an .npz beside it"
         )
-    embed, notes = _embedder(path, first, modality, dim)
+    embed, notes = _embedder(path, layout.question, first, modality, dim)
     if embed is None:
         note = f"{path.name} has no {'' if modality == 'both' else modality + ' '}embeddings"
         return _constant, [*notes, f"{note}: the context is the constant only"]
@@ -111,19 +116,18 @@ def _constant(rows: Any) -> Floats:
     return np.ones((len(rows), 1), np.float32)
 
 
-def _embedder(path: Path, first: Any, modality: str, dim: int) -> tuple[Embed | None, list[str]]:
+def _embedder(path: Path, asked: str, first: Any, modality: str, dim: int) -> tuple[Embed | None, list[str]]:
     """Return the way from rows to embeddings of the modalities wanted; None where the table has none of them."""
     wanted = columns.MODALITIES if modality == "both" else (modality,)
     there = [m for m in columns.embeddings(path, first) if m in wanted]
-    strings = [n for n in first.column_names if columns.is_text(first, n)]
-    question = recognise.pick(strings, recognise.QUESTION)
+    question = asked if asked and not columns.is_nested(first, asked) else ""
     hashed = question if "text" in wanted and "text" not in there else ""
     if hashed:
-        vectors = _vectors(columns.texts(first, hashed), max(dim, features.COMPONENTS))
+        vectors = _vectors(columns.texts(path, first, hashed), max(dim, features.COMPONENTS))
 
     def embed(rows: Any) -> dict[str, Floats]:
         found = columns.embeddings(path, rows)
-        text = {"text": vectors(columns.texts(rows, hashed))} if hashed else {}
+        text = {"text": vectors(columns.texts(path, rows, hashed))} if hashed else {}
         return text | {m: found[m] for m in there}
 
     note = "the table has no text embeddings: hashed TF-IDF of the questions stands in"
