@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 OUT ?= build/vqa
 
-.PHONY: install run test lint bench bench-peers docs pictures clean
+.PHONY: install run test fuzz lint bench bench-peers docs pictures clean
 
 install: $(STAMP)
 
@@ -22,6 +22,10 @@ run: install
 
 test: install lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+# Random options, tables, folders and routers, far more of them than in `make test`.
+fuzz: install
+	ROUTEBANDIT_FUZZ=2000 $(BIN)/python -m pytest tests/test_fuzz*.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -20,7 +23,7 @@ from commands.scenarios import scenarios
 from commands.streams import make_stream
 from commands.sweep import best, sweep
 from commands.tables import get, inspect_table, list_names
-from commands.terminal import coloured
+from commands.terminal import coloured, one_line
 
 EXAMPLES = """\b
 Examples:
@@ -65,33 +68,95 @@ for _command in _COMMANDS:
     cli.add_command(_command)
 
 
-def main() -> None:
-    """Run the command; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
+def answer(arguments: Sequence[str] | None = None) -> tuple[int, str]:
+    """Run a command; return its exit code and what went wrong in one line, or "".
+
+    Args:
+        arguments: what follows the program's name; None: those of this process.
+    """
     try:
         code = cli.main(
+            None if arguments is None else list(arguments),
             prog_name=None if sys.argv[0].endswith(".py") else "simulate",
             complete_var="_SIMULATE_COMPLETE",
             standalone_mode=False,
         )
-    except (click.ClickException, ValueError) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        _fail(" ".join(message.split()), 2)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what cannot be written is found out here, not after the exit code is settled
+    except click.ClickException as error:
+        return 2, one_line(error.format_message())
     except Stopped as stopped:
-        _fail(str(stopped), 130)
+        return 130, one_line(str(stopped))
     except (click.Abort, KeyboardInterrupt):
-        _fail("stopped; nothing was written", 130)
+        return 130, "stopped; nothing was written"
+    except SystemExit as error:  # click's, when the reader of stdout went away; else from a user's own file
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # what click leaves behind then
+            return 1, ""
+        return 2, one_line(
+            f"a file that an option names called sys.exit({error.code!r}) instead of returning"
+        )
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1, ""
     except OSError as error:
-        _fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2)
-    else:
-        sys.exit(code if isinstance(code, int) else 0)
+        return 2, one_line(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+    except (ValueError, MemoryError, RecursionError, RuntimeError) as error:
+        return 2, one_line(_why(error))
+    return (code if isinstance(code, int) else 0), ""
+
+
+def _why(error: Exception) -> str:
+    """Return a failed command's message.
+
+    Raises:
+        Exception: the error itself, where it is a fault of ours: its traceback is needed.
+    """
+    if isinstance(error, ValueError):
+        return str(error)
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return f"what the options ask for needs more memory than is free: {error or type(error).__name__}"
+    if isinstance(error, RecursionError):
+        return "a spec or a file that an option names is nested too deep"
+    raise error
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        _fail("stdout needs to be open, got a closed one; >/dev/null throws results away", 2)
+    with warnings.catch_warnings(record=True) as warned:
+        code, message = answer()
+    if code == 1 and not message:
+        _swallowed()
+    if message:
+        _fail(message, code)
+    for one in {str(one.message): one for one in warned}.values():
+        click.echo(f"warning: {one_line(str(one.message))}", err=True)
+    sys.exit(code)
+
+
+def _swallowed() -> None:
+    """Send what is still to be written nowhere, where the reader has gone away."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _terminated(number: int, frame: Any) -> None:
+    """Take SIGTERM as Ctrl-C: what had finished is kept."""
+    raise KeyboardInterrupt
 
 
 def _fail(message: str, code: int) -> None:
     name = click.style("simulate:", fg="red", bold=True) if coloured(sys.stderr) else "simulate:"
     click.echo(f"{name} {message}", err=True)
+    try:
+        sys.stdout.flush()
+    except (OSError, AttributeError):  # a full disk behind stdout, or none: the line above has said so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(code)
 
 

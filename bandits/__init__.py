@@ -8,7 +8,7 @@ from bandits.loop.replay import Trace, replay
 from bandits.policies import *  # noqa: F403  every policy by its name, so that a new one needs no line here
 from bandits.policies import POLICIES
 from bandits.rewards import reward_table
-from bandits.serving import load
+from bandits.serving.router import load
 
 __all__ = [
     "POLICIES",

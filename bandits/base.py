@@ -1,4 +1,4 @@
-"""The whole contract between the loop and whoever decides: Policy, Observation, Feedback, and `check`."""
+"""The whole contract between the loop and what decides: Policy, Observation, Feedback, and `check`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ class Observation(NamedTuple):
         cost_scale: `()` the unit in which rewards count cost: mean cost of the stream's dearest model.
         budget: `(R,)` what is left of each of `RESOURCES`; inf where there is no limit.
         rounds_left: `()` float32, rounds to come including this one.
+        asked: `(K,)` bool, called for this query already; None: one call a query.
+        heard: `(K,)` what a judge said of the answers after each call, NaN where there was none; None: one call.
+        room: `(R,)` what this query alone may still use; None: no limit of its own.
+        features: `(K, e)` what is known of each arm in this round; None: nothing.
     """
 
     context: jax.Array
@@ -32,12 +36,19 @@ class Observation(NamedTuple):
     cost_scale: jax.Array
     budget: jax.Array
     rounds_left: jax.Array
+    asked: jax.Array | None = None
+    heard: jax.Array | None = None
+    room: jax.Array | None = None
+    features: jax.Array | None = None
 
 
 class Feedback(NamedTuple):
-    """All that a policy hears after it chose: the chosen model's outcome and nobody else's, each `()` float32.
+    """All that a policy hears after it chose: the chosen model's outcome and no other's, each `()` float32.
 
-    `latency` and `tokens` are NaN where the table does not record them.
+    `latency` and `tokens` are NaN where the table does not record them. `chance` is the probability with which this
+    outcome came to be heard: that of the call by the policy's `chances` where it has them, as it was at the call
+    however late the outcome comes, and 1 where every model's is heard. `kept` is what the policy's `keep` returned at
+    the call; None where the outcome is heard before the next round.
     """
 
     utility: jax.Array
@@ -45,20 +56,101 @@ class Feedback(NamedTuple):
     reward: jax.Array
     latency: jax.Array
     tokens: jax.Array
+    chance: Any = 1.0
+    kept: Any = None
+
+
+Index = Callable[[jax.Array | None, State, Observation], jax.Array]
+Chances = Callable[[jax.Array, State, Observation], jax.Array]
 
 
 class Policy(NamedTuple):
-    """Three pure functions of one query; seeds, rounds and batching are the loop's business.
+    """Pure functions of one query; seeds, rounds and batching are the loop's business. The first three are needed.
 
     Attributes:
         init: `(key) -> state`.
         act: `(key, state, observation) -> arm`, an int32 scalar among the available ones.
         update: `(key, state, observation, arm, feedback) -> state`, the same tree, shapes and dtypes.
+        index: `(key, state, observation) -> (K,)` in units of reward, of which `act` calls the highest with the same
+            key; with the key None, without what chance adds: what a call may be worth, which pacing weighs. None:
+            the policy does not choose by what a call is worth. See `ranked`.
+        chances: `(key, state, observation) -> (K,)` the probabilities with which `act` calls each arm, over all keys;
+            None: not known, see `chances_of`.
+        form: of a linear policy, from which the block kernel plays it (`bandits.policies.linear.affine`).
+        keep: `(state, observation) -> tree`, what `update` needs of the call where the outcome comes late.
     """
 
     init: Callable[[jax.Array], State]
     act: Callable[[jax.Array, State, Observation], jax.Array]
     update: Callable[[jax.Array, State, Observation, jax.Array, Feedback], State]
+    index: Index | None = None  # type: ignore[assignment]  # hides `tuple.index`, which nothing needs of a policy
+    chances: Chances | None = None
+    form: Any = None
+    keep: Callable[[State, Observation], Any] | None = None
+
+
+def ranked(
+    init: Callable[[jax.Array], State],
+    index: Index,
+    update: Callable[[jax.Array, State, Observation, jax.Array, Feedback], State],
+    *,
+    chances: Chances | None = None,
+) -> Policy:
+    """Return the policy that calls the available arm of the highest index: the one way to have an index."""
+
+    def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
+        return choose(index(key, state, observation), observation.available)
+
+    return Policy(init, act, update, index=index, chances=chances)
+
+
+def formed(policy: Policy, form: Any) -> Policy:
+    """Return the policy with a form, which speaks for its `act` and `update` as they are."""
+    return policy._replace(form=form._replace(speaks_for=(policy.act, policy.update)))
+
+
+def form_of(policy: Policy) -> Any:
+    """Return the form of a policy, or None where it has none or acts or learns in another way since."""
+    form = policy.form
+    return form if form is not None and form.speaks_for == (policy.act, policy.update) else None
+
+
+def around(
+    policy: Policy, outside: Policy, inside: Callable[[State, Observation], tuple[State, Observation]]
+) -> Policy:
+    """Return `outside`, a wrapper's three functions, with the `chances` and `keep` of the policy that it wraps.
+
+    Args:
+        policy: the wrapped one.
+        outside: may answer that no arm is called and has no index therefore, unless it brings its own.
+        inside: `(state, observation) -> (state, observation)` that the wrapped one acts on.
+    """
+    chances, keep = policy.chances, policy.keep
+    if chances is not None and outside.chances is None:
+        outside = outside._replace(chances=lambda key, state, seen: chances(key, *inside(state, seen)))
+    if keep is not None:
+        outside = outside._replace(keep=lambda state, seen: keep(*inside(state, seen)))
+    return outside
+
+
+def chances_of(
+    policy: Policy, key: jax.Array, state: State, observation: Observation, *, draws: int = 1000
+) -> jax.Array:
+    """Return the `(K,)` probabilities of a policy's next call: its own, or estimated from so many keys."""
+    if policy.chances is not None:
+        return policy.chances(key, state, observation)
+    arms = jax.vmap(lambda one: policy.act(one, state, observation))(jax.random.split(key, draws))
+    return jnp.bincount(arms, length=len(observation.available)) / draws
+
+
+def even(open_arms: jax.Array) -> jax.Array:
+    """Return the `(K,)` probabilities of a choice that makes no difference between the open arms, `(K,)` bool."""
+    return open_arms / open_arms.sum()
+
+
+def before_all(index: jax.Array, calls: jax.Array, due: jax.Array, most: int) -> jax.Array:
+    """Return the index in which arms that are `due` `(K,)`, with at most `most` calls, lead, the least called first."""
+    return jnp.where(due, 1e3 + most - calls, index)
 
 
 def choose(index: jax.Array, available: jax.Array) -> jax.Array:
@@ -108,6 +200,11 @@ def check(policy: Policy, n_arms: int, dim: int, name: str = "policy") -> Policy
     found = (getattr(arm, "shape", None), str(getattr(arm, "dtype", type(arm).__name__)))
     if found != ((), "int32"):
         raise ValueError(f"{name}: act needs to return an int32 scalar, got shape {found[0]} of {found[1]}")
+    asked = {"index": (policy.index, None), "chances": (policy.chances, key)}
+    for part, (function, given) in asked.items():
+        shape = None if function is None else jax.eval_shape(function, given, state, observation).shape
+        if shape not in (None, (n_arms,)):
+            raise ValueError(f"{name}: {part} needs to return shape ({n_arms},), got {shape}")
     after = jax.eval_shape(policy.update, key, state, observation, jnp.int32(0), feedback)
     before_tree, after_tree = str(jax.tree.structure(state)), str(jax.tree.structure(after))
     if before_tree != after_tree:

@@ -9,7 +9,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from envs.nearest import near
 
@@ -30,6 +33,7 @@ def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -
     if found is None:
         raise ValueError(f"no {kind} {name!r}; {near(name, list(registry))}")
     allowed = hyperparameters(found)
+    hints = {key: hint for key, hint in _hints(found).items() if key != "model"}  # given by its name
     bound = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -38,7 +42,7 @@ def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -
         if key not in allowed:
             has = near(key, list(allowed)) if allowed else "it has none"
             raise ValueError(f"{kind} {name!r} has no hyperparameter {key!r}; {has}")
-        bound[key] = _literal(value)
+        bound[key] = _typed(_literal(value), value, hints.get(key), f"{kind} {name!r}: {key}")
     return partial(found, **bound) if bound else found
 
 
@@ -48,20 +52,52 @@ def hyperparameters(function: Callable[..., Any]) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types of a function's parameters; none where a user's own file names what is not there."""
+    try:
+        return get_type_hints(function)
+    except Exception:  # an annotation is an expression, and can raise anything
+        return {}
+
+
+def _typed(value: Any, text: str, hint: Any, where: str) -> Any:
+    """Return a hyperparameter as its annotation has it: the text itself where that is `str`.
+
+    Raises:
+        ValueError: it is of another type; whole numbers must fit 64 bits.
+    """
+    kinds = set(get_args(hint)) if get_origin(hint) in (Union, UnionType) else {hint}
+    if str in kinds and not isinstance(value, str) and (value is not None or type(None) not in kinds):
+        value = text if type(value) not in kinds else value
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ValueError(f"{where} needs a number of at most 64 bits, got {text}")
+    if not kinds <= {str, int, float, bool, type(None)}:
+        return value
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{where}={text}: {error}") from error
+
+
 def _literal(value: str) -> Any:
     """Return a number, boolean or None where the text is one, else the text."""
     lowered = {"true": True, "false": False, "none": None, "inf": float("inf"), "nan": float("nan")}
     if value.lower() in lowered:
         return lowered[value.lower()]
     try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the latter two: brackets in brackets
         return value
+    return found if isinstance(found, (int, float, str)) else value
 
 
 def _from_file(name: str, kind: str) -> Callable[..., Any]:
     path, _, wanted = name.rpartition(":")
-    if not Path(path).is_file():
+    try:
+        there = Path(path).is_file()
+    except (OSError, ValueError):  # too long a name, or one with a NUL
+        there = False
+    if not there:
         raise ValueError(f"no file {path!r} for the {kind} {name!r}")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     if spec is None or spec.loader is None:
@@ -69,7 +105,7 @@ def _from_file(name: str, kind: str) -> Callable[..., Any]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path} raised {type(error).__name__} while it was loaded: {error}") from error
     found = getattr(module, wanted, None)
     if not callable(found):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 
 PREFERENCE = 0.2  # the weight on cost when nobody says otherwise
+_LARGEST = 1e15  # of a preference: its product with a cost stays inside float32
 
 
 class Outcome(NamedTuple):
@@ -88,7 +89,7 @@ def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> N
     name = getattr(getattr(reward, "func", reward), "__name__", repr(reward))
     try:
         table = np.asarray(reward(outcome, preference), np.float64)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(
             f"reward {name}{resolve.where(reward, error)} raised {type(error).__name__}: {error}"
         ) from error
@@ -123,9 +124,10 @@ def preferences(text: str, rows: int, seed: int) -> dict[str, float | NDArray[np
         numbers = [float(part) for part in (drawn.groups() if drawn else text.split(","))]
     except ValueError:
         numbers = [math.nan]
-    if not all(math.isfinite(n) and n >= 0 for n in numbers) or (drawn and numbers[0] > numbers[1]):
+    if not all(0 <= n <= _LARGEST for n in numbers) or (drawn and numbers[0] > numbers[1]):
         raise ValueError(
-            f"preference needs a number >= 0, a list such as 0,0.1,1 or uniform(0,2), got {text!r}"
+            f"preference needs a number >= 0 (at most {_LARGEST:g}), a list such as 0,0.1,1 or uniform(0,2),"
+            f" got {text!r}"
         )
     if drawn:
         low, high = numbers

@@ -7,6 +7,7 @@ stays warm; the two take turns, so that whatever else the machine does falls on 
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -81,4 +82,7 @@ def main(commit: str, repeats: int = 15) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *(int(x) for x in sys.argv[2:3]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("commit")
+    parser.add_argument("repeats", nargs="?", type=int, default=15)
+    main(**vars(parser.parse_args()))

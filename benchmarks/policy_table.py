@@ -7,7 +7,7 @@ from it without running anything. Defaults throughout, 20 seeds, preference 0.2.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 import envs
 from bandits import POLICIES, replay, reward_table, rewards
 from bandits.experiment.lineup import build
-from bandits.metrics.intervals import bootstrap, paired
+from bandits.metrics.intervals import paired, student
 from bandits.metrics.regret import comparator
 
 SEEDS = 20
@@ -31,10 +31,11 @@ def line(name: str, stream: envs.Stream, table: np.ndarray, references: dict[str
     seconds = time.perf_counter() - began
     earned = table[trace.order, trace.arms].mean(axis=1)
     cost = stream.cost[trace.order, trace.arms].mean()
-    lo, hi = bootstrap(earned)
+    lo, hi = student(earned)
     cells = [f"{earned.mean():.4f} ({lo:.4f} to {hi:.4f})"]
     for reference in references.values():
-        regret, low, high = (float(x) * len(stream) for x in paired(np.full(SEEDS, reference.mean()), earned))
+        gap = paired(np.full(SEEDS, reference.mean()), earned)[:3]
+        regret, low, high = (float(x) * len(stream) for x in gap)
         cells.append(f"{regret:.0f} ({low:.0f} to {high:.0f})")
     verdict = "yes" if lo > references["best_fixed"].mean() else "no"
     return f"| `{name}` | {' | '.join(cells)} | {verdict} | {cost:.4g} | {seconds:.1f} |"
@@ -61,11 +62,17 @@ def short(path: str) -> None:
 
 def main() -> None:
     """Print one table for each stream."""
-    if sys.argv[1:2] == ["--short"]:
-        short(sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="Tables of your own, beside the twin.")
+    parser.add_argument(
+        "--short", metavar="FILE", help="Draw the README's table from this page; run nothing."
+    )
+    given = parser.parse_args()
+    if given.short:
+        short(given.short)
         return
     tables = {name: envs.load(name) for name in ("ocr", "vqa", "math", "all")}
-    tables |= {Path(path).name.split(".")[0]: envs.load(path) for path in sys.argv[1:]}
+    tables |= {Path(path).name.split(".")[0]: envs.load(path) for path in given.tables}
     print("# Every policy, with its defaults\n")
     print(f"{SEEDS} seeds, reward `linear` at preference 0.2; in brackets 95 % intervals over seeds. Made by")
     print("`python benchmarks/policy_table.py`. Seconds include compiling.")

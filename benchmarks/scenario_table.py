@@ -7,7 +7,7 @@ with 10,000 rounds, where a plain policy has had time to gather evidence before 
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +123,12 @@ def worth(stream: Any, scenario: str, rounds: int, preference: float) -> str:
 
 def main() -> None:
     """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="Tables of your own, beside the twin.")
+    given = parser.parse_args()
     print(_INTRODUCTION)
     print("\n".join(f"- `{name}`: {scenario.what}" for name, scenario in SCENARIOS.items()))
-    for path in (None, *(Path(path) for path in sys.argv[1:])):
+    for path in (None, *(Path(path) for path in given.tables)):
         stream = envs.load("all", data=path)
         print(f"\n## {stream.name}, {stream.n_arms} models\n\nNumbers are from: {stream.outcomes.label}.\n")
         show(stream, POLICIES, tuple(SCENARIOS), 3000, 0.2)

@@ -5,9 +5,9 @@ All of a part is measured in one run, since a shared machine drifts: read the ra
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -132,7 +132,9 @@ def shown(value: Any) -> str:
 
 def main() -> None:
     """Print the parts asked for, each as a table that grows while it is measured."""
-    asked = sys.argv[1:] or list(PARTS)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"Of {', '.join(PARTS)}; all by default.")
+    asked = parser.parse_args().parts or list(PARTS)
     kernels = {f"{lib['internal_api']} {lib.get('architecture', '')}" for lib in threadpool_info()}
     print(
         f"{cores()} cores, {len(jax.local_devices())} JAX devices, BLAS kernels for {', '.join(sorted(kernels))}"

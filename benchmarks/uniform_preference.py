@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import bandits  # from a checkout, installed or not
 import envs
 from bandits import rewards
-from bandits.metrics.intervals import bootstrap
+from bandits.metrics.intervals import student
 
 Floats = NDArray[np.float64]
 DRAWN = "uniform(0,2)"
@@ -101,7 +101,7 @@ def main() -> None:
     comparators = {"oracle": known["oracle"], "best linear policy in hindsight, seeing": seeing}
     for name, reference in comparators.items():
         ratio = (reference - earned["preference"]) / (reference - earned["linucb"])
-        low, high = bootstrap(ratio)
+        low, high = student(ratio)
         print(f"regret of preference / of linucb, against {name}: {ratio.mean():.3f} [{low:.3f}, {high:.3f}]")
     for name in ("held out", "hindsight"):
         least = (known["oracle"] - known[f"seeing, {name}"]) / (known["oracle"] - earned["linucb"].mean())

@@ -21,7 +21,7 @@ def read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> Non
         given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"--config needs a TOML file; {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"--config {path} is not TOML: {error}") from error
     options = _options(ctx.command)
     ctx.default_map = {
@@ -58,6 +58,8 @@ def _value(path: str, key: str, value: Any, option: click.Option) -> Any:
         raise ValueError(f"--config {path}: {key} needs a value, got {str(value).lower()}")
     if isinstance(value, dict) or not isinstance(value, (str, int, float, bool, list)):
         raise ValueError(f"--config {path}: {key} needs a plain value, got {value!r}")
+    if isinstance(value, list) and any(isinstance(one, (dict, list, bool)) for one in value):
+        raise ValueError(f"--config {path}: {key} needs plain values in its list, got {value!r}")
     if option.multiple:
         return value if isinstance(value, list) else [value]
     if isinstance(value, list):

@@ -16,8 +16,8 @@ _MEASURED = (
 )
 
 
-def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str) -> None:
-    """Print the size of a run and an estimate of its time; nothing is written."""
+def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str, memory: int) -> None:
+    """Print the size of a run, its `memory` in bytes and an estimate of its time; nothing is written."""
     from bandits.experiment.lineup import REFERENCES
 
     rounds = ask.rounds or len(loaded)
@@ -38,7 +38,7 @@ def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str) -> No
     said = {
         "would run": sizes,
         "table": f"{loaded.name}: {len(loaded):,} queries x {loaded.n_arms} models, {loaded.dim} features",
-        "memory": f"about {_memory(loaded, ask, rounds) / 2**20:,.0f} MiB besides the libraries' own",
+        "memory": f"about {memory / 2**20:,.0f} MiB besides the libraries' own",
         "time": f"about {_told(sum(row['seconds'] for row in rows))}, and a few seconds for tables and report",
         "into": ", ".join(str(place) for place in places.values()),
     }
@@ -85,16 +85,6 @@ def _first(name: str, key: str, default: str) -> str:
     """Return the first of a list of preferences, as the name of its run has it."""
     found = dict(part.split("=", 1) for part in name.split(",") if "=" in part)
     return found.get(key, default)
-
-
-def _memory(loaded: Any, ask: Any, rounds: int) -> int:
-    """Return bytes: traces of every policy, the table in float64 and what a chunk reads of it in float32."""
-    traces = 2 * 4 * ask.seeds * rounds * len(ask.policies)
-    cells = len(loaded) * loaded.n_arms
-    plays = (
-        3 * 8 * ask.seeds * rounds
-    )  # reward, accuracy and cost of one player at a time, while tables are made
-    return int(traces + plays + cells * (4 * 8 + 5 * 4) + loaded.context.nbytes)
 
 
 def _told(seconds: float) -> str:

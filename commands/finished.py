@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.help import Topical, option
+from commands.numbers import SEED
 from commands.options import SETTINGS, voice
 from commands.terminal import show, wrote
 
@@ -31,19 +32,26 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
     """Print how far the second run's policies are from the first's, paired over seeds."""
     from bandits.folders import read as compare
 
-    show(compare.difference(compare.read(first), compare.read(second), datasets=datasets), form)
+    runs = compare.read(first), compare.read(second)
+    with compare.fitting(runs):
+        found = compare.difference(*runs, datasets=datasets)
+    show(found, form)
 
 
 @click.command(cls=Topical, context_settings=SETTINGS)
 @click.argument("folder", metavar="DIR")
 @option("--policy", required=True, metavar="SPEC", help="As it was given to the run.")
 @option("--out", metavar="FILE", default="policy.npz", show_default=True, help="Where it goes.")
-@option("--seed", default=0, show_default=True, help="Which of the run's seeds, from 0.")
+@option("--seed", type=SEED, default=0, show_default=True, help="Which of the run's seeds, from 0.")
+@option(
+    "--reward",
+    metavar="SPEC",
+    help="Of the run, where it is a file of your own: no run's is executed unasked.",
+)
 @voice
-def export(folder: str, policy: str, out: str, seed: int, form: str) -> None:
+def export(folder: str, policy: str, out: str, seed: int, reward: str | None, form: str) -> None:
     """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
-    from bandits import serving
     from bandits.folders import export as exports
 
-    serving.save(exports.export(folder, policy, seed=seed), out)
+    exports.export(folder, policy, seed=seed, reward=reward).save(out)
     wrote({"policy": out}, form)

@@ -8,6 +8,7 @@ import click
 
 from commands.command_line import given
 from commands.help import Topical, option
+from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SCORED, SETTINGS, data, scored, voice
 from commands.prepare import prepare_jax
 from commands.terminal import progress, say
@@ -25,16 +26,24 @@ from commands.terminal import progress, say
     help="Train and test see: 1 text, 2 both, 3 image; 11 of a table without image embeddings.",
 )
 @option("--split", default="in", show_default=True, help="in (random), out (other datasets) or cross.")
-@option("--train-share", default=0.2, show_default=True, help="Of the queries, or of the datasets (out).")
+@option(
+    "--train-share",
+    type=FINITE,
+    default=0.2,
+    show_default=True,
+    help="Of the queries, or of the datasets (out).",
+)
 @option("--router", "routers", multiple=True, default=("all",), metavar="SPEC", help="Repeatable, or all.")
 @option(
     "--random-state",
-    type=click.IntRange(0),
+    type=SEED,
     default=42,
     show_default=True,
     help="Of the split and of routers that draw.",
 )
-@option("--seeds", default=1, show_default=True, help="Repetitions, each with a split of its own.")
+@option(
+    "--seeds", type=WHOLE, default=1, show_default=True, help="Repetitions, each with a split of its own."
+)
 @option("--missing", default="mean", show_default=True, help="Outcomes not recorded: mean or drop.")
 @option("--table2", is_flag=True, help="Put nAUC and peak score beside the paper's Table 2.")
 @option(
@@ -43,7 +52,13 @@ from commands.terminal import progress, say
     metavar="SPEC",
     help="Policies on the same test queries, swept over preferences.",
 )
-@option("--dim", default=32, show_default=True, help="Principal components in the online policies' context.")
+@option(
+    "--dim",
+    type=WHOLE,
+    default=32,
+    show_default=True,
+    help="Principal components in the policies' context.",
+)
 @option("--out", metavar="PATH", help="Also write: rows to a .csv or .json; with --online, a folder.")
 @voice
 @click.pass_context

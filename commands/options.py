@@ -10,6 +10,7 @@ import click
 
 from commands.config import read_config
 from commands.help import OTHER, option
+from commands.numbers import FINITE, SEED, WHOLE
 from commands.terminal import tell
 
 FORMATS = click.Choice(["table", "csv", "json"])
@@ -64,7 +65,14 @@ world = _all(
     option("--models", topic=TABLE, metavar="A,B,...", help="Keep these models only."),
     option("--modality", topic=TABLE, default="both", show_default=True, help="text, image or both."),
     option("--fusion", topic=TABLE, default="concat", show_default=True, help="concat, mean or adaptive."),
-    option("--dim", topic=TABLE, default=32, show_default=True, help="Principal components in the context."),
+    option(
+        "--dim",
+        topic=TABLE,
+        type=WHOLE,
+        default=32,
+        show_default=True,
+        help="Principal components in the context.",
+    ),
     option("--embed", topic=TABLE, metavar="MODEL", help="Embed questions and images by this encoder."),
     option("--whiten", topic=TABLE, is_flag=True, help="Give every component the same variance."),
 )  # fmt: skip
@@ -93,22 +101,24 @@ replayed = _all(
     option("--pacing", topic=LIMITS, default="stop", show_default=True, metavar="SPEC",
            help="How a budget is spent; see list."),
     option("--hard", topic=LIMITS, is_flag=True, help="Never exceed the budget: mask what could."),
-    option("--cap", topic=LIMITS, type=float, help="No call that costs more, by posted or predicted cost."),
+    option("--cap", topic=LIMITS, type=FINITE, help="No call that costs more, by posted or predicted cost."),
     option("--warm-start", "--train-share", "warm_start", topic=LIMITS, metavar="B",
            help="A log: 10% or 500 rows set aside, or a table."),
-    option("--n-eff", topic=LIMITS, type=float, help="Observations of each arm that the log counts for."),
+    option("--n-eff", topic=LIMITS, type=FINITE, help="Observations of each arm that the log counts for."),
     option("--scenario", topic=CHANGES, metavar="NAME", help="A ready-made world that changes; see list."),
     option("--change", topic=CHANGES, multiple=True, metavar="SPEC",
            help="What changes while the run goes on; see list; repeatable."),
     option("--delay", topic=CHANGES, metavar="SPEC", help="Rounds until an outcome is heard, or a law; see list."),
-    option("--batch", topic=CHANGES, type=int, help="Rounds between updates."),
+    option("--batch", topic=CHANGES, type=WHOLE, help="Rounds between updates."),
     option("--feedback", topic=CHANGES, default="bandit", show_default=True, help="bandit, full or dueling."),
-    option("--seeds", topic=SIZE, default=20, show_default=True, help="Runs, each with its own order of the queries."),
-    option("--seed", topic=SIZE, type=click.IntRange(0), default=0, show_default=True,
+    option("--seeds", topic=SIZE, type=WHOLE, default=20, show_default=True,
+           help="Runs, each with its own order of the queries."),
+    option("--seed", topic=SIZE, type=SEED, default=0, show_default=True,
            help="Fixes the orders and the policies' randomness."),
     option("--order", topic=SIZE, default="shuffle", show_default=True, help="shuffle, given or dataset."),
-    option("--rounds", topic=SIZE, type=int, help="Repeat or cut the stream to this many rounds."),
-    option("--checkpoint", topic=SIZE, type=int, metavar="N", help="Stream the table; save every N chunks of rounds."),
+    option("--rounds", topic=SIZE, type=WHOLE, help="Repeat or cut the stream to this many rounds."),
+    option("--checkpoint", topic=SIZE, type=WHOLE, metavar="N",
+           help="Stream the table; save every N chunks of rounds."),
     option("--resume", topic=SIZE, is_flag=True, help="Go on where a streamed run was stopped."),
     option("--dry-run", topic=SIZE, is_flag=True, help="What would run, its size, about how long; write nothing."),
     option("--out", topic=RESULT, metavar="DIR", help="Where the files go.  [default: runs/<stream>]"),

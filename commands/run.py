@@ -10,6 +10,7 @@ import click
 
 from commands import streams
 from commands.command_line import spoken
+from commands.memory import fits
 from commands.prepare import load, log, prepare_jax, reading
 from commands.terminal import detail, progress, say, show, wrote
 
@@ -30,20 +31,20 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
     from bandits.experiment import ask as runs
-    from bandits.folders import write as artefacts
+    from bandits.folders.place import check_folder
     from bandits.results import points as overview
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
-    folder = Path(out or Path("runs") / safe(loaded.name))
+    folder = Path(out or Path("runs") / safe(loaded.name)).expanduser()
     places = {name: folder / name for name in runs.names(ask)}
-    if len(places) > 1:
-        artefacts.check_folder(folder)
+    check_folder(folder)
     for place in places.values():
-        artefacts.check_folder(place)
+        check_folder(place)
+    memory = fits(loaded, ask)
     if options["dry_run"]:
         from commands.dry_run import rehearse
 
-        rehearse(loaded, ask, places, form)
+        rehearse(loaded, ask, places, form, memory)
         return
     known = {
         "command": spoken(ctx),
@@ -96,17 +97,28 @@ def _finished(
     count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
     made: list[dict[str, Any]] = []
     points: list[Any] = []
-    started = time.perf_counter()
+    kept: list[tuple[Any, dict[str, Any]]] = []
+    started, stopped = time.perf_counter(), False
+    whole = loaded.outcomes if ask.warm_start is not None and logged is None else None
     try:
-        with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
-            for done in runs.finish(loaded, ask, told, known=found, log=logged):
-                seconds = round(time.perf_counter() - started, 3)
-                made.append(artefacts.publish(places[done.name], done, ask, known | {"seconds": seconds}))
-                points.append(overview.points(done, seed=ask.seed))
-                finished = len(done.traces) * next(iter(done.traces.values())).arms.size
-                detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
+        try:
+            with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
+                for done in runs.finish(loaded, ask, told, known=found, log=logged):
+                    known_now = known | {"seconds": round(time.perf_counter() - started, 3)}
+                    artefacts.keep(places[done.name], done, ask, known_now, whole=whole)
+                    kept.append((done, known_now))
+                    finished = len(done.traces) * next(iter(done.traces.values())).arms.size
+                    seconds = known_now["seconds"]
+                    detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
+        except KeyboardInterrupt:
+            stopped = True
+        for done, known_then in kept:
+            made.append(artefacts.publish(places[done.name], done, ask, known_then, kept=True))
+            points.append(overview.points(done))
     except KeyboardInterrupt:
-        raise Stopped(_left(list(places.values())[: len(made)])) from None
+        stopped = True
+    if stopped:
+        raise Stopped(_left([(places[done.name], list(done.traces)) for done, _ in kept]))
     return made, points
 
 
@@ -114,10 +126,11 @@ class Stopped(Exception):
     """Ctrl-C during a run; the text says what was kept and how to go on."""
 
 
-def _left(written: list[Path]) -> str:
+def _left(written: list[tuple[Path, list[str]]]) -> str:
+    """Return what a stop has left, policy by policy, and how to go on."""
     if not written:
         return "stopped; no policy had finished, nothing was written"
-    where = ", ".join(map(str, written))
+    where = "; ".join(f"{place} ({', '.join(specs)})" for place, specs in written)
     return f"stopped; what had finished is in {where}; the same command goes on from there"
 
 
@@ -126,6 +139,7 @@ def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> 
     from bandits.folders import read as compare
 
     for tabled, place in zip(made, places.values(), strict=True):
+        click.echo(f"{opened(tabled)}\n")
         show(tables.short(tabled["summary"]), "table")
         click.echo()
         if "changes" in tabled:
@@ -135,6 +149,16 @@ def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> 
     if len(places) > 1:
         tables.write(str(folder / "report.html"), compare.page(list(places.values())))
         wrote({"all runs in one report": str(folder / "report.html")}, "table")
+
+
+def opened(tabled: dict[str, Any]) -> str:
+    """Return the verdict that a run's page opens with."""
+    from bandits.report.opening import verdict
+    from bandits.report.parts import records
+    from bandits.results.differences import scores
+
+    got = scores(tabled["by_dataset"], tabled.get("by_query"))
+    return verdict(records(tabled["summary"]), got)
 
 
 def _plots(wanted: str | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from commands.help import Topical, option
+from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import say, show
@@ -20,11 +21,11 @@ from commands.terminal import say, show
 @world
 @option("--scenario", "chosen", multiple=True, metavar="NAME", help="Only these.  [default: all]")
 @option("--reward", default="linear", show_default=True, metavar="SPEC")
-@option("--preference", default=0.2, show_default=True)
-@option("--seeds", default=10, show_default=True)
-@option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@option("--preference", type=FINITE, default=0.2, show_default=True)
+@option("--seeds", type=WHOLE, default=10, show_default=True)
+@option("--seed", type=SEED, default=0, show_default=True)
 @option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
-@option("--rounds", type=int, help="Repeat or cut the stream to this many rounds.")
+@option("--rounds", type=WHOLE, help="Repeat or cut the stream to this many rounds.")
 @voice
 def scenarios(
     policies: tuple[str, ...], chosen: tuple[str, ...], reward: str, form: str, **options: Any

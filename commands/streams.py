@@ -12,16 +12,19 @@ import click
 
 from commands.command_line import given, spoken
 from commands.help import Topical, option
+from commands.numbers import SEED, WHOLE
 from commands.options import SETTINGS
 from commands.prepare import prepare_jax, reading
 from commands.terminal import progress, say, show
 
 
 @click.command("make-stream", cls=Topical, context_settings=SETTINGS)
-@option("--rounds", type=int, required=True, help="Queries to draw.")
+@option("--rounds", type=WHOLE, required=True, help="Queries to draw.")
 @option("--out", metavar="FILE", required=True, help="A Parquet file; its format: docs/streams.md.")
-@option("--dim", default=32, show_default=True, help="Length of the contexts, the constant included.")
-@option("--seed", default=0, show_default=True, help="Fixes everything that is drawn.")
+@option(
+    "--dim", type=WHOLE, default=32, show_default=True, help="Length of the contexts, the constant included."
+)
+@option("--seed", type=SEED, default=0, show_default=True, help="Fixes everything that is drawn.")
 def make_stream(rounds: int, out: str, dim: int, seed: int) -> None:
     """Write a stream of any length from the twin's own model: new queries, a row group at a time."""
     from envs.twin import generate, twin

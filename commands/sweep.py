@@ -26,7 +26,7 @@ _OUT = option(
 @click.argument("file", metavar="FILE.toml")
 @option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
 @option("--address", metavar="TCP", help="Of the Dask scheduler, tcp://host:port.")
-@option("--workers", type=click.IntRange(1), help="Processes on this machine.  [default: one a core]")
+@option("--workers", type=click.IntRange(1, 1024), help="Processes on this machine.  [default: one a core]")
 @_OUT
 @option("--dry-run", is_flag=True, help="Only say how many jobs there are and how many are done.")
 def sweep(file: str, engine: str, address: str | None, workers: int | None, out: str, dry_run: bool) -> int:
@@ -76,7 +76,9 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
 @click.command(cls=Topical, context_settings=SETTINGS)
 @click.argument("file", metavar="FILE.toml")
 @_OUT
-@option("--top", default=10, show_default=True, type=click.IntRange(0), help="Rows of a table; 0: all.")
+@option(
+    "--top", default=10, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Rows of a table; 0: all."
+)
 @option("--format", "form", type=FORMATS, default="table", show_default=True)
 def best(file: str, out: str, top: int, form: str) -> None:
     """Rank what a sweep has computed, with paired differences to the leader on the same seeds."""
@@ -101,13 +103,13 @@ def best(file: str, out: str, top: int, form: str) -> None:
 
 def _table(part: Any, top: int) -> None:
     """Print the ranking of one question."""
-    from bandits.sweeps.ranking import QUESTION, least_seeds
+    from bandits.sweeps.ranking import QUESTION
 
     first, seeds = part.iloc[0], int(part.iloc[0]["seeds"])
     budget = f", budget {first['budget']}" if first["budget"] else ""
     found = part["verdict"].value_counts()
-    alike, worse = (int(found.get(verdict, 0)) for verdict in ("not told apart", "worse"))
-    contenders = 1 + alike + worse
+    won, lost = (int(found.get(f"{side} best_fixed", 0)) for side in ("beats", "below"))
+    contenders = int(part["rank"].notna().sum())
     click.echo(
         f"{first['stream']}, reward {first['reward_spec']}, preference {first['preference']}{budget}:"
         f" {contenders} contenders, {seeds} seeds, {first['rounds']} rounds"
@@ -116,18 +118,15 @@ def _table(part: Any, top: int) -> None:
     shown = part.drop(columns=[*QUESTION, "seeds", "rounds", *silent])
     show(shown.head(top) if top else shown, "table")
     click.echo(
-        f"{alike} not told apart from the leader, {worse} worse (5 %, sign flips over seeds, Holm-adjusted)"
+        f"of {contenders}, {won} shown to beat the best fixed choice, {lost} to be below it, {contenders - won - lost}"
+        f" neither (5 % over {seeds} seeds and {first['queries']} queries, paired t-tests, Holm-adjusted)"
     )
-    if seeds < (needed := least_seeds(contenders)) and contenders > 1:
-        click.echo(
-            f"with {seeds} seeds no difference can be significant; {contenders} contenders need {needed}"
-        )
     click.echo()
 
 
 def _watched(ended: Iterator[Any], total: int) -> Iterator[Any]:
     """Yield what ends; jobs done, their rate and the time left go to stderr where somebody watches."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield from ended
         return
     started = time.monotonic()

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+_WORD, _LINE = 200, 1200  # characters of a name and of a line that are echoed
+
 
 def tell(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Note that `--quiet` or `--verbose` was given."""
@@ -25,13 +27,18 @@ def _asked(name: str) -> bool:
 
 def coloured(stream: Any) -> bool:
     """Return whether colours are welcome: on a terminal, unless NO_COLOR is set (no-color.org) or TERM is dumb."""
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        stream is not None
+        and bool(stream.isatty())
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[str, int], None] | None]:
     """Show rounds done, rounds a second and time left on stderr, only where somebody watches and wants it."""
-    if not sys.stderr.isatty() or _asked("quiet"):
+    if sys.stderr is None or not sys.stderr.isatty() or _asked("quiet"):
         yield None
         return
     done: dict[str, int] = {}
@@ -55,6 +62,14 @@ def progress(total: int) -> Iterator[Callable[[str, int], None] | None]:
             bar.update(more, (bar.pos + more) / (time.perf_counter() - begun))
 
         yield told
+
+
+def one_line(message: str) -> str:
+    """Return a message as one line that a terminal shows as it is: long names shortened, control characters escaped."""
+    shown = "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in message)
+    words = (w if len(w) <= _WORD else f"{w[: _WORD // 2]}...{w[-_WORD // 4 :]}" for w in shown.split())
+    line = " ".join(words)
+    return line if len(line) <= _LINE else f"{line[: _LINE * 3 // 4]} ... {line[-_LINE // 8 :]}"
 
 
 def say(*lines: str) -> None:

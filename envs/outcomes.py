@@ -15,7 +15,7 @@ Texts = NDArray[np.object_]
 # Fields with one row a query, and fields with one column a model: `take` and `select` follow these lists.
 _BY_QUERY = (
     "utility", "cost", "latency", "tokens", "query_id", "dataset", "scenario", "group_id",
-    "question", "image_path", "text", "image",
+    "question", "image_path", "text", "image", "origin",
 )  # fmt: skip
 _BY_MODEL = ("utility", "cost", "latency", "tokens")
 _TEXT_FIELDS = ("dataset", "scenario", "group_id", "question", "image_path")
@@ -44,6 +44,7 @@ class Outcomes:
             "calibrated twin, not recorded answers".
         source, licence: where it comes from, "" where unknown.
         notes: one line each, shown to the user: what was assumed, derived or left out while reading.
+        origin: `(T,)` int64 row of the table as it was read from its file, from 0; a subset keeps it.
 
     Raises:
         ValueError: naming the field, the row or model, what is needed and what was found.
@@ -68,6 +69,7 @@ class Outcomes:
     source: str = ""
     licence: str = ""
     notes: tuple[str, ...] = field(default=())
+    origin: NDArray[np.int64] = None  # type: ignore[assignment]  # filled with 0, 1, ... on construction
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -89,6 +91,8 @@ class Outcomes:
         ):
             if getattr(self, name) is not None:
                 put(name, _frozen(np.asarray(getattr(self, name), dtype=kind)))
+        origin = np.arange(n) if self.origin is None else self.origin
+        put("origin", _frozen(np.asarray(origin, dtype=np.int64)))
         posted = np.full(len(self.models), np.nan) if self.price is None else self.price
         put("price", _frozen(np.asarray(posted, dtype=np.float64)))
         _validate(self)

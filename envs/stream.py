@@ -116,6 +116,11 @@ class Stream:
         return self.outcomes.available
 
     @property
+    def answered(self) -> NDArray[np.int64]:
+        """`(K,)` rows in which each model can be called."""
+        return np.asarray(self.available.sum(axis=0), np.int64)
+
+    @property
     def utility(self) -> Floats:
         """`(T, K)` in [0, 1], NaN where unavailable."""
         return self.outcomes.utility

@@ -1,4 +1,4 @@
-"""From simulation to use: run, export what was learned, load it where queries come in, route them, go on learning.
+"""From simulation to use: run, export what was learned, load it where queries come in, route them, learn, restart.
 
 Run: python examples/serve_queries.py
 """
@@ -34,7 +34,10 @@ for user, weight in (("patient", 0.0), ("thrifty", 2.0)):
     print(f"{user} user: {cost:.3f} {stream.outcomes.cost_unit}, first query to {choices[0].model}")
 print(f"{each * 1e6:.0f} microseconds a decision")
 
-# Once the call is paid for and its answer judged, the router learns from it.
+# Once the call is paid for and its answer judged, the router learns from it. What it has learned survives a restart.
 choice = router.choose(text[200], image[200], preference=0.2)
 router.learn(choice, utility=1.0, cost=float(stream.cost[200, choice.arm]))
-print(f"calls heard of {choice.model}: {router.pulls[choice.arm]}")
+with tempfile.TemporaryDirectory() as folder:
+    router.save(f"{folder}/policy.npz")
+    restarted = bandits.load(f"{folder}/policy.npz")
+print(f"calls of {choice.model} learned from: {restarted.pulls[choice.arm]}")

@@ -1,21 +1,57 @@
-"""Streams with a known answer, shared by the suites."""
+"""Streams with a known answer, shared by the suites, and the one folder that a test run keeps everything in.
+
+Nothing of the user's is read or written: home and every cache lie in that folder, for processes that tests start as for
+their own. The workers of one run share it, so a program that one has compiled is there for the others.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # before jax is imported
+WORKER = "PYTEST_XDIST_WORKER" in os.environ  # what follows has been settled by the process that started it
+if not WORKER:
+    os.environ["ROUTEBANDIT_TESTS"] = tempfile.mkdtemp(prefix="routebandit-tests-")
+RUN = Path(os.environ["ROUTEBANDIT_TESTS"])
+KEPT = {
+    "HOME": RUN / "home",
+    "XDG_CACHE_HOME": RUN / "home" / ".cache",
+    "ROUTEBANDIT_CACHE": RUN / "cache",
+    "NUMBA_CACHE_DIR": RUN / "numba",
+    "JAX_COMPILATION_CACHE_DIR": RUN / "cache" / "xla",
+}
+if not WORKER:  # before jax and numba are imported
+    KEPT["HOME"].mkdir()
+    os.environ.update({name: str(place) for name, place in KEPT.items()})
 
-import jax
 import numpy as np
 import pytest
 
-from bandits.loop import scan
+from commands.prepare import prepare_jax
+from envs.cores import cores
+
+os.environ.setdefault(
+    "JAX_NUM_CPU_DEVICES", str(max(cores(), 2))
+)  # a user's layout; two where there is one core
+prepare_jax()
+
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a program be compiled again where another worker is in the middle of storing it: JAX warns of that."""
+    config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache entry")
+
+
+def pytest_unconfigure() -> None:
+    """Remove the run's folder once its last test has ended."""
+    if not WORKER:
+        shutil.rmtree(RUN, ignore_errors=True)
 
 
 def make_stream(
@@ -49,12 +85,6 @@ def make_stream(
         cost_unit="USD/query",
     )
     return Stream("known", outcomes, context)
-
-
-@pytest.fixture(autouse=True)
-def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scan on one of JAX's devices, since each compiles for itself; what is about several asks for them."""
-    monkeypatch.setattr(scan, "devices", lambda: jax.local_devices()[:1])
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from bandits import metrics
 from bandits.loop.replay import Trace
-from bandits.results.by_dataset import UNNAMED, by_dataset
+from bandits.results.by_dataset import UNNAMED, by_dataset, by_query
 from bandits.results.differences import OVERALL, Scores, against, paired_differences, scores
 from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table
@@ -72,16 +74,21 @@ def test_the_datasets_together_are_the_summary(made) -> None:
         np.testing.assert_allclose(got.value[measure][:, :, 0].mean(axis=0), summary[measure], atol=1e-9)
 
 
-def test_a_round_without_a_call_counts_and_a_missing_outcome_does_not(patchy: Stream) -> None:
+def test_a_round_without_a_call_counts_and_so_does_one_that_falls_back(patchy: Stream) -> None:
     table = reward_table(linear, patchy)
     order = np.arange(len(patchy), dtype=np.int32)[None]
     frame = by_dataset(patchy, table, {"silent": Trace(order, np.full_like(order, -1))})
     silent, model = (frame[frame["policy"] == name] for name in ("silent", "model-1"))
     assert silent["rounds"].sum() == len(patchy)
     assert (silent["reward"] == 0).all() and (silent.filter(like="calls:") == 0).all(axis=None)
-    assert model["rounds"].sum() == patchy.available[:, 1].sum()
+    assert model["rounds"].sum() == len(patchy)
     got = scores(frame).of("accuracy", "model-1")
-    assert got[0, 0] == pytest.approx(np.nanmean(patchy.utility[:, 1]))
+    order_of_standing_in = np.argsort(-patchy.available.sum(axis=0), kind="stable")
+    filled = [
+        row[1] if there[1] else row[next(k for k in order_of_standing_in if there[k])]
+        for row, there in zip(patchy.utility, patchy.available, strict=True)
+    ]
+    assert got[0, 0] == pytest.approx(np.mean(filled))
 
 
 def test_queries_without_a_dataset_are_one_group() -> None:
@@ -103,21 +110,38 @@ def test_rows_survive_a_csv_file(made, tmp_path) -> None:
         np.testing.assert_allclose(again.value[measure], value, rtol=1e-12)
 
 
-def test_differences_are_paired_by_seed_and_dataset(made) -> None:
-    got = scores(made[3])
-    found = paired_differences(got, against(got, "blind"), seed=3).set_index(["dataset", "measure"])
+def test_differences_are_paired_by_seed_and_by_query(made) -> None:
+    """Both tests are SciPy's: over the six seeds, and over the queries, whose means are of all seeds together."""
+    stream, table, traces, frame = made
+    got = scores(frame, by_query(stream, table, traces))
+    found = paired_differences(got, against(got, "blind")).set_index(["dataset", "measure"])
     gap = got.of("accuracy", "keen") - got.of("accuracy", "blind")
     for d, dataset in enumerate(got.datasets):
         row = found.loc[(dataset, "accuracy")]
         assert (row["policy"], row["against"]) == ("keen", "blind")
         assert row["difference"] == pytest.approx(gap[:, d].mean())
-        low, high = metrics.bootstrap(gap[:, d], seed=3)
-        assert (row["lo"], row["hi"]) == (pytest.approx(low), pytest.approx(high))
-        # All six seeds are better, so only the observed signs and their mirror are as extreme: 2 / 2^6.
-        assert (gap[:, d] > 0).all() and row["p"] == 2 / 64
-    # Three datasets are one family: Holm gives 3, 2, 1 times p and never less than the one before.
-    assert found.xs("accuracy", level="measure")["p_holm"].drop(OVERALL).max() == pytest.approx(6 / 64)
-    assert found.loc[(OVERALL, "accuracy")]["p_holm"] == 2 / 64
+        plain = stats.ttest_1samp(gap[:, d], 0)
+        assert (row["lo"], row["hi"]) == (pytest.approx(plain.confidence_interval()))
+    row = found.loc[(OVERALL, "accuracy")]
+    order = traces["keen"].order
+    each = stream.utility[order, traces["keen"].arms] - stream.utility[order, traces["blind"].arms]
+    rounds = np.bincount(order.ravel())
+    sums = np.bincount(order.ravel(), each.ravel())[rounds > 0]
+    rounds = rounds[rounds > 0]
+    assert row["queries"] == len(rounds) and row["shown"] and row["why"] == ""
+    # The delta method by hand: Var(sum D / sum n) = G / (G - 1) sum (D - d n)^2 / (sum n)^2.
+    d = sums.sum() / rounds.sum()
+    error = math.sqrt(len(rounds) / (len(rounds) - 1) * ((sums - d * rounds) ** 2).sum()) / rounds.sum()
+    half = stats.t.ppf(0.975, len(rounds) - 1) * error
+    assert (row["queries_lo"], row["queries_hi"]) == (pytest.approx(d - half), pytest.approx(d + half))
+    over = 2 * stats.t.sf(d / error, len(rounds) - 1)
+    assert row["p"] == pytest.approx(max(over, stats.ttest_1samp(gap[:, 0], 0).pvalue)) == row["p_holm"]
+
+
+def test_without_the_queries_own_numbers_nothing_is_shown(made) -> None:
+    got = scores(made[3])
+    row = paired_differences(got, against(got, "blind")).iloc[0]
+    assert not row["shown"] and "what each query got is not known" in row["why"]
 
 
 def test_an_unknown_player_and_a_missing_column_are_refused(made) -> None:
@@ -125,41 +149,6 @@ def test_an_unknown_player_and_a_missing_column_are_refused(made) -> None:
         against(scores(made[3]), "nobody")
     with pytest.raises(ValueError, match="by_dataset needs the column cost"):
         scores(made[3].drop(columns="cost"))
-
-
-def plain_sign_flip(differences: list[float]) -> float:
-    """Return the exact p-value by a loop over all patterns of signs."""
-    observed = abs(sum(differences))
-    extreme = [
-        abs(sum(s * d for s, d in zip(signs, differences, strict=True))) >= observed - 1e-12
-        for signs in itertools.product((1, -1), repeat=len(differences))
-    ]
-    return sum(extreme) / len(extreme)
-
-
-def test_sign_flip_is_exact_for_few_seeds() -> None:
-    rng = np.random.default_rng(0)
-    differences = np.round(rng.normal(0.3, 1.0, (7, 5)), 1)  # rounded: ties with the observed mean occur
-    found = metrics.sign_flip(differences)
-    assert found.tolist() == [plain_sign_flip(column.tolist()) for column in differences.T]
-
-
-def test_sign_flip_samples_for_many_seeds() -> None:
-    """20 seeds of which 5 are negative, all of one size: p = P(|B - 10| >= 5) for a fair binomial B, 0.0414."""
-    differences = np.where(np.arange(20) < 5, -1.0, 1.0)
-    # 9,999 patterns: standard error sqrt(0.0414 * 0.9586 / 9999) = 0.0020; four of them.
-    assert metrics.sign_flip(differences[:, None])[0] == pytest.approx(0.0414, abs=0.008)
-    assert metrics.sign_flip(np.ones((20, 1)))[0] == pytest.approx(1e-4, abs=1e-4)
-
-
-def test_sign_flip_of_equal_players_and_of_one_seed_shows_nothing() -> None:
-    assert metrics.sign_flip(np.zeros((9, 2))).tolist() == [1.0, 1.0]
-    assert metrics.sign_flip([[3.0]]).tolist() == [1.0]
-    assert np.isnan(metrics.sign_flip([[1.0], [np.nan]])).all()
-    with pytest.raises(ValueError, match="flips >= 1"):
-        metrics.sign_flip([[1.0]], flips=0)
-    with pytest.raises(ValueError, match=r"shape \(seeds, ...\)"):
-        metrics.sign_flip(3.0)
 
 
 def plain_holm(p: list[float]) -> list[float]:

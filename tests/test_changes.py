@@ -100,6 +100,14 @@ def test_price_walks_with_the_stated_spread(known) -> None:
     assert np.abs(np.diff(log, axis=1)).max() < 0.15  # steps of 0.5 / sqrt(600) = 0.02: no jumps
 
 
+def test_a_walk_that_begins_late_still_ends_with_the_stated_spread(known) -> None:
+    wide = unroll(known, np.tile(np.arange(600), (200, 1)))
+    moved = price(wide, model="@dearest", factor=1.0, at=0.5, walk=0.5)
+    log = np.log(moved.cost[:, 3] / wide.cost[:, 3]).reshape(200, 600)
+    np.testing.assert_allclose(log[:, :300], 0.0, atol=1e-12)
+    assert log[:, -1].std() == pytest.approx(0.5, abs=0.075)  # as above: three times 0.5 / sqrt(400)
+
+
 @pytest.mark.parametrize("change", [-0.15, 0.3])
 def test_quality_moves_accuracy_by_what_is_stated(laid, change: float) -> None:
     moved = quality(laid, model="model-3", change=change, at=0.5)

@@ -76,7 +76,19 @@ def test_the_summary_follows_from_the_trace(run, table) -> None:
     """Whoever has the trace and the table gets the summary's numbers: nothing is stored that cannot be recomputed."""
     assert run("--policy", "thompson", "--data", table, *SMALL, "--out", "done")[0] == 0
     calls = pq.read_table("done/trace.parquet").to_pandas()
-    assert list(calls.columns) == ["policy", "seed", "round", "row", "arm"] and len(calls) == 3 * 250
+    assert (
+        list(calls.columns)
+        == [
+            "policy",
+            "seed",
+            "round",
+            "row",
+            "arm",
+            "query_id",
+            "file_row",
+        ]
+        and len(calls) == 3 * 250
+    )
     order, arms = (calls[c].to_numpy().reshape(3, 250) for c in ("row", "arm"))
     stream = load(str(table))
     worth = reward_table(linear, stream, 0.2)

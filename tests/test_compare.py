@@ -78,7 +78,7 @@ def test_a_difference_is_paired_with_the_same_policy_or_with_the_best(made) -> N
     assert frame["measure"].unique().tolist() == ["reward", "accuracy", "cost"]
     reward = frame[frame["measure"] == "reward"].set_index("policy")
     assert reward.loc["ucb1 [second]", "against"] == "ucb1 [first]"
-    assert reward.loc["ucb1 [second]", "difference"] == 0 and reward.loc["ucb1 [second]", "p"] == 1
+    assert reward.loc["ucb1 [second]", "difference"] == 0 and not reward.loc["ucb1 [second]", "shown"]
     assert reward.loc["uniform", "against"] == "ucb1 [first]"
     got = [scores(compare.read(made[name]).by_dataset) for name in ("both", "one")]
     gap = got[0].of("reward", "uniform")[:, 0] - got[1].of("reward", "ucb1")[:, 0]
@@ -134,7 +134,9 @@ def test_the_commands_report_and_diff(made, tmp_path) -> None:
     assert "2 runs on known" in target.read_text(encoding="utf-8")
     done = CliRunner().invoke(cli, ["diff", str(made["one"]), str(made["dear"]), "--format", "csv"])
     assert done.exit_code == 0
-    assert done.output.splitlines()[0] == "policy,against,dataset,measure,difference,lo,hi,p,p_holm"
+    assert done.output.splitlines()[0] == (
+        "policy,against,dataset,measure,difference,lo,hi,queries_lo,queries_hi,p,p_holm,queries,shown,why"
+    )
     assert done.output.splitlines()[1].startswith(
         "ucb1 [preference=1],ucb1 [preference=0.2],all datasets,accuracy"
     )

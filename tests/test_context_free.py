@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from bandits.base import Feedback, Observation, Policy, example
+from bandits.experiment.ask import Ask, finish
+from bandits.experiment.lineup import bounds_of, ranged
+from bandits.loop.replay import replay
 from bandits.policies.tabular.beta_thompson import beta_thompson
 from bandits.policies.tabular.counts import Counts, unit
 from bandits.policies.tabular.elimination import successive_elimination, survivors
@@ -22,6 +25,7 @@ from bandits.policies.tabular.klucb import klucb
 from bandits.policies.tabular.klucb import upper_bound as klucb_index
 from bandits.policies.tabular.ucb1 import ucb1
 from bandits.policies.tabular.ucb1 import upper_bound as ucb1_index
+from bandits.rewards import linear, reward_table
 
 ALL = (ucb1, klucb, beta_thompson, exp3, exp4, successive_elimination)
 UNIT = {"low": 0.0, "high": 1.0}
@@ -187,7 +191,8 @@ def test_exp3_draws_with_the_probabilities_of_the_formula() -> None:
         chance = np.exp(-0.8 * math.sqrt(math.log(3) / (3 * t)) * losses)
         chance /= chance.sum()
         losses[arm] += (1 - reward) / chance[arm]
-        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), heard(reward))
+        told = heard(reward)._replace(chance=jnp.float32(chance[arm]))
+        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), told)
     np.testing.assert_allclose(state.total - state.total.min(), losses - losses.min(), rtol=1e-5)
     expected = np.exp(-0.8 * math.sqrt(math.log(3) / (3 * 6)) * losses)
     # 20,000 draws: deviation at most .0036 a share; four allowed.
@@ -199,7 +204,9 @@ def test_exp3_leaves_an_arm_as_it_stood_while_it_cannot_be_called() -> None:
     policy, closed = exp3(3, 1, **UNIT), seen(3, [True, True, False])
 
     def step(state: Any, key: jax.Array) -> Any:
-        return policy.update(key, state, closed, policy.act(key, state, closed), heard(0.0)), None
+        arm = policy.act(key, state, closed)
+        told = heard(0.0)._replace(chance=policy.chances(key, state, closed)[arm])
+        return policy.update(key, state, closed, arm, told), None
 
     keys = jax.random.split(jax.random.key(0), 200)
     state = jax.lax.scan(step, policy.init(keys[0]), keys)[0]
@@ -221,7 +228,8 @@ def test_exp4_weighs_its_experts_by_the_formula() -> None:
         weight = np.exp(-1.3 * math.sqrt(math.log(6) / (3 * t)) * losses)
         chance = (weight / weight.sum()) @ advice
         losses += advice[:, arm] * (1 - reward) / chance[arm]
-        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), heard(reward))
+        told = heard(reward)._replace(chance=jnp.float32(chance[arm]))
+        state = update(jax.random.key(t), state, seen(n_arms), jnp.int32(arm), told)
     np.testing.assert_allclose(state.losses.total, losses - losses.min(), rtol=1e-5, atol=1e-5)
     weight = np.exp(-1.3 * math.sqrt(math.log(6) / (3 * 5)) * losses)
     expected = (weight / weight.sum()) @ advice
@@ -243,7 +251,9 @@ def test_exp4_follows_the_expert_that_reads_the_query() -> None:
         observation = base._replace(context=jnp.stack([side, 1.0]))
         arm = policy.act(key, state, observation)
         reward = (arm == (side > 0)).astype(jnp.float32)
-        return policy.update(key, state, observation, arm, heard(0.0)._replace(reward=reward)), reward
+        chance = policy.chances(key, state, observation)[arm]
+        told = heard(0.0)._replace(reward=reward, chance=chance)
+        return policy.update(key, state, observation, arm, told), reward
 
     keys = jax.random.split(jax.random.key(7), 3000)
     rewards = jax.lax.scan(step, policy.init(keys[0]), (keys, sign))[1]
@@ -292,3 +302,21 @@ def test_successive_elimination_never_drops_the_last_arm() -> None:
     counts = Counts(jnp.array([1000.0, 1000.0]), jnp.array([0.9, 0.1]))
     assert survivors(counts, jnp.array([False, True]), 0.1, 1.0).tolist() == [False, True]
     assert survivors(counts, jnp.array([True, True]), 0.1, 1.0).tolist() == [True, False]
+
+
+def test_a_run_gives_index_policies_the_range_of_its_own_rewards(known) -> None:
+    """At preference 1 many rewards lie below -0.2: each run's estimates are of rewards that are not clipped."""
+    table = reward_table(linear, known, 1.0)
+    assert (table < -0.2).any()
+    low, high = float(table.min()), float(table.max())
+    assert bounds_of(table) == (low, high) and bounds_of(np.ones((2, 2))) == (1.0, 2.0)
+    ask = Ask(policies=("ucb1", "ucb1,low=-3"), preference="0,1", seeds=2, rounds=200)
+    by_name = {run.name: run for run in finish(known, ask)}
+    run = by_name["preference=1"]
+    mine, given = (
+        replay(ucb1(known.n_arms, known.dim, low=a, high=b), known, table, seeds=2, rounds=200).arms
+        for a, b in ((low, high), (-3.0, 1.0))
+    )
+    np.testing.assert_array_equal(run.traces["ucb1"].arms, mine)
+    np.testing.assert_array_equal(run.traces["ucb1,low=-3"].arms, given)
+    assert ranged("restart(exp3),threshold=8") and not ranged("linucb") and not ranged("klucb,low=-1,high=2")

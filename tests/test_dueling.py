@@ -11,7 +11,7 @@ from bandits.base import check, example
 from bandits.experiment import worlds
 from bandits.loop.replay import replay
 from bandits.metrics.regret import comparator
-from bandits.policies.dueling import DUELLISTS, duel_ucb
+from bandits.policies.dueling import DUELLISTS, duel_ucb, fgts
 from bandits.rewards import accuracy, linear, reward_table
 from envs.changes import duels
 from tests.conftest import make_stream
@@ -100,3 +100,42 @@ def test_duel_ucb_is_ridge_regression_on_differences() -> None:
     np.testing.assert_allclose(
         np.asarray(state.inverse).reshape(models * dim, -1), np.linalg.inv(precision), atol=1e-4
     )
+
+
+def test_fgts_feels_good_against_the_opponent() -> None:
+    """One noisy step of either chain against a float64 gradient of equation (2), opponents by the rule of the call."""
+    models, dim, rng = 4, 3, np.random.default_rng(8)
+    lr, mu, ridge, eta = 0.02, 0.7, 0.5, 1.3
+    policy = fgts(10, dim, eta=eta, mu=mu, ridge=ridge, lr=lr, steps=1, batch=1, memory=1)
+    act, update = jax.jit(policy.act), jax.jit(policy.update)
+    first, second = duels.sides(models)
+    state, (seen, told) = policy.init(jax.random.key(1)), example(10, dim)
+    crossed = 0
+    for round in range(60):
+        key, x, y = jax.random.key(100 + round), rng.normal(size=dim), float(rng.integers(2))
+        observation = seen._replace(context=jnp.asarray(x, jnp.float32))
+        theta = np.asarray(state.theta, np.float64)
+        worth = theta @ x
+        one, two = max(
+            ((i, j) for i in range(models) for j in range(models)),
+            key=lambda ij: worth[0, ij[0]] + worth[1, ij[1]],
+        )
+        pair = int(act(key, state, observation))
+        assert {one, two} == {first[pair], second[pair]}
+        crossed += one > two
+        state = update(key, state, observation, jnp.int32(pair), told._replace(reward=jnp.float32(y)))
+        i, j, sign = first[pair], second[pair], 2 * y - 1
+        # The memory holds this duel alone, so the batch is known; the noise is drawn from the same key.
+        _, to_move = jax.random.split(jax.random.fold_in(key, 0))
+        noise = np.asarray(jax.random.normal(to_move, theta.shape), np.float64)
+        for side, opponent in enumerate((two, one)):
+            gradient = ridge * theta[side]
+            if i != j:
+                slope = -eta * sign / (1 + np.exp(sign * (worth[side, i] - worth[side, j])))
+                gradient[i] += slope * x
+                gradient[j] -= slope * x
+            gradient[worth[side].argmax()] -= mu * x
+            gradient[opponent] += mu * x
+            expected = theta[side] - lr * gradient + np.sqrt(2 * lr) * noise[side]
+            np.testing.assert_allclose(state.theta[side], expected, atol=2e-5)
+    assert crossed > 5  # the pair's order is not that of the chains

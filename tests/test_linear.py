@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -161,21 +163,6 @@ def test_forgetting_nothing_is_plain_linucb(name: str, hyper: dict, known) -> No
     assert np.array_equal(plain.arms, other.arms)
 
 
-def test_discounted_moments_equal_a_weighted_regression() -> None:
-    """`gamma^(rounds since)` is the weight of an observation, in both the mean and the width."""
-    x, a, r = history(120)
-    gamma = 0.97
-    state = feed(bandits.dlinucb(3, 6, gamma=gamma, floor=1e-6), x, a, r)
-    now = estimate(state.arms, jnp.asarray(x[5], jnp.float32))
-    for k in range(3):
-        mine = np.flatnonzero(a == k)
-        last = mine[-1]
-        weights = gamma ** (last - mine)
-        ridge = gamma ** float(last)  # the prior fades too
-        mean, width = solve(x[mine], r[mine], x[5], ridge, weights)
-        np.testing.assert_allclose([now.mean[k], now.width[k]], [mean, width], rtol=2e-3)
-
-
 def test_windowed_moments_equal_a_regression_on_the_window() -> None:
     x, a, r = history(130)
     state = feed(bandits.swlinucb(3, 6, window=50), x, a, r)
@@ -214,6 +201,12 @@ def test_bootstrap_heads_are_weighted_regressions() -> None:
             precision = np.eye(6) + (xs * w[:, None]).T @ xs
             theta = scipy.linalg.solve(precision, np.asarray(start[head, k], float) + xs.T @ (w * r[a == k]))
             np.testing.assert_allclose(state.weight[head, k], theta, atol=2e-4)
+
+
+def test_bootstrap_heads_begin_with_the_variance_of_the_prior() -> None:
+    """Each weight is drawn from `N(0, 1 / ridge)`: 48,000 draws, whose variance has a deviation of sqrt(2/48000)/4."""
+    start = bandits.bootstrap(20, 6, heads=400, ridge=4.0).init(jax.random.key(0)).weight
+    assert abs(float(jnp.var(start)) - 0.25) < 4 * math.sqrt(2 / 48_000) * 0.25
 
 
 def test_inverse_gap_weights_equal_the_formula() -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from bandits import metrics
 from bandits.loop.replay import Trace
 from bandits.metrics import kernels
+from bandits.metrics.regret import fall_back
 
 ROWS, MODELS, SEEDS, ROUNDS = 40, 4, 3, 90  # more rounds than rows: rows repeat
 
@@ -65,12 +69,46 @@ def test_oracle_takes_the_cheapest_of_equals_and_then_the_first() -> None:
     assert metrics.comparator(table, "oracle", cost=cost).tolist() == [1, 0, 2]
 
 
-def test_best_fixed_ranks_by_mean_where_available_and_falls_back() -> None:
-    table = np.array([[0.9, 0.6, 0.1], [np.nan, 0.6, 0.7], [0.9, 0.6, 0.1]])  # means 0.9, 0.6, 0.3
-    assert metrics.comparator(table, "best_fixed").tolist() == [0, 1, 0]
-    per_dataset = metrics.comparator(table, "best_per_dataset", dataset=np.array(["x", "y", "x"], object))
-    assert per_dataset.tolist() == [0, 2, 0]
-    assert metrics.comparator(table, 0).tolist() == [0, -1, 0]
+def test_a_fixed_choice_falls_back_where_its_model_cannot_be_called() -> None:
+    """Over the same rows for all: .9, .6, .6 is more than .6 throughout, though model 0 answers one row of three."""
+    table = np.array([[0.9, 0.6], [np.nan, 0.6], [np.nan, 0.6]])
+    assert metrics.comparator(table, "best_fixed").tolist() == [0, 1, 1]
+    assert metrics.comparator(table, 0).tolist() == [0, 1, 1]
+    wide = np.array([[0.9, 0.6, 0.1], [np.nan, 0.6, 0.7], [0.9, 0.6, 0.1]])
+    assert metrics.comparator(wide, "best_fixed").tolist() == [0, 1, 0]  # 2.4 of 3; 1.8 and .9 for the others
+    labels = np.array(["x", "y", "x"], object)
+    assert metrics.comparator(wide, "best_per_dataset", dataset=labels).tolist() == [0, 2, 0]
+
+
+def test_the_model_that_can_be_called_most_often_stands_in() -> None:
+    table = np.array([[np.nan, 0.2, 0.9], [np.nan, 0.2, np.nan], [1.0, 0.2, np.nan]])
+    assert fall_back((~np.isnan(table)).sum(axis=0)).tolist() == [1, 0, 2]
+    assert metrics.comparator(table, 0).tolist() == [1, 1, 0]
+
+
+def test_best_fixed_is_the_best_of_the_rows_played() -> None:
+    table = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    assert metrics.comparator(table, "best_fixed").tolist() == [1, 1, 1]
+    assert metrics.comparator(table, "best_fixed", times=np.array([3, 1, 1])).tolist() == [0, 0, 0]
+
+
+@given(
+    cells=st.lists(
+        st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=3, max_size=3), min_size=1, max_size=12
+    ).filter(lambda rows: all(any(cell is not None for cell in row) for row in rows)),
+    split=st.integers(1, 3),
+)
+def test_nothing_exceeds_the_oracle_and_no_fixed_choice_the_best(
+    cells: list[list[float | None]], split: int
+) -> None:
+    table = np.array([[np.nan if cell is None else cell for cell in row] for row in cells])
+    dataset = np.array([f"d{i % split}" for i in range(len(table))], object)
+    names = ("oracle", "best_per_dataset", "best_fixed", 0, 1, 2)
+    arms = [metrics.comparator(table, name, dataset=dataset) for name in names]
+    earned = np.array([metrics.earned_by(table, called) for called in arms])
+    assert (earned <= earned[0] + 1e-12).all()
+    total = earned.sum(axis=1)
+    assert total[1] >= total[2] - 1e-9 and total[2] == pytest.approx(total[3:].max())
 
 
 def test_shares_count_calls_in_a_trailing_window(trace: Trace) -> None:
@@ -86,10 +124,10 @@ def test_one_compiled_form_serves_every_dtype_and_layout(table: np.ndarray, trac
     frozen = np.asfortranarray(table)
     frozen.flags.writeable = False
     wide = Trace(trace.order.astype(np.int64), trace.arms.astype(np.int64))
-    for given in (trace, wide):
-        metrics.rewards(frozen, given)
-        metrics.cumulative_regret(frozen, given)
-        metrics.shares(given.arms, MODELS, [5, 10], window=3)
+    for one in (trace, wide):
+        metrics.rewards(frozen, one)
+        metrics.cumulative_regret(frozen, one)
+        metrics.shares(one.arms, MODELS, [5, 10], window=3)
     for kernel in (kernels.gather, kernels.cumulative_gap, kernels.calls_before):
         assert len(kernel.signatures) == 1
 
@@ -123,35 +161,42 @@ def test_hypervolume_is_the_area_of_the_steps() -> None:
     assert metrics.hypervolume([], [], worst_cost=4.0) == 0.0
 
 
-def test_bootstrap_is_near_the_normal_interval_of_many_seeds() -> None:
-    values = np.random.default_rng(3).normal(size=(400, 2))
-    low, high = metrics.bootstrap(values, resamples=4000)
-    half = 1.96 * values.std(axis=0) / 20
-    # A quantile at 2.5 % of 4000 draws has a standard error of sqrt(.025 * .975 / 4000) / (density .058) = 0.043
-    # standard errors of the mean, 0.002 here; four of them, and as much for the skew of the sample.
-    np.testing.assert_allclose(low, values.mean(axis=0) - half, atol=0.016)
-    np.testing.assert_allclose(high, values.mean(axis=0) + half, atol=0.016)
+def test_the_interval_is_students_of_scipy() -> None:
+    values = np.random.default_rng(3).normal(size=(7, 4))
+    low, high = metrics.student(values)
+    expected = stats.t.interval(0.95, 6, values.mean(axis=0), stats.sem(values, axis=0))
+    np.testing.assert_allclose([low, high], expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        metrics.band(values, level=0.9), stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    )
 
 
-def test_bootstrap_draws_the_same_seeds_for_every_column() -> None:
-    values = np.random.default_rng(4).random((12, 5))
-    low, high = metrics.bootstrap(values)
-    for p in range(5):
-        alone = metrics.bootstrap(values[:, p])
-        np.testing.assert_allclose([low[p], high[p]], alone, rtol=1e-12)
+def test_one_seed_has_no_interval_and_neither_have_seeds_that_are_one_draw() -> None:
+    assert np.isnan(metrics.student(np.ones((1, 3)))).all() and np.isnan(metrics.band(np.ones((1, 3)))).all()
+    alike = np.full((5, 2), 0.3) + np.array([0, 1e-16, 0, -1e-16, 0])[:, None]  # sums in another order
+    assert np.isnan(metrics.student(alike)).all()
+    np.testing.assert_allclose(metrics.band(alike), 0.3)
+    gap = metrics.paired(alike, alike - 0.1)
+    assert np.isnan([gap.lo, gap.hi, gap.p]).all() and gap.mean == pytest.approx([0.1, 0.1])
 
 
-def test_one_seed_has_no_interval() -> None:
-    low, high = metrics.bootstrap(np.ones((1, 3)))
-    assert low.shape == (3,)
-    assert np.isnan(low).all()
-    assert np.isnan(high).all()
+def test_paired_is_scipys_paired_t_test() -> None:
+    rng = np.random.default_rng(5)
+    shared = rng.normal(scale=100.0, size=30)
+    a, b = shared + rng.normal(size=30), shared
+    found, expected = metrics.paired(a, b), stats.ttest_rel(a, b)
+    assert float(found.p) == pytest.approx(expected.pvalue, rel=1e-9)
+    span = expected.confidence_interval()
+    np.testing.assert_allclose([found.lo, found.hi], [span.low, span.high], rtol=1e-9)
 
 
-def test_paired_cancels_what_the_seeds_share() -> None:
-    shared = np.random.default_rng(5).normal(scale=100.0, size=30)
-    mean, low, high = metrics.paired(shared + 1.0, shared)
-    np.testing.assert_allclose([mean, low, high], 1.0, atol=1e-10)
+def test_clusters_of_one_query_are_a_plain_t_interval_and_copies_add_nothing() -> None:
+    gap = np.random.default_rng(6).normal(size=(50, 2))
+    found, plain = metrics.clustered(gap, np.ones(50)), stats.ttest_1samp(gap, 0)
+    np.testing.assert_allclose(found.p, plain.pvalue, rtol=1e-9)
+    np.testing.assert_allclose(found.lo, plain.confidence_interval().low, rtol=1e-9)
+    twice = metrics.clustered(2 * gap, np.full(50, 2))  # every query twice, as one cluster
+    np.testing.assert_allclose([twice.lo, twice.hi], [found.lo, found.hi], rtol=1e-12)
 
 
 def test_messages_say_what_is_needed_and_what_was_found(table: np.ndarray, trace: Trace) -> None:
@@ -171,5 +216,5 @@ def test_messages_say_what_is_needed_and_what_was_found(table: np.ndarray, trace
         metrics.shares(trace.arms, MODELS, [0, 5], window=3)
     with pytest.raises(ValueError, match="one shape"):
         metrics.paired(np.ones(3), np.ones(4))
-    with pytest.raises(ValueError, match="0 < level < 1, got 2000 and 95"):
-        metrics.bootstrap(np.ones(3), level=95)
+    with pytest.raises(ValueError, match="0 < level < 1, got 95"):
+        metrics.band(np.ones(3), level=95)

@@ -298,10 +298,7 @@ def test_says_which_embeddings_a_mode_needs() -> None:
     assert mmrbench.evaluate(small_table(image=None), mode="11", routers=["knn"], resamples=1)
 
 
-def test_questions_serve_where_there_are_no_embeddings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ROUTEBANDIT_CACHE", str(tmp_path))
+def test_questions_serve_where_there_are_no_embeddings() -> None:
     told = small_table().dataset
     question = np.array([f"a question of {d}, number {i}" for i, d in enumerate(told)], object)
     table = small_table(text=None, image=None, question=question)

@@ -170,14 +170,15 @@ def test_neuralucb_starts_with_every_score_at_zero() -> None:
     np.testing.assert_allclose(score, 0.0, atol=1e-5)
 
 
-def test_neuralucb_loss_is_algorithm_2_divided_by_the_rounds() -> None:
+@pytest.mark.parametrize("heard", [5, 5000])
+def test_neuralucb_loss_is_algorithm_2_over_the_buffer(heard: int) -> None:
     """`sum (f - r)^2 / 2 + m ridge ||theta - theta_0||^2 / 2` over the buffer itself, in float64."""
     rng = np.random.default_rng(10)
     start = gradients.first_weights(jax.random.key(3), SMALL)
     weight = jax.tree.map(lambda w: w + 0.1, start)
     rows, arms, rewards = rng.normal(size=(5, 4)), np.array([0, 2, 1, 1, 0]), rng.random(5)
     batch = Heard(
-        jnp.asarray(rows, jnp.float32), jnp.asarray(arms), jnp.asarray(rewards, jnp.float32), jnp.int32(5)
+        jnp.asarray(rows, jnp.float32), jnp.asarray(arms), jnp.asarray(rewards, jnp.float32), jnp.int32(heard)
     )
     plain = [np.asarray(w, np.float64) for w in weight]
     total = 0.0
@@ -185,7 +186,7 @@ def test_neuralucb_loss_is_algorithm_2_divided_by_the_rounds() -> None:
         hidden = np.maximum(np.maximum(row @ plain[0][arm], 0) @ plain[1], 0)
         total += 0.5 * (math.sqrt(6) * hidden @ plain[2] - reward) ** 2
     total += 0.5 * 6 * 0.2 * sum(w.size for w in plain) * 0.1**2
-    got = gradients.loss(0.2, weight, start, jax.random.key(0), batch)
+    got = gradients.loss(0.2, 5, weight, start, jax.random.key(0), batch)
     np.testing.assert_allclose(got, total / 5, rtol=1e-5)
 
 

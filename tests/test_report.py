@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import itertools
 import json
@@ -12,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from bandits import report
-from bandits.report import calls, datasets, over_time, plane, tables
-from bandits.report import words as report_words
+from bandits.report import calls, datasets, opening, over_time, plane, tables
 from bandits.report.styles import AREAS, COLOURS, styles
 from bandits.results.differences import scores
 
@@ -333,28 +334,84 @@ def test_many_models_share_one_colour() -> None:
     np.testing.assert_allclose(sum(area["y"][-1] for area in areas), 1.0, atol=1e-4)
 
 
-def words(rows: list[dict[str, Any]] | None = None, parts: pd.DataFrame | None = None, **lags: float) -> str:
-    chosen = make_summary(**lags) if rows is None else rows
-    got = scores(make_parts() if parts is None else parts)
-    told = report_words.headline(chosen, got, "recorded answers", preference="0.2")
-    return re.sub(r"<[^>]+>", "", told)
+def make_queries(n: int = 90, gain: float = 0.2) -> pd.DataFrame:
+    """Rows by query: linucb earns `gain` more than all others in the mean, epsilon as much as they, give or take."""
+    rng = np.random.default_rng(0)
+    columns: dict[str, Any] = {"row": range(n), "cluster": range(n), "rounds": 5}
+    columns["dataset"] = [("ocr", NASTY)[i % 2] for i in range(n)]
+    for r, measure in itertools.product(make_summary(), ("reward", "accuracy", "cost")):
+        noise = rng.normal(scale=0.1, size=n)
+        mean = 0.4 + gain * (r["policy"] == "linucb")
+        columns[f"{measure}:{r['policy']}"] = mean + (noise - noise.mean()) * (r["kind"] == "policy")
+    return pd.DataFrame(columns)
 
 
-def test_headline_tells_what_the_best_policy_reaches_and_at_what_cost() -> None:
-    """linucb is right .60 to .64 over five seeds, the best single model .40 always; costs are equal: shares by hand."""
-    text = words()
-    each = np.array([0.60, 0.61, 0.62, 0.63, 0.64]) / 0.4
-    assert text.startswith(
-        f"linucb reaches {100 * each.mean():.3g} % of the best single model's accuracy at 100 % of its cost ("
+def words(
+    rows: list[dict[str, Any]] | None = None,
+    parts: pd.DataFrame | None = None,
+    queries: pd.DataFrame | None = None,
+) -> str:
+    chosen = make_summary() if rows is None else rows
+    got = scores(make_parts() if parts is None else parts, make_queries() if queries is None else queries)
+    return html.unescape(
+        re.sub(r"<[^>]+>", "", opening.headline(chosen, got, "recorded answers", preference="0.2"))
     )
-    low, high = re.search(r"95 % interval ([\d.]+) to ([\d.]+) %", text).groups()  # type: ignore[union-attr]
-    assert 100 * each.min() < float(low) < 100 * each.mean() < float(high) < 100 * each.max()
-    assert "5 seeds; recorded answers)" in text
+
+
+def test_headline_begins_with_a_verdict_that_names_both_intervals() -> None:
+    """linucb earns .60 to .64 over five seeds, the best model .40: t interval .22 +- 2.776 * .01581 / sqrt(5)."""
+    text = words(queries=make_queries(gain=0.22))
+    half = 2.7764 * np.std([0.60, 0.61, 0.62, 0.63, 0.64], ddof=1) / np.sqrt(5)
+    span = f"{0.22 - half:.4f} to {0.22 + half:.4f}"
+    assert text.startswith("linucb beats always calling bad")
+    assert f"by 0.2200 reward a query (95 % interval over 5 seeds {span}, over 90 queries 0.1" in text
     assert (
-        "It earns the most of 2 policies at preference 0.2: 0.6000 reward a query (95 % interval 0.5900"
+        "linucb earns the most of 2 policies at preference 0.2: 0.6000 reward a query (95 % interval over"
         in text
     )
-    assert "beats the next, epsilon (0.0500 a query, paired interval 0.0400 to 0.0600)" in text
+    assert "It is shown to beat choosing at random: 0.2200 a query" in text
+    assert text.endswith("Data: recorded answers.")
+
+
+def test_headline_claims_nothing_that_seeds_and_queries_do_not_both_show() -> None:
+    """Over the seeds linucb is far ahead; over the queries it is not, or they are too few, or not known."""
+    found = words(queries=make_queries(gain=0.001))
+    assert found.startswith("No policy is shown to beat always calling ")
+    assert "the intervals over seeds and over queries do not both exclude 0)" in found
+    assert "It is not shown to beat choosing at random" in found
+    assert "over 2 queries" in words(queries=make_queries(2)) and "at least 30 queries" in words(
+        queries=make_queries(2)
+    )
+    got = scores(make_parts())
+    assert "what each query got is not known" in opening.verdict(make_summary(), got)
+    alike = make_parts().assign(reward=lambda frame: np.where(frame["policy"] == "linucb", 0.6, 0.4))
+    assert "all seeds are the same draw" in words(parts=alike)
+
+
+def test_a_model_that_mostly_cannot_be_called_is_not_named() -> None:
+    rows = [r | {"fell_back": 0.7 if r["policy"] == NASTY else 0.0} for r in make_summary()]
+    assert words(rows).startswith("linucb beats the best fixed choice by 0.2")
+    rows = [r | {"fell_back": 0.3 if r["policy"] == NASTY else 0.0} for r in make_summary()]
+    assert "cannot be called in 30% of rounds; the fall-back answers there." in words(rows)
+
+
+def test_a_table_in_which_nothing_is_right_has_a_subject() -> None:
+    rows = [r | {"accuracy": 0.0, "reward_mean": 0.0} for r in make_summary()]
+    text = words(rows, make_parts().assign(accuracy=0.0, reward=0.0), make_queries(gain=0.0))
+    assert text.startswith("No policy is shown to beat always calling small: ")
+    assert "linucb earns the most of 2 policies" in text and "It earns" not in text and "nan" not in text
+
+
+def test_headline_tells_accuracy_and_cost_as_shares_of_the_most_accurate_model() -> None:
+    """linucb is right .60 to .64 over five seeds, that model .40 always; costs are equal: shares by hand."""
+    text = words()
+    each = np.array([0.60, 0.61, 0.62, 0.63, 0.64]) / 0.4
+    assert f"linucb reaches {100 * each.mean():.3g} % of the accuracy of " in text
+    assert "the most accurate single model, at 100 % of its cost (95 % interval over 5 seeds " in text
+    low, high = re.search(r"over 5 seeds ([\d.]+) to ([\d.]+) % and", text).groups()  # type: ignore[union-attr]
+    half = 277.64 * each.std(ddof=1) / np.sqrt(5)
+    assert float(low) == pytest.approx(100 * each.mean() - half, rel=0.01)
+    assert float(high) == pytest.approx(100 * each.mean() + half, rel=0.01)
 
 
 def test_headline_counts_in_times_what_is_more_than_twice() -> None:
@@ -365,24 +422,9 @@ def test_headline_counts_in_times_what_is_more_than_twice() -> None:
     assert "at 11.5 times of its cost" not in text and "at 11.5 times its cost" in text
 
 
-def test_headline_of_one_policy_compares_it_with_references_only() -> None:
-    text = words([r for r in make_summary() if r["policy"] != "epsilon"])
-    assert "It earns at preference 0.2: 0.6000 reward a query" in text
-    assert "the next" not in text
-
-
-def test_headline_does_not_claim_what_the_interval_does_not_show() -> None:
-    assert "not told apart from the next, epsilon (0.0050" in words(lag_next=0.005)
-    assert "not told apart from the best fixed model" in words(lag_fixed=-0.005)
-    worse = words(lag_fixed=-0.05)
-    assert "Nothing here beats the best fixed model" in worse
-    assert "(0.0500 a query more, paired interval 0.0400 to 0.0600)" in worse
-    assert "Nothing here beats choosing at random" in words(lag_uniform=-0.05)
-
-
-def test_headline_names_the_best_fixed_model_where_it_is_one() -> None:
-    rows = [r | {"reward_mean": 0.5} if r["policy"] == "best_fixed" else r for r in make_summary()]
-    assert "always calling bad" in words(rows)  # that model's reward is 0.5
+def test_headline_of_one_policy_has_no_rank() -> None:
+    rows = [r for r in make_summary() if r["policy"] != "epsilon"]
+    assert "linucb earns at preference 0.2: 0.6000 reward a query" in words(rows)
 
 
 def test_headline_of_one_seed_says_that_it_has_no_interval() -> None:
@@ -390,7 +432,7 @@ def test_headline_of_one_seed_says_that_it_has_no_interval() -> None:
         "seeds": 1
     }
     text = words([r | single for r in make_summary()], make_parts().query("seed == 0"))
-    assert text.count("one seed: no interval") == 2
+    assert "no interval over one seed" in text and "a verdict needs at least 3 seeds" in text
     assert "nan" not in text
     assert "beats" not in text
 
@@ -455,26 +497,33 @@ def test_small_datasets_are_put_together_where_there_are_many() -> None:
 
 
 def test_differences_are_there_for_every_baseline() -> None:
-    told = datasets.differences(scores(make_parts()))
+    told = datasets.differences(scores(make_parts(), make_queries(180)))
     assert told["baselines"][0] == "best_fixed" and told["measures"] == ["reward", "accuracy", "cost"]
     assert told["rows"] == [(p, d) for d in ("all datasets", NASTY, "ocr") for p in ("linucb", "epsilon")]
-    difference, low, high, p = told["values"]["accuracy"]["epsilon"]
+    difference, low, high, p, under, over = told["values"]["accuracy"]["epsilon"]
     np.testing.assert_allclose(difference[::2], 0.12)  # 0.10 to 0.14 over the five seeds
-    assert difference[1::2] == [None] * 3 and all(0.1 <= x <= 0.14 for x in (*low[::2], *high[::2]))
-    np.testing.assert_allclose(p[::2], [2 / 32, 2 * 2 / 32, 2 * 2 / 32])  # one policy; two datasets by Holm
+    assert difference[1::2] == [None] * 3
+    np.testing.assert_allclose([low[0], high[0]], [0.12 - 0.01963, 0.12 + 0.01963], atol=1e-4)
+    assert all(0 < a < 0.2 < b for a, b in zip(under[::2], over[::2], strict=True))  # .2 in the mean
+    each = stats.ttest_1samp([0.1, 0.11, 0.12, 0.13, 0.14], 0).pvalue  # larger than that over the queries
+    np.testing.assert_allclose(
+        p[::2], [each, 2 * each, 2 * each], rtol=0.01
+    )  # one policy; two datasets by Holm
     assert datasets.measures(scores(make_parts()), comparable=False) == ["accuracy", "cost"]
 
 
-def test_few_seeds_say_that_nothing_can_be_significant() -> None:
-    assert "With 5 seeds no p-value can be below 0.0625" in datasets.note(scores(make_parts()))
+def test_the_table_by_dataset_says_what_its_stars_stand_on() -> None:
+    text = datasets.note(scores(make_parts(), make_queries()))
+    assert "it stands on 5 seeds and 90 queries, and needs at least 3 seeds and 30 queries" in text
+    assert "so that nothing is starred" in datasets.note(scores(make_parts()))
 
 
 def test_runs_that_count_reward_differently_are_not_ranked_by_it(page: str) -> None:
     mixed = report.render(
         pd.DataFrame(make_summary()), make_curves(), make_parts(), MANIFEST | {"comparable": False}
     )
-    assert "so accuracy and cost are what can be compared" in mixed and "earns the most" not in mixed
-    assert "earns the most" in page
+    assert "so accuracy and cost are what can be compared" in mixed and "shown to beat" not in mixed
+    assert "shown to beat" in page
 
 
 def test_a_sweep_is_one_colour_and_one_line() -> None:

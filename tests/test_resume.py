@@ -146,10 +146,20 @@ def command(folder: Path, *more: str) -> list[str]:
     return [sys.executable, str(ROOT / "simulate.py"), *words, "--out", str(folder), *more]
 
 
+def minds_ctrl_c() -> None:
+    """Let a process be interrupted even where its parent ignores that, as under `nohup` and in some CI."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def begun(folder: Path, *more: str) -> subprocess.Popen[str]:
     """Start a run and return it once its first checkpoint stands."""
     process = subprocess.Popen(
-        command(folder, *more), cwd=folder.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(folder, *more),
+        cwd=folder.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=minds_ctrl_c,
     )
     kept = folder.parent / f".{folder.name}.unfinished" / "checkpoint.npz"
     while not kept.is_file():

@@ -86,7 +86,7 @@ def test_policies_are_as_recomputed(made: tuple[Stream, np.ndarray, dict[str, Tr
         for baseline in ("oracle", "best_fixed", "best_per_dataset"):
             final = metrics.cumulative_regret(table, trace, baseline, dataset=stream.dataset)[:, -1]
             assert row[f"regret_{baseline}"] == pytest.approx(final.mean())
-        low, high = metrics.bootstrap(metrics.cumulative_regret(table, trace)[:, -1])
+        low, high = metrics.student(metrics.cumulative_regret(table, trace)[:, -1])
         assert (row["regret_lo"], row["regret_hi"]) == (pytest.approx(low), pytest.approx(high))
     assert frame.set_index("policy")["unanswered"]["stopped"] == pytest.approx(0.5)
 
@@ -144,11 +144,15 @@ def test_curves_of_a_long_run_are_thinned() -> None:
     assert rounds[-1] == 5000
 
 
-def test_a_model_with_holes_is_averaged_over_what_it_answered() -> None:
+def test_a_model_with_holes_is_measured_over_all_rounds_with_its_fall_back() -> None:
+    """`large` lacks every fifth row; `small`, the first of those that answer everything, stands in there."""
     stream = make_stream(holes=True)
-    row = summarise(stream, make_table(stream), make_traces(stream)).summary.set_index("policy").loc["large"]
-    assert row["accuracy"] == pytest.approx(np.nanmean(stream.utility[:, 2]))
-    assert row["unanswered"] == pytest.approx(0.2)
+    frame = summarise(stream, make_table(stream), make_traces(stream)).summary.set_index("policy")
+    filled = stream.utility[:, 2].copy()
+    filled[::5] = stream.utility[::5, 0]
+    assert frame.loc["large", "accuracy"] == pytest.approx(filled.mean())
+    assert frame.loc["large", "fell_back"] == pytest.approx(0.2) and frame.loc["small", "fell_back"] == 0
+    assert frame["reward_mean"].max() == frame.loc["oracle", "reward_mean"]
 
 
 def test_no_costs_stay_unknown() -> None:

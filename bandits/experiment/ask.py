@@ -126,7 +126,7 @@ def finish(
     cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     asked = preferences(ask.preference, len(stream), ask.seed)
     options = {**_replayed(ask), "feedback": late}
-    if limits[budgets[0]] is not None:
+    if ask.pacing.partition(",")[0] != "stop":  # the others set a price
         options["probe"] = budget.dual_price
     posed: dict[str, dict[str, experiment.Posed]] = {text: {} for text in asked}
     for text, value in asked.items():
@@ -136,13 +136,25 @@ def finish(
             one = experiment.Posed(table, heard, value, limits[amount])
             posed[text][_name(text, amount, list(asked), budgets)] = one
     # Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
-    alone = logged is not None or ask.feedback == "dueling"
+    ranged = [
+        spec for spec in ask.policies if experiment.ranged(spec)
+    ]  # whose range of rewards goes by it too
+    alone = logged is not None or ask.feedback == "dueling" or bool(ranged)
     together = [[text] for text in asked] if alone else [list(asked)]
     traces = {name: dict(known.get(name, {})) for one in posed.values() for name in one}
     stopped = None
     try:
         for texts in together:
             begun = cold
+            if ranged:
+                heard_table = next(iter(posed[texts[0]].values())).heard[1]
+                bounds = experiment.bounds_of(heard_table)
+                fitted = experiment.lineup(stream, ranged, worth, log=past, bounds=bounds)
+                lineup = {**lineup, **fitted}
+                begun = {
+                    **cold,
+                    **{spec: policy and _held(policy, stream, ask) for spec, policy in fitted.items()},
+                }
             if logged is not None:  # a log has no preferences of its own: the mean one stands for them
                 begun = _warmed(lineup, stream, ask, _logged(logged, worth, float(np.mean(asked[texts[0]]))))
             runs = {name: one for text in texts for name, one in posed[text].items()}

@@ -15,7 +15,7 @@ from bandits import resolve
 from bandits.base import Policy, check
 from bandits.loop.feedback import DELAYS
 from bandits.loop.replay import Case, Trace, orders, replays
-from bandits.metrics.regret import comparator
+from bandits.metrics.regret import comparator, fall_back, played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
 from bandits.rewards import REWARDS, Reward
@@ -45,12 +45,21 @@ WRAPPERS: dict[str, Callable[..., Policy]] = {
 }
 
 
-def build(spec: str, stream: Any, reward: Reward, log: Any = None, *, checked: bool = True) -> Policy:
+def build(
+    spec: str,
+    stream: Any,
+    reward: Reward,
+    log: Any = None,
+    *,
+    checked: bool = True,
+    bounds: tuple[float, float] | None = None,
+) -> Policy:
     """Return the checked policy that a spec names, sized for the stream.
 
     `wrapper(spec),key=value` puts one of `WRAPPERS` around another. A hyperparameter `model` is given as the
     model's name; a factory that asks for `reward` gets the run's reward, one that asks for `log` the rows set aside
-    to train on. Without `checked`, what it does is not looked at, which takes a compiler, only what it was given.
+    to train on, and one that clips rewards from `low` to `high` gets `bounds`, where neither is in the spec. Without
+    `checked`, what it does is not looked at, which takes a compiler, only what it was given.
 
     Raises:
         ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
@@ -59,7 +68,7 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None, *, checked: b
     around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
-        inside = build(around[2], stream, reward, log, checked=checked)
+        inside = build(around[2], stream, reward, log, checked=checked, bounds=bounds)
         outside = wrapper(inside, stream.n_arms, stream.dim)
         return check(outside, stream.n_arms, stream.dim, spec) if checked else outside
     if spec.count("(") != spec.count(")"):
@@ -75,17 +84,36 @@ def build(spec: str, stream: Any, reward: Reward, log: Any = None, *, checked: b
         given["reward"] = reward
     if "log" in keys:
         given["log"] = log
+    if "fallback" in keys:
+        given["fallback"] = tuple(fall_back(stream.answered).tolist())
+    if bounds is not None and ranged(spec):
+        given["low"], given["high"] = bounds
     try:
         if ".py:" in spec or "log" in given:  # may be another by the next time
             return _made(factory, stream.n_arms, stream.dim, spec, given, checked)
         return _kept(spec, stream.n_arms, stream.dim, tuple(given.items()), checked)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ValueError) and ".py:" not in spec:
             raise
         place = resolve.where(factory, error)
         raise ValueError(
             f"policy {spec!r}{place} raised {type(error).__name__}: {_first_line(error)}"
         ) from error
+
+
+def ranged(spec: str) -> bool:
+    """Return whether a spec's policy clips rewards to a range that the spec does not give."""
+    inner = re.sub(r"^(\s*\w+\()+|\).*", "", spec)
+    name, *pairs = (part.strip() for part in inner.split(","))
+    mine = {pair.partition("=")[0] for pair in pairs}
+    factory = OFFERED.get(name)
+    return factory is not None and {"low", "high"} <= set(resolve.hyperparameters(factory)) - mine
+
+
+def bounds_of(table: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the least and the highest reward of a table, a little apart where they are one."""
+    low, high = float(np.nanmin(table)), float(np.nanmax(table))
+    return (low, high) if low < high else (low, low + 1.0)
 
 
 @lru_cache(8)
@@ -141,8 +169,15 @@ def _default(value: Any) -> str:
     return str(getattr(value, "__name__", value))
 
 
-def lineup(stream: Any, specs: Sequence[str], reward: Reward, log: Any = None) -> dict[str, Policy | None]:
-    """Return each spec's policy, built once, a user's own checked; None for a reference.
+def lineup(
+    stream: Any,
+    specs: Sequence[str],
+    reward: Reward,
+    log: Any = None,
+    *,
+    bounds: tuple[float, float] | None = None,
+) -> dict[str, Policy | None]:
+    """Return each spec's policy, built once, a user's own checked; None for a reference. `bounds` as in `build`.
 
     Raises:
         ValueError: a spec is given twice, or as `build`.
@@ -152,7 +187,9 @@ def lineup(stream: Any, specs: Sequence[str], reward: Reward, log: Any = None) -
         raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
     # What is ours is checked by the conformance suite; to do it again takes a second of each run.
     return {
-        spec: None if spec in REFERENCES else build(spec, stream, reward, log, checked=".py:" in spec)
+        spec: None
+        if spec in REFERENCES
+        else build(spec, stream, reward, log, checked=".py:" in spec, bounds=bounds)
         for spec in specs
     }
 
@@ -212,11 +249,11 @@ def hindsight(stream: Any, table: NDArray[np.float64], name: str, options: Mappi
     """Return the trace of a reference: what hindsight would have called, query by query."""
     kept = {k: v for k, v in options.items() if k in ("seeds", "seed", "order", "rounds")}
     rows = orders(stream, **kept)
-    arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset)
+    arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset, times=played(rows, len(table)))
     return Trace(rows, arms[rows].astype(np.int32))
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0]
 
 

@@ -13,14 +13,13 @@ from bandits.experiment import worlds
 from bandits.experiment.lineup import Posed, lineup, run
 from bandits.loop import feedback
 from bandits.loop.replay import Trace
-from bandits.metrics.intervals import bootstrap, paired
+from bandits.metrics.intervals import paired, student
 from bandits.metrics.regret import cumulative_regret, rewards
-from bandits.metrics.significance import holm, sign_flip
+from bandits.metrics.significance import holm
+from bandits.metrics.verdict import ALPHA
 from bandits.results.phases import outcome
 from bandits.rewards import PREFERENCE, Reward, reward_table
 from envs.changes.scenarios import SCENARIOS
-
-LEVEL = 0.05
 
 
 def compare(
@@ -89,16 +88,16 @@ def _rows(
     found = []
     for spec, trace in traces.items():
         regret = final[spec]
-        low, high = bootstrap(regret, seed=seed)
+        low, high = student(regret)
         row: dict[str, Any] = {"scenario": name, "policy": spec, "regret": float(regret.mean())}
         row |= {"regret_lo": float(low), "regret_hi": float(high)}
         row |= outcome(world, table, trace, seed=seed)
         row["reward"] = float(rewards(table, trace).mean())
         row["cost"] = float(rewards(world.cost, trace).mean()) if world.outcomes.priced else np.nan
         if regret is not first:
-            gap, under, over = paired(regret, first, seed=seed)
-            row |= {"difference": float(gap), "difference_lo": float(under), "difference_hi": float(over)}
-            row["p"] = float(sign_flip(regret - first, seed=seed))
+            gap = paired(regret, first)
+            row |= {"difference": float(gap.mean), "difference_lo": float(gap.lo)}
+            row |= {"difference_hi": float(gap.hi), "p": float(gap.p)}
         found.append(row)
     return found
 
@@ -107,6 +106,6 @@ def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows with p-values corrected for all that the table compares."""
     adjusted = holm([row.get("p", np.nan) for row in rows]) if rows else np.empty(0)
     return [
-        {**row, "p": float(p), "significant": bool(p < LEVEL)} if "p" in row else row
+        {**row, "p": float(p), "significant": bool(p < ALPHA)} if "p" in row else row
         for row, p in zip(rows, adjusted, strict=True)
     ]

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.experiment import lineup as experiment
 from bandits.experiment.ask import Ask
-from bandits.folders import checkpoint
+from bandits.folders import checkpoint, place
 from bandits.folders import write as artefacts
 from bandits.folders.staged import Staged
 from bandits.loop import lanes, streamed
 from bandits.loop.lanes import CHUNK
+from bandits.metrics.regret import fall_back, played
 from bandits.results import accumulated
 from bandits.results.books import Best, Book, best, book
 from bandits.results.tally import Tally
@@ -174,7 +175,7 @@ def run(
         Stopped: `stop` said so.
     """
     refuse(table, ask, every)
-    artefacts.check_folder(folder)
+    folder = place.check_folder(folder)
     started, staged = time.perf_counter(), Staged(folder)
     left = staged.checkpoint.is_file()
     if left and not resume:
@@ -190,7 +191,7 @@ def run(
     going = _Run(table, ask, staged, about)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(big.sha256, table.path)
-        means = best(_rewards(going), len(table.datasets))
+        means = best(_rewards(going), len(table.datasets), fall_back(table.answered))
     about["sha256"] = digest.result()
     if left:
         going.load()
@@ -253,16 +254,25 @@ def notes(table: big.Big, ask: Ask) -> list[str]:
     return [*table.notes, *([how] if shuffled else [])]
 
 
-def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints]]:
-    """Yield the reward table and the data sets of every window."""
-    for piece in ahead(going.table.pieces(context=False)):
-        yield reward_table(going.worth, piece, preference(going.ask, piece.first, len(piece))), piece.code
+def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints, Ints]]:
+    """Yield the reward table, the data sets and how often each row is played, of every window that is played."""
+    ask = going.ask
+    for number, piece in enumerate(ahead(going.table.pieces(context=False))):
+        rest = going.total - piece.first
+        if rest <= 0:
+            return
+        often = np.full(len(piece), ask.seeds)
+        if rest < len(piece):
+            rows = streamed.order(len(piece), number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
+            often = played(rows[:, :rest], len(piece))
+        yield reward_table(going.worth, piece, preference(ask, piece.first, len(piece))), piece.code, often
 
 
 def _manifest(going: _Run) -> dict[str, Any]:
     """Return what is to be known of a run, under the names of a manifest."""
     table, ask = going.table, going.ask
     return {
+        "format": place.FORMAT,
         "title": f"{', '.join(ask.policies)} on {table.name}",
         "stream": table.name,
         "label": table.label,
@@ -289,9 +299,7 @@ def _published(going: _Run, manifest: Mapping[str, Any]) -> pd.DataFrame:
     from bandits import report
 
     ask = going.ask
-    tables = accumulated.tables(
-        going.tally, going.table, list(ask.policies), seed=ask.seed, preference=ask.preference
-    )
+    tables = accumulated.tables(going.tally, going.table, list(ask.policies), preference=ask.preference)
     page = report.render(tables["summary"], tables["curves"], tables["by_dataset"], manifest)
     going.staged.publish(tables, page, manifest)
     return tables["summary"]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bandits.folders import manifest as manifests
+from bandits.folders import sheets
 from bandits.metrics.intervals import paired
 from bandits.results.differences import Scores, paired_differences, scores
 
@@ -30,6 +33,7 @@ class Finished(NamedTuple):
     by_dataset: pd.DataFrame
     manifest: Mapping[str, Any]
     changes: pd.DataFrame | None = None
+    by_query: pd.DataFrame | None = None
 
 
 def read(folder: Path | str) -> Finished:
@@ -38,23 +42,16 @@ def read(folder: Path | str) -> Finished:
     Raises:
         ValueError: the folder lacks a file, or holds something else under its name.
     """
-    import pandas as pd
-
-    place, tables = Path(folder), {}
-    as_text = dict.fromkeys(("policy", "family", "kind", "dataset", "quantity"), str)
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "dtype": as_text}
-    try:
-        manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-        for name in ("summary", "curves", "by_dataset"):
-            tables[name] = pd.read_csv(place / f"{name}.csv", **options)
-    except FileNotFoundError as error:
-        lacking = Path(error.filename).name
-        raise ValueError(f"{place} needs to be the folder of a finished run; it has no {lacking}") from error
-    except (ValueError, NotADirectoryError) as error:
-        raise ValueError(f"{place} needs to be the folder of a finished run: {error}") from error
-    changed = place / "changes.csv"
-    phases = pd.read_csv(changed, **options) if changed.is_file() else None
-    return Finished(str(place), **tables, manifest=manifest, changes=phases)
+    place = Path(folder)
+    manifest = manifests.read(place)
+    if not manifest.get("tables", True):
+        raise ValueError(
+            f"{place} was stopped before its tables were made; go on with: {manifest['command'][:300]}"
+        )
+    tables = {name: sheets.read(place, name) for name in ("summary", "curves", "by_dataset")}
+    phases = sheets.read(place, "changes") if (place / "changes.csv").is_file() else None
+    queries = sheets.read(place, "by_query") if (place / "by_query.csv").is_file() else None
+    return Finished(str(place), **tables, manifest=manifest, changes=phases, by_query=queries)
 
 
 def merge(runs: Sequence[Finished]) -> Finished:
@@ -89,11 +86,12 @@ def merge(runs: Sequence[Finished]) -> Finished:
     summary = summary.sort_values("kind", key=lambda kind: kind.map(order), kind="stable")
     merged = Finished(
         ", ".join(run.name for run in runs),
-        _ranked(summary, scores(parts), comparable, int(runs[0].manifest["seed"])),
+        _ranked(summary, scores(parts), comparable),
         curves.reset_index(drop=True),
         parts.reset_index(drop=True),
         _manifest(runs, list(summary.loc[summary["kind"] == "policy", "policy"]), comparable),
         pd.concat(phases, ignore_index=True) if phases else None,
+        _beside([run.by_query for run in runs], names),
     )
     return merged
 
@@ -119,10 +117,10 @@ def difference(first: Finished, second: Finished, *, datasets: bool = False) -> 
     here, there = _names((first, second), bool(merged.manifest["comparable"]))
     best = max(before, key=lambda name: _reward(first)[name])
     pairs = [(there[name], here[name if name in before else best]) for name in after]
-    got = scores(merged.by_dataset)
+    got = scores(merged.by_dataset, merged.by_query)
     known = ["accuracy"] if np.isnan(got.value["cost"]).all() else ["accuracy", "cost"]
     measures = ["reward", *known] if merged.manifest["comparable"] else known
-    frame = paired_differences(got, pairs, measures=measures, seed=int(first.manifest["seed"]))
+    frame = paired_differences(got, pairs, measures=measures)
     return frame if datasets else frame[frame["dataset"] == got.datasets[0]].reset_index(drop=True)
 
 
@@ -134,8 +132,27 @@ def page(folders: Sequence[Path | str]) -> str:
     """
     from bandits.report import render
 
-    merged = merge([read(folder) for folder in folders])
-    return render(merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes)
+    runs = [read(folder) for folder in folders]
+    with fitting(runs):
+        merged = merge(runs)
+        return render(
+            merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes, merged.by_query
+        )
+
+
+@contextmanager
+def fitting(runs: Sequence[Finished]) -> Iterator[None]:
+    """Turn what tables cause that are well formed but do not belong together into one line that names the folders."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(" ".join(str(error).split())[:1000]) from error  # however long a name in it is
+    except (LookupError, TypeError, ArithmeticError, AttributeError) as error:
+        names = ", ".join(run.name for run in runs)[:300]
+        why = " ".join(f"{type(error).__name__} {error}".split())[:200]
+        raise ValueError(
+            f"{names}: summary.csv, curves.csv, by_dataset.csv and manifest.json do not fit together ({why})"
+        ) from error
 
 
 def _check_same(first: Finished, other: Finished) -> None:
@@ -201,7 +218,22 @@ def _renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     return kept.assign(family=kept["policy"], policy=kept["policy"].map(names))
 
 
-def _ranked(summary: pd.DataFrame, got: Scores, comparable: bool, seed: int) -> pd.DataFrame:
+def _beside(frames: Sequence[pd.DataFrame | None], names: Sequence[Mapping[str, str]]) -> pd.DataFrame | None:
+    """Return what each query got from the players of all runs; None where a run does not tell, or asked others."""
+    import pandas as pd
+
+    known = [frame for frame in frames if frame is not None]
+    if len(known) < len(frames) or any(not known[0]["row"].equals(other["row"]) for other in known):
+        return None
+    parts = [known[0][["row", "cluster", "dataset", "rounds"]]]
+    for frame, new in zip(known, names, strict=True):
+        split = {column: column.partition(":") for column in frame.columns}
+        kept = {c: f"{measure}:{new[player]}" for c, (measure, _, player) in split.items() if player in new}
+        parts.append(frame[list(kept)].rename(columns=kept))
+    return pd.concat(parts, axis=1)
+
+
+def _ranked(summary: pd.DataFrame, got: Scores, comparable: bool) -> pd.DataFrame:
     """Return the summary with every player's distance from the best policy of all runs; NaN where that has no sense."""
     summary = summary.reset_index(drop=True)
     if not comparable:
@@ -212,7 +244,7 @@ def _ranked(summary: pd.DataFrame, got: Scores, comparable: bool, seed: int) -> 
     contenders = own if len(own) else np.arange(len(summary))
     leader = contenders[reward[:, contenders].mean(axis=0).argmax()]
     best = np.broadcast_to(reward[:, [leader]], reward.shape)
-    for column, values in zip(_LAG, paired(best, reward, seed=seed), strict=True):
+    for column, values in zip(_LAG, paired(best, reward)[:3], strict=True):
         summary[column] = values
     return summary
 

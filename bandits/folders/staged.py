@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.folders import place
 from bandits.folders.write import trace_schema
 
 if TYPE_CHECKING:
@@ -78,7 +80,10 @@ class Staged:
                 whole.write_table(parquet.read_table(part))
         shutil.rmtree(self.place / "trace")
         self.checkpoint.unlink(missing_ok=True)
-        self.place.chmod(0o755)
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.place.rename(self.folder)
+        earlier, names = place.marked(self.folder), [p.name for p in self.place.iterdir()]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in sorted(names, key=lambda name: name == "manifest.json"):
+            os.replace(self.place / name, self.folder / name)
+        if earlier:
+            place.clear(self.folder, keep=tuple(names))
+        self.place.rmdir()

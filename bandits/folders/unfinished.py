@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bandits.experiment.ask import Ask
+from bandits.folders.place import FORMAT
 from bandits.loop.replay import Trace
 
 PROBED = "probed.npz"  # what a stopped run under a budget keeps of its dual prices; no finished run needs it
@@ -30,49 +33,60 @@ def taken_up(places: Mapping[str, Path], ask: Ask, known: Mapping[str, Any]) -> 
     wanted = json.loads(json.dumps({**known, "asked": ask._replace(policies=())._asdict()}))
     manifests = {name: _manifest(place) for name, place in places.items()}
     same = {name: m for name, m in manifests.items() if m is not None and _same(m, wanted)}
-    stopped = len(same) < len(places) or any(m.get("unfinished") for m in same.values())
+    stopped = len(same) < len(places) or any(
+        m.get("unfinished") or not m.get("tables", True) for m in same.values()
+    )
     if not stopped or ".py:" in ask.reward:
         return {}
-    found = {name: _traces(places[name], bool(ask.budget)) for name in same}
+    found = {
+        name: _traces(places[name], bool(ask.budget) and ask.pacing.partition(",")[0] != "stop")
+        for name in same
+    }
     return {
         name: {spec: t for spec, t in traces.items() if spec in ask.policies and ".py:" not in spec}
         for name, traces in found.items()
     }
 
 
-def keep_probes(folder: Path, traces: Mapping[str, Trace]) -> None:
-    """Write what was read in the policies' states, which a trace file does not hold."""
-    probed = {name: trace.probed for name, trace in traces.items() if trace.probed is not None}
-    if probed:
-        np.savez_compressed(folder / PROBED, allow_pickle=False, **probed)
+def probed(traces: Mapping[str, Trace]) -> bytes:
+    """Return, as a file, what was read in the policies' states, which a trace file does not hold; empty: nothing."""
+    found = {name: trace.probed for name, trace in traces.items() if trace.probed is not None}
+    if not found:
+        return b""
+    sink = io.BytesIO()
+    np.savez_compressed(sink, allow_pickle=False, **found)
+    return sink.getvalue()
 
 
 def _manifest(place: Path) -> dict[str, Any] | None:
     try:
-        return dict(json.loads((place / "manifest.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        found = json.loads((place / "manifest.json").read_bytes())
+        return found if isinstance(found, dict) and found.get("format") == FORMAT else None
+    except (OSError, ValueError, RecursionError):
         return None
 
 
 def _same(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    asked = {**manifest.get("asked", {}), "policies": []}
+    told = manifest.get("asked")
+    asked = {**(told if isinstance(told, dict) else {}), "policies": []}
     return all({**manifest, "asked": asked}.get(key) == value for key, value in wanted.items())
 
 
-def _traces(place: Path, budgeted: bool) -> dict[str, Trace]:
+def _traces(place: Path, priced: bool) -> dict[str, Trace]:
     import pyarrow.parquet as pq
 
+    found: dict[str, Trace] = {}
     try:
         calls = pq.read_table(place / "trace.parquet")
-        probed = dict(np.load(place / PROBED, allow_pickle=False)) if (place / PROBED).exists() else {}
-    except (OSError, ValueError):
-        return {}
-    names, found = calls["policy"].to_numpy(), {}
-    for name in dict.fromkeys(names.tolist()):
-        if budgeted and name not in probed:
-            continue
-        own = calls.filter(names == name)
-        seeds = int(own["seed"].to_numpy().max()) + 1
-        order, arms = (own[column].to_numpy().reshape(seeds, -1) for column in ("row", "arm"))
-        found[name] = Trace(order, arms, probed.get(name))
+        stored = np.load(place / PROBED, allow_pickle=False) if (place / PROBED).exists() else {}
+        probed, names = dict(stored), calls["policy"].to_numpy()
+        for name in dict.fromkeys(names.tolist()):
+            if priced and name not in probed:
+                continue
+            own = calls.filter(names == name)
+            seeds = int(own["seed"].to_numpy().max()) + 1
+            order, arms = (own[column].to_numpy().reshape(seeds, -1) for column in ("row", "arm"))
+            found[name] = Trace(order, arms, probed.get(name))
+    except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile):
+        return {}  # damaged: played anew
     return found

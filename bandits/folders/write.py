@@ -1,12 +1,10 @@
-"""The files of a finished run: written whole or not at all."""
+"""The files of a finished run: its calls first, then what is made of them, each whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,18 +14,14 @@ import numpy as np
 
 from bandits.experiment.ask import Ask, Run
 from bandits.experiment.lineup import REFERENCES
-from bandits.folders.unfinished import keep_probes
+from bandits.folders.place import FORMAT, replace
+from bandits.folders.unfinished import PROBED, probed
 from bandits.loop.replay import Trace
 from bandits.results import phases
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ABOVE = ("overview.html", "reward_by_budget.csv", "report.html")  # what several runs have above their folders
-FILES = (
-    "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv",
-    "changes.csv",
-)  # fmt: skip
 _NAMED = 6  # policies that a title names
 _LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
 
@@ -52,45 +46,63 @@ def fingerprint(outcomes: Any) -> str:
     return digest.hexdigest()
 
 
-def check_folder(folder: Path) -> Path:
-    """Return the folder if a run, or several below it, may be written there: absent, empty, or of earlier runs.
+def keep(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any], *, whole: Any = None) -> None:
+    """Write what cannot be made again of a finished run: its calls and the manifest, before any table is made.
 
-    Raises:
-        ValueError: it cannot be written, or holds something else.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out needs a folder, {folder} is a file")
-    earlier = (folder / "manifest.json").is_file() or (
-        folder.is_dir() and all(p.name in ABOVE or (p / "manifest.json").is_file() for p in folder.iterdir())
-    )
-    if folder.exists() and not earlier:
-        raise ValueError(
-            f"--out {folder} holds other files and no earlier run; name an empty or a new folder"
-        )
-    try:
-        standing = next(p for p in folder.absolute().parents if p.exists())
-        with tempfile.TemporaryDirectory(dir=standing):
-            pass
-    except OSError as error:
-        raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error
-    return folder
-
-
-def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Summarise a finished run, write its folder, and return its tables by name.
+    An earlier run's files make room for it. Until `publish` has gone after it, the manifest says `"tables": false`
+    and the same command goes on from the traces.
 
     Args:
         folder: where to.
         run: what came of it.
         ask: what was asked for.
         known: what only the caller knows: command, context, data, seconds.
+        whole: the table before a warm start set a part of it aside; None: nothing was.
+    """
+    files = {"trace.parquet": _trace(run.traces, run.stream)}
+    if whole is not None:
+        files["split.csv"] = _split(whole, run.stream).to_csv(index=False).encode()
+    if probes := probed(run.traces):
+        files[PROBED] = probes
+    files["manifest.json"] = _json({**_manifest(run, ask, known), "tables": False})
+    replace(folder, files)
+
+
+def publish(
+    folder: Path, run: Run, ask: Ask, known: Mapping[str, Any], *, kept: bool = False
+) -> dict[str, pd.DataFrame]:
+    """Summarise a finished run, add its tables and page to its folder, and return the tables by name.
+
+    Args:
+        folder, run, ask, known: as `keep`.
+        kept: `keep` has been called already.
     """
     from bandits import report
 
-    stream, tables = run.stream, _tables(run, ask)
-    outcomes = stream.outcomes
+    if not kept:
+        keep(folder, run, ask, known)
+
+    tables, manifest = _tables(run, ask), _manifest(run, ask, known)
+    files = {f"{name}.csv": frame.to_csv(index=False).encode() for name, frame in tables.items()}
+    page = report.render(
+        tables["summary"],
+        tables["curves"],
+        tables["by_dataset"],
+        manifest,
+        tables.get("changes"),
+        tables["by_query"],
+    )
+    files["report.html"] = page.encode()
+    stay = ("trace.parquet", "split.csv", *[PROBED] * bool(manifest["unfinished"]))
+    replace(folder, files | {"manifest.json": _json(manifest)}, stay=stay)
+    return tables
+
+
+def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
+    stream, outcomes = run.stream, run.stream.outcomes
     unfinished = [spec for spec in ask.policies if spec not in run.traces]
-    manifest = {
+    return {
+        "format": FORMAT,
         "title": _title(run, ask),
         "stream": stream.name,
         "label": outcomes.label,
@@ -115,12 +127,10 @@ def publish(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[
         "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    files = {f"{name}.csv": frame.to_csv(index=False) for name, frame in tables.items()}
-    files["report.html"] = report.render(
-        tables["summary"], tables["curves"], tables["by_dataset"], manifest, tables.get("changes")
-    )
-    save(folder, files=files, traces=run.traces, manifest=manifest)
-    return tables
+
+
+def _json(manifest: Mapping[str, Any]) -> bytes:
+    return (json.dumps(manifest, indent=2) + "\n").encode()
 
 
 def _title(run: Run, ask: Ask) -> str:
@@ -141,12 +151,12 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     """Return the tables of a run by name: summary, curves, by_dataset; changes and budget where there were any."""
     import pandas as pd
 
-    from bandits.results.by_dataset import by_dataset
+    from bandits.results.by_dataset import by_dataset, by_query
     from bandits.results.spending import account, burn_down
     from bandits.results.summary import summarise
 
     stream, limits = run.stream, run.limits
-    summary, curves = summarise(stream, run.table, run.traces, seed=ask.seed, limits=limits)
+    summary, curves = summarise(stream, run.table, run.traces, limits=limits)
     summary["preference"], summary["budget"] = run.preference, run.budget
     parts = by_dataset(stream, run.table, run.traces)
     own = {name: trace for name, trace in run.traces.items() if name not in REFERENCES}
@@ -155,46 +165,22 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
             summary.merge(columns, on="policy", how="left"),
             pd.concat([curves, more], ignore_index=True),
         )
-    tables = {"summary": summary, "curves": curves, "by_dataset": parts}
+    each = by_query(stream, run.table, run.traces)
+    tables = {"summary": summary, "curves": curves, "by_dataset": parts, "by_query": each}
     if phases.marks(stream) and own:
         tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)
     if limits is None or not np.isfinite(limits).any():
         return tables
-    spent = account(stream, run.table, own, limits, cap=ask.cap, seed=ask.seed)
-    curves = pd.concat([curves, burn_down(stream, own, limits, seed=ask.seed)], ignore_index=True)
+    spent = account(stream, run.table, own, limits, cap=ask.cap)
+    curves = pd.concat([curves, burn_down(stream, own, limits)], ignore_index=True)
     summary = summary.merge(
         spent.drop(columns=["reward", "gap_closed", "unanswered"]), on="policy", how="left"
     )
     return {**tables, "summary": summary, "curves": curves, "budget": spent}
 
 
-def save(
-    folder: Path, *, files: Mapping[str, str], traces: Mapping[str, Trace], manifest: Mapping[str, Any]
-) -> None:
-    """Write `files` (name to text), `trace.parquet` and `manifest.json` as one folder that appears whole.
-
-    An earlier run there is replaced; anything else is refused by `check_folder`, which goes first.
-    """
-    check_folder(folder).parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
-        for name, text in files.items():
-            (staged / name).write_text(text, encoding="utf-8")
-        (staged / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        _write_trace(staged / "trace.parquet", traces)
-        if manifest.get("unfinished"):
-            keep_probes(staged, traces)
-        staged.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        staged.rename(folder)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        raise
-
-
 def trace_schema() -> Any:
-    """Return the columns of `trace.parquet`."""
+    """Return the columns of `trace.parquet` that every run has; docs/command.md has those of a table in memory."""
     import pyarrow as pa
 
     return pa.schema(
@@ -208,20 +194,39 @@ def trace_schema() -> Any:
     )
 
 
-def _write_trace(path: Path, traces: Mapping[str, Trace]) -> None:
-    """Write one row a call: policy, seed, round (from 0), row of the stream, arm (-1 where none was called)."""
+def _trace(traces: Mapping[str, Trace], stream: Any) -> bytes:
+    """Return one row a call: policy, seed, round (from 0), row of the stream, arm (-1 where none was called), and
+    what the row is in the table as it was read: `query_id` and `file_row` (from 0)."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = trace_schema()
-    with pq.ParquetWriter(path, schema) as writer:
+    own, row = (stream, None) if stream.world is None else (stream.world.base, stream.world.row)
+    origin, ids = (x if row is None else x[row] for x in (own.outcomes.origin, own.outcomes.query_id))
+    schema = trace_schema().append(pa.field("query_id", pa.string()))
+    schema = schema.append(pa.field("file_row", pa.int64()))
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, schema) as writer:
         for name, trace in traces.items():
             seeds, rounds = trace.order.shape
+            order = trace.order.ravel()
             columns = [
                 pa.DictionaryArray.from_arrays(np.zeros(seeds * rounds, np.int32), [name]),
                 np.repeat(np.arange(seeds, dtype=np.int32), rounds),
                 np.tile(np.arange(rounds, dtype=np.int32), seeds),
-                trace.order.ravel(),
+                order,
                 trace.arms.ravel(),
+                pa.array(ids.astype(str).tolist(), pa.string()).take(pa.array(order)),
+                origin[order],
             ]
             writer.write_table(pa.Table.from_arrays([pa.array(c) for c in columns], schema=schema))
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def _split(whole: Any, evaluated: Any) -> pd.DataFrame:
+    """Return every row that a warm start has shared out: `file_row`, `query_id`, `part` (logged or evaluated)."""
+    import pandas as pd
+
+    base = evaluated if evaluated.world is None else evaluated.world.base
+    played = np.isin(whole.origin, base.outcomes.origin)
+    parts = np.where(played, "evaluated", "logged")
+    return pd.DataFrame({"file_row": whole.origin, "query_id": whole.query_id, "part": parts})

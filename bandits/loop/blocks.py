@@ -9,7 +9,6 @@ every round; `make bench` measures both. On another platform than the CPU the sc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -23,7 +22,8 @@ from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
-from bandits.policies.linear.affine import Faded, Fading, Form, Weights, form_of, most_trace
+from bandits.policies.linear.affine import Form, form_of
+from bandits.policies.linear.exploring import Weights
 from envs.cores import cores
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
@@ -49,31 +49,27 @@ class Blocks:
     def carry(self, whole: Carry) -> None:
         state, self._account, _ = whole
         self._state: Any = jax.tree.map(np.array, state)  # the kernel writes to it
-        self._heard = self._arms.pulls.sum(axis=1, dtype=np.float32)
-
-    @property
-    def _arms(self) -> Any:
-        return self._state.arms if isinstance(self._state, Faded) else self._state
+        self._heard = self._state.pulls.sum(axis=1, dtype=np.float32)
 
     def foresee(self, clock: Any, chunk: Chunk) -> Any:
         """Return what `Weights` and targets a chunk has; each of its rounds will be heard, whoever is called."""
-        n_arms = self._arms.inverse.shape[1]
+        n_arms = self._state.inverse.shape[1]
         ahead = _ahead(self._form, n_arms, self._keys, self._heard, self._shared, clock, chunk)
-        self._heard = self._heard + np.float32(_real(clock))
+        self._heard = self._heard + np.float32(real_rounds(clock))
         return jax.tree.map(np.asarray, ahead)
 
     def play(
         self, clock: Any, chunk: Chunk, foreseen: Any, late: None = None
     ) -> tuple[NDArray[np.int32], None]:
         """Return the `(S, C)` arms called in a chunk."""
-        real = _real(clock)
+        real = real_rounds(clock)
         called = _replayed(self._form, self._state, foreseen, chunk, real)
         if self._account is not None:
-            self._account = _charged(self._account, chunk, called[:, :real])
+            self._account = charged(self._account, chunk, called[:, :real])
         return called, None
 
 
-def _real(clock: Any) -> int:
+def real_rounds(clock: Any) -> int:
     """Return how many rounds of a chunk there are: the rest is after the end."""
     return min(len(clock[0]), int(clock[1][0]))
 
@@ -112,25 +108,18 @@ def _replayed(
     """Return the `(S, C)` arms of so many rounds, and change the state to what they taught; each seed has a core."""
     from bandits.loop.kernels_blocks import replay_rounds
 
-    ridge = state.arms if isinstance(state, Faded) else state
-    seeds, _, dim, _ = ridge.inverse.shape
-    weight = ridge.weight.reshape(seeds, -1, form.targets[0] if form.targets else 1, dim)
-    last = state.last if isinstance(state, Faded) else np.zeros(ridge.pulls.shape, np.int32)
-    begin = state.round if isinstance(state, Faded) else np.zeros(seeds, np.int32)
+    seeds, _, dim, _ = state.inverse.shape
+    weight = state.weight.reshape(seeds, -1, form.targets[0] if form.targets else 1, dim)
     called, block = np.zeros(chunk.context.shape[:2], np.int32), block_of(dim)
-    together = _together(ridge.inverse.shape[1], dim, block)
+    together = _together(state.inverse.shape[1], dim, block)
     given = [x[:, :rounds] for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
-    learned = (ridge.inverse, weight, ridge.pulls, last)
+    learned = (state.inverse, weight, state.pulls)
 
     def play(s: int) -> None:
-        own = [x[s] for x in (*given, *learned)]
-        replay_rounds(
-            *own, int(begin[s]), _keeps(form), most_trace(form, dim), block, together, called[s, :rounds]
-        )
+        whole: Any = (*(x[s] for x in (*given, *learned)), block, together, called[s, :rounds])
+        replay_rounds(*whole)
 
-    with _blas().limit(limits=1):
-        _shared_out(play, range(seeds))
-    begin += rounds
+    shared_out(play, range(seeds))
     return called
 
 
@@ -150,9 +139,10 @@ def _together(arms: int, dim: int, block: int) -> int:
     return min(arms, small) if fast and small else arms
 
 
-def _shared_out(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
-    """Return what `work` makes of each part, in order, on as many cores as there are."""
-    return list((map if cores() == 1 or len(parts) == 1 else _threads().map)(work, parts))
+def shared_out(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+    """Return what `work` makes of each part, in order, on as many cores as there are; BLAS has one for each."""
+    with _blas().limit(limits=1):
+        return list((map if cores() == 1 or len(parts) == 1 else _threads().map)(work, parts))
 
 
 @cache
@@ -167,18 +157,7 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
-@cache
-def _keeps(form: Form) -> NDArray[np.float32]:
-    """Return what an arm keeps of its evidence after 0, 1, ... rounds; the last holds for ever."""
-    gamma, floor = form.fading or Fading()
-    if gamma == 1.0:
-        return np.ones(1 if form.fading is None else 2, np.float32)
-    waited = np.arange(2 + math.ceil(math.log(floor) / math.log(gamma)), dtype=np.float32)
-    kept: NDArray[np.float32] = np.maximum(np.float32(gamma) ** waited, np.float32(floor))
-    return kept
-
-
-def _charged(account: Account, chunk: Chunk, called: NDArray[np.int32]) -> Account:
+def charged(account: Account, chunk: Chunk, called: NDArray[np.int32]) -> Account:
     """Return the accounts after a chunk's calls."""
     met = np.asarray(chunk.outcome)[:, : called.shape[1]]
     told = np.take_along_axis(met, called[:, :, None, None], axis=2)[:, :, 0]

@@ -106,7 +106,7 @@ def due(late: Late, shape: tuple[int, int], seed: int) -> Ints:
     delay = np.concatenate(
         [late.delay(np.random.default_rng([seed, s, 11]), (1, rounds)) for s in range(seeds)]
     )
-    after = np.arange(rounds) + delay
+    after = np.arange(rounds) + np.minimum(delay, rounds)  # later than the last round is lost, however late
     together = (after // late.batch + 1) * late.batch - 1
     return np.asarray(np.where(delay == NEVER, NEVER, together), np.int64)
 

@@ -4,8 +4,7 @@ A block knows its contexts `X` (B x d). `X A_k^-1` for all arms is one matrix pr
 `k` at `x_i` changes only `A_k^-1`, by rank one (Sherman and Morrison 1950), so what the block needs of it is
 `A_k^-1 x_i`, had from the product and the block's earlier pulls of `k`, and its products with the contexts to come.
 After the block all pulls of an arm are taken off its inverse as one product. Each matrix is thus read once a block and
-not once a round, and at the speed of a matrix product. The inverse of a fading arm
-(`bandits.policies.linear.affine.Fading`) is `scale_k` times the matrix kept, so that forgetting costs one number.
+not once a round, and at the speed of a matrix product.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import numba
 import numpy as np
 
 # Sums may be reordered, which is what lets them run in vector registers; infinities keep their meaning.
-_REORDERED = {"reassoc", "contract", "arcp", "nsz"}
+REORDERED = {"reassoc", "contract", "arcp", "nsz"}
 _SPAN = 16  # rounds whose pulls reach each other one by one, and what comes after them as one product
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
 def _forecast(flat: Any, upright: Any, product: Any, together: int, spread: Any) -> None:
     """Fill `product (K d, B)` with the inverses times the block's contexts, and `spread (K, B)` with x' A^-1 x.
 
@@ -44,8 +43,8 @@ def _forecast(flat: Any, upright: Any, product: Any, together: int, spread: Any)
                 spread[k, j] += own[q, j] * upright[q, j]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
-def _highest(index: Any, available: Any) -> int:
+@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+def highest(index: Any, available: Any) -> int:
     """Return what `bandits.base.choose` returns: the lowest arm within a relative 1e-5 of the best available one."""
     best = np.float32(-np.inf)
     for k in range(len(index)):
@@ -58,10 +57,10 @@ def _highest(index: Any, available: Any) -> int:
     return 0
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
 def _gaps(index: Any, available: Any, rate: Any) -> None:
     """Replace the index by the logarithm of `bandits.policies.linear.affine.gap_weights`."""
-    best, others, total = _highest(index, available), available.sum(), np.float32(0.0)
+    best, others, total = highest(index, available), available.sum(), np.float32(0.0)
     top = index[best]
     for k in range(len(index)):
         if available[k] and k != best:
@@ -71,7 +70,7 @@ def _gaps(index: Any, available: Any, rate: Any) -> None:
     index[best] = np.log(np.float32(1.0) - total)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
 def _settle(inverse: Any, pulled: Any) -> None:
     """Take the `n` pulls `pulled (n, d)` off an inverse `(d, d)`: `A^-1 -= U'U`."""
     taken, d = np.dot(pulled.T, pulled), len(inverse)
@@ -80,7 +79,7 @@ def _settle(inverse: Any, pulled: Any) -> None:
             inverse[x, y] -= taken[x, y]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
 def _reach(
     first: int, last: int, pulled: Any, here: Any, called: Any, steps: Any, along: Any, spread: Any, mean: Any
 ) -> None:
@@ -106,7 +105,7 @@ def _reach(
                 mean[k, f, j] += steps[p, f] * own[j - last]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_REORDERED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
 def replay_rounds(
     context: Any,
     available: Any,
@@ -118,15 +117,11 @@ def replay_rounds(
     inverse: Any,
     weight: Any,
     pulls: Any,
-    last: Any,
-    begin: int,
-    keeps: Any,
-    most_trace: float,
     block: int,
     together: int,
     called: Any,
 ) -> None:
-    """Play `C` rounds of one seed; `inverse`, `weight`, `pulls`, `last` and `called` are changed in place.
+    """Play `C` rounds of one seed; `inverse`, `weight`, `pulls` and `called` are changed in place.
 
     Args:
         context: `(C, d)` float32.
@@ -134,11 +129,7 @@ def replay_rounds(
         of_mean, of_width, plus, rate: `(C, K, m)`, `(C, K)`, `(C, K)`, `(C,)` float32, as in `Weights`.
         target: `(C, K, m)` float32, what each arm would teach.
         inverse, weight: `(K, d, d)` and `(K, m, d)` float32.
-        pulls, last: `(K,)` int32: updates of each arm, and the round in which it last faded.
-        begin: round number of the first one.
-        keeps: `(W,)` float32, share of its evidence that an arm keeps after so many rounds, the last for ever;
-            `[1]` where nothing fades.
-        most_trace: that a fading arm's inverse is held to.
+        pulls: `(K,)` int32, updates of each arm.
         block: rounds a block, `B`.
         together: arms whose inverses are multiplied by the contexts as one matrix.
         called: `(C,)` int32, filled with the arms.
@@ -151,11 +142,7 @@ def replay_rounds(
     spread, mean = np.empty((arms, block), np.float32), np.empty((arms, targets, block), np.float32)
     steps = np.empty((block, targets), np.float32)
     who, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
-    index, fades = np.empty(arms, np.float32), len(keeps) > 1
-    scale, trace = np.ones(arms), np.zeros(arms)
-    if fades:
-        for k in range(arms):
-            trace[k] = np.trace(inverse[k])
+    index = np.empty(arms, np.float32)
     for start in range(0, rounds, block):
         size = min(block, rounds - start)
         here = context[start : start + size]
@@ -167,17 +154,14 @@ def replay_rounds(
         for i in range(size):
             t, edge = start + i, min(size, (i // _SPAN + 1) * _SPAN)
             for k in range(arms):
-                wide = np.sqrt(max(np.float32(scale[k]) * spread[k, i], np.float32(0.0)))
-                if fades:
-                    wide /= np.sqrt(keeps[min(begin + t - last[k], len(keeps) - 1)])
-                index[k] = of_width[t, k] * wide
+                index[k] = of_width[t, k] * np.sqrt(max(spread[k, i], np.float32(0.0)))
                 for f in range(targets):
                     index[k] += of_mean[t, k, f] * mean[k, f, i]
             if rate[t] > 0:
                 _gaps(index, available[t], rate[t])
             for k in range(arms):
                 index[k] += plus[t, k]
-            k = _highest(index, available[t])
+            k = highest(index, available[t])
             called[t] = k
             # The pull as the vector u with A^-1 - u u' the new inverse: first A^-1 x_i as it is now.
             u = pulled[i]
@@ -187,13 +171,9 @@ def replay_rounds(
                 r = who[k, p]
                 for q in range(d):
                     u[q] -= along[r, i] * pulled[r, q]
-            kept = keeps[min(begin + t - last[k], len(keeps) - 1)]
-            gain = np.float32(scale[k] / (kept + scale[k] * spread[k, i]))
-            root = np.sqrt(gain)
-            length = np.float32(0.0)
+            root = np.sqrt(np.float32(1.0) / (np.float32(1.0) + spread[k, i]))
             for q in range(d):
                 u[q] *= root
-                length += u[q] * u[q]
             for j in range(i + 1, edge):
                 total = np.float32(0.0)
                 for q in range(d):
@@ -209,16 +189,8 @@ def replay_rounds(
             who[k, count[k]] = i
             count[k] += 1
             pulls[k] += 1
-            if fades:
-                trace[k] -= length
-                scale[k] = min(scale[k] / kept, most_trace / trace[k])
-                last[k] = begin + t
             if i + 1 == edge < size:
                 _reach(i // _SPAN * _SPAN, edge, pulled, here, called[start:], steps, along, spread, mean)
         for k in range(arms):
             if count[k] > 0:
                 _settle(inverse[k], pulled[who[k, : count[k]]])
-    if fades:  # and exactly symmetric again: fading lets what is not grow (see `bandits.policies.linear.ridge.learn`)
-        for k in range(arms):
-            half = np.float32(0.5 * scale[k])
-            inverse[k] = half * (inverse[k] + inverse[k].T)

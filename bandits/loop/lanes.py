@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bandits.base import RESOURCES, Policy, State
 from bandits.loop.feedback import Timetable, timetable
 from bandits.loop.player import player
-from bandits.loop.rounds import Account, Chunk, Due, Ring, Shared
+from bandits.loop.rounds import Account, Chunk, Due, Shared, ring
 from envs.ahead import ahead
 
 CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
@@ -92,8 +92,12 @@ def _group(
     """Return what `play` returns, for lanes that are one batch."""
     rows, account = np.stack([lane.rows for lane in lanes]), _account(lanes)
     times = None if lanes[0].due is None else timetable(np.stack([lane.due for lane in lanes]))  # type: ignore[misc]
-    ring, keys = _ring(times, len(lanes), account is not None), [lane.key for lane in lanes]
-    playing = player(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)
+    sheet, waiting = lanes[0].sheet, None
+    if times is not None:
+        sizes = sheet.available.shape[1], sheet.context.shape[1]
+        waiting = ring(policy, len(lanes), times.ring, *sizes, budgeted=account is not None)
+    keys = [lane.key for lane in lanes]
+    playing = player(policy, keys, shared, account=account, ring=waiting, probe=probe, full=full)
     coming = ((*now, playing.foresee(*now), late) for *now, late in _chunks(lanes, rows, times))
     arms, probed, done = np.empty(rows.shape, np.int32), [], 0
     for now in ahead(coming):
@@ -148,13 +152,6 @@ def _account(lanes: list[Lane]) -> Account | None:
     limits = np.stack([np.asarray(lane.budget, np.float32) for lane in lanes])
     none = jnp.zeros(limits.shape, jnp.float32)
     return Account(none, jnp.zeros_like(none), jnp.asarray(limits))
-
-
-def _ring(times: Timetable | None, lanes: int, budgeted: bool) -> Ring | None:
-    if times is None:
-        return None
-    budget = jnp.zeros((lanes, times.ring, len(RESOURCES)), jnp.float32) if budgeted else None
-    return Ring(jnp.zeros((lanes, times.ring), jnp.int32), budget)
 
 
 def _due(

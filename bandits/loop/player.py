@@ -13,12 +13,12 @@ import jax
 
 from bandits.base import Policy, State
 from bandits.loop.blocks import Blocks
+from bandits.loop.discounts import Discounts, discount_of
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
-from bandits.policies.linear.affine import Faded, form_of
-from bandits.policies.linear.ridge import Ridge
+from bandits.policies.linear.affine import form_of
 
-Player = Scan | Blocks
+Player = Scan | Blocks | Discounts
 
 
 def player(
@@ -42,9 +42,9 @@ def player(
         probe: `(state) -> array`, read before each round, or None.
         full: whether the outcome of every available model is heard.
     """
-    known = form_of(policy) is not None and ring is None and probe is None and not full
-    if known and jax.default_backend() == "cpu":
-        state = jax.eval_shape(policy.init, keys[0])
-        if isinstance(state.arms if isinstance(state, Faded) else state, Ridge):
-            return Blocks(policy, keys, shared, account=account)
+    plain = ring is None and probe is None and not full and jax.default_backend() == "cpu"
+    if plain and discount_of(policy) is not None:
+        return Discounts(policy, keys, shared, account=account)
+    if plain and form_of(policy) is not None:
+        return Blocks(policy, keys, shared, account=account)
     return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from bandits.base import RESOURCES, Feedback, Observation, Policy, State
+from bandits.base import RESOURCES, Feedback, Observation, Policy, State, example
 
 
 class Chunk(NamedTuple):
@@ -42,11 +42,33 @@ class Account(NamedTuple):
 class Ring(NamedTuple):
     """What a late update needs of the round that it belongs to, at `round % W`: `arm` `(S, W)`, `budget` `(S, W, R)`.
 
-    `budget` is None in a run without one.
+    `budget` is None in a run without one, `chance` `(S, W)` and `kept` (any tree) where the policy has no `chances` or
+    `keep`.
     """
 
     arm: jax.Array
     budget: jax.Array | None
+    chance: jax.Array | None = None
+    kept: Any = None
+
+
+def ring(policy: Policy, lanes: int, places: int, n_arms: int, dim: int, *, budgeted: bool) -> Ring:
+    """Return the ring of a run before its first round."""
+
+    def room(like: Any) -> jax.Array:
+        return jnp.zeros((lanes, places, *like.shape), like.dtype)
+
+    arm, one = jnp.int32(0), jnp.float32(1)
+    kept = None
+    if policy.keep is not None:
+        state = jax.eval_shape(policy.init, jax.random.key(0))
+        kept = jax.tree.map(room, jax.eval_shape(policy.keep, state, example(n_arms, dim)[0]))
+    return Ring(
+        room(arm),
+        jnp.zeros((lanes, places, len(RESOURCES)), jnp.float32) if budgeted else None,
+        None if policy.chances is None else room(one),
+        kept,
+    )
 
 
 class Due(NamedTuple):
@@ -99,14 +121,17 @@ def run_chunk(
         observation = observe(shared, now, budget, left)
         arm = policy.act(to_act, state, observation)
         read = None if probe is None else probe(state)
+        # The compiler drops it where no update reads it.
+        chance: Any = 1.0 if policy.chances is None else policy.chances(to_act, state, observation)[arm]
         heard = now.outcome[arm]
         if account is not None:
             heard = jnp.where(arm >= 0, heard, 0.0)
             account = account.pay(jnp.nan_to_num(heard[-len(RESOURCES) :]))
         if ring is None:
-            state = policy.update(to_learn, state, observation, arm, feedback_of(heard))
+            state = policy.update(to_learn, state, observation, arm, feedback_of(heard, chance))
         else:
-            ring = _kept(ring, number, arm, observation.budget)
+            kept = None if policy.keep is None else policy.keep(state, observation)
+            ring = _kept(ring, number, Ring(arm, observation.budget, chance, kept))
         return (state, account, ring), (arm, read)
 
     def hear(state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: Any) -> State:
@@ -115,11 +140,14 @@ def run_chunk(
         place = number % len(ring.arm)
         budget = None if ring.budget is None else ring.budget[place]
         observation = observe(shared, now, budget, jnp.maximum(rounds - number, 1).astype(jnp.float32))
+        # Where every outcome is heard, none came by chance.
+        chance = 1.0 if full or ring.chance is None else ring.chance[place]
+        kept = jax.tree.map(lambda a: a[place], ring.kept)
 
         def one(state: State, key: jax.Array, arm: jax.Array, counts: jax.Array) -> State:
             told = now.outcome[arm]
             told = told if ring.budget is None else jnp.where(arm >= 0, told, 0.0)
-            after = policy.update(key, state, observation, arm, feedback_of(told))
+            after = policy.update(key, state, observation, arm, feedback_of(told, chance, kept))
             return jax.tree.map(lambda new, old: jnp.where(counts, new, old), after, state)
 
         if not full:
@@ -158,14 +186,22 @@ def observe(shared: Shared, now: Chunk, budget: jax.Array | None, left: jax.Arra
     return Observation(now.context, now.available, price, now.preference, shared.cost_scale, budget, left)
 
 
-def feedback_of(heard: jax.Array) -> Feedback:
+def feedback_of(heard: jax.Array, chance: Any = 1.0, kept: Any = None) -> Feedback:
     """Return what a policy hears of one outcome `(2 + R,)`."""
     utility, reward, cost, latency, tokens = heard
-    return Feedback(utility, cost, reward, latency, tokens)
+    return Feedback(utility, cost, reward, latency, tokens, chance, kept)
 
 
-def _kept(ring: Ring, number: jax.Array, arm: jax.Array, budget: jax.Array) -> Ring:
+def _kept(ring: Ring, number: jax.Array, now: Ring) -> Ring:
     """Return the ring of one seed with this round in its place."""
     place = number % len(ring.arm)
-    kept = None if ring.budget is None else ring.budget.at[place].set(budget)
-    return Ring(ring.arm.at[place].set(arm), kept)
+
+    def put(places: jax.Array, value: Any) -> jax.Array:
+        return places.at[place].set(value)
+
+    return Ring(
+        put(ring.arm, now.arm),
+        None if ring.budget is None else put(ring.budget, now.budget),
+        None if ring.chance is None else put(ring.chance, now.chance),
+        jax.tree.map(put, ring.kept, now.kept),
+    )

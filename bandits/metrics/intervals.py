@@ -1,67 +1,133 @@
-"""Percentile-bootstrap intervals of a mean over seeds, alone and paired (Efron, Tibshirani 1993, ch. 13)."""
+"""Student's t intervals and paired tests of a mean: over seeds, and over queries in clusters (Student 1908)."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+LEVEL = 0.95
+# Seeds that differ by less than this share of their size differ by rounding only: they are one draw.
+_ROUNDING = 1e-10
 
 
-def bootstrap(
-    values: ArrayLike, *, resamples: int = 2000, seed: int = 0, level: float = 0.95
-) -> tuple[Floats, Floats]:
-    """Return both ends of the interval of the mean over seeds, each of shape `values.shape[1:]`.
+class Estimate(NamedTuple):
+    """A mean, both ends of its 95 % interval, and the two-sided p-value of its being 0; NaN where it has none."""
 
-    Seeds are drawn with replacement, the same draw for every column, so that a curve's band is made of whole
-    curves. With a single seed both ends are NaN: one run says nothing of the spread.
+    mean: Floats
+    lo: Floats
+    hi: Floats
+    p: Floats
+
+
+def band(values: ArrayLike, *, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Return both ends of the t interval of the mean over seeds, each of shape `values.shape[1:]`.
+
+    For the band of a curve, which may have width 0 where all seeds are alike. With a single seed both ends are NaN:
+    one run says nothing of the spread.
 
     Args:
         values: `(S, ...)`, one row a seed.
-        resamples: draws, at least 1.
-        seed: of the draws.
-        level: share of the resampled means inside, in (0, 1).
+        level: of the interval, in (0, 1).
 
     Raises:
-        ValueError: no seeds, or a number out of its range.
+        ValueError: no seeds, or a level out of its range.
     """
     rows = np.asarray(values, np.float64)
     if rows.ndim == 0 or len(rows) == 0:
-        raise ValueError(f"bootstrap needs values of shape (seeds, ...), got {rows.shape}")
-    if resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"bootstrap needs resamples >= 1 and 0 < level < 1, got {resamples} and {level}")
+        raise ValueError(f"an interval needs values of shape (seeds, ...), got {rows.shape}")
+    if not 0 < level < 1:
+        raise ValueError(f"an interval needs 0 < level < 1, got {level}")
     if len(rows) == 1:
         unknown = np.full(rows.shape[1:], np.nan)
         return unknown, unknown.copy()
-    means = rows.reshape(len(rows), -1).T @ _weights(len(rows), resamples, seed)
-    tail = (1 - level) / 2
-    low, high = np.quantile(means, (tail, 1 - tail), axis=1)
-    return low.reshape(rows.shape[1:]), high.reshape(rows.shape[1:])
+    half = _quantile(len(rows) - 1, level) * rows.std(axis=0, ddof=1) / np.sqrt(len(rows))
+    mean = rows.mean(axis=0)
+    return mean - half, mean + half
 
 
-def paired(a: ArrayLike, b: ArrayLike, **options: Any) -> tuple[Floats, Floats, Floats]:
-    """Return the mean of `a - b` over shared seeds and the two ends of its interval.
+def student(values: ArrayLike, *, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Return the ends of `band`, NaN where all seeds are the same draw: an interval of width 0 would be none.
 
-    Row `s` of both needs to come from the same seed, hence the same order of queries: what is shared cancels.
+    A fixed model that is asked every query once has the same mean with every seed, and so has a policy that was
+    trained once for all of them; that says nothing of how certain the mean is.
+
+    Args:
+        values, level: see `band`.
+    """
+    rows = np.asarray(values, np.float64)
+    low, high = band(rows, level=level)
+    alike = one_draw(rows, np.abs(rows).max(axis=0))
+    return np.where(alike, np.nan, low), np.where(alike, np.nan, high)
+
+
+def paired(a: ArrayLike, b: ArrayLike) -> Estimate:
+    """Return the mean of `a - b` over shared seeds, its 95 % interval and the p-value of the paired t-test.
+
+    Row `s` of both needs to come from the same seed, hence the same order of queries: what is shared cancels. Where
+    all differences are alike there is neither interval nor p-value.
 
     Args:
         a, b: `(S, ...)`.
-        options: as for `bootstrap`.
 
     Raises:
-        ValueError: shapes that differ, or as `bootstrap`.
+        ValueError: shapes that differ, or as `band`.
     """
     left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if left.shape != right.shape:
         raise ValueError(f"paired needs two arrays of one shape, got {left.shape} and {right.shape}")
-    low, high = bootstrap(left - right, **options)
-    return np.asarray((left - right).mean(axis=0)), low, high
+    gap = left - right
+    low, high = band(gap)
+    mean, error = gap.mean(axis=0), (high - low) / 2
+    alike = one_draw(gap, np.maximum(np.abs(left).max(axis=0), np.abs(right).max(axis=0)))
+    if len(gap) == 1:
+        return Estimate(mean, low, high, low.copy())
+    error = np.where(alike, np.nan, error / _quantile(len(gap) - 1, LEVEL))
+    return _estimate(mean, error, len(gap) - 1)
 
 
-def _weights(n: int, resamples: int, seed: int) -> Floats:
-    """Return `(n, resamples)`: how much each seed weighs in each resampled mean."""
-    drawn = np.random.default_rng(seed).integers(0, n, (resamples, n))
-    flat = (drawn + n * np.arange(resamples)[:, None]).ravel()
-    return np.ascontiguousarray(np.bincount(flat, minlength=n * resamples).reshape(resamples, n).T) / n
+def clustered(difference: ArrayLike, rounds: ArrayLike) -> Estimate:
+    """Return the mean difference a round over all queries with its interval and test over clusters of queries.
+
+    The mean is a ratio of sums over clusters, and its variance that of the ratio (Cochran 1977, section 2.11), with
+    `G - 1` degrees of freedom. One cluster has no spread, and clusters that are all alike have none either.
+
+    Args:
+        difference: `(G, ...)` differences summed over the rounds of each cluster.
+        rounds: `(G,)` rounds of each cluster, more than 0.
+    """
+    sums, weight = np.asarray(difference, np.float64), np.asarray(rounds, np.float64)
+    groups, total = len(weight), weight.sum()
+    mean = sums.sum(axis=0) / total
+    if groups < 2:
+        unknown = np.full(mean.shape, np.nan)
+        return Estimate(np.asarray(mean), unknown, unknown.copy(), unknown.copy())
+    weight = weight.reshape(-1, *[1] * (sums.ndim - 1))
+    left = sums - mean * weight
+    error = np.sqrt(groups / (groups - 1) * (left**2).sum(axis=0)) / total
+    alike = np.abs(left).max(axis=0) <= _ROUNDING * np.abs(sums).max(axis=0)
+    return _estimate(np.asarray(mean), np.where(alike, np.nan, error), groups - 1)
+
+
+def one_draw(values: Floats, size: ArrayLike) -> NDArray[np.bool_]:
+    """Return where `values (S, ...)` differ over several seeds by no more than the rounding of numbers of this size."""
+    if len(values) == 1:
+        return np.zeros(values.shape[1:], bool)
+    return np.asarray(np.ptp(values, axis=0) <= _ROUNDING * np.asarray(size))
+
+
+def _estimate(mean: Floats, error: Floats, freedom: int) -> Estimate:
+    from scipy.special import stdtr  # late: it takes a while, and many commands need no interval
+
+    half = _quantile(freedom, LEVEL) * error
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = 2 * stdtr(freedom, -np.abs(mean / error))
+    return Estimate(mean, mean - half, mean + half, np.asarray(p))
+
+
+def _quantile(freedom: int, level: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + level) / 2))

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def gather(table: Floats, order: Ints, arms: Ints) -> Floats:
     """Return `(S, T)` entries `table[order, arms]`, 0 where the arm is -1."""
     out = np.zeros(order.shape)
@@ -27,7 +27,7 @@ def gather(table: Floats, order: Ints, arms: Ints) -> Floats:
     return out
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def cumulative_gap(reference: Floats, table: Floats, order: Ints, arms: Ints) -> Floats:
     """Return `(S, T)` running sums of `reference[order] - table[order, arms]`, the latter 0 for arm -1."""
     out = np.empty(order.shape)
@@ -41,7 +41,7 @@ def cumulative_gap(reference: Floats, table: Floats, order: Ints, arms: Ints) ->
     return out
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def calls_before(arms: Ints, stops: Ints, n_arms: int) -> Any:
     """Return `(S, P, K)` how often each arm was called in the rounds before each of the ascending `stops`."""
     out = np.zeros((arms.shape[0], stops.shape[0], n_arms))

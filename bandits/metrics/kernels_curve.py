@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def improvements(utility: Array, cost: Array, lowest: bool) -> tuple[Array, Array, Array]:
     """Return, query by query, the models that its choice moves to while the threshold on predicted cost rises.
 
@@ -51,7 +51,7 @@ def improvements(utility: Array, cost: Array, lowest: bool) -> tuple[Array, Arra
     return row[:n_events].copy(), arm[:n_events].copy(), at[:n_events].copy()
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _add(total: float, carry: float, term: float) -> tuple[float, float]:
     """Return total and carry after a compensated addition (Neumaier 1974): 100,000 updates leave no drift."""
     after = total + term
@@ -60,7 +60,7 @@ def _add(total: float, carry: float, term: float) -> tuple[float, float]:
     return after, carry + ((term - after) + total)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def path_sums(start: Array, row: Array, arm: Array, point: Array, value: Array, n_points: int) -> Array:
     """Return `(P,)`, the sum of `value[query, chosen model]` at each point of a path.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def hull_segments(value: Floats, cost: Floats) -> tuple[Any, Any, Any]:
     """Return the segments of every row's increasing hull from (0, 0), the choice of calling nobody.
 

@@ -2,7 +2,7 @@
 
 A trace is `order (S, T)`, the row of the table asked at each round, and `arms (S, T)`, the model called there
 (-1 where none was). A call that was not made earns reward 0 and costs 0. Rows may repeat or be left out in
-`order`; what is "best in hindsight" is always judged over all rows of the table, each counted once.
+`order`; what is "best in hindsight" is judged over the rows played, as often as they are.
 """
 
 from __future__ import annotations
@@ -50,18 +50,26 @@ def checked(table: ArrayLike, trace: Trace) -> tuple[Floats, Ints, Ints]:
 
 
 def comparator(
-    table: ArrayLike, baseline: str | int, *, cost: ArrayLike | None = None, dataset: ArrayLike | None = None
+    table: ArrayLike,
+    baseline: str | int,
+    *,
+    cost: ArrayLike | None = None,
+    dataset: ArrayLike | None = None,
+    times: ArrayLike | None = None,
 ) -> Ints:
     """Return `(rows,)` int32: the model that a reference with hindsight calls in each row of the table.
+
+    A fixed choice of model `k` calls `k` where it can be called, and the first of `fall_back` that can be elsewhere.
+    All fixed choices are so judged over the same rows, and none can lie above the oracle.
 
     Args:
         table: `(rows, K)` reward, NaN where the model is unavailable.
         baseline: `oracle` is the best model of each row, ties to the cheapest where `cost` is given, then to
-            the lowest index. `best_fixed` ranks the models by mean reward over the rows where they are
-            available, and takes the highest-ranked available one. `best_per_dataset` does so inside each
-            dataset. A model's index takes that model, and -1 where it is unavailable.
+            the lowest index. `best_fixed` is the fixed choice of the highest mean reward, ties to the lowest index;
+            `best_per_dataset` the best one inside each dataset. A model's index is the fixed choice of that model.
         cost: `(rows, K)`, for the oracle's ties.
         dataset: `(rows,)` labels, for `best_per_dataset`.
+        times: `(rows,)` how often each row is played, for what is best; once each when left out.
 
     Raises:
         ValueError: an unknown baseline, `dataset` missing or of another length, a row without any model.
@@ -78,28 +86,54 @@ def comparator(
             return np.asarray(best.argmax(axis=1), np.int32)
         tied = np.where(best, np.nan_to_num(plain(cost, np.float64)), np.inf)
         return np.asarray(tied.argmin(axis=1), np.int32)
+    other = stand_in(seen, fall_back(seen.sum(axis=0)))
+    often = np.ones(len(values)) if times is None else np.asarray(times, np.float64)
     if baseline == "best_fixed":
-        return _highest_ranked(values)
+        return _best_choice(values, other, often)
     if baseline == "best_per_dataset":
         if dataset is None or len(labels := np.asarray(dataset).astype(str)) != len(values):
             raise ValueError(f"best_per_dataset needs dataset, one label for each of {len(values)} rows")
         arms = np.empty(len(values), np.int32)
         for label in np.unique(labels):
-            arms[labels == label] = _highest_ranked(values[labels == label])
+            own = labels == label
+            arms[own] = _best_choice(values[own], other[own], often[own])
         return arms
     if not isinstance(baseline, (int, np.integer)) or not 0 <= baseline < values.shape[1]:
         raise ValueError(
             f"baseline needs {', '.join(BASELINES)} or a model's index below {values.shape[1]},"
             f" got {baseline!r}"
         )
-    return np.where(seen[:, baseline], baseline, -1).astype(np.int32)
+    return np.where(seen[:, baseline], baseline, other).astype(np.int32)
 
 
-def _highest_ranked(values: Floats) -> Ints:
-    """Return `(rows,)`: in each row the available model of the highest mean reward, ties to the lowest."""
+def fall_back(answered: ArrayLike) -> Ints:
+    """Return the models in the order in which they stand in for one that cannot be called.
+
+    First the one that can be called most often, ties to the lowest index: an order that knows no outcome, so that a
+    policy can have it too.
+
+    Args:
+        answered: `(K,)` rows in which each model can be called.
+    """
+    return np.argsort(-np.asarray(answered), kind="stable").astype(np.int32)
+
+
+def stand_in(seen: NDArray[np.bool_], order: Ints) -> Ints:
+    """Return `(rows,)`: the first model of `order` that can be called in each row of `seen (rows, K)`."""
+    return np.asarray(order[seen[:, order].argmax(axis=1)], np.int32)
+
+
+def _best_choice(values: Floats, other: Ints, often: Floats) -> Ints:
+    """Return `(rows,)`: the fixed choice of the highest reward over rows that are played so often."""
     seen = ~np.isnan(values)
-    mean = np.where(seen, values, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-    return np.asarray(np.where(seen, mean, -np.inf).argmax(axis=1), np.int32)
+    earned = np.where(seen, values, values[np.arange(len(values)), other][:, None])
+    best = int(((often if often.any() else np.ones(len(values))) @ earned).argmax())
+    return np.where(seen[:, best], best, other).astype(np.int32)
+
+
+def played(order: ArrayLike, rows: int) -> NDArray[np.int64]:
+    """Return `(rows,)`: how often `order (S, T)` asks each row, all seeds together."""
+    return np.bincount(np.asarray(order).ravel(), minlength=rows)
 
 
 def earned_by(table: ArrayLike, arms: ArrayLike) -> Floats:
@@ -137,7 +171,8 @@ def cumulative_regret(
             )
         reference = plain(baseline, np.float64)
     else:
-        reference = earned_by(values, comparator(values, baseline, cost=cost, dataset=dataset))
+        often = played(order, len(values))
+        reference = earned_by(values, comparator(values, baseline, cost=cost, dataset=dataset, times=often))
     return _finite(kernels.cumulative_gap(reference, values, order, arms))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bandits.metrics import curve
 from bandits.metrics.curve import Path
-from bandits.metrics.intervals import bootstrap
+from bandits.metrics.intervals import student
 from bandits.mmrbench import modes, scores, splits, trial
 from envs.outcomes import Outcomes
 
@@ -246,6 +246,6 @@ def _intervals(draws: Floats, many: list[dict[str, float]]) -> Row:
     row: Row = {}
     for column, name in enumerate(scores.RESAMPLED):
         row[f"{name}_lo"], row[f"{name}_hi"] = scores.interval(draws[:, column])
-        low, high = bootstrap([v[name] for v in many])
+        low, high = student([v[name] for v in many])
         row[f"{name}_seed_lo"], row[f"{name}_seed_hi"] = float(low), float(high)
     return row

@@ -99,7 +99,14 @@ def resample(path: Path, true: Truth, weights: NDArray[np.integer[Any]]) -> Floa
         path: of `n` queries.
         true: their outcomes.
         weights: `(B, n)`, how often each resample draws each query.
+
+    Raises:
+        ValueError: a resample draws none of the queries, so few are they.
     """
+    if not weights.any(axis=1).all():
+        raise ValueError(
+            f"mmrbench needs more test queries for intervals, got {weights.shape[1]}: a resample drew none of them"
+        )
     seen = ~np.isnan(true.utility)
     drawn = np.maximum(weights @ seen, 1)
     model_utility = weights @ np.where(seen, true.utility, 0) / drawn

@@ -23,6 +23,7 @@ class Duels(NamedTuple):
     Attributes:
         context: `(W, d)`.
         first, second: `(W,)` int32 models.
+        swapped: `(W,)` bool, whether the first one was the second chain's: a pair has no order of its own.
         sign: `(W,)` 1 where the first was preferred, else -1.
         total: `()` int32.
     """
@@ -30,6 +31,7 @@ class Duels(NamedTuple):
     context: jax.Array
     first: jax.Array
     second: jax.Array
+    swapped: jax.Array
     sign: jax.Array
     total: jax.Array
 
@@ -58,7 +60,8 @@ def fgts(
     arXiv 2510.00841: `theta^j` is drawn from `exp(-sum L^j - ridge |theta|^2 / 2)` with
     `L^j = eta log(1 + exp(-y <theta, phi(x, a1) - phi(x, a2)>)) - mu max_a <theta, phi(x, a) - phi(x, a^(3-j))>`
     and `phi(x, a)` the context in the place of `a`. The draw is the state of a stochastic-gradient Langevin chain
-    that goes on from round to round, on batches of the past (their sum scaled up to the whole).
+    that goes on from round to round, on batches of the past (their sum scaled up to the whole). Which chain stands for
+    which model of a called pair, and so whose opponent `a^(3-j)` is, goes by the draws when its outcome is heard.
 
     Args:
         n_arms: `P`, pairs of models.
@@ -80,21 +83,25 @@ def fgts(
     def init(key: jax.Array) -> Chains:
         theta = jax.random.normal(key, (2, models, dim)) / jnp.sqrt(ridge)
         empty = jnp.zeros(memory, jnp.int32)
-        past = Duels(jnp.zeros((memory, dim)), empty, empty, jnp.zeros(memory), jnp.zeros((), jnp.int32))
+        none = jnp.zeros(memory)
+        past = Duels(jnp.zeros((memory, dim)), empty, empty, empty > 0, none, jnp.zeros((), jnp.int32))
         return Chains(theta, past)
 
     def act(key: jax.Array, state: Chains, observation: Observation) -> jax.Array:
         del key
-        worth = state.theta @ observation.context
-        pair = jnp.maximum(worth[0][first] + worth[1][second], worth[1][first] + worth[0][second])
-        return choose(pair, observation.available)
+        return choose(jnp.maximum(*orders(state.theta, observation.context)), observation.available)
+
+    def orders(theta: jax.Array, context: jax.Array) -> tuple[jax.Array, jax.Array]:
+        # What each pair is worth with the first model for the first chain, and the other way round.
+        one, two = theta @ context
+        return one[first] + two[second], two[first] + one[second]
 
     def loss(theta: jax.Array, past: Duels, rows: jax.Array, side: int) -> jax.Array:
         value = past.context[rows] @ theta.T  # (batch, K)
         left, right = (
             jnp.take_along_axis(value, x[rows][:, None], 1)[:, 0] for x in (past.first, past.second)
         )
-        other = right if side == 0 else left
+        other = jnp.where(past.swapped[rows] == (side == 0), left, right)
         told = eta * jax.nn.softplus(-past.sign[rows] * (left - right))
         informative = past.first[rows] != past.second[rows]
         each = jnp.where(informative, told, 0.0) - mu * (value.max(axis=1) - other)
@@ -104,7 +111,9 @@ def fgts(
     def update(
         key: jax.Array, state: Chains, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Chains:
-        past = _appended(state.past, observation.context, first[arm], second[arm], feedback.reward)
+        straight, crossed = orders(state.theta, observation.context)
+        pair = first[arm], second[arm], crossed[arm] > straight[arm]
+        past = _appended(state.past, observation.context, pair, feedback.reward)
         seen = jnp.minimum(past.total, memory)
         step = lr / jnp.maximum(seen / 100.0, 1.0)
 
@@ -119,12 +128,14 @@ def fgts(
     return Policy(init, act, update)
 
 
-def _appended(past: Duels, context: jax.Array, first: jax.Array, second: jax.Array, told: jax.Array) -> Duels:
+def _appended(past: Duels, context: jax.Array, pair: tuple[jax.Array, ...], told: jax.Array) -> Duels:
+    first, second, swapped = pair
     place = past.total % len(past.sign)
     return Duels(
         past.context.at[place].set(context),
         past.first.at[place].set(first),
         past.second.at[place].set(second),
+        past.swapped.at[place].set(swapped),
         past.sign.at[place].set(2 * told - 1),
         past.total + 1,
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bandits.report.parts import embedded, own, plotly
+from bandits.report.parts import embedded, own, plotly, records
 from bandits.report.styles import COLOURS, GREY, MARKERS, Figure, tidy
 from bandits.report.words import code, number
 
@@ -150,15 +150,15 @@ def _headline(frame: pd.DataFrame) -> str:
         .head(1)
     )
     told = [
-        f"{code(str(row.name_))} earns most at {html.escape(str(row.run))} ({number(row.reward, 4)} a query)"
-        for row in best.rename(columns={"name": "name_"}).sort_index().itertuples()
+        f"{code(row['name'])} earns most at {html.escape(str(row['run']))} ({number(row['reward'], 4)} a query)"
+        for row in records(best.sort_index())
     ]
     return "; ".join(told) + "."
 
 
 def _table(runs: pd.DataFrame) -> str:
     head = "".join(f'<th scope="col">{text}</th>' for text in _HEADINGS)
-    body = "".join(_line(row) for row in runs.to_dict("records"))
+    body = "".join(_line(row) for row in records(runs))
     return f'<table id="runs-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 

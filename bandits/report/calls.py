@@ -36,7 +36,7 @@ def shares(
     colours, figures = model_colours(totals), []
     for i, (name, wide) in enumerate(whole.items()):
         tables = {ALL: wide} | {
-            d: _wide(curves, name, f"{AT}{d}:") for d in _datasets(curves, name, wide.columns)
+            d: _wide(curves, name, f"{AT}{d}:") for d in _datasets(curves, name, list(wide.columns))
         }
         views = [{"label": html.escape(d), "data": _areas(table, colours)} for d, table in tables.items()]
         axes = {"x": "round", "y": "share of calls", "unit": True}
@@ -126,10 +126,10 @@ def heat(share: pd.DataFrame) -> Figure:
             "x": [html.escape(model) for model in table.columns],
             "y": [html.escape(dataset) for dataset in table.index],
             "z": [tidy(line) for line in table.to_numpy()],
-            "name": html.escape(name),
+            "name": html.escape(str(name)),
             "hovertemplate": "%{y}<br>%{x}: %{z:.1%} of calls<extra></extra>",
         }
-        views.append({"label": html.escape(name), "data": [data]})
+        views.append({"label": html.escape(str(name)), "data": [data]})
     datasets = share.index.get_level_values("dataset").nunique()
     axes = {"x": "", "y": "", "heat": True}
     return {"id": "heat", "views": views, "axes": axes, "height": 40 + 30 * datasets}

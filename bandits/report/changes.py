@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bandits.report import words
+from bandits.report.parts import records
 from bandits.report.styles import GREY, Figure
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def section(phases: pd.DataFrame | None) -> str:
     if phases is None or not len(phases):
         return ""
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in _HEADINGS)
-    body = "".join(_line(row) for row in phases.to_dict("records"))
+    body = "".join(_line(row) for row in records(phases))
     return (
         "<h2>What changed, and what became of it</h2>"
         '<p class="notes">Recovered: from when on, over 100 rounds and over the rest of the phase, reward is within 5 %'

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from bandits.metrics.intervals import bootstrap
+from bandits.metrics.intervals import student
+from bandits.metrics.verdict import ALPHA, FEWEST_QUERIES, FEWEST_SEEDS
 from bandits.report.styles import tidy
 from bandits.report.words import number
 from bandits.results.by_dataset import MEASURES
 from bandits.results.differences import OVERALL, Scores, against, paired_differences
 
-ALPHA = 0.05  # what is called significant, after Holm's correction
+_ARRAYS = ("difference", "lo", "hi", "p_holm", "queries_lo", "queries_hi")
 _HEADINGS = ("player", "accuracy", "mean cost", "regret, oracle")
 
 
@@ -30,12 +31,12 @@ def measures(got: Scores, *, comparable: bool) -> list[str]:
     ]
 
 
-def differences(got: Scores, *, comparable: bool = True, seed: int = 0) -> dict[str, Any]:
+def differences(got: Scores, *, comparable: bool = True) -> dict[str, Any]:
     """Return every paired difference that the table can show, for page.js.
 
-    `rows` lists policy and dataset; `values[measure][baseline]` has four arrays in that order: difference, lo, hi
-    and the adjusted p-value, None where a policy would be compared with itself. A baseline that leaves nobody to
-    compare is left out.
+    `rows` lists policy and dataset; `values[measure][baseline]` has six arrays in that order: difference, lo and hi
+    over seeds, the adjusted p-value, lo and hi over queries, None where a policy would be compared with itself. A
+    baseline that leaves nothing to compare is left out.
     """
     policies = [name for name, kind in zip(got.players, got.kinds, strict=True) if kind == "policy"]
     rows = [(name, dataset) for dataset in got.datasets for name in policies]
@@ -45,19 +46,19 @@ def differences(got: Scores, *, comparable: bool = True, seed: int = 0) -> dict[
         pairs = against(got, baseline)
         if not pairs:
             continue  # the one policy there is, with itself
-        frame = paired_differences(got, pairs, measures=kept, seed=seed)
+        frame = paired_differences(got, pairs, measures=kept)
         for measure, part in frame.groupby("measure", sort=False):
             by_row = part.set_index(["policy", "dataset"]).reindex(rows)
-            arrays = [tidy(by_row[c]) for c in ("difference", "lo", "hi", "p_holm")]
-            values.setdefault(measure, {})[baseline] = arrays
+            arrays = [tidy(by_row[c]) for c in _ARRAYS]
+            values.setdefault(str(measure), {})[baseline] = arrays
     return {"rows": rows, "alpha": ALPHA, "measures": kept, "baselines": baselines(got), "values": values}
 
 
-def table(got: Scores, *, seed: int = 0) -> str:
+def table(got: Scores) -> str:
     """Return the table as HTML, a group of rows for each dataset; page.js fills the column of differences."""
     shown = [i for i, kind in enumerate(got.kinds) if kind != "model"]
     spans = {
-        measure: (got.value[measure].mean(axis=0), *bootstrap(got.value[measure], seed=seed))
+        measure: (got.value[measure].mean(axis=0), *student(got.value[measure]))
         for measure in ("accuracy", "cost", "regret_oracle")
     }
     head = "".join(f'<th scope="col">{text}</th>' for text in (*_HEADINGS, "difference"))
@@ -81,7 +82,7 @@ def table(got: Scores, *, seed: int = 0) -> str:
 def _cell(span: list[float], decimals: int | None) -> str:
     """Return a mean with its interval in small print, where there is one."""
     mean, low, high = (number(value, decimals) for value in span)
-    return f"<td>{mean}</td>" if low == high else f"<td>{mean}<small>{low} to {high}</small></td>"
+    return f"<td>{mean}</td>" if low in (high, "n/a") else f"<td>{mean}<small>{low} to {high}</small></td>"
 
 
 def choices(got: Scores, *, comparable: bool) -> str:
@@ -99,11 +100,16 @@ def _select(name: str, label: str, options: list[str]) -> str:
 def note(got: Scores) -> str:
     """Return how to read the differences, as plain text."""
     seeds = got.value["reward"].shape[0]
-    least = 2.0 / 2.0**seeds
-    reach = f" With {seeds} seeds no p-value can be below {least:.3g}." if least > ALPHA / 2 else ""
+    queries = 0 if got.queries is None else len(np.unique(got.queries.cluster))
     where = f" ({OVERALL}: over the policies alone)" if len(got.datasets) > 1 else ""
+    known = (
+        f"{queries:,} queries"
+        if queries
+        else "queries whose own numbers are not known, so that nothing is starred"
+    )
     return (
-        "Small print: 95 % interval of the mean over seeds. Differences are paired over seeds; p is of a sign-flip"
-        f" permutation test, adjusted by Holm's method for all policies and datasets shown{where}. A bold"
-        f" difference with a star holds at 5 %.{reach}"
+        f"Small print: 95 % t interval of the mean over {seeds} seeds; of a difference, a second one over the queries."
+        f" A bold difference with a star holds at 5 % over both, by paired t-tests adjusted by Holm's method for all"
+        f" policies and datasets shown{where}; it stands on {seeds} seeds and {known}, and needs at least"
+        f" {FEWEST_SEEDS} seeds and {FEWEST_QUERIES} queries."
     )

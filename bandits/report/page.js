@@ -223,14 +223,15 @@ const difference = JSON.parse(document.getElementById("differences").textContent
 const baseline = document.getElementById("baseline"), measure = document.getElementById("measure");
 const short = value => (Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(3)).replace("-", "−");
 function compare() {
-  const [gap, low, high, p] = difference.values[measure.value]?.[baseline.value] ?? [];
+  const [gap, low, high, p, under, over] = difference.values[measure.value]?.[baseline.value] ?? [];
   for (const cell of document.querySelectorAll("td[data-row]")) {
     const i = Number(cell.dataset.row), sure = p && p[i] !== null && p[i] < difference.alpha;
     cell.className = sure ? "sure" : "";
     cell.replaceChildren(!gap || gap[i] === null ? "–" : (gap[i] > 0 ? "+" : "") + short(gap[i]) + (sure ? " *" : ""));
-    if (gap && gap[i] !== null && low[i] !== null) {
-      const span = document.createElement("small");
-      span.textContent = `${short(low[i])} to ${short(high[i])}, p ${p[i] < 0.001 ? "< 0.001" : "= " + p[i].toFixed(3)}`;
+    if (gap && gap[i] !== null && (low[i] !== null || under[i] !== null)) {
+      const span = document.createElement("small"), ends = (a, b) => a === null ? "none" : `${short(a)} to ${short(b)}`;
+      const test = p[i] === null ? "" : `, p ${p[i] < 0.001 ? "< 0.001" : "= " + p[i].toFixed(3)}`;
+      span.textContent = `seeds ${ends(low[i], high[i])}, queries ${ends(under[i], over[i])}${test}`;
       cell.append(span);
     }
   }

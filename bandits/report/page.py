@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bandits.report import calls, changes, datasets, over_time, tables, words
-from bandits.report.parts import embedded, own, plotly
+from bandits.report import calls, changes, datasets, opening, over_time, tables, words
+from bandits.report.parts import embedded, own, plotly, records
 from bandits.report.plane import plane
 from bandits.report.styles import Figure
 from bandits.results.differences import Scores, scores
@@ -29,6 +29,7 @@ def render(
     by_dataset: pd.DataFrame,
     manifest: Mapping[str, Any],
     phases: pd.DataFrame | None = None,
+    by_query: pd.DataFrame | None = None,
 ) -> str:
     """Return the report as one self-contained HTML page.
 
@@ -40,6 +41,7 @@ def render(
             and `time`; `comparable` is False where several runs counted reward in different ways; `marks` are the
             rounds and labels of what changes.
         phases: of a world that changes, from `phases.phases`.
+        by_query: from `by_dataset.by_query`; without it there is no interval over queries and no verdict.
 
     Raises:
         ValueError: a table lacks a column.
@@ -47,21 +49,21 @@ def render(
     for name, frame in (("summary", summary), ("curves", curves), ("by_dataset", by_dataset)):
         if missing := [column for column in _NEEDED[name] if column not in frame.columns]:
             raise ValueError(f"report needs {name} with column {missing[0]}, got {', '.join(frame.columns)}")
-    rows, got = summary.to_dict("records"), scores(by_dataset)
-    comparable, seed = bool(manifest.get("comparable", True)), int(manifest.get("seed") or 0)
+    rows, got = records(summary), scores(by_dataset, by_query)
+    comparable = bool(manifest.get("comparable", True))
     charts, drawn = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""))
     parts = charts | {
         "title": html.escape(str(manifest.get("title", "Routing policies"))),
         "headline": _headline(rows, got, manifest),
         "notes": "".join(f"<li>{html.escape(str(note))}</li>" for note in manifest.get("notes", ())),
         "choices": datasets.choices(got, comparable=comparable),
-        "datasets": datasets.table(got, seed=seed),
+        "datasets": datasets.table(got),
         "datasets_note": html.escape(datasets.note(got)),
         "table": tables.summary(rows),
         "run": tables.what_was_run(manifest),
         "figures": embedded(changes.marked(drawn, manifest.get("marks", ()))),
         "changes": changes.section(phases),
-        "differences": embedded(datasets.differences(got, comparable=comparable, seed=seed)),
+        "differences": embedded(datasets.differences(got, comparable=comparable)),
         "plotly": plotly(),
         "style": own("page.css"),
         "script": own("page.js"),
@@ -81,17 +83,17 @@ def figures(
 
 
 def _headline(rows: list[dict[str, Any]], got: Scores, manifest: Mapping[str, Any]) -> str:
-    label, seed = str(manifest.get("label", "")), int(manifest.get("seed") or 0)
+    label = str(manifest.get("label", ""))
     if not manifest.get("comparable", True):
-        return words.apart(rows, got, label, seed=seed)
-    return words.headline(rows, got, label, preference=manifest.get("preference"), seed=seed)
+        return opening.apart(rows, got, label)
+    return opening.headline(rows, got, label, preference=manifest.get("preference"))
 
 
 def _charts(
     summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, unit: str
 ) -> tuple[dict[str, str], list[Figure]]:
     """Return the places of all charts as HTML by name, and the figures that fill them."""
-    rows = summary.to_dict("records")
+    rows = records(summary)
     names = [r["policy"] for r in rows if r["kind"] == "policy"]
     cloud, frontier = plane(rows, unit, calls.called(by_dataset))
     areas, colours, last = calls.shares(rows, curves)

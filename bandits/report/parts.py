@@ -9,6 +9,7 @@ from importlib import metadata, resources
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from envs.cache import Arrays, cached
 
@@ -21,6 +22,11 @@ def own(name: str) -> str:
 def embedded(data: Any) -> str:
     """Return JSON that cannot end the script element that it stands in."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's rows by the names of its columns."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def script() -> str:

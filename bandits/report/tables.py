@@ -51,13 +51,17 @@ def _line(row: Row) -> str:
         "n/a" if row["gap_closed"] != row["gap_closed"] else f"{row['gap_closed']:.0%}",
     ]
     silent = f"<small>no call in {row['unanswered']:.0%} of rounds</small>" if row["unanswered"] > 0 else ""
+    if row.get("fell_back", 0) > 0:
+        silent += (
+            f"<small>cannot be called in {row['fell_back']:.0%} of rounds: the fall-back answers</small>"
+        )
     name = f'<th scope="row">{html.escape(row["policy"])}{silent}</th>'
     return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _cell(mean: str, row: Row, name: str, decimals: int | None) -> str:
     low, high = (words.number(row[f"{name}_{end}"], decimals) for end in ("lo", "hi"))
-    return mean if low == high else f"{mean}<small>{low} to {high}</small>"
+    return mean if low in (high, "n/a") else f"{mean}<small>{low} to {high}</small>"
 
 
 def what_was_run(manifest: Mapping[str, Any]) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.intervals import bootstrap
+from bandits.metrics.intervals import band
 from bandits.metrics.regret import BASELINES, growth_rounds, slope
 from bandits.results.books import REFERENCES
 from bandits.results.by_dataset import CALLS, MEASURES, REGRETS, UNNAMED
-from bandits.results.summary import BAND_RESAMPLES, COLUMNS, frame_of, kept_rounds
+from bandits.results.summary import COLUMNS, fell_back, frame_of, kept_rounds
 from bandits.results.tally import QUANTITIES, Tally
 
 if TYPE_CHECKING:
@@ -28,16 +28,13 @@ def stops(rounds: int) -> NDArray[np.int64]:
     return np.unique(np.concatenate([points, begins[begins > 0], growth_rounds(rounds)]))
 
 
-def tables(
-    tally: Tally, table: Any, policies: list[str], *, seed: int, preference: str
-) -> dict[str, pd.DataFrame]:
+def tables(tally: Tally, table: Any, policies: list[str], *, preference: str) -> dict[str, pd.DataFrame]:
     """Return `summary`, `curves` and `by_dataset` of a finished run.
 
     Args:
         tally: of all rounds.
         table: a `Big`.
         policies: specs.
-        seed: of the bootstrap.
         preference: as it was asked for.
     """
     kinds = ["policy"] * len(policies) + ["reference"] * len(REFERENCES) + ["model"] * table.n_arms
@@ -45,8 +42,8 @@ def tables(
     # A policy called uniform stands for the reference of that name, as in a run kept whole.
     kept = [i for i, name in enumerate(names) if kinds[i] != "reference" or name not in policies]
     return {
-        "summary": _summary(tally, table, names, kinds, kept, seed).assign(preference=preference, budget=""),
-        "curves": _curves(tally, table, names, kept, seed),
+        "summary": _summary(tally, table, names, kinds, kept).assign(preference=preference, budget=""),
+        "curves": _curves(tally, table, names, kept),
         "by_dataset": _by_dataset(tally, table, names, kinds, kept),
     }
 
@@ -55,9 +52,7 @@ def _window(rounds: int) -> int:
     return max(1, rounds // 25)
 
 
-def _summary(
-    tally: Tally, table: Any, names: list[str], kinds: list[str], kept: list[int], seed: int
-) -> pd.DataFrame:
+def _summary(tally: Tally, table: Any, names: list[str], kinds: list[str], kept: list[int]) -> pd.DataFrame:
     sums = tally.totals().sum(axis=2)[kept]  # (players, S, 7)
     count = sums[..., [_COUNT]]
     measured = np.concatenate(
@@ -69,7 +64,7 @@ def _summary(
         axis=2,
     )
     called, kind = [names[i] for i in kept], [kinds[i] for i in kept]
-    frame = frame_of(called, kind, np.swapaxes(measured, 0, 1), tally.done, seed)
+    frame = frame_of(called, kind, np.swapaxes(measured, 0, 1), tally.done)
     earned, _, behind = tally.curves()
     oracle = earned[-len(REFERENCES)]
     rounds = growth_rounds(tally.done)
@@ -77,12 +72,14 @@ def _summary(
     grown = np.concatenate([oracle - earned, behind])[kept].mean(axis=1)[:, at]
     frame["stream"], frame["seeds"], frame["rounds"] = table.name, tally.shape[2], tally.done
     frame["exponent"] = [slope(rounds, line) for line in grown]
+    lacking = 1 - tally.arrays["answered"] / (tally.done * tally.shape[2])
+    frame["fell_back"] = fell_back(frame, dict(zip(table.models, lacking, strict=True)))
     if not table.priced:
         frame[["cost_mean", "cost_total", "cost_lo", "cost_hi"]] = np.nan
     return frame[list(COLUMNS)]
 
 
-def _curves(tally: Tally, table: Any, names: list[str], kept: list[int], seed: int) -> pd.DataFrame:
+def _curves(tally: Tally, table: Any, names: list[str], kept: list[int]) -> pd.DataFrame:
     import pandas as pd
 
     earned, spent, _ = tally.curves()
@@ -106,7 +103,7 @@ def _curves(tally: Tally, table: Any, names: list[str], kept: list[int], seed: i
         if table.priced:
             lines["cost"] = spent[i][:, at]
         stacked = np.stack(list(lines.values()), axis=1)
-        low, high = bootstrap(stacked, resamples=BAND_RESAMPLES, seed=seed)
+        low, high = band(stacked)
         frames.append(_rows(names[i], points, list(lines), stacked.mean(axis=0), low, high))
         if i < policies:
             calls = np.moveaxis(tally.arrays["kept_calls"][i], 1, 2).astype(np.float64)  # (S, K, stops)

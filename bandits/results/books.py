@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.regret import BASELINES
+from bandits.metrics.regret import BASELINES, stand_in
 from envs.windows.survey import add
 
 Floats = NDArray[np.float64]
@@ -20,30 +20,40 @@ REFERENCES = (*BASELINES, "uniform")
 
 
 class Best(NamedTuple):
-    """Mean reward of each model over all rows of a table, `overall` `(K,)` and `by_dataset` `(D, K)`; -inf: none."""
+    """What each fixed choice earns over the rows played, `overall` `(K,)` and `by_dataset` `(D, K)`, summed.
+
+    `order` `(K,)` is `metrics.regret.fall_back`, which answers where a fixed choice cannot be called.
+    """
 
     overall: Floats
     by_dataset: Floats
+    order: NDArray[np.int32]
 
 
-def best(windows: Iterable[tuple[Floats, Ints]], datasets: int) -> Best:
-    """Return the mean rewards from windows of a reward table `(n, K)`, NaN where unavailable, and data sets `(n,)`."""
+def best(windows: Iterable[tuple[Floats, Ints, Ints]], datasets: int, order: NDArray[np.int32]) -> Best:
+    """Return what the fixed choices earn.
+
+    Args:
+        windows: reward tables `(n, K)`, NaN where unavailable, data sets `(n,)`, and how often each row is played.
+        datasets: `D`.
+        order: of the fall-back.
+    """
     total: Floats | None = None
-    calls = np.zeros(0)
-    for reward, code in windows:
+    for reward, code, often in windows:
         seen = ~np.isnan(reward)
-        sums = _by_dataset(np.where(seen, reward, 0.0).T, code, datasets)
+        filled = reward if seen.all() else _filled(reward, reward, stand_in(seen, order))
+        sums = _by_dataset((filled * often[:, None]).T, code, datasets)
         if total is None:
-            total, calls = np.zeros((2, *sums.shape)), np.zeros_like(sums)
+            total = np.zeros((2, *sums.shape))
         add(total, sums)
-        calls += _by_dataset(seen.T, code, datasets)
     assert total is not None
     each = total[0] + total[1]
+    return Best(each.sum(axis=0), each, order)
 
-    def mean(total: Floats, calls: Floats) -> Floats:
-        return np.where(calls > 0, total / np.maximum(calls, 1), -np.inf)
 
-    return Best(mean(each.sum(axis=0), calls.sum(axis=0)), mean(each, calls))
+def _filled(sheet: Floats, reward: Floats, other: NDArray[np.int32]) -> Floats:
+    """Return `(n, K)`: each model's entry of the sheet, that of the stand-in where the model has no reward."""
+    return np.where(np.isnan(reward), sheet[np.arange(len(sheet)), other][:, None], sheet)
 
 
 class Book(NamedTuple):
@@ -51,15 +61,17 @@ class Book(NamedTuple):
 
     Attributes:
         sheets: `(3, K, n)` reward, utility and cost, NaN where unavailable.
+        fixed: `(3, K, n)` the same of each fixed choice, which falls back there.
         code: `(n,)` data set.
         arms: `(3, n)` what each of `BASELINES` calls.
         reference: `(3, R, n)` reward, accuracy and cost of each of `REFERENCES`.
         lines: `(2 R + K, n)` what curves are made of: reward and cost of `REFERENCES`, and for each model how much
-            more the oracle earns, 0 where the model is unavailable.
+            more the oracle earns than its fixed choice.
         sums: what `settled` gives for all rows.
     """
 
     sheets: Floats
+    fixed: Floats
     code: Ints
     arms: Ints
     reference: Floats
@@ -68,24 +80,22 @@ class Book(NamedTuple):
 
 
 def book(reward: Floats, utility: Any, cost: Any, code: Ints, means: Best) -> Book:
-    """Return the book of a window; ranks of the models come from `means`, over all rows."""
+    """Return the book of a window; what is the best fixed choice comes from `means`, over all rows played."""
     sheets = np.stack([reward.T, utility.T, cost.T])
     seen = ~np.isnan(sheets[0])
     every = bool(seen.all())
     known = sheets if every else np.where(seen, sheets, 0.0)
-    arms = np.stack(
-        [
-            _oracle(sheets, known, every),
-            _ranked(means.overall[:, None], seen),
-            _ranked(means.by_dataset.T, seen)[code] if every else _ranked(means.by_dataset.T[:, code], seen),
-        ]
-    )
-    called = sheets[:, arms, np.arange(len(code))]  # (3, 3, n)
+    other = stand_in(seen.T, means.order)
+    fixed = sheets if every else np.stack([_filled(x, reward, other).T for x in (reward, utility, cost)])
+    wanted = np.broadcast_to(means.overall.argmax(), code.shape), means.by_dataset.argmax(axis=1)[code]
+    at = np.arange(len(code))
+    arms = np.stack([_oracle(sheets, known, every), *(np.where(seen[k, at], k, other) for k in wanted)])
+    called = sheets[:, arms, at]  # (3, 3, n)
     there = len(sheets[0]) if every else seen.sum(axis=0)
     reference = np.concatenate([called, (known.sum(axis=1) / there)[:, None]], axis=1)
-    behind = reference[0, 0] - sheets[0] if every else np.where(seen, reference[0, 0] - known[0], 0.0)
+    behind = reference[0, 0] - fixed[0]
     lines = np.concatenate([reference[0], reference[2], behind])
-    made = Book(sheets, code, arms, reference, lines)
+    made = Book(sheets, fixed, code, arms, reference, lines)
     return made._replace(sums=settled(made, None, len(means.by_dataset)))
 
 
@@ -93,14 +103,6 @@ def _oracle(sheets: Floats, known: Floats, every: bool) -> Ints:
     """Return `(n,)` what `comparator` calls the oracle: the highest reward, the cheapest among equals."""
     reward = sheets[0] if every else np.where(np.isnan(sheets[0]), -np.inf, sheets[0])
     return np.asarray(np.where(reward == reward.max(axis=0), known[2], np.inf).argmin(axis=0))
-
-
-def _ranked(means: Floats, seen: NDArray[np.bool_]) -> Ints:
-    """Return the available model of the highest mean in each column; `means` `(K, 1)`, `(K, D)` or `(K, n)`."""
-    if seen.all():
-        best: Ints = means.argmax(axis=0)
-        return np.broadcast_to(best, seen.shape[1:]) if means.shape[1] == 1 else best
-    return np.asarray(np.where(seen, means, -np.inf).argmax(axis=0))
 
 
 def settled(window: Book, rows: Ints | None, datasets: int) -> tuple[Floats, Ints]:
@@ -111,16 +113,9 @@ def settled(window: Book, rows: Ints | None, datasets: int) -> tuple[Floats, Int
     best = references[0, : len(BASELINES)]
     count = np.bincount(code, minlength=datasets).astype(np.float64)[:, None]
     rivals = _by_dataset(best, code, datasets)
-    parts = [
-        np.hstack([count, _by_dataset(got, code, datasets), rivals]) for got in references.swapaxes(0, 1)
-    ]
-    for got in window.sheets[:, :, taken].swapaxes(0, 1):
-        seen = ~np.isnan(got[0])
-        if seen.all():
-            parts.append(np.hstack([count, _by_dataset(got, code, datasets), rivals]))
-        else:
-            every = np.where(seen, np.concatenate([seen[None], got, best]), 0.0)
-            parts.append(_by_dataset(every, code, datasets))
+    fixed = window.fixed[:, :, taken]
+    every = [*references.swapaxes(0, 1), *fixed.swapaxes(0, 1)]
+    parts = [np.hstack([count, _by_dataset(got, code, datasets), rivals]) for got in every]
     calls = [
         np.bincount(code * n_arms + arms[taken], minlength=datasets * n_arms).reshape(datasets, n_arms)
         for arms in window.arms

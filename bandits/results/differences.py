@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.intervals import paired
-from bandits.metrics.significance import holm, sign_flip
+from bandits.metrics.intervals import Estimate, clustered, paired
+from bandits.metrics.verdict import judge
 from bandits.results.by_dataset import MEASURES, REGRETS
 
 if TYPE_CHECKING:
@@ -19,6 +19,31 @@ Floats = NDArray[np.float64]
 OVERALL = "all datasets"
 
 
+class Queries(NamedTuple):
+    """What `P` players got with each of `N` queries, means over all rounds and seeds.
+
+    Attributes:
+        dataset, cluster, rounds: `(N,)`; near copies share a cluster.
+        value: measure -> `(N, P)`.
+    """
+
+    dataset: NDArray[np.object_]
+    cluster: NDArray[np.int64]
+    rounds: NDArray[np.int64]
+    value: dict[str, Floats]
+
+    def between(
+        self, measure: str, first: Sequence[int], second: Sequence[int], dataset: str
+    ) -> tuple[Estimate, int]:
+        """Return the differences of pairs of players `(pairs,)` in a data set, and its number of clusters."""
+        own = slice(None) if dataset == OVERALL else self.dataset == dataset
+        code = np.unique(self.cluster[own], return_inverse=True)[1]
+        value, rounds = self.value[measure][own], self.rounds[own]
+        gap = (value[:, list(first)] - value[:, list(second)]) * rounds[:, None]
+        sums = np.stack([np.bincount(code, column) for column in gap.T], axis=1)
+        return clustered(sums, np.bincount(code, rounds)), len(sums)
+
+
 class Scores(NamedTuple):
     """What `P` players got in `D` datasets with each of `S` seeds.
 
@@ -26,21 +51,27 @@ class Scores(NamedTuple):
         players, kinds: `P` names and kinds (policy, reference, model).
         datasets: `D` names; where there are several, `OVERALL` comes first and is all of them together.
         value: measure -> `(S, P, D)`: `reward`, `accuracy` and `cost` a round, `regret_*` a run; NaN where a seed
-            asked nothing that the player can answer.
+            asked nothing of the data set.
+        queries: the same players query by query, where that is known.
     """
 
     players: tuple[str, ...]
     kinds: tuple[str, ...]
     datasets: tuple[str, ...]
     value: dict[str, Floats]
+    queries: Queries | None = None
 
     def of(self, measure: str, player: str) -> Floats:
         """Return `(S, D)` of one player."""
         return self.value[measure][:, self.players.index(player)]
 
 
-def scores(frame: pd.DataFrame) -> Scores:
+def scores(frame: pd.DataFrame, queries: pd.DataFrame | None = None) -> Scores:
     """Return the rows of `by_dataset` as arrays, with the datasets together in front.
+
+    Args:
+        frame: from `by_dataset`.
+        queries: from `by_query`, where there is one: without, no verdict is possible.
 
     Raises:
         ValueError: a column is lacking.
@@ -74,7 +105,17 @@ def scores(frame: pd.DataFrame) -> Scores:
         whole[np.isnan(each).all(axis=2)] = np.nan
         value[name] = np.concatenate([whole, each], axis=2) if len(datasets) > 1 else each
     together = (OVERALL,) if len(datasets) > 1 else ()
-    return Scores(tuple(kinds), tuple(kinds.values()), (*together, *datasets), value)
+    asked = None if queries is None else _by_query(queries, list(kinds))
+    return Scores(tuple(kinds), tuple(kinds.values()), (*together, *datasets), value, asked)
+
+
+def _by_query(frame: pd.DataFrame, players: list[str]) -> Queries:
+    needed = [f"{measure}:{name}" for measure in MEASURES for name in players]
+    if missing := [name for name in ("dataset", "cluster", "rounds", *needed) if name not in frame.columns]:
+        raise ValueError(f"by_query needs the column {missing[0]}, got {', '.join(frame.columns[:9])}")
+    value = {m: frame[[f"{m}:{name}" for name in players]].to_numpy(np.float64) for m in MEASURES}
+    dataset, cluster, rounds = (frame[name].to_numpy() for name in ("dataset", "cluster", "rounds"))
+    return Queries(dataset, cluster, rounds, value)
 
 
 def against(got: Scores, baseline: str) -> list[tuple[str, str]]:
@@ -90,7 +131,7 @@ def against(got: Scores, baseline: str) -> list[tuple[str, str]]:
 
 
 def paired_differences(
-    got: Scores, pairs: Sequence[tuple[str, str]], *, measures: Sequence[str] = MEASURES, seed: int = 0
+    got: Scores, pairs: Sequence[tuple[str, str]], *, measures: Sequence[str] = MEASURES
 ) -> pd.DataFrame:
     """Return how far the first player of each pair is from the second, paired over shared seeds.
 
@@ -98,26 +139,30 @@ def paired_differences(
         got: from `scores`.
         pairs: names of players, for example from `against`.
         measures: which of `MEASURES`.
-        seed: of the bootstrap and of the permutations.
 
     Returns:
         A frame with the columns policy, against, dataset, measure, difference (policy minus `against`), its 95 %
-        interval lo and hi, `p` (sign flips over seeds), and `p_holm`, adjusted for all pairs and datasets of one
-        measure (the datasets together are a family of their own).
+        interval over seeds lo and hi, over queries queries_lo and queries_hi, `p`, the larger p-value of the paired
+        t-tests over seeds and over queries, and `p_holm`, adjusted for all pairs and datasets of one measure (the
+        datasets together are a family of their own); `queries`, the clusters of queries that it stands on, `shown`,
+        whether it holds at 5 % by `metrics.verdict.judge`, and `why` it does not.
     """
     import pandas as pd
 
     first, second = ([got.players.index(name) for name in side] for side in zip(*pairs, strict=True))
     together = np.array([name == OVERALL for name in got.datasets])
+    family = np.broadcast_to(~together, (len(pairs), len(together))).astype(np.int64)
     frames = []
     for measure in measures:
         mine, theirs = (got.value[measure][:, side] for side in (first, second))
-        mean, low, high = paired(mine, theirs, seed=seed)
-        p = sign_flip(mine - theirs, seed=seed)
-        adjusted = np.empty_like(p)
-        for part in (together, ~together):
-            adjusted[:, part] = holm(p[:, part])
-        columns = {"difference": mean, "lo": low, "hi": high, "p": p, "p_holm": adjusted}
+        seeds = paired(mine, theirs)
+        queries, clusters = _over_queries(got, measure, first, second)
+        found = judge(seeds, queries, seeds=len(mine), queries=clusters, family=family)
+        columns = {
+            "difference": seeds.mean, "lo": seeds.lo, "hi": seeds.hi, "queries_lo": queries.lo,
+            "queries_hi": queries.hi, "p": found.p, "p_holm": found.p_holm,
+            "queries": np.broadcast_to(clusters, found.p.shape), "shown": found.shown, "why": found.why,
+        }  # fmt: skip
         names = {
             "policy": np.repeat([name for name, _ in pairs], len(got.datasets)),
             "against": np.repeat([name for _, name in pairs], len(got.datasets)),
@@ -126,3 +171,16 @@ def paired_differences(
         }
         frames.append(pd.DataFrame(names | {k: v.ravel() for k, v in columns.items()}))
     return pd.concat(frames, ignore_index=True)
+
+
+def _over_queries(
+    got: Scores, measure: str, first: list[int], second: list[int]
+) -> tuple[Estimate, NDArray[np.int64]]:
+    """Return the differences over queries `(pairs, D)`, all NaN where they are not known, and the clusters `(D,)`."""
+    shape = len(first), len(got.datasets)
+    if got.queries is None:
+        unknown = np.full(shape, np.nan)
+        return Estimate(unknown, unknown, unknown, unknown), np.zeros(shape[1], np.int64)
+    parts = [got.queries.between(measure, first, second, dataset) for dataset in got.datasets]
+    stacked = Estimate(*(np.stack(column, axis=1) for column in zip(*(e for e, _ in parts), strict=True)))
+    return stacked, np.array([clusters for _, clusters in parts])

@@ -17,7 +17,7 @@ from bandits.metrics.changing import (
     recovery,
     recovery_interval,
 )
-from bandits.metrics.intervals import bootstrap
+from bandits.metrics.intervals import band, student
 from bandits.metrics.regret import comparator, cumulative_regret, earned_by, rewards
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def phases(stream: Any, table: Floats, traces: Mapping[str, Trace], *, seed: int
     shared = {"phase": np.arange(len(begins)), "begins": begins + 1}
     frames = []
     for policy, trace in traces.items():
-        columns = {"change": [", ".join(labels[at]) for at in begins], **_earned(stream, values, trace, seed)}
+        columns = {"change": [", ".join(labels[at]) for at in begins], **_earned(stream, values, trace)}
         back = recovery(stream, values, trace), *recovery_interval(stream, values, trace, seed=seed)
         for name, each in zip(("recovery", "recovery_lo", "recovery_hi"), back, strict=True):
             columns[name] = np.concatenate([[np.nan], each])
@@ -91,7 +91,7 @@ def phases(stream: Any, table: Floats, traces: Mapping[str, Trace], *, seed: int
     return pd.concat(frames, ignore_index=True)
 
 
-def _earned(stream: Any, table: Floats, trace: Trace, seed: int) -> dict[str, Any]:
+def _earned(stream: Any, table: Floats, trace: Trace) -> dict[str, Any]:
     """Return what a policy and the best model of each phase earned in it, and how far apart they and the oracle are."""
     arms, begins = best_of_phase(stream, table), np.array([0, *changes_at(stream)])
     length = np.diff([*begins, trace.order.shape[1]])
@@ -103,7 +103,7 @@ def _earned(stream: Any, table: Floats, trace: Trace, seed: int) -> dict[str, An
             earned_by(table, comparator(table, "oracle"))[trace.order],
         )
     )
-    low, high = bootstrap(got / length, seed=seed)
+    low, high = student(got / length)
     called = np.split(arms[trace.order], begins[1:], axis=1)
     return {
         "best_model": [stream.models[np.bincount(part.ravel()).argmax()] for part in called],
@@ -151,16 +151,16 @@ def added(
         ]
         reference = earned_by(table, best_of_phase(stream, table))
         behind = {name: cumulative_regret(table, trace, reference) for name, trace in traces.items()}
-        yield pd.DataFrame(rows), _long(behind, REGRET, seed)
+        yield pd.DataFrame(rows), _long(behind, REGRET)
     if traces and late is not None:
         shape = next(iter(traces.values())).arms.shape
         left = feedback.outstanding(feedback.due(late, shape, seed)).astype(np.float64)
         known = {OUTSTANDING: float(left.mean()), "never_heard": float(left[:, -1].mean())}
         waits = pd.DataFrame([{"policy": name, **known} for name in traces])
-        yield waits, _long(dict.fromkeys(traces, left), OUTSTANDING, seed)
+        yield waits, _long(dict.fromkeys(traces, left), OUTSTANDING)
 
 
-def _long(curves: Mapping[str, Floats], quantity: str, seed: int, points: int = 200) -> pd.DataFrame:
+def _long(curves: Mapping[str, Floats], quantity: str, points: int = 200) -> pd.DataFrame:
     """Return curves `(S, T)` by policy as rows: policy, round (from 1), quantity, mean, lo, hi."""
     import pandas as pd
 
@@ -168,7 +168,7 @@ def _long(curves: Mapping[str, Floats], quantity: str, seed: int, points: int = 
     for policy, curve in curves.items():
         at = np.unique(np.linspace(1, curve.shape[1], points).round().astype(int))
         kept = curve[:, at - 1]
-        low, high = bootstrap(kept, resamples=500, seed=seed)
+        low, high = band(kept)
         known = {"policy": policy, "round": at, "quantity": quantity}
         frames.append(pd.DataFrame({**known, "mean": kept.mean(axis=0), "lo": low, "hi": high}))
     return pd.concat(frames, ignore_index=True)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bandits.base import RESOURCES
 from bandits.metrics.knapsack import plan_within
-from bandits.metrics.regret import BASELINES, comparator, earned_by, rewards
+from bandits.metrics.regret import BASELINES, comparator, earned_by, played, rewards
 
 if TYPE_CHECKING:
     from bandits.loop.replay import Trace
@@ -22,12 +22,13 @@ Arms = NDArray[np.int32]
 
 
 class Play(NamedTuple):
-    """What one player got, all `(S, T)`; NaN where a single model has no recorded outcome.
+    """What one player got, all `(S, T)`: every player over the same rounds.
 
     Attributes:
         name, kind: the player; kind is policy, reference or model.
         reward, accuracy, cost: of each round.
-        arms: the model called, -1 where none was; None for a player that is an expected value.
+        arms: the model called, -1 where none was; None for a player that is an expected value. A single model is
+            the fixed choice of it: where it cannot be called, the fall-back order answers (`metrics.comparator`).
     """
 
     name: str
@@ -55,9 +56,10 @@ def shared_order(traces: dict[str, Trace]) -> Arms:
     return np.asarray(trace.order)
 
 
-def hindsight(stream: Stream, table: ArrayLike) -> dict[str, Arms]:
-    """Return `(N,)`, the model that each reference of `BASELINES` calls in each row of the stream."""
-    return {b: comparator(table, b, cost=stream.cost, dataset=stream.dataset) for b in BASELINES}
+def hindsight(stream: Stream, table: ArrayLike, order: Arms) -> dict[str, Arms]:
+    """Return `(N,)`, the model that each reference of `BASELINES` calls in each row, the best of the rows played."""
+    often = played(order, len(stream))
+    return {b: comparator(table, b, cost=stream.cost, dataset=stream.dataset, times=often) for b in BASELINES}
 
 
 def planned(stream: Stream, table: Floats, order: Arms, limits: ArrayLike | None) -> Floats | None:
@@ -107,13 +109,13 @@ def plays(
         kind = "reference" if name in BASELINES else "policy"
         yield Play(name, kind, *each(partial(rewards, trace=trace)), np.asarray(trace.arms))
     fixed = [(name, "reference", arms) for name, arms in references.items() if name not in traces]
-    alone = [(m, "model", np.full(len(table), k, np.int32)) for k, m in enumerate(stream.models)]
+    alone = [(m, "model", comparator(table, k)) for k, m in enumerate(stream.models)]
     for name, kind, arms in fixed:
         yield Play(name, kind, *each(partial(_asked, arms=arms, order=order)), arms[order])
     if "uniform" not in traces:
         yield Play("uniform", "reference", *each(partial(_expected, order=order)))
     for name, kind, arms in alone:
-        yield Play(name, kind, *each(partial(_asked, arms=arms, order=order)))
+        yield Play(name, kind, *each(partial(_asked, arms=arms, order=order)), arms[order])
 
 
 def _asked(sheet: Floats, *, arms: Arms, order: Arms) -> Floats:

@@ -13,15 +13,15 @@ from bandits import rows as tables
 from bandits.base import RESOURCES
 from bandits.experiment.ask import Run
 from bandits.experiment.lineup import REFERENCES
-from bandits.folders import write as artefacts
-from bandits.metrics.intervals import bootstrap
+from bandits.folders import place
+from bandits.metrics.intervals import student
 from bandits.metrics.knapsack import best_mixture, best_within
-from bandits.metrics.regret import rewards
+from bandits.metrics.regret import comparator, rewards
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES = artefacts.ABOVE[:2]
+FILES = place.ABOVE[:2]
 _POINTS = 100  # of a curve of hindsight
 _COLUMNS = (
     "run", "preference", "asked", "name", "kind", "resource", "budget", "spent", "reward", "reward_lo", "reward_hi",
@@ -29,12 +29,11 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def points(run: Run, *, seed: int = 0) -> pd.DataFrame:
+def points(run: Run) -> pd.DataFrame:
     """Return what a finished run adds to the curves, and what they are drawn against.
 
     Args:
         run: one of an ask.
-        seed: of the bootstrap.
 
     Returns:
         A frame with the columns `run`, `preference` and `asked` (the budget as it was given); `name`, `kind`;
@@ -50,7 +49,7 @@ def points(run: Run, *, seed: int = 0) -> pd.DataFrame:
     r = int(limited.argmax())
     use = run.stream.cost if r == 0 else getattr(run.stream, RESOURCES[r])
     limit = float(limits[r]) if limited.any() else np.nan
-    told = [_point(run, name, use, limit, seed) for name in run.traces if name not in REFERENCES]
+    told = [_point(run, name, use, limit) for name in run.traces if name not in REFERENCES]
     told += _models(run, use)
     if limited.any():
         told += _hindsight(run.table, use)
@@ -63,7 +62,7 @@ def points(run: Run, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(told).assign(**known).reindex(columns=list(_COLUMNS))
 
 
-def _point(run: Run, name: str, use: NDArray[Any], limit: float, seed: int) -> dict[str, Any]:
+def _point(run: Run, name: str, use: NDArray[Any], limit: float) -> dict[str, Any]:
     trace = run.traces[name]
     reward, accuracy, spent, cost = (
         rewards(sheet, trace).mean(axis=1) for sheet in (run.table, run.stream.utility, use, run.stream.cost)
@@ -71,7 +70,7 @@ def _point(run: Run, name: str, use: NDArray[Any], limit: float, seed: int) -> d
     ends = {
         f"{what}_{end}": float(x)
         for what, values in (("reward", reward), ("accuracy", accuracy))
-        for end, x in zip(("lo", "hi"), bootstrap(values, seed=seed), strict=True)
+        for end, x in zip(("lo", "hi"), student(values), strict=True)
     }
     return {
         "name": name,
@@ -86,10 +85,10 @@ def _point(run: Run, name: str, use: NDArray[Any], limit: float, seed: int) -> d
 
 
 def _models(run: Run, use: NDArray[Any]) -> list[dict[str, Any]]:
-    """Return a row for each model: what a call of it uses and earns on average."""
+    """Return a row for each model: what its fixed choice uses and earns on average over all queries."""
     sheets = {"spent": use, "reward": run.table, "accuracy": run.stream.utility, "cost": run.stream.cost}
-    seen = run.stream.available
-    means = {name: np.nanmean(np.where(seen, sheet, np.nan), axis=0) for name, sheet in sheets.items()}
+    arms = np.stack([comparator(run.table, k) for k in range(run.table.shape[1])], axis=1)
+    means = {name: np.take_along_axis(sheet, arms, axis=1).mean(axis=0) for name, sheet in sheets.items()}
     return [
         {"name": model, "kind": "model", "budget": means["spent"][k], **{n: x[k] for n, x in means.items()}}
         for k, model in enumerate(run.stream.models)
@@ -131,8 +130,8 @@ def publish(folder: Path, found: Sequence[pd.DataFrame], known: Mapping[str, Any
     frame.loc[~own, ["run", "asked"]] = ""
     frame = frame[own | ~frame.duplicated()].reset_index(drop=True)
     texts = (budgets.render(frame, known), frame.to_csv(index=False))
-    for name in artefacts.FILES:
-        (folder / name).unlink(missing_ok=True)
+    if place.marked(folder):
+        place.clear(folder)
     for name, text in zip(FILES, texts, strict=True):
         tables.write(str(folder / name), text.rstrip("\n"))
     return folder / FILES[0]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES
-from bandits.metrics.intervals import bootstrap, paired
+from bandits.metrics.intervals import band, paired
 from bandits.metrics.knapsack import best_mixture, best_within
 from bandits.metrics.regret import rewards
 
@@ -28,7 +28,6 @@ def account(
     limits: Floats,
     *,
     cap: float | None = None,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Return one row for each policy: what it spent, what that earned, and what it could have earned.
 
@@ -38,7 +37,6 @@ def account(
         traces: of runs with this budget.
         limits: `(R,)` from `budget.parse`, inf where nothing is limited.
         cap: counts calls that cost more; None: no such column is filled.
-        seed: of the bootstrap.
 
     Returns:
         A frame with the columns `policy`; `budget_<resource>` and `spent_<resource>`, the limit and the share of it
@@ -59,9 +57,7 @@ def account(
     if not names:
         raise ValueError("account needs a budget on something, got none")
     limit = {name: float(limits[RESOURCES.index(name)]) for name in names}
-    rows = [
-        {"policy": name, **_row(stream, table, trace, limit, cap, seed)} for name, trace in traces.items()
-    ]
+    rows = [{"policy": name, **_row(stream, table, trace, limit, cap)} for name, trace in traces.items()]
     return pd.DataFrame(rows)
 
 
@@ -71,7 +67,6 @@ def _row(
     trace: Trace,
     limit: Mapping[str, float],
     cap: float | None,
-    seed: int,
 ) -> dict[str, float]:
     silent = trace.arms < 0
     total = {name: rewards(getattr(stream, name), trace).sum(axis=1) for name in limit}
@@ -80,7 +75,7 @@ def _row(
         best_within, stream, table, trace, {n: np.full(len(reward), x) for n, x in limit.items()}
     )
     mixture, best = (_bought(buy, stream, table, trace, total) for buy in (best_mixture, best_within))
-    over, low, high = paired(reward, mixture, seed=seed)
+    over = paired(reward, mixture)
     first_silent = np.where(silent.any(axis=1), silent.argmax(axis=1) + 1.0, np.nan)
     dear = np.nan if cap is None else (rewards(stream.cost, trace) > cap).sum(axis=1).mean()
     return {
@@ -93,9 +88,9 @@ def _row(
         "reward": float(reward.mean()),
         "within": float(within.mean()),
         "mixture": float(mixture.mean()),
-        "over_mixture": float(over),
-        "over_lo": float(low),
-        "over_hi": float(high),
+        "over_mixture": float(over.mean),
+        "over_lo": float(over.lo),
+        "over_hi": float(over.hi),
         "gap_closed": float(((reward - mixture) / np.maximum(best - mixture, 1e-12)).mean()),
     }
 
@@ -110,9 +105,7 @@ def _bought(buy: Any, stream: Any, table: Floats, trace: Trace, spent: Mapping[s
     return np.asarray(np.min(each, axis=0) / trace.order.shape[1])
 
 
-def burn_down(
-    stream: Any, traces: Mapping[str, Trace], limits: Floats, *, points: int = 200, seed: int = 0
-) -> pd.DataFrame:
+def burn_down(stream: Any, traces: Mapping[str, Trace], limits: Floats, *, points: int = 200) -> pd.DataFrame:
     """Return what was left over time, and the dual price where a run was probed for it (`budget.dual_price`).
 
     Long, like the curves of a summary: policy, round (from 1), quantity, mean, lo, hi. Quantities are
@@ -131,7 +124,7 @@ def burn_down(
             if trace.probed is not None:
                 curves[f"price:{name}"] = trace.probed[:, at - 1, r].astype(float)
             for quantity, curve in curves.items():
-                low, high = bootstrap(curve, resamples=500, seed=seed)
+                low, high = band(curve)
                 known = {"policy": policy, "round": at, "quantity": quantity}
                 frames.append(pd.DataFrame({**known, "mean": curve.mean(axis=0), "lo": low, "hi": high}))
     return pd.concat(frames, ignore_index=True)

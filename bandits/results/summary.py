@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.metrics.intervals import bootstrap
-from bandits.metrics.regret import BASELINES, earned_by, exponent, shares
+from bandits.metrics.intervals import band, paired, student
+from bandits.metrics.regret import BASELINES, earned_by, exponent, played, shares
 from bandits.results.players import Play, hindsight, planned, plays, shared_order
 from bandits.results.shares import over_datasets
 
@@ -26,9 +26,9 @@ COLUMNS = (
     "policy", "stream", "seeds", "rounds", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
     "cost_total", *REGRETS, "regret_lo", "regret_hi", "exponent", "gap_closed", "unanswered", "kind",
     "accuracy_lo", "accuracy_hi", "cost_lo", "cost_hi", "lag", "lag_lo", "lag_hi",
+    "fell_back",
 )  # fmt: skip
 _POINTS = 250  # rounds at which curves are kept: 200 evenly spaced, the others evenly in the logarithm
-BAND_RESAMPLES = 500  # a band is looked at, not read off: a quarter of the draws of a reported interval
 
 
 class Summary(NamedTuple):
@@ -36,12 +36,13 @@ class Summary(NamedTuple):
 
     Attributes:
         summary: a row for each policy, reference and single model. `reward_mean`, `accuracy` and `cost_mean`
-            are per round, `cost_total` and `regret_*` up to the last one. `_lo` and `_hi` are the 95 %
-            interval of the mean over seeds; `regret_lo` and `regret_hi` belong to `regret_oracle`.
+            are per round, `cost_total` and `regret_*` up to the last one. `_lo` and `_hi` are Student's 95 %
+            interval of the mean over seeds, NaN where all seeds are the same draw;
+            `regret_lo` and `regret_hi` belong to `regret_oracle`.
             `exponent`: growth of `regret_oracle`, see `metrics.exponent`. `gap_closed`: share of the gap in
             reward between `best_fixed` and `oracle`. `unanswered`: share of rounds without a call. `kind`:
             policy, reference or model. `lag`: how much less reward a round than the best policy, paired over
-            seeds.
+            seeds. `fell_back`: share of a single model's rounds in which it could not be called.
         curves: long: policy, round, quantity, mean, lo, hi. Quantities are `regret_*`, `reward` (mean of the
             window up to this round), `cost` (spent so far), `share:<model>` (in that window, no lo and hi) and
             `share@<dataset>:<model>`, the same among the queries of one dataset.
@@ -56,20 +57,18 @@ def summarise(
     table: ArrayLike,
     traces: dict[str, Trace],
     *,
-    seed: int = 0,
     limits: ArrayLike | None = None,
 ) -> Summary:
     """Return the summary and the curves of policies that met the same orders of queries.
 
     The references `oracle`, `best_fixed`, `best_per_dataset` and `uniform` (its expected value, not a sample)
     and every single model are added, on the same orders. A policy's round without a call earns 0 and costs 0.
-    A single model is averaged over the rounds that it has an outcome for.
+    A single model is the fixed choice of it: where it has no outcome, the fall-back order answers.
 
     Args:
         stream: a `Stream` of `N` rows and `K` models.
         table: `(N, K)` reward, from `reward_table`.
         traces: each policy's name and `Trace`; they share seeds and orders.
-        seed: of the bootstrap.
         limits: `(R,)` budgets from `budget.parse`; where one is finite, `regret_best_within` is among the curves.
 
     Raises:
@@ -78,12 +77,12 @@ def summarise(
     import pandas as pd
 
     values, order = np.asarray(table, np.float64), shared_order(traces)
-    references = hindsight(stream, values)
+    references = hindsight(stream, values, order)
     best = [earned_by(values, arms)[order] for arms in references.values()]
     within = planned(stream, values, order, limits)
     names, kinds, measured, exponents, curves = [], [], [], [], []
     for play in plays(stream, values, traces, references):
-        regret = [np.cumsum(np.nan_to_num(reference - play.reward), axis=1) for reference in best]
+        regret = [np.cumsum(reference - play.reward, axis=1) for reference in best]
         names.append(play.name)
         kinds.append(play.kind)
         measured.append(_measure(play, regret))
@@ -92,46 +91,46 @@ def summarise(
             gaps = dict(zip(REGRETS, regret, strict=True))
             if within is not None:
                 gaps[WITHIN] = np.cumsum(within - play.reward, axis=1)
-            curves.append(_curve(play, gaps, stream, seed))
+            curves.append(_curve(play, gaps, stream))
             if play.kind == "policy" and play.arms is not None:
                 curves.append(over_datasets(play.name, play.arms, order, stream))
-    frame = frame_of(names, kinds, np.stack(measured, axis=1), order.shape[1], seed)
+    frame = frame_of(names, kinds, np.stack(measured, axis=1), order.shape[1])
     frame["stream"], frame["seeds"], frame["rounds"] = stream.name, order.shape[0], order.shape[1]
     frame["exponent"] = exponents
+    frame["fell_back"] = fell_back(frame, dict(zip(stream.models, _lacking(stream, order), strict=True)))
     if not stream.outcomes.priced:
         frame[["cost_mean", "cost_total", "cost_lo", "cost_hi"]] = np.nan
     return Summary(frame[list(COLUMNS)], pd.concat(curves, ignore_index=True))
 
 
-def _mean(earned: Floats) -> Floats:
-    """Return `(S,)` means over the rounds that are not NaN, 0 where all are."""
-    return np.asarray(np.nansum(earned, axis=1) / np.maximum((~np.isnan(earned)).sum(axis=1), 1))
-
-
 def _measure(play: Play, regret: list[Floats]) -> Floats:
     """Return `(S, 7)`: the quantities of `_MEASURED` but the last, one row a seed."""
     made = ~np.isnan(play.reward) if play.arms is None else play.arms >= 0
-    means = [_mean(x) for x in (play.reward, play.accuracy, play.cost)]
+    means = [x.mean(axis=1) for x in (play.reward, play.accuracy, play.cost)]
     return np.stack([*means, *(r[:, -1] for r in regret), 1 - made.mean(axis=1)], axis=1)
 
 
-def frame_of(names: list[str], kinds: list[str], measured: Floats, rounds: int, seed: int) -> pd.DataFrame:
+def frame_of(names: list[str], kinds: list[str], measured: Floats, rounds: int) -> pd.DataFrame:
     """Return the frame of means and intervals of `measured (S, players, 7)`."""
     import pandas as pd
 
     contenders = [i for i, kind in enumerate(kinds) if kind == "policy"] or list(range(len(kinds)))
     leader = max(contenders, key=lambda i: measured[:, i, 0].mean())
-    lag = measured[:, leader, :1] - measured[:, :, 0]
-    measured = np.concatenate([measured, lag[:, :, None]], axis=2)
-    mean = dict(zip(_MEASURED, measured.mean(axis=0).T, strict=True))
-    low, high = (dict(zip(_MEASURED, end.T, strict=True)) for end in bootstrap(measured, seed=seed))
-    reward = dict(zip(names, mean["reward"], strict=True))
-    gap = reward["oracle"] - reward["best_fixed"]
+    reward = measured[:, :, 0]
+    lag = paired(np.broadcast_to(reward[:, [leader]], reward.shape), reward)
+    means = np.concatenate([measured.mean(axis=0).T, lag.mean[None]])
+    ends = zip(student(measured), (lag.lo, lag.hi), strict=True)
+    mean = dict(zip(_MEASURED, means, strict=True))
+    low, high = (
+        dict(zip(_MEASURED, np.concatenate([end.T, lagging[None]]), strict=True)) for end, lagging in ends
+    )
+    at = dict(zip(names, mean["reward"], strict=True))
+    gap = at["oracle"] - at["best_fixed"]
     columns: dict[str, Any] = {"policy": names, "kind": kinds}
     columns |= {q: mean[q] for q in ("accuracy", *REGRETS, "unanswered", "lag")}
     columns |= {"reward_mean": mean["reward"], "cost_mean": mean["cost"]}
     columns["cost_total"] = mean["cost"] * rounds
-    columns["gap_closed"] = (mean["reward"] - reward["best_fixed"]) / (gap if gap > 0 else np.nan)
+    columns["gap_closed"] = (mean["reward"] - at["best_fixed"]) / (gap if gap > 0 else np.nan)
     for name, quantity in (
         ("regret", "regret_oracle"),
         *((q, q) for q in ("reward", "accuracy", "cost", "lag")),
@@ -140,7 +139,18 @@ def frame_of(names: list[str], kinds: list[str], measured: Floats, rounds: int, 
     return pd.DataFrame(columns)
 
 
-def _curve(play: Play, gaps: dict[str, Floats], stream: Stream, seed: int) -> pd.DataFrame:
+def fell_back(frame: pd.DataFrame, lacking: dict[str, float]) -> list[float]:
+    """Return the share of a single model's rounds in which it could not be called; NaN for other players."""
+    rows = zip(frame["policy"], frame["kind"], strict=True)
+    return [lacking[name] if kind == "model" else np.nan for name, kind in rows]
+
+
+def _lacking(stream: Stream, order: NDArray[np.int32]) -> Floats:
+    often = played(order, len(stream))
+    return np.asarray(1 - often @ stream.available / often.sum())
+
+
+def _curve(play: Play, gaps: dict[str, Floats], stream: Stream) -> pd.DataFrame:
     """Return the rows of `curves` for one player."""
     import pandas as pd
 
@@ -153,7 +163,7 @@ def _curve(play: Play, gaps: dict[str, Floats], stream: Stream, seed: int) -> pd
     if stream.outcomes.priced:
         curves["cost"] = np.cumsum(play.cost, axis=1)[:, points - 1]
     stacked = np.stack(list(curves.values()), axis=1)
-    low, high = bootstrap(stacked, resamples=BAND_RESAMPLES, seed=seed)
+    low, high = band(stacked)
     names, mean = list(curves), stacked.mean(axis=0)
     if play.kind == "policy" and play.arms is not None:
         called = shares(play.arms, stream.n_arms, points, window=window).mean(axis=0).T

@@ -34,6 +34,7 @@ class Tally:
             "calls": np.zeros((policies + len(BASELINES), seeds, datasets, arms), np.int64),
             "running": np.zeros((2, seeds, 2 * drawn + arms)),
             "running_calls": np.zeros((policies, seeds, arms), np.int64),
+            "answered": np.zeros(arms, np.int64),
             "kept": np.zeros((seeds, len(stops), 2 * drawn + arms)),
             "kept_calls": np.zeros((policies, seeds, len(stops), arms), np.int64),
         }
@@ -60,6 +61,7 @@ class Tally:
             others, called = whole or settled(window, rows, datasets)
             totals[policies:, s] = others
             self.arrays["calls"][policies:, s] += called
+            self.arrays["answered"] += (~np.isnan(window.sheets[0][:, rows])).sum(axis=1)
             rivals = others[: len(BASELINES), :, _REWARD].T
             earned = [self._played(window, rows, arms[p, s], p, s, places, inside) for p in range(policies)]
             for p, (sums, _) in enumerate(earned):

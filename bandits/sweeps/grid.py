@@ -8,12 +8,15 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+
+import msgspec
 
 import envs
 from bandits.experiment.ask import Ask
 from envs.nearest import near
 
+_WHOLE, _LARGEST = 2**31 - 1, 1e30  # int32 on the device; float32 ends at 3e38
 NONE = "none"  # the budget that limits nothing, beside others that do
 # Keys whose values are multiplied with one another; every other key is an option of `Ask`, the same for all jobs.
 _MULTIPLIED = {
@@ -25,6 +28,24 @@ _MULTIPLIED = {
     "streams": ("all",),
 }
 _OPTIONS = tuple(k for k in Ask._fields if k not in ("policies", "reward", "preference", "budget", "pacing"))
+_Texts = str | list[str]  # of a stream's table; a list is multiplied out
+_Wholes = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+
+
+class _Stream(msgspec.Struct, forbid_unknown_fields=True):
+    """The types of a stream's table."""
+
+    name: _Texts | None = None
+    data: _Texts | None = None
+    prices: _Texts | None = None
+    models: _Texts | None = None
+    embed: _Texts | None = None
+    modality: _Texts | None = None
+    fusion: _Texts | None = None
+    dim: _Wholes | list[_Wholes] | None = None
+    whiten: bool | list[bool] | None = None
+
+
 _LOADED = tuple(inspect.signature(envs.load).parameters)  # what the table of a stream can hold
 
 
@@ -56,7 +77,7 @@ def read(path: Path | str) -> Grid:
     """
     try:
         given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} needs to be TOML: {error}") from error
     known = (*_MULTIPLIED, *_OPTIONS)
     for key in given:
@@ -122,6 +143,7 @@ def _streams(entry: Any, where: str) -> list[dict[str, Any]]:
     for key in table:
         if key not in _LOADED:
             raise ValueError(f"{where}: no key {key!r}; {near(key, _LOADED)}")
+    typed(table, _Stream, where)
     rows = _multiplied(table, where)
     return [{k: v.split(",") if k == "models" else v for k, v in row.items()} for row in rows]
 
@@ -141,11 +163,23 @@ def _option(value: Any, hint: Any, where: str) -> Any:
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if getattr(hint, "__origin__", None) is tuple:
         return tuple(_text(x, where) for x in _list(value, where))
-    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
     if str in kinds and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    if type(value) not in kinds:
-        wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
-        raise ValueError(f"{where} needs {wanted}, got {value!r}")
-    return value
+    if isinstance(value, int) and abs(value) > _WHOLE:
+        raise ValueError(f"{where} needs a whole number of at most {_WHOLE}, got {value}")
+    return typed(value, hint, where)
+
+
+def typed(value: Any, kind: Any, where: str) -> Any:
+    """Return a value of a file as its type.
+
+    Raises:
+        ValueError: it is of another type, the line has its place and both types; or a number is not finite.
+    """
+    try:
+        found = msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{where}: {error}") from error
+    if isinstance(found, float) and not abs(found) <= _LARGEST:
+        raise ValueError(f"{where} needs a finite number of at most {_LARGEST:g}, got {value}")
+    return found

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 import bandits
 import envs
@@ -23,7 +24,9 @@ from bandits import rows as tables
 from bandits.base import RESOURCES
 from bandits.experiment import ask as runs
 from bandits.folders import write as artefacts
+from bandits.metrics.intervals import clustered
 from bandits.metrics.regret import earned_by, rewards
+from bandits.results.by_dataset import clusters
 from bandits.results.players import hindsight, plays
 
 OWN = re.compile(r"[^\s,()]+\.py(?=:)")  # a user's own file in a spec
@@ -128,7 +131,8 @@ def result(job: Job) -> str:
 
     JSON: all that determined it, and under `runs` for each preference and budget lists with a number for each seed:
     `reward`, `accuracy` and `cost` a round; `regret_*` against each reference, `spent_*` of each resource and
-    `unanswered` queries, a run.
+    `unanswered` queries, a run. `over_fixed` is the difference in reward a round from the best fixed choice, query by
+    query: its interval `lo`, `hi` and `p` over clusters of `queries`.
 
     Raises:
         ValueError: the table, a user's file or the versions here are not those that the job was made with; or as
@@ -158,7 +162,7 @@ def _loaded(load: str) -> Any:
 def measured(run: runs.Run) -> dict[str, Any]:
     """Return what a finished run of one policy came to, lists with a number for each seed."""
     (trace,) = run.traces.values()
-    references = hindsight(run.stream, run.table)
+    references = hindsight(run.stream, run.table, trace.order)
     play = next(plays(run.stream, run.table, run.traces, references))
     best = {name: earned_by(run.table, arms)[trace.order] for name, arms in references.items()}
     limits = np.full(len(RESOURCES), np.inf) if run.limits is None else run.limits
@@ -172,8 +176,18 @@ def measured(run: runs.Run) -> dict[str, Any]:
         **{name: getattr(play, name).mean(axis=1).tolist() for name in ("reward", "accuracy", "cost")},
         **{f"regret_{name}": (earned - play.reward).sum(axis=1).tolist() for name, earned in best.items()},
         **{f"spent_{name}": rewards(getattr(run.stream, name), trace).sum(axis=1).tolist() for name in used},
+        "over_fixed": _over_fixed(run, play.reward - best["best_fixed"], trace.order),
         "unanswered": (trace.arms < 0).sum(axis=1).tolist(),
     }
+
+
+def _over_fixed(run: runs.Run, gap: NDArray[np.float64], order: NDArray[np.int32]) -> dict[str, Any]:
+    """Return how certain a difference `(S, T)` from the best fixed choice is over other queries."""
+    cluster = clusters(run.stream)[order].ravel()
+    rounds = np.bincount(cluster)
+    asked = rounds > 0
+    found = clustered(np.bincount(cluster, gap.ravel())[asked], rounds[asked])
+    return {"lo": float(found.lo), "hi": float(found.hi), "p": float(found.p), "queries": int(asked.sum())}
 
 
 def _text(value: Any) -> str:

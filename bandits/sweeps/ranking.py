@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bandits.experiment.lineup import REFERENCES
-from bandits.metrics.intervals import bootstrap, paired
-from bandits.metrics.significance import holm, sign_flip
+from bandits.metrics.intervals import Estimate, paired, student
+from bandits.metrics.verdict import judge
 from bandits.sweeps.job import Job
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LEVEL = 0.05
 QUESTION = ("stream", "reward_spec", "preference", "budget")  # what contenders share; they differ in `policy`
 _MEANS = ("accuracy", "cost", "regret_best_fixed", "regret_oracle", "unanswered")
 
 
-def ranking(finished: Iterable[tuple[Job, Sequence[dict[str, Any]]]], *, seed: int = 0) -> pd.DataFrame:
+def ranking(finished: Iterable[tuple[Job, Sequence[dict[str, Any]]]]) -> pd.DataFrame:
     """Return a row for each contender and question, the best first.
 
     Args:
         finished: jobs with their runs, from `results.read`.
-        seed: of the bootstrap and of the permutations.
 
     Returns:
         A frame with the columns of `QUESTION`; `rank`, `policy`, `seeds`, `rounds`; `reward`, a round, with its 95 %
         interval `reward_lo`, `reward_hi` over seeds; means of accuracy and cost a round, of regret and unanswered
         queries a run; `behind`, the leader's reward minus this one's on the same seeds, with its interval
-        `behind_lo`, `behind_hi`; `p_holm`, sign flips over seeds, adjusted for all contenders of the question;
-        `verdict`: leader, worse (`p_holm` below 5 %), `not told apart`, or reference. References know the outcomes:
-        they have a row, but no rank, do not lead, and no p-value.
+        `behind_lo`, `behind_hi` (no verdict: the leader was found by looking); `over`, the reward above the best fixed
+        choice, with its intervals over seeds `over_lo`, `over_hi`, and over `queries` `over_queries_lo`,
+        `over_queries_hi`; `p_holm` of both tests by `metrics.verdict.judge`, adjusted for all contenders of the
+        question; `verdict`: beats best_fixed, below best_fixed, not shown, or reference. References know the
+        outcomes: they have a row, but no rank, do not lead, and no p-value.
     """
     import pandas as pd
 
@@ -43,13 +43,13 @@ def ranking(finished: Iterable[tuple[Job, Sequence[dict[str, Any]]]], *, seed: i
             told = job.stream, job.known["ask"]["reward"], run["preference"], run["budget"]
             asked.setdefault((job.known["data"], *told), []).append((job, run))
     frames = [
-        _ranked(rows, seed).assign(**dict(zip(QUESTION, key[1:], strict=True))) for key, rows in asked.items()
+        _ranked(rows).assign(**dict(zip(QUESTION, key[1:], strict=True))) for key, rows in asked.items()
     ]
     frame = pd.concat(frames, ignore_index=True)
     return frame[[*QUESTION, *frame.columns.drop(list(QUESTION))]]
 
 
-def _ranked(rows: list[tuple[Job, dict[str, Any]]], seed: int) -> pd.DataFrame:
+def _ranked(rows: list[tuple[Job, dict[str, Any]]]) -> pd.DataFrame:
     """Return the rows of one question."""
     import pandas as pd
 
@@ -58,16 +58,18 @@ def _ranked(rows: list[tuple[Job, dict[str, Any]]], seed: int) -> pd.DataFrame:
     policy = np.array([job.known["ask"]["policies"][0] not in REFERENCES for job, _ in rows])
     reward = np.array([run["reward"] for run in runs]).T  # (S, rows)
     leader = int(policy.argmax())  # the first row where all are references
-    led = np.broadcast_to(reward[:, [leader]], reward.shape)
-    low, high = bootstrap(reward, seed=seed)
-    behind, behind_low, behind_high = paired(led, reward, seed=seed)
-    p = np.full(len(rows), np.nan)
-    if (others := policy & (np.arange(len(rows)) != leader)).any():
-        # Enough flips that the least p of many contenders is small enough after Holm, too.
-        flips = max(9999, 100 * len(rows))
-        p[others] = holm(sign_flip((led - reward)[:, others], flips=flips, seed=seed))
-    verdict = np.where(policy, np.where(p < LEVEL, "worse", "not told apart"), "reference")
-    verdict[leader] = "leader" if policy[leader] else "reference"
+    low, high = student(reward)
+    behind = paired(np.broadcast_to(reward[:, [leader]], reward.shape), reward)
+    fixed = reward + np.array([np.array(run["regret_best_fixed"]) / run["rounds"] for run in runs]).T
+    over = paired(reward, fixed)
+    queries = Estimate(
+        over.mean, *(np.array([_number(run, name) for run in runs]) for name in ("lo", "hi", "p"))
+    )
+    own = Estimate(over.mean, over.lo, over.hi, np.where(policy, over.p, np.nan))
+    count = np.array([run.get("over_fixed", {}).get("queries", 0) for run in runs])
+    found = judge(own, queries, seeds=len(reward), queries=count)
+    sides = np.where(over.mean > 0, "beats best_fixed", "below best_fixed")
+    verdict = np.where(policy, np.where(found.shown, sides, "not shown"), "reference")
     return pd.DataFrame(
         {
             "rank": np.where(policy, np.cumsum(policy), np.nan),
@@ -78,18 +80,21 @@ def _ranked(rows: list[tuple[Job, dict[str, Any]]], seed: int) -> pd.DataFrame:
             "reward_lo": low,
             "reward_hi": high,
             **{name: [float(np.mean(run[name])) for run in runs] for name in _MEANS},
-            "behind": behind,
-            "behind_lo": behind_low,
-            "behind_hi": behind_high,
-            "p_holm": p,
+            "behind": behind.mean,
+            "behind_lo": behind.lo,
+            "behind_hi": behind.hi,
+            "over": over.mean,
+            "over_lo": over.lo,
+            "over_hi": over.hi,
+            "over_queries_lo": queries.lo,
+            "over_queries_hi": queries.hi,
+            "queries": count,
+            "p_holm": found.p_holm,
             "verdict": verdict,
         }
     )
 
 
-def least_seeds(contenders: int) -> int:
-    """Return how many seeds it takes before the best of so many contenders can be told from the others at all.
-
-    The least p of a sign flip over `S` seeds is `2 / 2^S`; Holm multiplies it by the number of comparisons.
-    """
-    return int(np.floor(np.log2(2 * max(contenders - 1, 1) / LEVEL))) + 1
+def _number(run: dict[str, Any], name: str) -> float:
+    value = run.get("over_fixed", {}).get(name)
+    return np.nan if value is None else float(value)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, State, choose
+from bandits.base import Feedback, Index, Observation, Policy, State, around, before_all, choose, ranked
 from bandits.policies.linear.ridge import Ridge
-from bandits.ranked import Ranked, index_of
 
 
 class Introduced(NamedTuple):
@@ -43,8 +43,11 @@ def explore_new(policy: Policy, n_arms: int, dim: int, *, pulls: int = 20) -> Po
         nobody = jnp.zeros(n_arms, jnp.int32)
         return Introduced(policy.init(key), nobody, jnp.zeros(n_arms, bool), jnp.zeros((), bool))
 
+    def due(state: Introduced, observation: Observation) -> jax.Array:
+        return observation.available & ~state.known & state.begun & (state.heard < pulls)
+
     def act(key: jax.Array, state: Introduced, observation: Observation) -> jax.Array:
-        fresh = observation.available & ~state.known & state.begun & (state.heard < pulls)
+        fresh = due(state, observation)
         arm = policy.act(key, state.policy, observation)
         first = choose(-state.heard.astype(jnp.float32), fresh)
         return jnp.where(fresh.any(), first, arm).astype(jnp.int32)
@@ -56,7 +59,21 @@ def explore_new(policy: Policy, n_arms: int, dim: int, *, pulls: int = 20) -> Po
         learned = policy.update(key, state.policy, observation, arm, feedback)
         return Introduced(learned, state.heard.at[arm].add(1), known, jnp.ones((), bool))
 
-    return Policy(init, act, update)
+    inner, drawn = policy.index, policy.chances
+
+    def index(key: jax.Array | None, state: Introduced, observation: Observation) -> jax.Array:
+        assert inner is not None
+        return before_all(inner(key, state.policy, observation), state.heard, due(state, observation), pulls)
+
+    def chances(key: jax.Array, state: Introduced, observation: Observation) -> jax.Array:
+        assert drawn is not None
+        fresh = due(state, observation)
+        first = jax.nn.one_hot(choose(-state.heard.astype(jnp.float32), fresh), n_arms)
+        return jnp.where(fresh.any(), first, drawn(key, state.policy, observation))
+
+    outside = Policy(init, act, update) if inner is None else ranked(init, index, update)
+    outside = outside._replace(chances=None if drawn is None else chances)
+    return around(policy, outside, lambda state, seen: (state.policy, seen))
 
 
 class Pooled(NamedTuple):
@@ -75,7 +92,7 @@ def pooled(policy: Policy, n_arms: int, dim: int) -> Policy:
     never calls a newcomer once the others earn more. An arm that has calls, as after a warm start, is not new.
 
     Args:
-        policy: one that holds a ridge posterior of each arm (`linucb`, `thompson`, `dlinucb`, ...), in any wrappers.
+        policy: one that holds a ridge posterior of each arm (`linucb`, `thompson`, `preference`, ...), in any wrappers.
         n_arms: `K`.
         dim: `d`, not used.
 
@@ -107,14 +124,15 @@ def pooled(policy: Policy, n_arms: int, dim: int) -> Policy:
         learned = policy.update(key, begun(state, observation), observation, arm, feedback)
         return Pooled(learned, state.met | observation.available)
 
-    inside = index_of(policy)
-    if inside is None:
-        return Policy(init, act, update)
+    outside, inside = Policy(init, act, update), policy.index
+    if inside is not None:
+        outside = ranked(init, _begun(inside, begun), update)
+    return around(policy, outside, lambda state, seen: (begun(state, seen), seen))
 
-    def index(key: jax.Array, state: Pooled, observation: Observation) -> jax.Array:
-        return inside(key, begun(state, observation), observation)
 
-    return Policy(init, Ranked(index), update)
+def _begun(index: Index, begun: Callable[[Pooled, Observation], State]) -> Index:
+    """Return the index of a policy in which newcomers begin from the pool."""
+    return lambda key, state, observation: index(key, begun(state, observation), observation)
 
 
 def _is_ridge(part: object) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
-from bandits.base import RESOURCES, Feedback, Observation, Policy, State
+from bandits.base import RESOURCES, Feedback, Observation, Policy, State, around
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 from bandits.wrappers.pacing.paced import among
 
@@ -51,7 +51,10 @@ def hard(policy: Policy, worst: NDArray[np.floating[Any]]) -> Policy:
         met = among(observation, affordable(observation), called)
         return _kept(arm, policy.update(key, state, met, called, feedback), state)
 
-    return Policy(policy.init, act, update)
+    def seen(state: State, observation: Observation) -> tuple[State, Observation]:
+        return state, observation._replace(available=observation.available & affordable(observation))
+
+    return around(policy, Policy(policy.init, act, update), seen)
 
 
 def cap(policy: Policy, n_arms: int, dim: int, *, limit: float, ridge: float = 1.0) -> Policy:
@@ -89,7 +92,11 @@ def cap(policy: Policy, n_arms: int, dim: int, *, limit: float, ridge: float = 1
         costs = learn(state.costs, observation.context, called, feedback.cost)
         return _kept(arm, Capped(learned, costs), state)
 
-    return Policy(init, act, update)
+    def seen(state: Capped, observation: Observation) -> tuple[State, Observation]:
+        open_arms = observation.available & below(state, observation)
+        return state.policy, observation._replace(available=open_arms)
+
+    return around(policy, Policy(init, act, update), seen)
 
 
 def _among(

@@ -13,8 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, State, choose
+from bandits.base import Feedback, Observation, Policy, State, around, choose, even, ranked
 from bandits.policies.linear.ridge import Ridge, fresh, learn
+
+_OWN = 0x5EED  # of the wrapper's own keys: beyond any number of keys that a policy splits its key into
 
 
 class Watched(NamedTuple):
@@ -77,16 +79,36 @@ def restart(
         begun = fresh(n_arms, dim, ridge)
         return Watched(policy.init(key), begun, flat, flat, flat.astype(jnp.int32), flat * jnp.nan)
 
+    inner, likely = policy.index, policy.chances
+
+    def tries(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return whether an arm is called at random, and by which index `(K,)`."""
+        # What is inside draws from the key itself: where nothing is tried, it is played as it would be alone.
+        to_try, to_pick = jax.random.split(jax.random.fold_in(key, _OWN))
+        return jax.random.uniform(to_try) < explore, jax.random.uniform(to_pick, (n_arms,))
+
     def act(key: jax.Array, state: Watched, observation: Observation) -> jax.Array:
-        to_act, to_try, to_pick = jax.random.split(key, 3)
-        arm = policy.act(to_act, state.policy, observation)
-        drawn = choose(jax.random.uniform(to_pick, (n_arms,)), observation.available)
-        return jnp.where(jax.random.uniform(to_try) < explore, drawn, arm).astype(jnp.int32)
+        arm = policy.act(key, state.policy, observation)
+        tried, drawn = tries(key)
+        return jnp.where(tried, choose(drawn, observation.available), arm).astype(jnp.int32)
+
+    def index(key: jax.Array | None, state: Watched, observation: Observation) -> jax.Array:
+        assert inner is not None
+        value = inner(key, state.policy, observation)
+        if key is None:
+            return value
+        tried, drawn = tries(key)
+        return jnp.where(tried, drawn, value)
+
+    def chances(key: jax.Array, state: Watched, observation: Observation) -> jax.Array:
+        assert likely is not None
+        inside = likely(key, state.policy, observation)
+        return (1.0 - explore) * inside + explore * even(observation.available)
 
     def update(
         key: jax.Array, state: Watched, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Watched:
-        to_learn, to_begin = jax.random.split(key)
+        to_begin = jax.random.fold_in(key, _OWN)
         error = feedback.reward - state.foreseen.weight[arm] @ observation.context
         tested = state.foreseen.pulls[arm] >= after
         above = jnp.where(tested, jnp.maximum(0.0, state.above[arm] + error - slack), 0.0)
@@ -98,7 +120,7 @@ def restart(
         kept = begun_anew(state.policy, policy.init(to_begin), gone)
         foreseen = begun_anew(state.foreseen, fresh(n_arms, dim, ridge), gone)
         return Watched(
-            policy.update(to_learn, kept, observation, arm, feedback),
+            policy.update(key, kept, observation, arm, feedback),
             learn(foreseen, observation.context, arm, feedback.reward),
             jnp.where(gone, 0.0, state.above.at[arm].set(above)),
             jnp.where(gone, 0.0, state.below.at[arm].set(below)),
@@ -106,7 +128,9 @@ def restart(
             jnp.where(gone | jnp.isnan(state.price), price, state.price),
         )
 
-    return Policy(init, act, update)
+    outside = Policy(init, act, update) if inner is None else ranked(init, index, update)
+    outside = outside._replace(chances=None if likely is None else chances)
+    return around(policy, outside, lambda state, seen: (state.policy, seen))
 
 
 def begun_anew(state: State, begin: State, gone: jax.Array) -> State:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from bandits import require
 from bandits.base import RESOURCES, Feedback, Policy, State, example
+from bandits.policies.linear.forgetting import Discounted
 from bandits.policies.linear.ridge import Ridge
 from bandits.wrappers.pacing.paced import Means
 from bandits.wrappers.pacing.primal_dual import Past
 
 Floats = NDArray[np.float64]
 
-# Policies whose whole state is a ridge posterior (lazily discounted or not), and what it predicts.
+# Policies whose whole state is a ridge posterior or its sums, and what it predicts.
 TARGETS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("linucb", "thompson", "epsilon", "greedy", "softmax", "squarecb", "regcb", "dlinucb"), ("reward",)
@@ -43,6 +44,7 @@ class Prior(NamedTuple):
         worth: `(N, K)` reward that it expects of each logged call, -inf where there is no outcome.
         used: `(N, K, R)` what each logged call used.
         price: `(K,)` posted cost of a call, NaN where none is.
+        ridge: prior precision of every weight that it was fitted with.
     """
 
     inverse: Floats
@@ -52,6 +54,7 @@ class Prior(NamedTuple):
     worth: Floats
     used: Floats
     price: Floats
+    ridge: float
 
 
 def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
@@ -129,7 +132,9 @@ def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float 
     count = float(seen.sum(axis=0).mean()) if n_eff is None else n_eff
     named = {name: each[:, :, i] for i, name in enumerate(targets | known)}
     worth = np.where(seen, x @ named["reward"].T, -np.inf)
-    return Prior(np.stack(inverse), named, mean, count, worth, used, np.asarray(logged.price, np.float64))
+    return Prior(
+        np.stack(inverse), named, mean, count, worth, used, np.asarray(logged.price, np.float64), ridge
+    )
 
 
 def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Policy:
@@ -193,6 +198,8 @@ def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
         if isinstance(leaf, Means):
             calls = jnp.full_like(leaf.calls, prior.n_eff)
             return Means(jnp.asarray(prior.mean * prior.n_eff, leaf.total.dtype), calls)
+        if isinstance(leaf, Discounted):
+            return _discounted(leaf, prior)
         if not isinstance(leaf, Ridge):
             return leaf
         if any(getattr(step, "name", "") == "costs" for step in path):
@@ -205,7 +212,20 @@ def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
 
     def init(key: jax.Array) -> State:
         return jax.tree_util.tree_map_with_path(
-            informed, policy.init(key), is_leaf=lambda node: isinstance(node, (Ridge, Means, Past))
+            informed,
+            policy.init(key),
+            is_leaf=lambda node: isinstance(node, (Ridge, Discounted, Means, Past)),
         )
 
     return policy._replace(init=init)
+
+
+def _discounted(state: Discounted, prior: Prior) -> Discounted:
+    """Return what a `dlinucb` begins with: the log as evidence of one moment, which fades from then on.
+
+    `V = A`, so that the sums are `A - ridge I`, and `b = A theta`.
+    """
+    precision = np.linalg.inv(prior.inverse)
+    evidence = jnp.asarray(precision - prior.ridge * np.eye(precision.shape[1]), jnp.float32)
+    moment = jnp.asarray(np.einsum("kij,kj->ki", precision, prior.weight["reward"]), jnp.float32)
+    return state._replace(evidence=evidence, squared=evidence, moment=moment)

@@ -32,8 +32,8 @@ def price(
         model: whose.
         factor: of the unchanged cost, >= 0, from each time in `at` on.
         at: as many times, ascending.
-        walk: standard deviation of the log cost after the whole run, >= 0: a Gaussian walk, one for each seed, that
-            begins at the first time and multiplies the factor.
+        walk: standard deviation of the log cost at the end of the run, >= 0: a Gaussian walk, one for each seed, that
+            begins at the first time, whenever that is, and multiplies the factor.
         lag: rounds that the posted price stays behind.
     """
     world, column = entered(stream, "price", ANSWERED), arm(stream, model, "price")
@@ -45,7 +45,8 @@ def price(
     times = [moment("change price: at", x, world.rounds) for x in parts(at)]
     scale = np.tile(_phases(factor, times, world.rounds), (world.seeds, 1))
     if walk:
-        steps = draws(world, name).normal(0, walk / np.sqrt(world.rounds), scale.shape)
+        left = max(world.rounds - times[0], 1)
+        steps = draws(world, name).normal(0, walk / np.sqrt(left), scale.shape)
         steps[:, : times[0]] = 0.0
         scale = scale * np.exp(np.cumsum(steps, axis=1))
     late = moment("change price: lag", lag, world.rounds)

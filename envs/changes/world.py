@@ -18,7 +18,7 @@ from envs.nearest import near
 from envs.stream import Stream, World
 
 _ROWS = (
-    "utility", "cost", "latency", "tokens", "dataset", "scenario", "group_id", "question", "image_path",
+    "utility", "cost", "latency", "tokens", "dataset", "scenario", "group_id", "question", "image_path", "origin",
 )  # fmt: skip
 _VALUE = 0.2  # the default preference, in which the role @value is judged
 
@@ -100,7 +100,7 @@ def moment(option: str, value: Any, rounds: int) -> int:
             found = value * rounds if isinstance(value, float) and value <= 1 else float(value)
     except (TypeError, ValueError):
         found = np.nan
-    if not found >= 0 or isinstance(value, bool):
+    if not 0 <= found < np.inf or isinstance(value, bool):
         raise ValueError(f"{option} needs a round such as 500 or a share such as 0.5 or 50%, got {value!r}")
     return int(min(round(found), rounds))
 

@@ -8,6 +8,7 @@ share of difficulty is the one at which the probability that any model answers i
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -175,6 +176,7 @@ def make(
     world = model(seed)
     schema = _schema(world, rounds, dim, seed)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _clean(path)
     try:
         with parquet.ParquetWriter(part, schema, use_dictionary=["dataset", "utility.list.element"]) as file:
             for table in ahead(_tables(world, schema, rounds, dim, seed)):
@@ -186,6 +188,19 @@ def make(
         raise ValueError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _clean(path: Path) -> None:
+    """Remove what killed processes of this machine left of the same file; one that still runs keeps its own."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        owner = left.name.removesuffix(".part").rpartition(".")[2]
+        if owner.isdecimal() and left.is_file() and not left.is_symlink():
+            try:
+                os.kill(int(owner), 0)
+            except ProcessLookupError:
+                left.unlink(missing_ok=True)
+            except (OverflowError, PermissionError):
+                continue
 
 
 def _tables(world: Model, schema: Any, rounds: int, dim: int, seed: int) -> Iterator[Any]:

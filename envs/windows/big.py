@@ -92,6 +92,7 @@ class Big:
         datasets: names in alphabetical order; "" where the table names none.
         cost_scale: mean cost of the dearest model, 1 where nothing costs.
         priced: whether the table records costs.
+        answered: `(K,)` rows in which each model has an outcome.
     """
 
     path: Path
@@ -107,6 +108,7 @@ class Big:
     source: str = ""
     licence: str = ""
     notes: tuple[str, ...] = ()
+    answered: NDArray[np.int64] = None  # type: ignore[assignment]
 
     def __len__(self) -> int:
         return self.rows

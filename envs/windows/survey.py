@@ -57,6 +57,7 @@ def surveyed(table: Big) -> Big:
         table,
         datasets=("",) if many else tuple(sorted(names)),
         cost_scale=scale,
+        answered=calls,
         notes=(*table.notes, note) if many else table.notes,
     )
 

@@ -13,41 +13,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from bandits.base import Feedback, Observation, Policy, choose
-from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
-from bandits.ranked import Ranked
-
-
-class Weights(NamedTuple):
-    """How this round's index is made: `sum over targets of mean_k * mean + width_k * width + plus`.
-
-    Attributes:
-        mean: factor of the estimates, which broadcasts to `(K,)`, or to `(K, m)` where there are `m` targets.
-        width: factor of sqrt(x' A_k^-1 x), which broadcasts to `(K,)`.
-        plus: added, which broadcasts to `(K,)`.
-        rate: `()`; above 0 the arm is drawn by inverse-gap weights of the index at this rate, `plus` being Gumbel
-            noise; at 0 the highest index is called.
-    """
-
-    mean: Any = 1.0
-    width: Any = 0.0
-    plus: Any = 0.0
-    rate: Any = 0.0
-
-
-class Fading(NamedTuple):
-    """How evidence fades: by `gamma` a round, an idle arm's precision to `floor` of itself at the least."""
-
-    gamma: float = 1.0
-    floor: float = 1.0
-
-
-class Faded(NamedTuple):
-    """`arms` as each arm last left them; `last` `(K,)` the round of that; `round` `()`; all fading is lazy."""
-
-    arms: Ridge
-    last: jax.Array
-    round: jax.Array
+from bandits import base
+from bandits.base import Feedback, Observation, Policy, choose, even, formed, ranked
+from bandits.policies.linear.exploring import Boltzmann, Coin, Explore, Gaps, Weights
+from bandits.policies.linear.ridge import Estimate, Ridge, estimate, fresh, learn
 
 
 def heard_reward(observation: Observation, feedback: Feedback) -> jax.Array:
@@ -56,30 +25,77 @@ def heard_reward(observation: Observation, feedback: Feedback) -> jax.Array:
     return feedback.reward
 
 
+class Keyed(NamedTuple):
+    """A round's randomness from a key: the `Draws` of a run."""
+
+    key: Any
+    n_arms: int
+
+    @property
+    def xp(self) -> Any:
+        """The library of its arrays."""
+        return jnp
+
+    def normal(self) -> jax.Array:
+        """Return `(K,)` standard normal numbers."""
+        return jax.random.normal(self.key, (self.n_arms,))
+
+    def gumbel(self) -> jax.Array:
+        """Return `(K,)` standard Gumbel numbers."""
+        return jax.random.gumbel(self.key, (self.n_arms,))
+
+    def coin(self) -> tuple[jax.Array, jax.Array]:
+        """Return a uniform number `()` and, independent of it, `(K,)` uniform ones."""
+        coin, pick = jax.random.split(self.key)
+        return jax.random.uniform(coin), jax.random.uniform(pick, (self.n_arms,))
+
+
 class Form(NamedTuple):
     """All in which one linear policy differs from another.
 
     Attributes:
-        weights: `(key, round, observation) -> Weights`; `round` is `()` float32, 1 at the first heard round.
+        explore: how it explores.
         ridge: prior precision of every weight.
         prior: what every arm's first target is believed to be before its first call.
         target: `(observation, feedback) -> ()`, or `(m,)` with `targets = (m,)`: what is learned.
-        targets: shape of the target.
-        fading: how evidence fades; None: never.
+        targets: shape of the target; two are utility and cost, weighed by the preference.
+        rewarded: whether the two targets are joined by the run's reward function instead of by the linear one, so
+            that the index is not affine in them.
+        speaks_for: `act` and `update` of the policy that was built from it, see `base.form_of`.
     """
 
-    weights: Callable[[jax.Array, jax.Array, Observation], Weights]
+    explore: Explore
     ridge: float
     prior: float = 0.0
     target: Callable[[Observation, Feedback], jax.Array] = heard_reward
     targets: tuple[int, ...] = ()
-    fading: Fading | None = None
+    rewarded: bool = False
+    speaks_for: Any = None
+
+    def weights(self, key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
+        """Return a round's weights; `round` is `()` float32, 1 at the first heard round.
+
+        With the key None, those of what a call may be worth, without what is drawn.
+        """
+        if key is None and self.explore.drawn:
+            weights = Weights()
+        else:
+            weights = self.explore.weights(Keyed(key, observation.available.shape[0]), round)
+        if not self.targets:
+            return weights
+        return weights._replace(mean=weights.mean * jnp.stack([jnp.float32(1.0), -observation.preference]))
 
 
 def form_of(policy: Policy) -> Form | None:
-    """Return the form that a policy was built from, or None where it was not, or learns in another way since."""
-    act = policy.act
-    return act.form if isinstance(act, Ranked) and act.update is policy.update else None
+    """Return the affine form that a policy was built from, or None where it was not, or learns in another way since."""
+    form = any_form_of(policy)
+    return None if form is None or form.rewarded else form
+
+
+def any_form_of(policy: Policy) -> Form | None:
+    """Return the form of a policy, affine or joined by a reward function; None as in `form_of`."""
+    form = base.form_of(policy)
+    return form if isinstance(form, Form) else None
 
 
 def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -95,63 +111,62 @@ def gap_weights(mean: jax.Array, available: jax.Array, gamma: jax.Array) -> jax.
     return others.at[best].set(1.0 - others.sum())
 
 
-def affine(n_arms: int, dim: int, form: Form, *, worth: bool = True) -> Policy:
+def affine(n_arms: int, dim: int, form: Form) -> Policy:
     """Return the policy of this form, a round at a time.
 
     Args:
         n_arms: `K`.
         dim: `d`, the constant column included.
         form: what sets it apart.
-        worth: whether the index is what a call may be worth, which pacing may then weigh (see `Ranked`).
     """
 
-    def init(key: jax.Array) -> Ridge | Faded:
+    def init(key: jax.Array) -> Ridge:
         del key
-        arms = fresh(n_arms, dim, form.ridge, form.targets, prior=form.prior)
-        none = jnp.zeros((), jnp.int32)
-        return arms if form.fading is None else Faded(arms, jnp.zeros(n_arms, jnp.int32), none)
+        return fresh(n_arms, dim, form.ridge, form.targets, prior=form.prior)
 
-    def index(key: jax.Array, state: Ridge | Faded, observation: Observation) -> jax.Array:
-        arms = state.arms if isinstance(state, Faded) else state
-        now = estimate(arms, observation.context)
+    def index(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
+        now = estimate(state, observation.context)
         weights = form.weights(key, now.round, observation)
         mean = now.mean * weights.mean
-        width = now.width if form.fading is None else now.width / jnp.sqrt(kept(state, form.fading))
-        value = (mean.sum(axis=-1) if form.targets else mean) + weights.width * width
+        value = (mean.sum(axis=-1) if form.targets else mean) + weights.width * now.width
         drawn = not isinstance(weights.rate, (int, float))  # else it is the 0 that stands in Weights
         called = jnp.log(gap_weights(value, observation.available, weights.rate)) if drawn else value
         return jnp.asarray(called + weights.plus)
 
     def update(
-        key: jax.Array, state: Ridge | Faded, observation: Observation, arm: jax.Array, feedback: Feedback
-    ) -> Ridge | Faded:
+        key: jax.Array, state: Ridge, observation: Observation, arm: jax.Array, feedback: Feedback
+    ) -> Ridge:
         del key
-        target = form.target(observation, feedback)
-        if isinstance(state, Ridge):
-            return learn(state, observation.context, arm, target)
-        return _faded(state, form, observation.context, arm, target)
+        return learn(state, observation.context, arm, form.target(observation, feedback))
 
-    return Policy(init, Ranked(index, worth=worth, form=form, update=update), update)
+    known = _CHANCES.get(type(form.explore))
 
+    def chances(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+        del key
+        assert known is not None
+        return known(form.explore, estimate(state, observation.context), observation.available)
 
-def kept(state: Any, fading: Fading) -> jax.Array:
-    """Return the `(K,)` shares of their evidence that the arms of a `Faded` state still have this round."""
-    waited = (state.round - state.last).astype(jnp.float32)
-    return jnp.maximum(jnp.float32(fading.gamma) ** waited, fading.floor)
+    return formed(ranked(init, index, update, chances=chances if known is not None else None), form)
 
 
-def most_trace(form: Form, dim: int) -> float:
-    """Return what the trace of a fading arm's inverse is held to: without the ridge re-added, the precision of
-    directions that no query shows would fade for ever; it stays at `floor` times the prior's."""
-    return float("inf") if form.fading is None else dim / (form.ridge * form.fading.floor)
+def _softmax(explore: Any, now: Estimate, available: jax.Array) -> jax.Array:
+    logit = now.mean * now.round**explore.decay / explore.temperature
+    return jax.nn.softmax(jnp.where(available, logit, -jnp.inf))
 
 
-def _faded(state: Faded, form: Form, context: jax.Array, arm: jax.Array, target: jax.Array) -> Faded:
-    # Scaling A by f and adding x x' is adding x x' / f and then scaling: one rank-one step, then one factor.
-    assert form.fading is not None
-    factor = kept(state, form.fading)[arm]
-    arms = learn(state.arms, context, arm, target, importance=1.0 / factor)
-    scaled = arms.inverse[arm] / factor
-    cap = jnp.minimum(1.0, most_trace(form, len(context)) / jnp.trace(scaled))
-    arms = arms._replace(inverse=arms.inverse.at[arm].set(scaled * cap))
-    return Faded(arms, state.last.at[arm].set(state.round), state.round + 1)
+def _coin(explore: Any, now: Estimate, available: jax.Array) -> jax.Array:
+    best = jax.nn.one_hot(choose(now.mean, available), len(available))
+    chance = jnp.minimum(explore.chance(now.round), 1.0)
+    return (1.0 - chance) * best + chance * even(available)
+
+
+def _gaps(explore: Any, now: Estimate, available: jax.Array) -> jax.Array:
+    return gap_weights(now.mean, available, explore.rate(now.round))
+
+
+# The probabilities of the ways to explore that draw and have them in closed form.
+_CHANCES: dict[type, Callable[[Any, Estimate, jax.Array], jax.Array]] = {
+    Boltzmann: _softmax,
+    Coin: _coin,
+    Gaps: _gaps,
+}

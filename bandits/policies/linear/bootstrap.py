@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
+from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.policies.linear.ridge import Ridge, fresh, learn
-from bandits.ranked import Ranked
 
 
 def bootstrap(n_arms: int, dim: int, *, heads: int = 8, ridge: float = 1.0) -> Policy:
@@ -30,10 +29,12 @@ def bootstrap(n_arms: int, dim: int, *, heads: int = 8, ridge: float = 1.0) -> P
     def init(key: jax.Array) -> Ridge:
         one = fresh(n_arms, dim, ridge)
         # The prior is sampled too: equal heads would agree on every arm that has not been called yet.
-        start = jax.random.normal(key, (heads, n_arms, dim)) / jnp.sqrt(ridge * dim)
+        start = jax.random.normal(key, (heads, n_arms, dim)) / jnp.sqrt(ridge)
         return Ridge(*(jnp.broadcast_to(a, (heads, *a.shape)) for a in one))._replace(weight=start)
 
-    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
+        if key is None:
+            return state.weight.mean(axis=0) @ observation.context
         head = jax.random.randint(key, (), 0, heads)
         return state.weight[head] @ observation.context
 
@@ -44,4 +45,4 @@ def bootstrap(n_arms: int, dim: int, *, heads: int = 8, ridge: float = 1.0) -> P
         each = jax.vmap(learn, in_axes=(0, None, None, None, 0))
         return each(state, observation.context, arm, feedback.reward, importance)
 
-    return Policy(init, Ranked(index), update)
+    return ranked(init, index, update)

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
-from bandits.policies.linear.affine import Fading, Form, Weights, affine
+from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
-from bandits.ranked import Ranked
 
 
-def dlinucb(
-    n_arms: int,
-    dim: int,
-    *,
-    gamma: float = 0.997,
-    alpha: float = 1.0,
-    ridge: float = 1.0,
-    floor: float = 0.005,
-) -> Policy:
-    """Call by LinUCB with evidence that fades by gamma a round (discounted; ParetoBandit's form, arXiv 2604.00136).
+class Discounted(NamedTuple):
+    """What D-LinUCB's arms know, without the ridge; arm `k`'s sums stand at the end of round `since[k]`.
 
-    `A_k <- gamma^dt A_k + x x'`, `b_k <- gamma^dt b_k + r x`, with `dt` the rounds since arm `k` last learned; the
-    width in between is `sqrt(x' A_k^-1 x / max(gamma^dt, floor))`. The estimate does not change while an arm waits,
-    its width grows. Exponential forgetting as in Russac, Vernade, Cappe 2019 (arXiv 1909.09146, Algorithm 1)
-    without their second matrix and without re-adding the ridge; `floor` bounds what the missing ridge would.
+    Attributes:
+        evidence: `(K, d, d)` float32, `sum gamma^(since - s) x x'` over the arm's rounds `s`.
+        squared: `(K, d, d)`, `sum gamma^(2 (since - s)) x x'`.
+        moment: `(K, d)`, `sum gamma^(since - s) r x`.
+        since: `(K,)` int32.
+        round: `()` int32, rounds heard.
+    """
+
+    evidence: jax.Array
+    squared: jax.Array
+    moment: jax.Array
+    since: jax.Array
+    round: jax.Array
+
+
+class Discount(NamedTuple):
+    """All in which one `dlinucb` differs from another, for `bandits.loop.discounts`; as in its arguments."""
+
+    gamma: float
+    alpha: float
+    ridge: float
+    speaks_for: Any = None
+
+
+def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, ridge: float = 1.0) -> Policy:
+    """Call by LinUCB with evidence that fades by gamma a round (D-LinUCB, Russac, Vernade, Cappe 2019, Algorithm 1).
+
+    arXiv 1909.09146, for each arm: `V = sum gamma^(t-s) x x' + ridge I`, `V~ = sum gamma^(2(t-s)) x x' + ridge I`, and
+    the index is `x' V^-1 b + alpha sqrt(x' V^-1 V~ V^-1 x)`. Time is that of the stream: every arm fades in every
+    round that is heard, called or not; the ridge never does, so an arm that waits goes back to the prior. The paper's
+    `beta_t`, which needs bounds that nobody knows, is the constant `alpha`.
 
     Args:
         n_arms: `K`.
@@ -36,17 +53,47 @@ def dlinucb(
         gamma: share of the evidence kept each round, in (0, 1]; 1 is plain LinUCB.
         alpha: width of the confidence bound, >= 0.
         ridge: prior precision of every weight, > 0.
-        floor: the least factor that an idle arm's precision falls to, in (0, 1] (the paper has 1/200).
     """
-    require.within("dlinucb", 1e-6, 1, gamma=gamma, floor=floor)
+    require.within("dlinucb", 1e-6, 1, gamma=gamma)
     require.at_least("dlinucb", 0, alpha=alpha)
     require.above("dlinucb", 0, ridge=ridge)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del key, round, observation
-        return Weights(width=alpha)
+    def init(key: jax.Array) -> Discounted:
+        del key
+        none = jnp.zeros((n_arms, dim, dim), jnp.float32)
+        zero = jnp.zeros((), jnp.int32)
+        return Discounted(none, none, jnp.zeros((n_arms, dim)), jnp.zeros(n_arms, jnp.int32), zero)
 
-    return affine(n_arms, dim, Form(weights, ridge, fading=Fading(gamma, floor)))
+    def index(key: jax.Array | None, state: Discounted, observation: Observation) -> jax.Array:
+        del key
+        x, kept = observation.context, _kept(state, gamma)
+        precision = kept[:, None, None] * state.evidence + ridge * jnp.eye(dim)
+        each = jnp.broadcast_to(x, (n_arms, dim))[..., None]
+        solved = jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(precision), True), each)[..., 0]
+        mean = kept * jnp.sum(state.moment * solved, axis=-1)
+        within = kept**2 * jnp.einsum("ki,kij,kj->k", solved, state.squared, solved)
+        return jnp.asarray(mean + alpha * jnp.sqrt(within + ridge * jnp.sum(solved**2, axis=-1)))
+
+    def update(
+        key: jax.Array, state: Discounted, observation: Observation, arm: jax.Array, feedback: Feedback
+    ) -> Discounted:
+        del key
+        x, now = observation.context, state.round + 1
+        kept = gamma * _kept(state, gamma)[arm]
+        return Discounted(
+            state.evidence.at[arm].set(kept * state.evidence[arm] + jnp.outer(x, x)),
+            state.squared.at[arm].set(kept**2 * state.squared[arm] + jnp.outer(x, x)),
+            state.moment.at[arm].set(kept * state.moment[arm] + feedback.reward * x),
+            state.since.at[arm].set(now),
+            now,
+        )
+
+    return formed(ranked(init, index, update), Discount(gamma, alpha, ridge))
+
+
+def _kept(state: Discounted, gamma: float) -> jax.Array:
+    """Return the `(K,)` shares of their evidence that the arms still have."""
+    return jnp.asarray(jnp.float32(gamma) ** (state.round - state.since).astype(jnp.float32))
 
 
 class Window(NamedTuple):
@@ -87,7 +134,7 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, r
             jnp.zeros((), jnp.int32),
         )
 
-    def index(key: jax.Array, state: Window, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Window, observation: Observation) -> jax.Array:
         del key
         now = estimate(state.arms, observation.context)
         return now.mean + alpha * now.width
@@ -110,4 +157,4 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, r
             (state.at + 1) % window,
         )
 
-    return Policy(init, Ranked(index), update)
+    return ranked(init, index, update)

@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
+from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.policies.linear.ridge import Ridge, estimate, fresh
-from bandits.ranked import Ranked
 from bandits.rewards import Outcome, Reward, linear
 
 
@@ -34,7 +33,7 @@ def glm(n_arms: int, dim: int, *, alpha: float = 0.2, ridge: float = 1.0, reward
         del key
         return fresh(n_arms, dim, ridge, targets=(2,))
 
-    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
         del key
         now = estimate(state, observation.context)
         utility = jnp.minimum(jax.nn.sigmoid(now.mean[:, 0]) + alpha * now.width, 1.0)
@@ -65,4 +64,4 @@ def glm(n_arms: int, dim: int, *, alpha: float = 0.2, ridge: float = 1.0, reward
             state.pulls.at[arm].add(1),
         )
 
-    return Policy(init, Ranked(index), update)
+    return ranked(init, index, update)

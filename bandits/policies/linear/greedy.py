@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
-from bandits.base import Observation, Policy
-from bandits.policies.linear.affine import Form, Weights, affine
+from bandits.base import Policy
+from bandits.policies.linear.affine import Form, affine
+from bandits.policies.linear.exploring import Boltzmann, Bonus, Coin
 
 
 def epsilon(
@@ -28,14 +26,7 @@ def epsilon(
     require.at_least("epsilon", 0, decay=decay)
     require.above("epsilon", 0, ridge=ridge)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del observation
-        coin, pick = jax.random.split(key)
-        explore = jax.random.uniform(coin) < epsilon / (1.0 + decay * round)
-        anything = jax.random.uniform(pick, (n_arms,))
-        return Weights(mean=jnp.where(explore, 0.0, 1.0), plus=jnp.where(explore, anything, 0.0))
-
-    return affine(n_arms, dim, Form(weights, ridge), worth=False)
+    return affine(n_arms, dim, Form(Coin(epsilon, decay), ridge))
 
 
 def greedy(n_arms: int, dim: int, *, ridge: float = 1.0, prior: float = 0.0) -> Policy:
@@ -50,11 +41,7 @@ def greedy(n_arms: int, dim: int, *, ridge: float = 1.0, prior: float = 0.0) -> 
     require.above("greedy", 0, ridge=ridge)
     require.finite("greedy", prior=prior)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del key, round, observation
-        return Weights()
-
-    return affine(n_arms, dim, Form(weights, ridge, prior))
+    return affine(n_arms, dim, Form(Bonus(), ridge, prior))
 
 
 def softmax(
@@ -75,8 +62,4 @@ def softmax(
     require.above("softmax", 0, temperature=temperature, ridge=ridge)
     require.at_least("softmax", 0, decay=decay)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del observation
-        return Weights(plus=temperature / round**decay * jax.random.gumbel(key, (n_arms,)))
-
-    return affine(n_arms, dim, Form(weights, ridge))
+    return affine(n_arms, dim, Form(Boltzmann(temperature, decay), ridge))

@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
-from bandits.ranked import Ranked
+from bandits.base import Feedback, Observation, Policy, ranked
 
 
 class Hybrid(NamedTuple):
@@ -66,7 +65,7 @@ def hybrid(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0) -> 
         none = jnp.zeros((n_arms, dim, q))
         return Hybrid(jnp.eye(q) / ridge, jnp.zeros(q), eye, none, jnp.zeros((n_arms, dim)))
 
-    def index(key: jax.Array, state: Hybrid, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Hybrid, observation: Observation) -> jax.Array:
         del key
         mean, variance = moments(state, observation.context, shared_features(observation))
         return mean + alpha * jnp.sqrt(variance)
@@ -91,4 +90,4 @@ def hybrid(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0) -> 
             state.weight.at[arm].add(gain * surprise),
         )
 
-    return Policy(init, Ranked(index), update)
+    return ranked(init, index, update)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import jax
-
 from bandits import require
-from bandits.base import Observation, Policy
-from bandits.policies.linear.affine import Form, Weights, affine
+from bandits.base import Policy
+from bandits.policies.linear.affine import Form, affine
+from bandits.policies.linear.exploring import Bonus
 
 
 def linucb(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0, prior: float = 0.0) -> Policy:
@@ -25,8 +24,4 @@ def linucb(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0, pri
     require.above("linucb", 0, ridge=ridge)
     require.finite("linucb", prior=prior)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del key, round, observation
-        return Weights(width=alpha)
-
-    return affine(n_arms, dim, Form(weights, ridge, prior))
+    return affine(n_arms, dim, Form(Bonus(alpha), ridge, prior))

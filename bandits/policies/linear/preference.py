@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
-from bandits.policies.linear.affine import Form, Weights, affine
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.policies.linear.affine import Form, affine
+from bandits.policies.linear.exploring import Bonus
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
-from bandits.ranked import Ranked
 from bandits.rewards import Outcome, Reward, linear
 
 
@@ -43,11 +43,7 @@ def preference(
 
     if reward is linear:
         # Then the index is affine in the two estimates.
-        def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-            del key, round
-            return Weights(mean=jnp.stack([jnp.float32(1.0), -observation.preference]), width=alpha)
-
-        return affine(n_arms, dim, Form(weights, ridge, prior, both, targets=(2,)))
+        return affine(n_arms, dim, Form(Bonus(alpha), ridge, prior, both, targets=(2,)))
     return _any_reward(n_arms, dim, alpha, ridge, prior, reward)
 
 
@@ -63,7 +59,7 @@ def _any_reward(n_arms: int, dim: int, alpha: float, ridge: float, prior: float,
         del key
         return fresh(n_arms, dim, ridge, targets=(2,), prior=prior)
 
-    def index(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
         del key
         now = estimate(state, observation.context)
         unknown = jnp.full(n_arms, jnp.nan)
@@ -79,4 +75,5 @@ def _any_reward(n_arms: int, dim: int, alpha: float, ridge: float, prior: float,
         del key
         return learn(state, observation.context, arm, both(observation, feedback))
 
-    return Policy(init, Ranked(index), update)
+    form = Form(Bonus(alpha), ridge, prior, both, targets=(2,), rewarded=True)
+    return formed(ranked(init, index, update), form)

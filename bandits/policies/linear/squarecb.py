@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Observation, Policy, choose
-from bandits.policies.linear.affine import Form, Weights, affine
+from bandits.base import Observation, Policy, choose, even
+from bandits.policies.linear.affine import Form, affine
+from bandits.policies.linear.exploring import Gaps, VersionSpace
 from bandits.policies.linear.ridge import Ridge, estimate
 
 
@@ -28,12 +29,8 @@ def squarecb(
     require.above("squarecb", 0, gamma=gamma, ridge=ridge)
     require.within("squarecb", 0, 1, exponent=exponent)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del observation
-        # The highest of log-probability plus Gumbel noise is a draw from the probabilities (Gumbel-max identity).
-        return Weights(plus=jax.random.gumbel(key, (n_arms,)), rate=gamma * round**exponent)
-
-    return affine(n_arms, dim, Form(weights, ridge), worth=False)
+    # What is drawn by is a logarithm of a probability, not in units of reward: nothing that pacing could weigh.
+    return affine(n_arms, dim, Form(Gaps(gamma, exponent), ridge))._replace(index=None)
 
 
 def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.1, ridge: float = 1.0) -> Policy:
@@ -55,19 +52,21 @@ def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.1, ri
     require.at_least("regcb", 0, c=c)
     require.above("regcb", 0, ridge=ridge)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del key, observation
-        return Weights(width=jnp.sqrt(c * jnp.log1p(round)))
-
-    optimistic = affine(n_arms, dim, Form(weights, ridge), worth=False)
+    optimistic = affine(n_arms, dim, Form(VersionSpace(c), ridge))
     if mode == "optimistic":
         return optimistic
 
-    def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+    def alive(state: Ridge, observation: Observation) -> jax.Array:
         now = estimate(state, observation.context)
         spread = jnp.sqrt(c * jnp.log1p(now.round)) * now.width
         lower = jnp.where(observation.available, now.mean - spread, -jnp.inf).max()
-        alive = observation.available & (now.mean + spread >= lower)
-        return choose(jax.random.uniform(key, now.mean.shape), alive)
+        return observation.available & (now.mean + spread >= lower)
 
-    return optimistic._replace(act=act)
+    def act(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+        return choose(jax.random.uniform(key, (n_arms,)), alive(state, observation))
+
+    def chances(key: jax.Array, state: Ridge, observation: Observation) -> jax.Array:
+        del key
+        return even(alive(state, observation))
+
+    return Policy(optimistic.init, act, optimistic.update, chances=chances)

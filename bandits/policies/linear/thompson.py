@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import jax
-
 from bandits import require
-from bandits.base import Observation, Policy
-from bandits.policies.linear.affine import Form, Weights, affine
+from bandits.base import Policy
+from bandits.policies.linear.affine import Form, affine
+from bandits.policies.linear.exploring import Posterior
 
 
 def thompson(n_arms: int, dim: int, *, v: float = 0.25, ridge: float = 1.0, prior: float = 0.0) -> Policy:
@@ -26,8 +25,4 @@ def thompson(n_arms: int, dim: int, *, v: float = 0.25, ridge: float = 1.0, prio
     require.above("thompson", 0, ridge=ridge)
     require.finite("thompson", prior=prior)
 
-    def weights(key: jax.Array, round: jax.Array, observation: Observation) -> Weights:
-        del round, observation
-        return Weights(width=v * jax.random.normal(key, (n_arms,)))
-
-    return affine(n_arms, dim, Form(weights, ridge, prior))
+    return affine(n_arms, dim, Form(Posterior(v), ridge, prior))

@@ -208,13 +208,16 @@ def policy(trained: Trained, pool: Pool | None = None) -> Policy:
         arm: jax.Array = decide(trained, pool, observation)
         return arm
 
+    def chances(key: jax.Array, state: State, observation: Observation) -> jax.Array:
+        return jax.nn.one_hot(act(key, state, observation), len(observation.available))
+
     def update(
         key: jax.Array, state: State, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> State:
         del key, observation, arm, feedback
         return state
 
-    return Policy(init, act, update)
+    return Policy(init, act, update, chances=chances)
 
 
 def llmbandit(

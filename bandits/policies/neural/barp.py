@@ -94,9 +94,15 @@ def barp(
         )
         return State(router, adam.init(router), empty)
 
+    def scored(state: State, observation: Observation) -> jax.Array:
+        return logits(state.router, observation.context, observation.preference, observation.available)
+
     def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
-        scores = logits(state.router, observation.context, observation.preference, observation.available)
-        return jax.random.categorical(key, scores).astype(jnp.int32)
+        return jax.random.categorical(key, scored(state, observation)).astype(jnp.int32)
+
+    def chances(key: jax.Array, state: State, observation: Observation) -> jax.Array:
+        del key
+        return jax.nn.softmax(scored(state, observation))
 
     def step(state: State, heard: Batch) -> State:
         gradient = jax.grad(loss)(state.router, heard, entropy)
@@ -113,7 +119,7 @@ def barp(
         after: State = jax.lax.cond(due, step, lambda state, heard: state._replace(batch=heard), state, heard)
         return after
 
-    return Policy(init, act, update)
+    return Policy(init, act, update, chances=chances)
 
 
 def first_router(key: jax.Array, n_arms: int, dim: int, width: int) -> Router:

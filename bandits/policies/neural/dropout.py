@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy, before_all, ranked
 from bandits.policies.neural import heads
 from bandits.policies.neural.learner import Learner, training
 
@@ -64,11 +64,10 @@ def dropout(
         learner = trainer.begin(heads.first_weights(key, n_arms, dim, width, depth), dim)
         return State(learner, jnp.zeros(n_arms, jnp.int32))
 
-    def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: State, observation: Observation) -> jax.Array:
         weight = state.learner.weight
         scores = heads.features(weight, observation.context, key, rate) @ weight[-1]
-        unsure = observation.available & (state.pulls < initial)
-        return jnp.where(unsure.any(), choose(-state.pulls, unsure), choose(scores, observation.available))
+        return before_all(scores, state.pulls, state.pulls < initial, initial)
 
     def update(
         key: jax.Array, state: State, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -76,4 +75,4 @@ def dropout(
         learner = trainer.learn(key, state.learner, observation, arm, feedback)
         return State(learner, state.pulls.at[arm].add(1))
 
-    return Policy(init, act, update)
+    return ranked(init, index, update)

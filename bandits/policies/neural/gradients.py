@@ -103,8 +103,13 @@ def full_add(inverse: jax.Array, gradient: Weights, arm: jax.Array) -> jax.Array
     return inverse - jnp.outer(direction, direction) / (1.0 + own @ direction)
 
 
-def loss(ridge: float, weight: Weights, start: Weights, key: jax.Array, batch: Heard) -> jax.Array:
-    """Return Algorithm 2's loss, divided by `t`: half the mean square error and the pull to the first weights."""
+def loss(
+    ridge: float, memory: int, weight: Weights, start: Weights, key: jax.Array, batch: Heard
+) -> jax.Array:
+    """Return Algorithm 2's loss over the `n` rounds in a buffer of `memory`, divided by `n`.
+
+    That is half the mean square error, for which a batch stands, and the pull to the first weights.
+    """
     del key
     n_arms, dim, width = weight[0].shape
     # One product with the block-coded contexts: gathering each row's block of W_1 would be many times slower.
@@ -112,7 +117,8 @@ def loss(ridge: float, weight: Weights, start: Weights, key: jax.Array, batch: H
     every_arm = (weight[0].reshape(n_arms * dim, width), *weight[1:])
     score = math.sqrt(width) * network(every_arm, blocks.reshape(-1, n_arms * dim))
     drift = sum(jnp.sum(jnp.square(w - s)) for w, s in zip(weight, start, strict=True))
-    return 0.5 * jnp.mean(jnp.square(score - batch.reward)) + 0.5 * width * ridge * drift / batch.rounds
+    held = jnp.minimum(batch.rounds, memory)
+    return 0.5 * jnp.mean(jnp.square(score - batch.reward)) + 0.5 * width * ridge * drift / held
 
 
 def require_shape(name: str, shape: Shape, diagonal: bool) -> None:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.policies.linear.ridge import Ridge, estimate, fresh
 from bandits.policies.linear.ridge import learn as learn_ridge
 from bandits.policies.neural import heads
@@ -92,9 +92,9 @@ def neurallinear(
         nothing = Bayes(fresh(n_arms, width + 1, ridge), prior.shape * full, prior.scale * full)
         return State(trainer.begin(weight, dim), nothing)
 
-    def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: State, observation: Observation) -> jax.Array:
         features = heads.features(state.learner.weight, observation.context)
-        return choose(draw(key, state.bayes, features), observation.available)
+        return draw(key, state.bayes, features)
 
     def update(
         key: jax.Array, state: State, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -110,13 +110,15 @@ def neurallinear(
         )
         return State(learner, bayes)
 
-    return Policy(init, act, update)
+    return ranked(init, index, update)
 
 
-def draw(key: jax.Array, bayes: Bayes, features: jax.Array) -> jax.Array:
-    """Return each arm's mean reward `(K,)` under a draw of its noise variance and its weights."""
-    to_noise, to_weight = jax.random.split(key)
+def draw(key: jax.Array | None, bayes: Bayes, features: jax.Array) -> jax.Array:
+    """Return each arm's mean reward `(K,)` under a draw of its noise variance and weights; without a key, undrawn."""
     believed = estimate(bayes.ridge, features)
+    if key is None:
+        return believed.mean
+    to_noise, to_weight = jax.random.split(key)
     variance = bayes.scale / jax.random.gamma(to_noise, bayes.shape)
     # Weights ~ N(theta, variance A^-1) enter by their product with the features only, which is one normal.
     return believed.mean + jnp.sqrt(variance) * believed.width * jax.random.normal(

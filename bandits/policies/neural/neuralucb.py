@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import jax
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.policies.neural import gradients
 from bandits.policies.neural.gradients import Shape
 from bandits.policies.neural.learner import Learner, training
 
 # (key, f (K,), width (K,)) -> index (K,)
-Index = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+Score = Callable[[jax.Array | None, jax.Array, jax.Array], jax.Array]
 
 
 class Confident(NamedTuple):
@@ -67,13 +67,13 @@ def neuralucb(
     """
     require.at_least("neuralucb", 0, alpha=alpha)
 
-    def index(key: jax.Array, score: jax.Array, width: jax.Array) -> jax.Array:
+    def score_of(key: jax.Array | None, score: jax.Array, width: jax.Array) -> jax.Array:
         del key
         return score + alpha * width
 
     shape = Shape(n_arms, dim, width, depth)
     options = dict(lr=lr, train_every=train_every, train_steps=train_steps, batch=batch, memory=memory)
-    return _gradient_policy("neuralucb", shape, index, ridge, diagonal, options)
+    return _gradient_policy("neuralucb", shape, score_of, ridge, diagonal, options)
 
 
 def neuralts(
@@ -104,18 +104,20 @@ def neuralts(
     """
     require.at_least("neuralts", 0, nu=nu)
 
-    def index(key: jax.Array, score: jax.Array, width: jax.Array) -> jax.Array:
+    def score_of(key: jax.Array | None, score: jax.Array, width: jax.Array) -> jax.Array:
+        if key is None:
+            return score
         return score + nu * math.sqrt(ridge) * width * jax.random.normal(key, score.shape)
 
     shape = Shape(n_arms, dim, width, depth)
     options = dict(lr=lr, train_every=train_every, train_steps=train_steps, batch=batch, memory=memory)
-    return _gradient_policy("neuralts", shape, index, ridge, diagonal, options)
+    return _gradient_policy("neuralts", shape, score_of, ridge, diagonal, options)
 
 
 def _gradient_policy(
-    name: str, shape: Shape, index: Index, ridge: float, diagonal: bool, options: dict[str, Any]
+    name: str, shape: Shape, score_of: Score, ridge: float, diagonal: bool, options: dict[str, Any]
 ) -> Policy:
-    """Return the policy that chooses by `index` of each arm's score and gradient width."""
+    """Return the policy that chooses by `score_of` each arm's score and gradient width."""
     gradients.require_shape(name, shape, diagonal)
     require.above(name, 0, ridge=ridge)
     width_of, add = (
@@ -123,15 +125,15 @@ def _gradient_policy(
         if diagonal
         else (gradients.full_width, gradients.full_add)
     )
-    trainer = training(name, partial(gradients.loss, ridge), **options)
+    trainer = training(name, partial(gradients.loss, ridge, options["memory"]), **options)
 
     def init(key: jax.Array) -> Confident:
         weight = gradients.first_weights(key, shape)
         return Confident(trainer.begin(weight, shape.dim), gradients.first_spread(weight, ridge, diagonal))
 
-    def act(key: jax.Array, state: Confident, observation: Observation) -> jax.Array:
+    def index(key: jax.Array | None, state: Confident, observation: Observation) -> jax.Array:
         score, gradient = gradients.scores(state.learner.weight, observation.context)
-        return choose(index(key, score, width_of(state.spread, gradient)), observation.available)
+        return score_of(key, score, width_of(state.spread, gradient))
 
     def update(
         key: jax.Array, state: Confident, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -140,4 +142,4 @@ def _gradient_policy(
         learner = trainer.learn(key, state.learner, observation, arm, feedback)
         return Confident(learner, add(state.spread, gradient, arm))
 
-    return Policy(init, act, update)
+    return ranked(init, index, update)

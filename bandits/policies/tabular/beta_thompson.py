@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.policies.tabular.counts import HIGH, LOW, require_range, unit
 
 
@@ -41,8 +41,11 @@ def beta_thompson(
         del key
         return Beta(jnp.full(n_arms, prior, jnp.float32), jnp.full(n_arms, prior, jnp.float32))
 
-    def act(key: jax.Array, state: Beta, observation: Observation) -> jax.Array:
-        return choose(jax.random.beta(key, state.success, state.failure), observation.available)
+    def index(key: jax.Array | None, state: Beta, observation: Observation) -> jax.Array:
+        del observation
+        mean = state.success / (state.success + state.failure)
+        drawn = mean if key is None else jax.random.beta(key, state.success, state.failure)
+        return low + (high - low) * drawn
 
     def update(
         key: jax.Array, state: Beta, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -51,4 +54,4 @@ def beta_thompson(
         success = jax.random.bernoulli(key, unit(feedback.reward, low, high)).astype(jnp.float32)
         return Beta(state.success.at[arm].add(success), state.failure.at[arm].add(1.0 - success))
 
-    return Policy(init, act, update)
+    return ranked(init, index, update)

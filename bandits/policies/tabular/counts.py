@@ -1,9 +1,9 @@
 """What the context-free policies keep: pulls and mean reward of each arm, with rewards brought to [0, 1].
 
 The theory of these policies needs rewards in [0, 1]; a reward here is a utility in [0, 1] less a weighted cost.
-The default range [-0.2, 1] is that of the linear reward at the default preference 0.2, for calls that cost up
-to the mean of the dearest model: only a wrong answer that was dearer still is clipped. A larger preference
-wants `low` = minus the preference; a range too wide is safe but explores more.
+A run gives them the range of its own rewards, from the least to the highest of its table, so that nothing is clipped.
+The default range [-0.2, 1], for a policy built by itself, is that of the linear reward at the default preference 0.2
+for calls that cost up to the mean of the dearest model; a range too wide is safe but explores more.
 """
 
 from __future__ import annotations

@@ -58,7 +58,10 @@ def successive_elimination(
         counts = count(state.counts, arm, unit(feedback.reward, low, high))
         return Race(counts, survivors(counts, state.active, delta, alpha))
 
-    return Policy(init, act, update)
+    def chances(key: jax.Array, state: Race, observation: Observation) -> jax.Array:
+        return jax.nn.one_hot(act(key, state, observation), n_arms)
+
+    return Policy(init, act, update, chances=chances)
 
 
 def survivors(counts: Counts, active: jax.Array, delta: float, alpha: float) -> jax.Array:

@@ -41,7 +41,8 @@ def exp3(n_arms: int, dim: int, *, eta: float = 1.0, low: float = LOW, high: flo
     require.above("exp3", 0, eta=eta)
     require_range("exp3", low, high)
 
-    def chances(state: Losses, observation: Observation) -> jax.Array:
+    def chances(key: jax.Array, state: Losses, observation: Observation) -> jax.Array:
+        del key
         return weights(state, eta * math.sqrt(math.log(n_arms) / n_arms), observation.available)
 
     def init(key: jax.Array) -> Losses:
@@ -49,19 +50,17 @@ def exp3(n_arms: int, dim: int, *, eta: float = 1.0, low: float = LOW, high: flo
         return no_losses(n_arms)
 
     def act(key: jax.Array, state: Losses, observation: Observation) -> jax.Array:
-        return draw(key, chances(state, observation))
+        return draw(key, chances(key, state, observation))
 
     def update(
         key: jax.Array, state: Losses, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Losses:
         del key
         loss = 1.0 - unit(feedback.reward, low, high)
-        estimated = (
-            jnp.zeros(n_arms, jnp.float32).at[arm].set(loss / likely(chances(state, observation)[arm]))
-        )
+        estimated = jnp.zeros(n_arms, jnp.float32).at[arm].set(loss / likely(feedback.chance))
         return suffer(state, estimated, loss, observation.available)
 
-    return Policy(init, act, update)
+    return Policy(init, act, update, chances=chances)
 
 
 def no_losses(options: int) -> Losses:
@@ -80,7 +79,7 @@ def draw(key: jax.Array, chance: jax.Array) -> jax.Array:
 
 
 def likely(chance: jax.Array) -> jax.Array:
-    """Return a chance that can be divided by: one of a late outcome may have sunk to 0 since its arm was drawn."""
+    """Return a chance that can be divided by: one of a call that another made may be 0."""
     return jnp.maximum(chance, 1e-30)
 
 

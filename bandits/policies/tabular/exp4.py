@@ -73,25 +73,32 @@ def exp4(
         states = tuple(expert.init(k) for expert, k in zip(panel, keys[1:], strict=True))
         return Committee(no_losses(n_experts), jax.random.bits(keys[0]), states)
 
-    def act(key: jax.Array, state: Committee, observation: Observation) -> jax.Array:
+    def chances(key: jax.Array, state: Committee, observation: Observation) -> jax.Array:
+        del key
         advised, awake = counsel(state, observation)
-        return draw(key, weights(state.losses, rate, awake) @ advised)
+        return weights(state.losses, rate, awake) @ advised
+
+    def act(key: jax.Array, state: Committee, observation: Observation) -> jax.Array:
+        return draw(key, chances(key, state, observation))
+
+    def keep(state: Committee, observation: Observation) -> jax.Array:
+        return advice(panel, state, observation)
 
     def update(
         key: jax.Array, state: Committee, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Committee:
         advised, awake = counsel(state, observation)
-        chance = weights(state.losses, rate, awake) @ advised
+        advised = advised if feedback.kept is None else feedback.kept
         loss = 1.0 - unit(feedback.reward, low, high)
         keys = jax.random.split(key, len(panel) + 1)
         states = tuple(
             expert.update(k, known, observation, arm, feedback)
             for expert, k, known in zip(panel, keys[1:], state.experts, strict=True)
         )
-        losses = suffer(state.losses, advised[:, arm] * loss / likely(chance[arm]), loss, awake)
+        losses = suffer(state.losses, advised[:, arm] * loss / likely(feedback.chance), loss, awake)
         return Committee(losses, jax.random.bits(keys[0]), states)
 
-    return Policy(init, act, update)
+    return Policy(init, act, update, chances=chances, keep=keep)
 
 
 def advice(panel: Sequence[Policy], state: Committee, observation: Observation) -> jax.Array:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Chances, Feedback, Observation, Policy, choose, even
+
+Act = Callable[[jax.Array, jax.Array, Observation], jax.Array]
 
 
-def _still(act: object) -> Policy:
+def _still(act: Act, chances: Chances) -> Policy:
     """Return a policy without memory."""
 
     def init(key: jax.Array) -> jax.Array:
@@ -22,7 +26,7 @@ def _still(act: object) -> Policy:
         del key, observation, arm, feedback
         return state
 
-    return Policy(init, act, update)  # type: ignore[arg-type]
+    return Policy(init, act, update, chances=chances)
 
 
 def uniform(n_arms: int, dim: int) -> Policy:
@@ -33,22 +37,38 @@ def uniform(n_arms: int, dim: int) -> Policy:
         del state
         return choose(jax.random.uniform(key, (n_arms,)), observation.available)
 
-    return _still(act)
+    def chances(key: jax.Array, state: jax.Array, observation: Observation) -> jax.Array:
+        del key, state
+        return even(observation.available)
+
+    return _still(act, chances)
 
 
-def always(n_arms: int, dim: int, *, model: int) -> Policy:
-    """Call one model, and the lowest available arm where it cannot be called.
+def always(n_arms: int, dim: int, *, model: int, fallback: tuple[int, ...] = ()) -> Policy:
+    """Call one model, and the first of the fall-back order that is available where it cannot be called.
 
     Args:
         n_arms: `K`.
         dim: `d`, not used.
         model: the arm; on the command line the model's name.
+        fallback: the arms in the order in which they stand in, ascending where it is left out; a run gives it,
+            the model that can be called most often first (`metrics.regret.fall_back`).
+
+    Raises:
+        ValueError: a `model` that is no arm, or a `fallback` that does not name each arm once.
     """
     del dim
     require.within("always", 0, n_arms - 1, model=model)
+    order = fallback or tuple(range(n_arms))
+    if sorted(order) != list(range(n_arms)):
+        raise ValueError(f"always needs fallback to name each of {n_arms} arms once, got {fallback!r}")
+    rank = jnp.zeros(n_arms).at[jnp.asarray(order)].set(-jnp.arange(1.0, n_arms + 1))
 
     def act(key: jax.Array, state: jax.Array, observation: Observation) -> jax.Array:
         del key, state
-        return choose((jnp.arange(n_arms) == model).astype(jnp.float32), observation.available)
+        return choose(jnp.where(jnp.arange(n_arms) == model, 1.0, rank), observation.available)
 
-    return _still(act)
+    def chances(key: jax.Array, state: jax.Array, observation: Observation) -> jax.Array:
+        return jax.nn.one_hot(act(key, state, observation), n_arms)
+
+    return _still(act, chances)

@@ -34,7 +34,12 @@ def klucb(n_arms: int, dim: int, *, c: float = 0.0, low: float = LOW, high: floa
 
     def act(key: jax.Array, state: Counts, observation: Observation) -> jax.Array:
         del key
+        # In units of the range, where bounds that have met at 1 tie: brought to rewards they may round apart.
         return choose(upper_bound(state, c), observation.available)
+
+    def index(key: jax.Array | None, state: Counts, observation: Observation) -> jax.Array:
+        del key, observation
+        return low + (high - low) * upper_bound(state, c)
 
     def update(
         key: jax.Array, state: Counts, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -42,7 +47,7 @@ def klucb(n_arms: int, dim: int, *, c: float = 0.0, low: float = LOW, high: floa
         del key, observation
         return count(state, arm, unit(feedback.reward, low, high))
 
-    return Policy(init, act, update)
+    return Policy(init, act, update, index=index)
 
 
 def upper_bound(counts: Counts, c: float) -> jax.Array:

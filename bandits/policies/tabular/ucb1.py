@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.policies.tabular.counts import HIGH, LOW, Counts, count, nothing, require_range, unit
 
 UNTRIED = 1e6  # above every index, and finite: with inf the tie rule of `choose` would compare NaN
@@ -31,9 +31,9 @@ def ucb1(n_arms: int, dim: int, *, alpha: float = 1.0, low: float = LOW, high: f
         del key
         return nothing(n_arms)
 
-    def act(key: jax.Array, state: Counts, observation: Observation) -> jax.Array:
-        del key
-        return choose(upper_bound(state, alpha), observation.available)
+    def index(key: jax.Array | None, state: Counts, observation: Observation) -> jax.Array:
+        del key, observation
+        return low + (high - low) * upper_bound(state, alpha)
 
     def update(
         key: jax.Array, state: Counts, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -41,7 +41,7 @@ def ucb1(n_arms: int, dim: int, *, alpha: float = 1.0, low: float = LOW, high: f
         del key, observation
         return count(state, arm, unit(feedback.reward, low, high))
 
-    return Policy(init, act, update)
+    return ranked(init, index, update)
 
 
 def upper_bound(counts: Counts, alpha: float) -> jax.Array:

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
-from bandits.ranked import index_of
 from bandits.wrappers.pacing.paced import Pacer, R, Terms, Usage, Worth, first, no_usage, paced, used
 
 _HALVINGS = 30
@@ -89,8 +88,6 @@ def lp(
     Raises:
         ValueError: the policy ranks no arms, or a hyperparameter is out of range.
     """
-    if index_of(policy) is None:
-        raise ValueError("lp needs a policy that ranks its arms by an index, for example linucb or thompson")
     require.whole("lp", 1, resolve_every=resolve_every, window=window)
     require.above("lp", 0, ridge=ridge)
     require.at_least("lp", 0, start=start)
@@ -105,8 +102,8 @@ def lp(
         price = first(state.price, start * observation.rounds_left / observation.budget)
         return Terms(cost @ price, jnp.ones(n_arms, bool), cost[:, 0])
 
-    def solve(key: jax.Array, state: Plan, left: jax.Array, worth: Worth) -> jax.Array:
-        values = jax.vmap(worth)(jax.random.split(key, window), state.context)
+    def solve(state: Plan, left: jax.Array, worth: Worth) -> jax.Array:
+        values = jax.vmap(worth)(state.context)
         cost = state.usage.at_least(jnp.einsum("krd,wd->wkr", state.usage.costs.weight, state.context))
         asked = jnp.arange(window) < state.seen
         # What is overdrawn leaves nothing to spend: the price is then the highest there is.
@@ -121,6 +118,7 @@ def lp(
         feedback: Feedback,
         worth: Worth,
     ) -> Plan:
+        del key
         usage = state.usage.heard(observation.context, arm, used(feedback))
         context = state.context.at[state.seen % window].set(observation.context)
         after = Plan(state.price, context, state.seen + 1, usage)
@@ -129,9 +127,9 @@ def lp(
         # On the clock alone, which all seeds share, so that the branch stays a branch under `vmap`.
         price = jax.lax.cond(
             jnp.mod(coming, resolve_every) == 0,
-            lambda: solve(key, after, left, worth),
+            lambda: solve(after, left, worth),
             lambda: after.price,
         )
         return after._replace(price=price)
 
-    return paced(policy, Pacer(init, terms, update))
+    return paced(policy, Pacer(init, terms, update), "lp")

@@ -46,7 +46,7 @@ def bwk(
     about OPT / B; in shares of the budget a round that is OPT / T <= 1, the default `z`.
 
     Args:
-        policy: what is paced; one without an index loses the arms whose charge exceeds 1.
+        policy: what is paced; it needs an index.
         n_arms: `K`.
         dim: `d`, the constant column included.
         z: reward that a round's budget is worth at most, > 0.
@@ -89,4 +89,4 @@ def bwk(
         usage = state.usage.heard(observation.context, arm, amount)
         return Knapsack(share / (1.0 + share.sum()), weight, target, rounds, usage)
 
-    return paced(policy, Pacer(init, terms, update))
+    return paced(policy, Pacer(init, terms, update), "bwk")

@@ -35,7 +35,7 @@ def mirror(
     the additive pacer of `primal_dual` it finds prices of every size equally fast.
 
     Args:
-        policy: what is paced; one without an index loses the arms whose charge exceeds 1.
+        policy: what is paced; it needs an index.
         n_arms: `K`.
         dim: `d`, the constant column included.
         step: of the logarithm of the price, > 0.
@@ -70,4 +70,4 @@ def mirror(
         price = jnp.clip(state.price * jnp.exp(step * (amount / target - pace)), _LOWEST, _HIGHEST)
         return Mirror(price, target, state.usage.heard(observation.context, arm, amount))
 
-    return paced(policy, Pacer(init, terms, update))
+    return paced(policy, Pacer(init, terms, update), "mirror")

@@ -1,8 +1,8 @@
 """Pacing: what every way of spending a budget evenly has in common, as a wrapper from policy to policy.
 
-A pacer charges each arm for what it is expected to use and may forbid some. A policy that ranks its arms (see
-`bandits.ranked`) calls the highest index less charge; any other only loses the arms that are forbidden or whose
-charge exceeds 1, the most that a call can be worth. Where nothing is left, the cheapest available arm is called.
+A pacer charges each arm for what it is expected to use and may forbid some; the arm of the highest index less charge
+is called (`Policy.index`). A policy without an index cannot be paced. Where nothing is left, the cheapest available
+arm is called. What a pacer itself weighs is the index without what chance adds.
 What the budget is, a pacer sees in the observation: one wrapped policy serves every budget without compiling anew.
 """
 
@@ -16,12 +16,9 @@ import jax.numpy as jnp
 
 from bandits.base import RESOURCES, Feedback, Observation, Policy, State, choose
 from bandits.policies.linear.ridge import Ridge, fresh, learn
-from bandits.ranked import index_of
 
 R = len(RESOURCES)
-Worth = Callable[
-    [jax.Array, jax.Array], jax.Array
-]  # (key, context (d,)) -> (K,), what the policy expects of a call
+Worth = Callable[[jax.Array], jax.Array]  # context (d,) -> (K,), what the policy expects of a call
 
 
 class Terms(NamedTuple):
@@ -53,48 +50,41 @@ class Paced(NamedTuple):
     pacer: Any
 
 
-def paced(policy: Policy, pacer: Pacer) -> Policy:
-    """Return `policy` with its spending paced."""
-    index = index_of(policy)
+def paced(policy: Policy, pacer: Pacer, name: str) -> Policy:
+    """Return `policy` with its spending paced.
 
-    def worth(key: jax.Array, state: State, observation: Observation) -> jax.Array:
-        if index is None:
-            return jnp.ones_like(observation.price)
-        return index(key, state, observation)
+    Raises:
+        ValueError: the policy has no index; `name` is the pacing's, for the message.
+    """
+    index = policy.index
+    if index is None:
+        raise ValueError(
+            f"pacing {name} needs a policy with an index, such as linucb or thompson; this one chooses by"
+            " probabilities or a fixed rule, not by what a call is worth"
+        )
 
     def init(key: jax.Array) -> Paced:
         return Paced(policy.init(key), pacer.init())
 
-    def open_to(state: Paced, value: jax.Array, observation: Observation) -> tuple[jax.Array, jax.Array]:
+    def open_to(state: Paced, observation: Observation) -> tuple[jax.Array, jax.Array]:
         """Return what is charged for each arm and which may be called, both `(K,)`."""
-        charge, allowed, cost = pacer.terms(state.pacer, value, observation)
-        if index is None:
-            allowed &= charge <= 1.0
+        worth = index(None, state.policy, observation)
+        charge, allowed, cost = pacer.terms(state.pacer, worth, observation)
         open_arms = observation.available & allowed
         cheapest = jnp.arange(len(cost)) == choose(-cost, observation.available)
         return charge, jnp.where(open_arms.any(), open_arms, cheapest)
 
     def act(key: jax.Array, state: Paced, observation: Observation) -> jax.Array:
-        value = worth(key, state.policy, observation)
-        charge, open_arms = open_to(state, value, observation)
-        if index is None:
-            return policy.act(key, state.policy, observation._replace(available=open_arms))
-        return choose(value - charge, open_arms)
+        charge, open_arms = open_to(state, observation)
+        return choose(index(key, state.policy, observation) - charge, open_arms)
 
     def update(
         key: jax.Array, state: Paced, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Paced:
-        met = observation
-        if (
-            index is None
-        ):  # it hears of the choice that it had; one that weighs by its chances would be misled
-            met = among(
-                observation, open_to(state, worth(key, state.policy, observation), observation)[1], arm
-            )
-        learned = policy.update(key, state.policy, met, arm, feedback)
+        learned = policy.update(key, state.policy, observation, arm, feedback)
 
-        def now(key: jax.Array, context: jax.Array) -> jax.Array:
-            return worth(key, learned, observation._replace(context=context))
+        def now(context: jax.Array) -> jax.Array:
+            return index(None, learned, observation._replace(context=context))
 
         return Paced(learned, pacer.update(key, state.pacer, observation, arm, feedback, now))
 

@@ -87,7 +87,7 @@ def primal_dual(
     2014, arXiv 0911.2974; the paper leaves it at 0, and pays with what the first rounds overspend.)
 
     Args:
-        policy: what is paced.
+        policy: what is paced; it needs an index.
         n_arms: `K`.
         dim: `d`; it plays no part.
         step: of the dual price, > 0.
@@ -134,7 +134,7 @@ def primal_dual(
         price = jnp.clip(price + step * (smooth - 1.0), 0.0, highest)
         return Dual(price, smooth, target, state.means.heard(arm, amount), state.past)
 
-    return paced(policy, Pacer(init, terms, update))
+    return paced(policy, Pacer(init, terms, update), "primal_dual")
 
 
 def charged(cost: jax.Array, price: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -37,14 +37,15 @@ def threshold(policy: Policy, n_arms: int, dim: int, *, bin_size: int = 100) -> 
     """Forbid arms whose worth per cost is below a bar that rises as the money goes (PILOT's online knapsack).
 
     PILOT, arXiv 2508.21141, section 4, after Zhou, Chakrabarty and Lukose 2008 (ZCL): with `z` the share of the
-    bin's budget that is spent, an arm is open iff `c <= worth / ((UB e / LB)^z LB / e)`. `worth` is the policy's index
-    (1 where it has none), `LB = 1 / c_max` and `UB = 1 / c_min` bound worth per cost, and as in any knapsack the call
-    needs to fit into what is left. The run is cut into bins of `bin_size` rounds with equal budgets; what a bin leaves
-    rolls over into the next. Of the open arms the policy takes its best. With several budgets an arm needs to be open
+    bin's budget that is spent, an arm is open iff `c <= worth / ((UB e / LB)^z LB / e)`. `worth` is the policy's
+    index without what chance adds, `LB = 1 / c_max` and `UB = 1 / c_min` bound worth per cost, and as in any knapsack
+    the call needs to fit into what is left. The run is cut into bins of `bin_size` rounds with equal budgets; what a
+    bin leaves rolls over into the next. Of the open arms the
+    policy takes its best. With several budgets an arm needs to be open
     under each.
 
     Args:
-        policy: what is paced.
+        policy: what is paced; it needs an index.
         n_arms: `K`.
         dim: `d`; it plays no part.
         bin_size: rounds in a bin, >= 1.
@@ -88,4 +89,4 @@ def threshold(policy: Policy, n_arms: int, dim: int, *, bin_size: int = 100) -> 
         whole, rounds = first(state.whole, observation.budget), first(state.rounds, observation.rounds_left)
         return Bins(now.height, whole, rounds, now.opened, state.means.heard(arm, used(feedback)))
 
-    return paced(policy, Pacer(init, terms, update))
+    return paced(policy, Pacer(init, terms, update), "threshold")

@@ -1,0 +1,214 @@
+"""Is anything of the user's ever deleted or executed, and does damage in a run's folder end in one line?"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+import simulate
+from envs.tables import formats
+from tests.conftest import make_stream
+
+SMALL = ("--seeds", "2", "--dim", "4", "--policy", "linucb")
+CASES = int(os.environ.get("ROUTEBANDIT_FUZZ", "150"))
+
+
+def run(*words: object) -> BaseException | None:
+    """Run a command in this process, and return what it raised."""
+    return CliRunner().invoke(simulate.cli, [str(word) for word in words]).exception
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "t.csv"
+    formats.write(make_stream(rows=80).outcomes, str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, table: Path) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "done"
+    assert run(*SMALL, "--data", table, "--out", folder) is None
+    return folder
+
+
+def test_a_foreign_manifest_is_no_earlier_run(table, tmp_path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "important.txt").write_text("x")
+    error = run(*SMALL, "--data", table, "--out", tmp_path)
+    assert isinstance(error, ValueError) and "holds other files" in str(error)
+    assert {p.name for p in tmp_path.iterdir()} == {"manifest.json", "important.txt"}
+
+
+def test_notes_stay_and_a_dot_a_slash_and_a_link_work(table, done, tmp_path, monkeypatch) -> None:
+    place = tmp_path / "real"
+    shutil.copytree(done, place)
+    (place / "notes.txt").write_text("mine")
+    (place / "sub").mkdir()
+    (tmp_path / "link").symlink_to(place)
+    (tmp_path / "dangling").symlink_to(tmp_path / "new")
+    monkeypatch.chdir(place)
+    for out in (".", f"{place}/", tmp_path / "link", tmp_path / "dangling"):
+        assert run(*SMALL, "--data", table, "--out", out) is None
+        assert Path("notes.txt").read_text() == "mine" and Path("sub").is_dir()
+        assert Path("summary.csv").read_text() == (done / "summary.csv").read_text()
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "new" / "summary.csv").is_file()
+    (tmp_path / "file").symlink_to(place / "notes.txt")
+    for out in (tmp_path / "file", place / "notes.txt" / "below"):
+        assert isinstance(run(*SMALL, "--data", table, "--out", out), ValueError)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("--stream", "topic1"),
+        ("--warm-start", "50%"),
+        ("--preference", "0.7"),
+        ("--budget", "50%", "--pacing", "primal_dual"),
+    ],
+)
+def test_the_summary_follows_from_the_trace_and_the_file_alone(table, tmp_path, more) -> None:
+    """Plain NumPy on the file's own columns: reward u - preference c / scale, scale the dearest model's mean cost."""
+    place = tmp_path / "run"
+    assert run(*SMALL, "--data", table, *more, "--out", place) is None
+    calls, file = pq.read_table(place / "trace.parquet").to_pandas(), pd.read_csv(table)
+    models = [f"model-{k}" for k in range(4)]
+    utility, cost = (file[[f"{m}{end}" for m in models]].to_numpy() for end in _ends(file))
+    assert (file["query_id"].to_numpy()[calls["file_row"]] == calls["query_id"]).all()
+    rows = np.unique(calls["file_row"])
+    if "--warm-start" in more:
+        split = pd.read_csv(place / "split.csv")
+        assert len(split) == 80 and set(split["file_row"][split["part"] == "evaluated"]) == set(rows)
+    preference = 0.7 if "0.7" in more else 0.2
+    worth = utility - preference * cost / cost[rows].mean(axis=0).max()
+    row, arm = calls["file_row"].to_numpy(), calls["arm"].to_numpy()
+    called = arm >= 0
+    got = {n: np.where(called, s[row, arm], 0.0) for n, s in (("r", worth), ("u", utility), ("c", cost))}
+    summary = pd.read_csv(place / "summary.csv").set_index("policy").loc["linucb"]
+    assert summary.reward_mean == pytest.approx(got["r"].mean())
+    assert summary.accuracy == pytest.approx(got["u"].mean())
+    assert summary.cost_mean == pytest.approx(got["c"].mean())
+    assert summary.cost_total == pytest.approx(got["c"].sum() / 2)
+    if "--budget" not in more:
+        assert summary.regret_oracle == pytest.approx((worth[row].max(axis=1) - got["r"]).sum() / 2)
+
+
+def _ends(file: pd.DataFrame) -> tuple[str, str]:
+    """Return what follows a model's name in the columns of utility and of cost."""
+    ends = [c.removeprefix("model-0") for c in file.columns if c.startswith("model-0")]
+    return next(e for e in ends if "cost" not in e), next(e for e in ends if "cost" in e)
+
+
+def test_a_stop_while_tables_are_made_keeps_every_call(table, done, tmp_path, monkeypatch) -> None:
+    from bandits import report
+    from commands.run import Stopped
+
+    def stopped(*given: object) -> str:
+        raise KeyboardInterrupt
+
+    place = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(report, "render", stopped)
+        error = run(*SMALL, "--data", table, "--out", place)
+    assert isinstance(error, Stopped) and f"{place} (linucb)" in str(error)
+    assert {p.name for p in place.iterdir()} == {"trace.parquet", "manifest.json"}
+    assert "stopped before its tables" in str(run("report", place, "--out", tmp_path / "x.html"))
+    from bandits.experiment import lineup
+
+    monkeypatch.setattr(lineup, "replays", stopped)  # nothing is played again
+    assert run(*SMALL, "--data", table, "--out", place) is None
+    for name in ("summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet"):
+        assert (place / name).read_bytes() == (done / name).read_bytes()
+
+
+def test_a_list_of_budgets_with_uniform_is_one_report(table, tmp_path) -> None:
+    words = (
+        "--seeds",
+        2,
+        "--policy",
+        "uniform",
+        "--policy",
+        "linucb",
+        "--budget",
+        "30%,60%",
+        "--data",
+        table,
+    )
+    assert run(*words, "--out", tmp_path / "many") is None
+    assert (tmp_path / "many/report.html").is_file()
+
+
+def test_nothing_that_a_manifest_names_is_executed(done, tmp_path) -> None:
+    evil, marker, place = tmp_path / "evil.py", tmp_path / "marker", tmp_path / "run"
+    evil.write_text(f"open({str(marker)!r}, 'w')\ndef f(outcome, preference): return outcome.utility\n")
+    shutil.copytree(done, place)
+    manifest = json.loads((place / "manifest.json").read_text())
+    manifest["reward"] = f"{evil}:f"
+    manifest["policies"].append(f"{evil}:f")
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    words = ("--out", tmp_path / "p.npz")
+    assert "give --reward" in str(run("export", place, "--policy", "linucb", *words))
+    assert isinstance(run("export", place, "--policy", f"{evil}:f", *words), ValueError)
+    run("report", place, "--out", tmp_path / "r.html")
+    run("diff", place, done)
+    assert not marker.exists()
+    error = run("export", place, "--policy", "linucb", "--reward", f"{evil}:f", *words)
+    assert "projection needs" in str(error)  # the option is taken; this table has nothing to project
+
+
+def _damage(place: Path, rng: np.random.Generator) -> str:
+    """Damage one file of a run's folder, and return what was done."""
+    file = place / str(
+        rng.choice(["manifest.json", "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet"])
+    )
+    data, kind = file.read_bytes(), int(rng.integers(6))
+    if kind == 0:
+        file.unlink()
+    elif kind == 1:
+        file.write_bytes(data[: rng.integers(len(data))])
+    elif kind == 2:
+        flipped = bytearray(data)
+        for at in rng.integers(len(data), size=3):
+            flipped[at] ^= 1 << int(rng.integers(8))
+        file.write_bytes(flipped)
+    elif kind == 3:
+        file.write_bytes([b"", b"{}", b"[]", b"null", b"a,b\n1,2\n", b"\xff\xfe\x00"][rng.integers(6)])
+    elif file.suffix == ".csv":
+        frame = pd.read_csv(file).astype(object)
+        value = [np.nan, 1e308, -1, "x" * 5000, "text", ""][rng.integers(6)]
+        frame.iloc[rng.integers(len(frame)), rng.integers(frame.shape[1])] = value
+        frame = frame.drop(columns=rng.choice(frame.columns)) if kind == 5 else frame
+        frame.to_csv(file, index=False)
+    elif file.suffix == ".json":
+        found = json.loads(data)
+        key = str(rng.choice(list(found)))
+        found[key] = [None, -1, 1e308, "x" * 5000, [], {}, [[1]], True][rng.integers(8)]
+        file.write_text(json.dumps(found))
+    return f"{file.name}, kind {kind}"
+
+
+def test_damaged_folders_end_in_one_line(done, tmp_path) -> None:
+    for case in range(CASES):
+        rng = np.random.default_rng([13, case])
+        place = tmp_path / str(case)
+        shutil.copytree(done, place)
+        what = _damage(place, rng)
+        words = [
+            ("report", place, "--out", tmp_path / "r.html"),
+            ("report", place, done, "--out", tmp_path / "r.html"),
+            ("diff", done, place),
+            ("export", place, "--policy", "linucb", "--out", tmp_path / "p.npz"),
+        ][case % 4]
+        error = run(*words)
+        allowed = error is None or isinstance(error, ValueError)
+        assert allowed and "\n" not in str(error) and len(str(error)) < 1500, (case, what, words[0], error)
+        shutil.rmtree(place)

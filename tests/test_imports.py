@@ -1,0 +1,90 @@
+"""Does every import of the package name something that is there, those inside functions too?"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for place in ("bandits", "envs", "commands", "benchmarks", "examples", "simulate.py")
+    for path in ((ROOT / place).rglob("*.py") if (ROOT / place).is_dir() else [ROOT / place])
+)
+# Where these are not installed, nothing can be said about what is imported from them.
+ABSENT = {
+    "open_clip": "extra `embed`: gigabytes with torch",
+    "torch": "comes with open_clip",
+    "sentence_transformers": "extra `embed`: gigabytes with torch",
+    "PIL": "extra `embed`",
+    "contextualbandits": "a peer of benchmarks/peers.txt: needs a C compiler",
+    "coba": "a peer of benchmarks/peers.txt",
+    "mabwiser": "a peer of benchmarks/peers.txt",
+    "obp": "a peer of benchmarks/peers.txt",
+    "pareto_bandit": "a peer of benchmarks/peers.txt",
+    "river": "a peer of benchmarks/peers.txt",
+    "vowpalwabbit": "a peer of benchmarks/peers.txt",
+}
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str, str | None]]:
+    """Give the line, the module and the name of every import in a syntax tree; None where it is the module itself."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from ((node.lineno, module, alias.name) for alias in node.names)
+
+
+def faults(source: str) -> list[str]:
+    """Return what is imported and does not exist."""
+    found = []
+    for line, module, name in imports(ast.parse(source)):
+        top = module.partition(".")[0]
+        if top in ABSENT and importlib.util.find_spec(top) is None:
+            continue
+        try:
+            there = importlib.import_module(module)
+            if name not in (None, "*") and not hasattr(there, str(name)):
+                importlib.import_module(f"{module}.{name}")
+        except (
+            ImportError,
+            TypeError,
+        ) as error:  # TypeError: a relative import, which the project has none of
+            found.append(f"line {line}: {module} {name or ''}: {error}")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A benchmark imports the next by its bare name, as Python does for a script's own folder."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_import_names_something_that_is_there(file: str) -> None:
+    assert faults((ROOT / file).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from plotly.offline import getplotlyjs",
+        "import plotly.ofline",
+        "from envs.cache import kept",
+        "from .cache import cached",
+    ],
+)
+def test_a_name_that_does_not_exist_is_found_inside_a_function(line: str) -> None:
+    assert len(faults(f"def script():\n    if True:\n        {line}\n")) == 1
+
+
+def test_only_what_is_imported_is_excused() -> None:
+    named = {m.partition(".")[0] for f in FILES for _, m, _ in imports(ast.parse((ROOT / f).read_text()))}
+    assert set(ABSENT) <= named
