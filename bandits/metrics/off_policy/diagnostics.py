@@ -37,7 +37,7 @@ class Diagnostics(NamedTuple):
     @property
     def doubtful(self) -> bool:
         """Whether the mean weight is further than two standard errors from 1: propensities or support are wrong."""
-        return abs(self.mean_weight - 1) > 2 * self.mean_error + 1e-9
+        return abs(self.mean_weight - 1) > 2 * self.mean_error + 1e-4  # recorded digits
 
 
 def diagnose(
