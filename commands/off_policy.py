@@ -1,14 +1,70 @@
-"""The commands about logs with one call a query: ope."""
+"""The commands about logs with one call a query: log makes one, ope values policies on one."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import click
 
 from commands.help import Topical, option
-from commands.numbers import FINITE, SEED
-from commands.options import SETTINGS, voice
-from commands.prepare import prepare_jax
-from commands.terminal import say, show
+from commands.numbers import FINITE, SEED, WHOLE
+from commands.options import SETTINGS, voice, world
+from commands.prepare import load, prepare_jax
+from commands.terminal import say, show, wrote
+
+
+@click.command("log", cls=Topical, context_settings=SETTINGS)
+@option("--policy", required=True, metavar="SPEC", help="Plays: name,key=value or file.py:name.")
+@option(
+    "--explore",
+    type=FINITE,
+    default=0.1,
+    show_default=True,
+    help="Share of uniform calls instead of its own.",
+)
+@option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset, or a path.")
+@world
+@option(
+    "--reward", default="linear", show_default=True, metavar="SPEC", help="name,key=value or file.py:name."
+)
+@option("--preference", type=FINITE, default=0.2, show_default=True, help="Weight on cost.")
+@option("--rounds", type=WHOLE, help="Repeat or cut the stream to this many rounds.")
+@option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
+@option(
+    "--seed", type=SEED, default=0, show_default=True, help="Fixes the order and everything that is drawn."
+)
+@option("--out", required=True, metavar="FILE", help="A Parquet file; its columns: docs/logs.md.")
+@voice
+def make_log(
+    policy: str, explore: float, reward: str, preference: float, out: str, form: str, **options: Any
+) -> None:
+    """Write the log of one call a query that a policy with some exploration would leave, propensities included."""
+    prepare_jax()
+    from bandits import resolve, rewards
+    from bandits.experiment.lineup import REFERENCES, build
+    from bandits.off_policy import drawn
+
+    drawn.check_place(Path(out))
+    if policy.partition(",")[0].strip() in REFERENCES:
+        raise ValueError(f"policy {policy!r} needs hindsight and cannot be logged; name one that plays")
+    stream = load(options)
+    worth = resolve.function(reward, rewards.REWARDS, "reward")
+    table = rewards.reward_table(worth, stream, preference)
+    built = build(policy, stream, worth, checked=".py:" in policy)
+    kept = {k: options[k] for k in ("rounds", "seed", "order")}
+    made = drawn.draw(built, stream, table, explore=explore, preference=preference, **kept)
+    about = {
+        "policy": policy,
+        "explore": explore,
+        "stream": stream.name,
+        "reward": reward,
+        "preference": preference,
+    }
+    drawn.write(made, stream, table, out, about | {"label": stream.outcomes.label, "seed": options["seed"]})
+    wrote({"log": out}, form)
+    whose = "over the policy's own randomness" if made.marginal else "given the policy's own choice"
+    say(f"{len(made.row):,} rounds; chances {whose}", f"numbers are from: {stream.outcomes.label}")
 
 
 @click.command("ope", cls=Topical, context_settings=SETTINGS)

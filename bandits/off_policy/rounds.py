@@ -17,6 +17,7 @@ from envs.tables.log import Log
 Floats = NDArray[np.float64]
 CHANCE = "chance:"  # a column `chance:MODEL` is the logging policy's probability of that model
 QUANTITIES = ("utility", "cost", "reward")
+_PROBE = 5000  # rows
 _CODES = 50  # so many different values at most become a column each
 _OUTCOMES = {*aliases.LONG_UTILITY, *(name for names in aliases.FIELDS.values() for name in names), "own_arm"}
 
@@ -206,12 +207,16 @@ def _contexts(log: Log) -> tuple[Floats, list[str]]:
     for name, cells in log.context.items():
         if name.startswith(CHANCE) or name.lower() in _OUTCOMES or _OUTCOME.search(name.lower()):
             continue
+        if len(set(cells[:_PROBE])) > _CODES:  # measured, not coded; looked at whole it takes seconds
+            numbers = _numbers(cells)
+            if np.isfinite(numbers).all():
+                parts.append(numbers[:, None])
+            else:
+                left.append(name)
+            continue
         words, code = np.unique(cells.astype(str), return_inverse=True)
         numbers = _numbers(words)
-        whole = np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
-        if len(words) == 1:
-            continue
-        if len(words) <= _CODES and (whole or np.isnan(numbers).any()):
+        if len(words) <= _CODES:
             parts.append((code[:, None] == np.arange(1, len(words))).astype(np.float64))
         elif np.isfinite(numbers).all():
             parts.append(numbers[code][:, None])

@@ -86,7 +86,8 @@ def _uneven(rounds: Rounds) -> list[str]:
         return []
     return [
         f"propensities say that models were called evenly, but {rounds.models[worst]} was called"
-        f" {called[worst]:,} times where {expected[:, worst].sum():,.0f} were due: the recorded 1/n is not what the logging policy did"
+        f" {called[worst]:,} times where {expected[:, worst].sum():,.0f} were due:"
+        " the recorded 1/n is not what the logging policy did"
     ]
 
 
