@@ -11,7 +11,7 @@ from commands.help import Topical, option
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
-from commands.terminal import say, show, wrote
+from commands.terminal import progress, say, show, wrote
 
 
 @click.command("log", cls=Topical, context_settings=SETTINGS)
@@ -114,3 +114,44 @@ def evaluate(
     for line in (*found.warnings, *found.verdict):
         click.echo(line, err=form != "table")
     say(*given.notes)
+
+
+@click.command("ope-benchmark", cls=Topical, context_settings=SETTINGS)
+@option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset, or a path.")
+@world
+@option(
+    "--logs", type=WHOLE, default=100, show_default=True, help="Logs drawn for each size and exploration."
+)
+@option("--rounds", default="2000", show_default=True, help="Rounds of a log; a list such as 500,2000.")
+@option(
+    "--explore", default="0.1", show_default=True, help="Share of uniform calls; a list such as 0.05,0.2,1."
+)
+@option(
+    "--reward", default="linear", show_default=True, metavar="SPEC", help="name,key=value or file.py:name."
+)
+@option("--preference", type=FINITE, default=0.2, show_default=True, help="Weight on cost.")
+@option("--seed", type=SEED, default=0, show_default=True, help="Of everything that is drawn.")
+@voice
+def try_estimators(
+    logs: int, rounds: str, explore: str, reward: str, preference: float, form: str, seed: int, **options: Any
+) -> None:
+    """Draw logs from a table whose truth is known and print how wrong each estimator is, and which to trust."""
+    from bandits import resolve, rewards
+    from bandits.off_policy import trials
+
+    try:
+        sizes = tuple(int(part) for part in rounds.split(","))
+        explores = tuple(float(part) for part in explore.split(","))
+    except ValueError:
+        raise ValueError(
+            f"--rounds and --explore need numbers or lists, got {rounds!r} and {explore!r}"
+        ) from None
+    stream = load(options)
+    worth = resolve.function(reward, rewards.REWARDS, "reward")
+    with progress(logs * len(sizes) * len(explores)) as told:
+        rows = trials.trials(
+            stream, worth, preference=preference, explores=explores, sizes=sizes, logs=logs, seed=seed,
+            progress=None if told is None else lambda done: told("logs", done),
+        )  # fmt: skip
+    show(rows, form)
+    say(trials.trusted(rows), f"numbers are from: {stream.outcomes.label}")

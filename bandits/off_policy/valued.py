@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,12 +62,12 @@ def valued(
     low, high = float(min(y.min(), 0.0)), float(max(y.max(), 1.0 if quantity != "cost" else y.max()))
     found = [best, _student("DM", v), _student("IPS", ope.ips(w, y))]
     if rounds.even and np.isin(chances, (0.0, 1.0)).all() and chances[at].any():
-        found.append(_resampled("replay", ope.replay, chances[at], y))
+        found.append(_ratio("replay", ope.replay(chances[at], y), chances[at], y))
     clip = tuned([(c, ope.ips(w, y, clip=c), np.minimum(w, c)) for c in CLIPS], w, y)
     found.append(_student(f"IPS clipped at {clip:g}", ope.ips(w, y, clip=clip)))
-    found.append(_resampled("SNIPS", ope.snips, w, y))
+    found.append(_ratio("SNIPS", ope.snips(w, y), w, y))
     found.append(_student("sub-Gaussian IPS", ope.subgaussian(w, y)))
-    found.append(_resampled("SNDR", ope.sndr, w, y, q, v))
+    found.append(_ratio("SNDR", ope.sndr(w, y, q, v), w, y - q))
     cut = tuned([(c, ope.switch_dr(w, y, q, v, threshold=c), w * (w <= c)) for c in CLIPS], w, y, q)
     found.append(_student(f"SWITCH-DR at {cut:g}", ope.switch_dr(w, y, q, v, threshold=cut)))
     squared = [(c, ope.dros(w, y, q, v, shrink=c), c * w / (w**2 + c)) for c in (c * c for c in CLIPS)]
@@ -112,7 +112,8 @@ def _student(name: str, rows: Floats) -> Estimate:
     return Estimate(name, float(rows.mean()), *intervals.student(rows), "t", rows)
 
 
-def _resampled(name: str, estimator: Any, *given: Floats) -> Estimate:
-    rows = estimator(*given)
-    ends = intervals.bootstrap(estimator, *given, resamples=max(100, min(1000, 20_000_000 // len(rows))))
-    return Estimate(name, float(rows.mean()), *ends, "bootstrap", rows)
+def _ratio(name: str, rows: Floats, w: Floats, of: Floats) -> Estimate:
+    """Return a self-normalised estimate; its interval is that of the ratio `sum(w of) / sum(w)` made linear."""
+    share = w / (w.mean() or 1.0)
+    straight = rows - (share - 1) * float((share * of).mean())
+    return Estimate(name, float(rows.mean()), *intervals.student(straight), "t of the ratio", rows)
