@@ -81,6 +81,14 @@ def make_log(
 @option("--boosted", is_flag=True, help="Reward models of gradient boosting instead of ridge.")
 @option("--wide", is_flag=True, help="Every estimator, a row each.")
 @option(
+    "--truth", metavar="TABLE", help="A full table of the log's queries, or a stream: the truth beside it."
+)
+@option(
+    "--replay", is_flag=True, help="Run the policies on the log by rejection instead: they learn as they go."
+)
+@option("--sweep", metavar="P,P,...", help="Every policy at each of these preferences.")
+@option("--out", metavar="FILE", help="Also write the rows to a .csv or .json.")
+@option(
     "--reward", default="linear", show_default=True, metavar="SPEC", help="name,key=value or file.py:name."
 )
 @option("--preference", type=FINITE, help="Weight on cost.  [default: the log's column reward, else 0.2]")
@@ -88,32 +96,63 @@ def make_log(
     "--seed", type=SEED, default=0, show_default=True, help="Of the halves, the folds and policies' draws."
 )
 @voice
-def evaluate(
-    log: str, policies: tuple[str, ...], estimate_propensities: bool, boosted: bool, wide: bool, reward: str,
-    preference: float | None, form: str, seed: int,
-) -> None:  # fmt: skip
+def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> None:
     """Value policies on a LOG of one call a query: what they would have earned, and whether the log can tell."""
     prepare_jax()
-    from bandits import resolve, rewards
+    from bandits import resolve, rewards, rows
     from bandits.off_policy import ask, rounds
     from envs.tables.log import read_log
 
-    worth = resolve.function(reward, rewards.REWARDS, "reward")
-    given = rounds.ready(read_log(log), worth, preference=preference)
-    if given.propensity is None and estimate_propensities:
+    if options["out"] and not options["out"].endswith((".csv", ".json")):
+        raise ValueError(f"--out needs a name that ends in .csv or .json, got {options['out']!r}")
+    if repeated := [s for i, s in enumerate(policies) if s in policies[:i]]:
+        raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
+    worth, seed = resolve.function(options["reward"], rewards.REWARDS, "reward"), options["seed"]
+    read = read_log(log)
+    given = rounds.ready(read, worth, preference=options["preference"])
+    if given.propensity is None and options["estimate_propensities"]:
         given = rounds.estimated(given)
-    wanted = {spec: ask.chances(given, spec, worth, seed=seed) for spec in policies}
-    found = ask.answer(given, wanted, wide=wide, boosted=boosted, seed=seed)
-    show(found.rows, form)
+    if options["replay"]:
+        show([ask.replayed(given, spec, worth, seed=seed) for spec in policies], form)
+        say(*given.notes)
+        return
+    if options["sweep"] is None:
+        wanted = {spec: ask.chances(given, spec, worth, seed=seed) for spec in policies}
+    else:
+        at = {p: rounds.ready(read, worth, preference=p) for p in _numbers(options["sweep"])}
+        wanted = {
+            f"{spec} at {p:g}": ask.chances(one, spec, worth, seed=seed)
+            for spec in policies
+            for p, one in at.items()
+        }
+    found = ask.answer(given, wanted, wide=options["wide"], boosted=options["boosted"], seed=seed)
+    told = found.rows
+    if options["truth"]:
+        stream = load(
+            {"stream": options["truth"], **dict.fromkeys(("data", "prices", "models", "embed"))}
+            | {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False}
+        )
+        weight = rewards.PREFERENCE if options["preference"] is None else options["preference"]
+        table = rewards.reward_table(worth, stream, weight)
+        told = ask.against(told, ask.truths(given, wanted, stream, table))
+    if options["out"]:
+        rows.write(options["out"], rows.render(told, options["out"].rpartition(".")[2]))
+    show(told, form)
     if form == "table":
-        for rows in (found.diagnostics,):
-            if rows:
-                click.echo()
-                show(rows, form)
         click.echo()
+        if found.diagnostics:
+            show(found.diagnostics, form)
+            click.echo()
     for line in (*found.warnings, *found.verdict):
         click.echo(line, err=form != "table")
     say(*given.notes)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--sweep needs numbers such as 0,0.2,1, got {text!r}") from None
 
 
 @click.command("ope-benchmark", cls=Topical, context_settings=SETTINGS)

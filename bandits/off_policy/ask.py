@@ -14,6 +14,7 @@ from bandits.off_policy import objectives, targets, words
 from bandits.off_policy.rounds import QUANTITIES, Rounds
 from bandits.off_policy.valued import Estimate, modelled, valued
 from bandits.rewards import Reward
+from bandits.serving.router import load
 
 Floats = NDArray[np.float64]
 LOGGED = "the log's own policy"
@@ -41,6 +42,8 @@ def chances(rounds: Rounds, spec: str, reward: Reward, *, seed: int = 0) -> Floa
         ValueError: no such policy or model, or one that needs hindsight.
     """
     name = spec.partition(",")[0].strip()
+    if spec.endswith(".npz"):
+        return targets.exported(load(spec, seed=seed), rounds)
     if name in REFERENCES:
         raise ValueError(f"policy {spec!r} needs hindsight: a log has one model's outcome a query")
     if name == "learned":
@@ -118,3 +121,45 @@ def against(rows: Sequence[dict[str, Any]], truth: dict[str, dict[str, float]]) 
         else:
             made.append({**row, **{f"{name}_true": known[name] for name in known if name in row}})
     return made
+
+
+def truths(
+    rounds: Rounds, wanted: dict[str, Floats], stream: Any, table: Floats
+) -> dict[str, dict[str, float]]:
+    """Return the true value of each target on the log's queries, from a full table of the same queries and models.
+
+    Raises:
+        ValueError: the table lacks a model or a query of the log.
+    """
+    if lacking := [m for m in rounds.models if m not in stream.models]:
+        raise ValueError(f"--truth needs the models of the log, {stream.name} lacks {lacking[0]!r}")
+    place = {str(name): i for i, name in enumerate(stream.query_id)}
+    if missing := [name for name in rounds.query_id if name not in place]:
+        raise ValueError(f"--truth needs the queries of the log, {stream.name} lacks {missing[0]!r}")
+    rows = np.array([place[name] for name in rounds.query_id])
+    at = np.ix_(rows, [stream.models.index(m) for m in rounds.models])
+    full = {"utility": stream.utility[at], "cost": stream.cost[at], "reward": table[at]}
+    return {
+        target: {
+            name: float(np.where(pi > 0, pi * np.nan_to_num(full[name]), 0.0).sum(axis=1).mean())
+            for name in rounds.values
+        }
+        for target, pi in wanted.items()
+    }
+
+
+def replayed(rounds: Rounds, spec: str, reward: Reward, *, seed: int = 0) -> dict[str, Any]:
+    """Return a row of rejection replay: how many rounds were accepted, and what the policy earned on them.
+
+    Raises:
+        ValueError: as `chances`, or no propensities.
+    """
+    policy = build(spec, targets.sized(rounds), reward, checked=".py:" in spec)
+    found = targets.rejection(policy, rounds, seed=seed)
+    count = int(found.accepted.sum())
+    row: dict[str, Any] = {"policy": spec, "accepted": count, "of": len(rounds), "bound": found.bound}
+    for name, y in rounds.values.items():
+        low, high = student(y[found.accepted]) if count > 1 else (np.nan, np.nan)
+        mean = float(y[found.accepted].mean()) if count else np.nan
+        row |= {name: mean, f"{name}_lo": low, f"{name}_hi": high}
+    return row

@@ -41,6 +41,7 @@ class Rounds:
         time: `(n,)` when each call was made, or its place in the file.
         preference: weight on cost.
         notes: one line each, to be shown.
+        query_id: `n` names, where the log has any.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Rounds:
     preference: float = PREFERENCE
     estimated: bool = False
     notes: tuple[str, ...] = ()
+    query_id: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.arm)
@@ -122,6 +124,7 @@ def ready(
         log.path.name, log.models, arm, context[kept], group.astype(np.int64), values, available, propensity, every,
         unit, _times(log)[kept], PREFERENCE if preference is None else preference,
         notes=tuple(notes) + log.notes,
+        query_id=tuple(log.query_id[kept].astype(str)),
     )  # fmt: skip
 
 

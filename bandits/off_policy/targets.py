@@ -122,3 +122,76 @@ def still(policy: Policy, rounds: Rounds) -> Floats:
         padded = jnp.asarray(np.resize(some, BLOCK))
         found[some] = np.asarray(_choose(policy, key, state, seen, padded))[: len(some)]
     return found / found.sum(axis=1, keepdims=True)
+
+
+def exported(router: Any, rounds: Rounds, *, draws: int = 32) -> Floats:
+    """Return `(n, K)` frequencies with which an exported router calls each model, at its own preference.
+
+    Raises:
+        ValueError: it was trained on other contexts, or calls a model that the log does not name.
+    """
+    names, d = router.settings.models, router.weight.shape[-1]
+    if d != rounds.context.shape[1]:
+        raise ValueError(
+            f"an exported router needs contexts of {d} numbers, as it was trained on; {rounds.name} has"
+            f" {rounds.context.shape[1]}"
+        )
+    if unknown := [m for m in names if m not in rounds.models]:
+        raise ValueError(f"the router calls {unknown[0]!r}, which {rounds.name} does not name")
+    place, found = np.array([rounds.models.index(m) for m in names]), np.zeros(rounds.available.shape)
+    if not rounds.available[:, place].any(axis=1).all():
+        raise ValueError(f"{rounds.name}: a row has no candidate that the router knows")
+    for i, context in enumerate(rounds.context):
+        mask = rounds.available[i, place]
+        for _ in range(draws):
+            found[i, place[router.arm_of(context, router.settings.preference, mask)]] += 1 / draws
+    return found
+
+
+class Replayed(NamedTuple):
+    """What rejection replay found: `accepted (n,)` bool, and the `bound` of the acceptance, `c <= min p / pi`."""
+
+    accepted: NDArray[np.bool_]
+    bound: float
+
+
+def rejection(policy: Policy, rounds: Rounds, *, seed: int = 0) -> Replayed:
+    """Run an online policy on a log by rejection: it hears only of rounds in which it would have made the logged call.
+
+    A round in which it chooses the logged model is accepted with probability `c / p`, `c` the least propensity (Dudik
+    et al. 2012, 1210.4862, section 3; on a uniform log that is Li et al. 2011, 1003.5956): accepted rounds are those of
+    a run of the policy itself, fewer of them.
+
+    Raises:
+        ValueError: no propensities.
+    """
+    p = rounds.propensity
+    if p is None:
+        raise ValueError(f"{rounds.name}: rejection replay needs propensities")
+    seen, arms, heard = _laid_out(rounds)
+    order, bound = np.argsort(rounds.time, kind="stable"), float(p.min())
+    coin = jnp.asarray(np.random.default_rng([seed, 13]).random(len(p)) < bound / p)
+    kept = np.zeros(len(p), bool)
+    kept[order] = np.asarray(
+        _reject(policy, jax.random.key(seed), seen, arms, heard, jnp.asarray(order), coin)
+    )
+    return Replayed(kept, bound)
+
+
+@partial(jax.jit, static_argnums=0)
+def _reject(
+    policy: Policy, key: jax.Array, seen: Any, arms: jax.Array, heard: Any, rows: jax.Array, coin: jax.Array
+) -> jax.Array:
+    def step(state: Any, i: jax.Array) -> tuple[Any, jax.Array]:
+        observation, feedback = (jax.tree.map(lambda x: x[i], tree) for tree in (seen, heard))
+        to_act, to_learn = jax.random.split(jax.random.fold_in(key, i))
+        own = policy.act(to_act, state, observation)
+        if policy.chances is not None:
+            feedback = feedback._replace(chance=policy.chances(to_act, state, observation)[own])
+        if policy.keep is not None:
+            feedback = feedback._replace(kept=policy.keep(state, observation))
+        taken = (own == arms[i]) & coin[i]
+        after = policy.update(to_learn, state, observation, own, feedback)
+        return jax.tree.map(lambda new, old: jnp.where(taken, new, old), after, state), taken
+
+    return jax.lax.scan(step, policy.init(key), rows)[1]

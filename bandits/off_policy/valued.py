@@ -79,15 +79,16 @@ def valued(
         weights[chances == 0] = 0.0
         rows = ope.switch(w, y, weights, chances, model, threshold=cut)
         found.append(_student(f"SWITCH at {cut:g}", rows))
-    ends = intervals.cressie_read(w, y, least=low, most=high) if high > low else (math.nan, math.nan)
+    ends = (math.nan, math.nan)
+    if high > low:
+        ends = intervals.cressie_read(w, y, least=low, most=high)
     found.append(Estimate("Cressie-Read", ope.cressie_read(w, y), *ends, "Cressie-Read"))
     found.append(Estimate("MLE", ope.mle(w, y), *ends, "Cressie-Read"))
-    if low == 0.0:
-        scaled = y / (high or 1.0)
-        ends = tuple(high * e for e in intervals.clopper_pearson(w, scaled))
+    if high > low:
+        ends = intervals.clopper_pearson(w, y, least=low, most=high)
         found.append(Estimate("IPS", float((w * y).mean()), *ends, "Clopper-Pearson"))
-        ends = intervals.bernstein(w * y, largest=float(w.max()) * high)
-        found.append(Estimate("IPS", float((w * y).mean()), *ends, "Bernstein"))
+        below, above = intervals.bernstein(w * (y - low), largest=float(w.max()) * (high - low))
+        found.append(Estimate("IPS", float((w * y).mean()), below + low, above + low, "Bernstein"))
     return found
 
 
