@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,27 +98,8 @@ def ready(
     if context is None:
         context, said = _contexts(log)
         notes += said
-    cost = np.zeros(len(kept)) if log.cost is None else log.cost[kept]
-    if log.cost is not None and not np.isfinite(cost).all():
-        raise ValueError(f"{log.path}: row {kept[int(np.isnan(cost).argmax())] + 1} needs a cost")
-    unit = scale or _dearest(cost, arm, k)
-    told = log.context.get("reward")
-    if told is not None and preference is None:
-        earned = _numbers(told)[kept]
-        notes.append("reward is the log's own column")
-    else:
-        weight = PREFERENCE if preference is None else preference
-        unknown = np.full(len(kept), np.nan)
-        latency, tokens = (unknown if x is None else x[kept] for x in (log.latency, log.tokens))
-        earned = np.asarray(reward(Outcome(log.utility[kept], cost, latency, tokens, unit), weight), float)
-    if not np.isfinite(earned).all():
-        raise ValueError(
-            f"{log.path}: row {kept[int((~np.isfinite(earned)).argmax())] + 1} needs a finite reward"
-        )
-    values = {"utility": log.utility[kept], "cost": cost, "reward": earned}
-    if log.cost is None:
-        del values["cost"]
-        notes.append("the log has no costs: every call counts as free")
+    values, unit, said = _values(log, kept, arm, reward, preference, scale)
+    notes += said
     propensity, every = _chances(log, kept, available)
     return Rounds(
         log.path.name, log.models, arm, context[kept], group.astype(np.int64), values, available, propensity, every,
@@ -128,10 +109,38 @@ def ready(
     )  # fmt: skip
 
 
+def _values(
+    log: Log, kept: NDArray[np.intp], arm: NDArray[np.int64], reward: Reward, preference: float | None,
+    scale: float | None,
+) -> tuple[dict[str, Floats], float, list[str]]:  # fmt: skip
+    """Return each of `QUANTITIES` that is known, the unit of cost in rewards, and notes."""
+    utility, notes = np.asarray(log.utility[kept], np.float64), []
+    cost = np.zeros(len(kept)) if log.cost is None else np.asarray(log.cost[kept], np.float64)
+    if not np.isfinite(cost).all():
+        raise ValueError(f"{log.path}: row {kept[int(np.isnan(cost).argmax())] + 1} needs a cost")
+    unit = scale or _dearest(cost, arm, len(log.models))
+    told = log.context.get("reward")
+    if told is not None and preference is None:
+        earned = _numbers(told)[kept]
+        notes.append("reward is the log's own column")
+    else:
+        weight, unknown = PREFERENCE if preference is None else preference, np.full(len(kept), np.nan)
+        latency, tokens = (unknown if x is None else x[kept] for x in (log.latency, log.tokens))
+        earned = np.asarray(reward(Outcome(utility, cost, latency, tokens, unit), weight), np.float64)
+    if not np.isfinite(earned).all():
+        row = kept[int((~np.isfinite(earned)).argmax())] + 1
+        raise ValueError(f"{log.path}: row {row} needs a finite reward")
+    if log.cost is None:
+        return (
+            {"utility": utility, "reward": earned},
+            unit,
+            [*notes, "the log has no costs: every call is free"],
+        )
+    return {"utility": utility, "cost": cost, "reward": earned}, unit, notes
+
+
 def estimated(rounds: Rounds) -> Rounds:
     """Return the rounds with propensities estimated by a cross-fitted, calibrated regression, labelled so."""
-    from dataclasses import replace
-
     found = models.propensities(rounds.context[:, :-1], rounds.arm, len(rounds.models))
     open_arms = np.where(rounds.available, found, 0.0)
     every = open_arms / open_arms.sum(axis=1, keepdims=True)
@@ -174,7 +183,7 @@ def _candidates(log: Log) -> NDArray[np.bool_]:
             f"{log.path}: row {row + 1} needs a model among its candidates ({names}),"
             f" found {log.models[log.model[row]]!r}"
         )
-    return available
+    return np.asarray(available)
 
 
 def _chances(

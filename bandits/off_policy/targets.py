@@ -49,9 +49,9 @@ def learned(policy: Policy, rounds: Rounds, *, seed: int = 0) -> Floats:
     seen, arms, heard = _laid_out(rounds)
     key = jax.random.key(seed)
     for half in (first, ~first):
-        rows = np.flatnonzero(~half)
-        rows = jnp.asarray(rows[np.argsort(rounds.time[rows], kind="stable")])
-        state = _hear(policy, key, seen, arms, heard, rows)
+        other = np.flatnonzero(~half)
+        order = other[np.argsort(rounds.time[other], kind="stable")]
+        state = _hear(policy, key, seen, arms, heard, jnp.asarray(order))
         mine = np.flatnonzero(half)
         for begin in range(0, len(mine), BLOCK):
             some = mine[begin : begin + BLOCK]
@@ -109,7 +109,7 @@ def _choose(policy: Policy, key: jax.Array, state: Any, seen: Any, rows: jax.Arr
         observation = jax.tree.map(lambda x: x[i], seen)
         return chances_of(policy, jax.random.fold_in(key, i), state, observation, draws=DRAWS)
 
-    return jax.lax.map(one, rows, batch_size=256)
+    return jnp.asarray(jax.lax.map(one, rows, batch_size=256))
 
 
 def still(policy: Policy, rounds: Rounds) -> Floats:
@@ -121,7 +121,7 @@ def still(policy: Policy, rounds: Rounds) -> Floats:
         some = np.arange(begin, min(begin + BLOCK, n))
         padded = jnp.asarray(np.resize(some, BLOCK))
         found[some] = np.asarray(_choose(policy, key, state, seen, padded))[: len(some)]
-    return found / found.sum(axis=1, keepdims=True)
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
 def exported(router: Any, rounds: Rounds, *, draws: int = 32) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ from bandits.off_policy.rounds import Rounds
 
 Floats = NDArray[np.float64]
 CLIPS = (2.0, 5.0, 10.0, 30.0, 100.0)  # thresholds and shrinkages that are tried
-RECOMMENDED = "DR"
 
 
 class Estimate(NamedTuple):
@@ -63,33 +61,46 @@ def valued(
     found = [best, _student("DM", v), _student("IPS", ope.ips(w, y))]
     if rounds.even and np.isin(chances, (0.0, 1.0)).all() and chances[at].any():
         found.append(_ratio("replay", ope.replay(chances[at], y), chances[at], y))
-    clip = tuned([(c, ope.ips(w, y, clip=c), np.minimum(w, c)) for c in CLIPS], w, y)
-    found.append(_student(f"IPS clipped at {clip:g}", ope.ips(w, y, clip=clip)))
-    found.append(_ratio("SNIPS", ope.snips(w, y), w, y))
-    found.append(_student("sub-Gaussian IPS", ope.subgaussian(w, y)))
-    found.append(_ratio("SNDR", ope.sndr(w, y, q, v), w, y - q))
-    cut = tuned([(c, ope.switch_dr(w, y, q, v, threshold=c), w * (w <= c)) for c in CLIPS], w, y, q)
-    found.append(_student(f"SWITCH-DR at {cut:g}", ope.switch_dr(w, y, q, v, threshold=cut)))
-    squared = [(c, ope.dros(w, y, q, v, shrink=c), c * w / (w**2 + c)) for c in (c * c for c in CLIPS)]
-    shrink = tuned(squared, w, y, q)
-    found.append(_student(f"DRos at {shrink:g}", ope.dros(w, y, q, v, shrink=shrink)))
+    cut, shrunk = _shrunk(w, y, q, v)
+    found += shrunk
     found.append(_student("MRDR", _mrdr(rounds, chances, y, w)))
     if rounds.every is not None:
         weights = np.divide(chances, rounds.every, out=np.full_like(chances, np.inf), where=rounds.every > 0)
         weights[chances == 0] = 0.0
         rows = ope.switch(w, y, weights, chances, model, threshold=cut)
         found.append(_student(f"SWITCH at {cut:g}", rows))
-    ends = (math.nan, math.nan)
-    if high > low:
-        ends = intervals.cressie_read(w, y, least=low, most=high)
-    found.append(Estimate("Cressie-Read", ope.cressie_read(w, y), *ends, "Cressie-Read"))
-    found.append(Estimate("MLE", ope.mle(w, y), *ends, "Cressie-Read"))
-    if high > low:
-        ends = intervals.clopper_pearson(w, y, least=low, most=high)
-        found.append(Estimate("IPS", float((w * y).mean()), *ends, "Clopper-Pearson"))
-        below, above = intervals.bernstein(w * (y - low), largest=float(w.max()) * (high - low))
-        found.append(Estimate("IPS", float((w * y).mean()), below + low, above + low, "Bernstein"))
-    return found
+    return found + _ranged(w, y, low, high)
+
+
+def _shrunk(w: Floats, y: Floats, q: Floats, v: Floats) -> tuple[float, list[Estimate]]:
+    """Return SWITCH's threshold and the estimators that change weights, at the settings that the log itself chooses."""
+    clip = tuned([(c, ope.ips(w, y, clip=c), np.minimum(w, c)) for c in CLIPS], w, y)
+    cut = tuned([(c, ope.switch_dr(w, y, q, v, threshold=c), w * (w <= c)) for c in CLIPS], w, y, q)
+    squared = [(c, ope.dros(w, y, q, v, shrink=c), c * w / (w**2 + c)) for c in (c * c for c in CLIPS)]
+    shrink = tuned(squared, w, y, q)
+    return cut, [
+        _student(f"IPS clipped at {clip:g}", ope.ips(w, y, clip=clip)),
+        _ratio("SNIPS", ope.snips(w, y), w, y),
+        _student("sub-Gaussian IPS", ope.subgaussian(w, y)),
+        _ratio("SNDR", ope.sndr(w, y, q, v), w, y - q),
+        _student(f"SWITCH-DR at {cut:g}", ope.switch_dr(w, y, q, v, threshold=cut)),
+        _student(f"DRos at {shrink:g}", ope.dros(w, y, q, v, shrink=shrink)),
+    ]
+
+
+def _ranged(w: Floats, y: Floats, low: float, high: float) -> list[Estimate]:
+    """Return the likelihoods, and IPS with the intervals that need the range of `y`."""
+    if not high > low:
+        return []
+    ends, mean = intervals.cressie_read(w, y, least=low, most=high), float((w * y).mean())
+    below, above = intervals.bernstein(w * (y - low), largest=float(w.max()) * (high - low))
+    exact = intervals.clopper_pearson(w, y, least=low, most=high)
+    return [
+        Estimate("Cressie-Read", ope.cressie_read(w, y), *ends, "Cressie-Read"),
+        Estimate("MLE", ope.mle(w, y), *ends, "Cressie-Read"),
+        Estimate("IPS", mean, *exact, "Clopper-Pearson"),
+        Estimate("IPS", mean, below + low, above + low, "Bernstein"),
+    ]
 
 
 def tuned(tried: list[tuple[float, Floats, Floats]], w: Floats, y: Floats, q: Floats | None = None) -> float:
