@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import make_stream
 
 import simulate
 from bandits.experiment.lineup import build
@@ -18,6 +17,7 @@ from bandits.off_policy import ask, drawn, objectives, rounds, targets, trials, 
 from bandits.off_policy.valued import modelled, valued
 from bandits.rewards import linear, reward_table
 from envs.tables.log import read_log
+from tests.conftest import make_stream
 
 
 def _ready(path: Path) -> rounds.Rounds:
@@ -181,7 +181,7 @@ def test_an_unknown_arm_and_hindsight_are_one_line(tmp_path: Path) -> None:
 def test_a_table_is_no_log(tmp_path: Path) -> None:
     place = tmp_path / "table.csv"
     place.write_text("query_id,model,utility\n" + "".join(f"q{i},{m},0.5\n" for i in range(9) for m in "ab"))
-    with pytest.raises(ValueError, match="a table of outcomes \\(2.0 models a query\\), not a log"):
+    with pytest.raises(ValueError, match=r"a table of outcomes \(2.0 models a query\), not a log"):
         _ready(place)
 
 
@@ -280,7 +280,7 @@ def test_more_rounds_than_named_part_two_targets(known: Any) -> None:
     """What `needed` names for a uniform log grows as the inverse square of the difference."""
     stream, table = known
     every = np.full(table.shape, 1 / stream.n_arms)
-    log, row = trials.log_of(stream, table, every, 2000, np.random.default_rng(4))
+    log, _ = trials.log_of(stream, table, every, 2000, np.random.default_rng(4))
     model = modelled(log)["reward"]
     apart = np.tile([1.0, -1.0, 0.0, 0.0], (2000, 1))
     texts = [words.needed(log, apart, np.full(2000, gap), model) for gap in (0.02, 0.04)]
