@@ -77,7 +77,8 @@ def trials(
                 if progress is not None:
                     progress(done)
             for name, each in tried.items():
-                scored = _scored(np.array(each), truth, logged)
+                values = np.array(each)  # (L, targets, 4), the first of the four the target's number
+                scored = _scored(values[..., 1:], truth[values[0, :, 0].astype(int)], logged)
                 rows.append({"explore": explore, "rounds": size, "estimator": name} | scored)
     return sorted(rows, key=lambda row: (row["explore"], row["rounds"], row["rmse"]))
 
@@ -119,16 +120,16 @@ def log_of(
 
 def _one(
     stream: Any, table: Floats, every: Floats, named: dict[str, Floats], size: int, rng: np.random.Generator
-) -> dict[str, list[tuple[float, float, float]]]:
-    """Return `(mean, low, high)` of each target by estimator, on one log."""
+) -> dict[str, list[tuple[int, float, float, float]]]:
+    """Return `(target's number, mean, low, high)` of each target by estimator, on one log."""
     rounds, row = log_of(stream, table, every, size, rng)
     model = modelled(rounds)["reward"]
-    found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for pi in named.values():
+    found: dict[str, list[tuple[int, float, float, float]]] = defaultdict(list)
+    for number, pi in enumerate(named.values()):
         for one in valued(rounds, pi[row], "reward", model, wide=True):
             label = one.estimator.partition(" at ")[0]
             label += f" ({one.interval})" if one.interval in ("Clopper-Pearson", "Bernstein") else ""
-            found[label].append((one.mean, one.low, one.high))
+            found[label].append((number, one.mean, one.low, one.high))
     return found
 
 

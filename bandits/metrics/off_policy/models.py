@@ -79,13 +79,14 @@ def cross_fitted(
         raise ValueError(f"a reward model needs arms from 0 to {n_arms - 1}, got {called.max()}")
     w = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
     part, model = folds(len(y), parts, seed), np.empty((len(y), n_arms))
+    of_arm = [np.flatnonzero((called == arm) & (w > 0)) for arm in range(n_arms)]
     for one in range(parts):
-        here, rest = part == one, part != one
-        usable = rest & (w > 0)
-        level = np.average(y[usable], weights=w[usable]) if usable.any() else y[rest].mean()
-        for arm in range(n_arms):
-            own = usable & (called == arm)
-            model[here, arm] = fit(x[own], y[own], w[own])(x[here]) if own.any() else level
+        here, usable = np.flatnonzero(part == one), (part != one) & (w > 0)
+        level = np.average(y[usable], weights=w[usable]) if usable.any() else y[part != one].mean()
+        there = x[here]
+        for arm, rows in enumerate(of_arm):
+            own = rows[part[rows] != one]
+            model[here, arm] = fit(x[own], y[own], w[own])(there) if own.size else level
     return model
 
 
