@@ -17,6 +17,7 @@ from commands.command_line import given
 from commands.finished import diff, export, report
 from commands.help import Group
 from commands.mmrbench import mmrbench
+from commands.off_policy import evaluate, make_log, try_estimators
 from commands.options import SETTINGS, replayed, voice, world
 from commands.run import run
 from commands.scenarios import scenarios
@@ -62,7 +63,8 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 
 _COMMANDS = (
-    inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
+    inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream, make_log,
+    evaluate, try_estimators,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -104,12 +104,20 @@ class Router:
         if preference is not None:
             wanted = _number("choose", "preference", preference)
         mask = self._mask(available)
-        index = np.where(mask, self._index(context, wanted, mask), -np.inf)
+        arm = self.arm_of(context, wanted, mask)
+        return Choice(self.settings.models[arm], arm, context, wanted)
+
+    def arm_of(self, context: Floats, preference: float, mask: NDArray[np.bool_]) -> int:
+        """Return the model to call in a context `(d,)` that is ready, by its number; `mask` `(K,)` can be called.
+
+        Raises:
+            ValueError: estimates that are not finite.
+        """
+        index = np.where(mask, self._index(context, preference, mask), -np.inf)
         best = index.max()
         if not np.isfinite(best):
-            raise ValueError(f"choose needs finite estimates, got {best} at preference {wanted:g}")
-        arm = int((index >= best - _TIE * abs(best)).argmax())
-        return Choice(self.settings.models[arm], arm, context, wanted)
+            raise ValueError(f"choose needs finite estimates, got {best} at preference {preference:g}")
+        return int((index >= best - _TIE * abs(best)).argmax())
 
     def learn(self, choice: Choice, *, utility: float, cost: float = 0.0) -> None:
         """Take in what the chosen model gave.

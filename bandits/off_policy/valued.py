@@ -1,0 +1,131 @@
+"""The value of a target policy on a log: every estimator, with an interval, for utility, cost and reward at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.metrics import off_policy as ope
+from bandits.metrics.off_policy import intervals, models, tuning
+from bandits.off_policy.rounds import Rounds
+
+Floats = NDArray[np.float64]
+CLIPS = (2.0, 5.0, 10.0, 30.0, 100.0)  # thresholds and shrinkages that are tried
+
+
+class Estimate(NamedTuple):
+    """A value `mean` with an interval from `low` to `high`; `rounds` are `(n,)` the values it is the mean of."""
+
+    estimator: str
+    mean: float
+    low: float
+    high: float
+    interval: str
+    rounds: Floats | None = None
+
+
+def modelled(rounds: Rounds, *, boosted: bool = False, parts: int = 3, seed: int = 0) -> dict[str, Floats]:
+    """Return `(n, K)` cross-fitted predictions of each quantity of a log."""
+    fit = models.boosting if boosted else models.ridge
+    x = rounds.context if boosted else rounds.context[:, :-1]  # ridge has a level of its own
+    return {
+        name: models.cross_fitted(x, rounds.arm, y, len(rounds.models), fit=fit, parts=parts, seed=seed)
+        for name, y in rounds.values.items()
+    }
+
+
+def valued(
+    rounds: Rounds, chances: Floats, quantity: str, model: Floats, *, wide: bool = False
+) -> list[Estimate]:
+    """Return estimates of one quantity of a target; the recommended one first, alone unless `wide`.
+
+    Args:
+        rounds: the log.
+        chances: `(n, K)` the target's probabilities.
+        quantity: one of `QUANTITIES`.
+        model: `(n, K)` cross-fitted predictions of it.
+        wide: all estimators.
+    """
+    y, at = rounds.values[quantity], (np.arange(len(rounds)), rounds.arm)
+    v = ope.dm(chances, model)
+    if rounds.propensity is None:
+        return [_student("DM", v)]
+    w = chances[at] / rounds.propensity
+    q = model[at]
+    best = _student("DR", ope.dr(w, y, q, v))
+    if not wide:
+        return [best]
+    low, high = float(min(y.min(), 0.0)), float(max(y.max(), 1.0 if quantity != "cost" else y.max()))
+    found = [best, _student("DM", v), _student("IPS", ope.ips(w, y))]
+    if rounds.even and np.isin(chances, (0.0, 1.0)).all() and chances[at].any():
+        found.append(_ratio("replay", ope.replay(chances[at], y), chances[at], y))
+    cut, shrunk = _shrunk(w, y, q, v)
+    found += shrunk
+    found.append(_student("MRDR", _mrdr(rounds, chances, y, w)))
+    if rounds.every is not None:
+        weights = np.divide(chances, rounds.every, out=np.full_like(chances, np.inf), where=rounds.every > 0)
+        weights[chances == 0] = 0.0
+        rows = ope.switch(w, y, weights, chances, model, threshold=cut)
+        found.append(_student(f"SWITCH at {cut:g}", rows))
+    return found + _ranged(w, y, low, high)
+
+
+def _shrunk(w: Floats, y: Floats, q: Floats, v: Floats) -> tuple[float, list[Estimate]]:
+    """Return SWITCH's threshold and the estimators that change weights, at the settings that the log itself chooses."""
+    clip = tuned([(c, ope.ips(w, y, clip=c), np.minimum(w, c)) for c in CLIPS], w, y)
+    cut = tuned([(c, ope.switch_dr(w, y, q, v, threshold=c), w * (w <= c)) for c in CLIPS], w, y, q)
+    squared = [(c, ope.dros(w, y, q, v, shrink=c), c * w / (w**2 + c)) for c in (c * c for c in CLIPS)]
+    shrink = tuned(squared, w, y, q)
+    return cut, [
+        _student(f"IPS clipped at {clip:g}", ope.ips(w, y, clip=clip)),
+        _ratio("SNIPS", ope.snips(w, y), w, y),
+        _student("sub-Gaussian IPS", ope.subgaussian(w, y)),
+        _ratio("SNDR", ope.sndr(w, y, q, v), w, y - q),
+        _student(f"SWITCH-DR at {cut:g}", ope.switch_dr(w, y, q, v, threshold=cut)),
+        _student(f"DRos at {shrink:g}", ope.dros(w, y, q, v, shrink=shrink)),
+    ]
+
+
+def _ranged(w: Floats, y: Floats, low: float, high: float) -> list[Estimate]:
+    """Return the likelihoods, and IPS with the intervals that need the range of `y`."""
+    if not high > low:
+        return []
+    ends, mean = intervals.cressie_read(w, y, least=low, most=high), float((w * y).mean())
+    below, above = intervals.bernstein(w * (y - low), largest=float(w.max()) * (high - low))
+    exact = intervals.clopper_pearson(w, y, least=low, most=high)
+    return [
+        Estimate("Cressie-Read", ope.cressie_read(w, y), *ends, "Cressie-Read"),
+        Estimate("MLE", ope.mle(w, y), *ends, "Cressie-Read"),
+        Estimate("IPS", mean, *exact, "Clopper-Pearson"),
+        Estimate("IPS", mean, below + low, above + low, "Bernstein"),
+    ]
+
+
+def tuned(tried: list[tuple[float, Floats, Floats]], w: Floats, y: Floats, q: Floats | None = None) -> float:
+    """Return the setting of the least MSE score; `tried` are settings, round values and changed weights."""
+    scores = [tuning.mse_score(rows, w, changed, y, q) for _, rows, changed in tried]
+    return tried[int(np.argmin(scores))][0]
+
+
+def _mrdr(rounds: Rounds, chances: Floats, y: Floats, w: Floats) -> Floats:
+    at, p = (np.arange(len(rounds)), rounds.arm), rounds.propensity
+    assert p is not None
+    weight = models.mrdr_weights(chances[at], p)
+    if not (weight > 0).any():
+        weight = np.ones_like(weight)
+    x = rounds.context[:, :-1]
+    q = models.cross_fitted(x, rounds.arm, y, len(rounds.models), weight=weight)
+    return ope.dr(w, y, q[at], ope.dm(chances, q))
+
+
+def _student(name: str, rows: Floats) -> Estimate:
+    return Estimate(name, float(rows.mean()), *intervals.student(rows), "t", rows)
+
+
+def _ratio(name: str, rows: Floats, w: Floats, of: Floats) -> Estimate:
+    """Return a self-normalised estimate; its interval is that of the ratio `sum(w of) / sum(w)` made linear."""
+    share = w / (w.mean() or 1.0)
+    straight = rows - (share - 1) * float((share * of).mean())
+    return Estimate(name, float(rows.mean()), *intervals.student(straight), "t of the ratio", rows)
