@@ -21,6 +21,7 @@ from bandits.metrics import curve
 from bandits.metrics.knapsack import best_within, plan_within
 from bandits.mmrbench import fidelity, scores
 from bandits.report.words import number
+from bandits.results.spending import account, burn_down
 from bandits.results.summary import summarise
 from bandits.rewards import accuracy, reward_table
 from bandits.sweeps.ranking import ranking
@@ -335,3 +336,74 @@ def test_the_plan_of_a_budget_earns_what_the_budget_buys(seed: int) -> None:
     np.testing.assert_allclose(
         by_hand, [1.5, 2.0]
     )  # 2 a unit first, then the other way up to 3 at 1.5 a unit
+
+
+@pytest.mark.parametrize(
+    ("p_seeds", "p_queries", "stands", "seeds", "why"),
+    [
+        (0.01, 0.049, 50, 5, ""),
+        (0.05, 0.01, 50, 5, "the intervals over seeds and over queries do not both exclude 0"),
+        (0.01, 0.05, 50, 5, "the intervals over seeds and over queries do not both exclude 0"),
+        (0.01, np.nan, 50, 5, "there is no interval over queries"),
+        (np.nan, 0.01, 50, 5, "all seeds are the same draw, so there is no interval over seeds"),
+        (0.01, 0.01, 29, 5, "a verdict needs at least 30 queries that are not near copies"),
+        (0.01, 0.01, 0, 5, "what each query got is not known, so there is no interval over queries"),
+        (0.01, 0.01, 50, 2, "a verdict needs at least 3 seeds"),
+    ],
+)
+def test_a_verdict_gives_its_own_reason(
+    p_seeds: float, p_queries: float, stands: int, seeds: int, why: str
+) -> None:
+    one = np.ones(1)
+    over = [metrics.intervals.Estimate(one, one, one, np.array([p])) for p in (p_seeds, p_queries)]
+    said = metrics.judge(*over, seeds=seeds, queries=stands)
+    assert str(said.why[0]) == why and bool(said.shown[0]) is (why == "")
+    if why == "":
+        assert said.p[0] == 0.049 == said.p_holm[0]
+
+
+def test_a_family_of_its_own_is_corrected_on_its_own() -> None:
+    """p of .02 and .03 as one family: .04 and .04; .02 beside two of .03: .06, and not shown."""
+    one = np.ones(4)
+    over = metrics.intervals.Estimate(one, one, one, np.array([0.02, 0.03, 0.03, 0.02]))
+    apart = metrics.judge(over, over, seeds=5, queries=50, family=np.array([0, 0, 0, 1]))
+    np.testing.assert_allclose(apart.p_holm, [0.06, 0.06, 0.06, 0.02])
+    assert apart.shown.tolist() == [False, False, False, True]
+    assert apart.why[0] == "not after Holm's correction for all that was compared"
+
+
+def test_each_threshold_of_a_path_is_one_point() -> None:
+    walked = curve.path(
+        np.array([[0.1, 0.5, 0.9], [0.2, 0.6, 0.7]]), np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 4.0]])
+    )
+    assert walked.threshold.tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert walked.point.tolist() == [0, 0, 1, 1, 2, 3]
+
+
+def test_an_account_of_two_resources_by_hand() -> None:
+    """Two seeds, two rounds: cost 1 + 4 and 4 + 4 of 10, latency 2 + 6 and 6 + 6 of 20; the cap is 1, then 4."""
+    outcomes = small([[1, 0], [0, 1]], [[1, 4], [1, 4]], latency=np.array([[2.0, 6.0], [2.0, 6.0]]))
+    stream = stream_of(outcomes)
+    trace = Trace(np.array([[0, 1], [1, 0]], np.int32), np.array([[0, 1], [1, 1]], np.int32))
+    limits = np.array([10.0, 20.0, np.inf])
+    told = account(stream, stream.utility, {"p": trace}, limits, cap=1.0).iloc[0]
+    assert told["spent_cost"] == pytest.approx((0.5 + 0.8) / 2)
+    assert told["spent_latency"] == pytest.approx((0.4 + 0.6) / 2) and told["spent_most"] == pytest.approx(
+        0.8
+    )
+    assert told["over_cap"] == 1.5 and np.isnan(told["out_at"])
+    assert account(stream, stream.utility, {"p": trace}, limits, cap=4.0).iloc[0]["over_cap"] == 0
+    # Both budgets buy everything: a for the first query, b for the second. A mixture earns .5 whatever it spends.
+    assert told["within"] == 1.0 and told["mixture"] == pytest.approx(0.5)
+    assert told["reward"] == 0.75 and told["over_mixture"] == pytest.approx(0.25)
+    # Latency of 4 buys a's answer (2) and a third of b's (6), cost of 10 all: the least counts, (1 + 1/3) / 2.
+    tight = account(stream, stream.utility, {"p": trace}, np.array([10.0, 4.0, np.inf])).iloc[0]
+    assert tight["within"] == pytest.approx((1 + 1 / 3) / 2)
+
+
+def test_what_is_left_is_what_is_not_spent_up_to_each_round() -> None:
+    stream = stream_of(small([[1, 0], [0, 1]], [[1, 4], [1, 4]]))
+    trace = Trace(np.array([[0, 1], [1, 0]], np.int32), np.array([[0, 1], [1, 1]], np.int32))
+    down = burn_down(stream, {"p": trace}, np.array([10.0, np.inf, np.inf]))
+    assert down["round"].tolist() == [1, 2] and set(down["quantity"]) == {"left:cost"}
+    np.testing.assert_allclose(down["mean"], [1 - 2.5 / 10, 1 - 6.5 / 10])
