@@ -44,7 +44,11 @@ _ALIASES = {"Floats", "Ints", "Integers"}  # names of types
 # hypothesis is loaded before the fork.
 _QUIET = ("-x", "-q", "-n0", "-pno:cacheprovider", "-Wignore::pytest.PytestAssertRewriteWarning")
 # The changed line -> why nothing can tell it from the right one.
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT: dict[str, str] = {
+    "cheaper = np.concatenate(([+np.inf], np.maximum.accumulate(y)))[group]": (
+        "the first place is read where group is 0 only, and there the other side of the `or` decides"
+    ),
+}
 
 
 class Plain(ast.NodeTransformer):
