@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 OUT ?= build/vqa
 
-.PHONY: install run test fuzz lint bench bench-peers docs pictures clean
+.PHONY: install run test fuzz mutants lint bench bench-peers docs pictures clean
 
 install: $(STAMP)
 
@@ -26,6 +26,10 @@ test: install lint
 # Random options, tables, folders and routers, far more of them than in `make test`.
 fuzz: install
 	ROUTEBANDIT_FUZZ=2000 $(BIN)/python -m pytest tests/test_fuzz*.py
+
+# Small faults in the arithmetic, one at a time: which of them do the tests not notice? Half an hour or more.
+mutants: install
+	$(BIN)/python benchmarks/mutants.py
 
 lint: install
 	$(BIN)/ruff check .
