@@ -122,7 +122,7 @@ def finish(
     budgets = budget.forms(ask.budget) or [""]
     limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
     past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
-    lineup = experiment.lineup(stream, ask.policies, worth, log=past)
+    lineup = experiment.lineup(stream, ask.policies, worth, log=past, runs=(ask.seed, ask.seeds))
     cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     asked = preferences(ask.preference, len(stream), ask.seed)
     options = {**_replayed(ask), "feedback": late}

@@ -150,7 +150,7 @@ def _played(
     """Return each policy's mean cost and mean utility a query, both `(S, P)`, by its name."""
     worth = resolve.function(sweep.reward, REWARDS, "reward")
     log = Log(sides.logged.context, sides.logged.utility, sides.logged.cost)
-    cold = experiment.lineup(sides.online, sweep.policies, worth, log=log)
+    cold = experiment.lineup(sides.online, sweep.policies, worth, log=log, runs=(sweep.seed, sweep.seeds))
     posed = {}
     for preference in sweep.preferences:
         table = reward_table(worth, sides.online, preference)
