@@ -99,7 +99,7 @@ def _finished(
     try:
         try:
             with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
-                for done in runs.finish(loaded, ask, told, known=found, log=logged):
+                for done in runs.finish(loaded, ask, told, known=found, log=logged, context=known["context"]):
                     known_now = known | {"seconds": round(time.perf_counter() - started, 3)}
                     artefacts.keep(places[done.name], done, ask, known_now, whole=whole)
                     kept.append((done, known_now))

@@ -156,7 +156,13 @@ def _played(
         table = reward_table(worth, sides.online, preference)
         posed[f"{preference}"] = experiment.Posed(table, (sides.online, table), preference)
     options: dict[str, Any] = {"seeds": sweep.seeds, "seed": sweep.seed, "progress": progress}
-    done = experiment.run(sides.online, cold, posed, **options)
+    ranged = [spec for spec in sweep.policies if experiment.ranged(spec)]
+    done: dict[str, Any] = {}
+    for group in [[name] for name in posed] if ranged else [list(posed)]:
+        bounds = experiment.bounds_of(posed[group[0]].table)
+        fitted = experiment.lineup(sides.online, ranged, worth, bounds=bounds)
+        asked = {name: posed[name] for name in group}
+        experiment.run(sides.online, {**cold, **fitted}, asked, into=done, **options)
     for name, one in posed.items() if sweep.warm_start else ():
         told = reward_table(worth, sides.logged, one.preference)
         experiment.run(sides.online, _warmed(cold, sides.logged, told), {name: one}, into=done, **options)
