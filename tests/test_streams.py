@@ -357,7 +357,7 @@ def test_a_streamed_run_gives_index_policies_the_range_of_all_its_windows(
     ask = asks.Ask(("ucb1", f"ucb1,low={low!r},high={high!r}"), preference="1", seeds=1)
     summary = streamed.run(table, ask, tmp_path / "run", {"command": "", "context": CONTEXT})
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    mine, given = summary[summary["policy"].str.startswith("ucb1")]["reward"]
+    mine, given = summary[summary["policy"].str.startswith("ucb1")]["accuracy"]
     assert low < -0.2 and mine == given and manifest["reward_range"] == [low, high]
 
 
