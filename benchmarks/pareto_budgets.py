@@ -5,7 +5,8 @@
                                                            F is a page (.html) or a picture (.svg)
 
 The first 1,785 rows are the log of a warm start and the last 1,824 the stream; contexts are 25 whitened principal
-components of the given embeddings and a constant; `n_eff` and `alpha` are the paper's.
+components of the given embeddings and a constant; `n_eff` and `alpha` are the paper's. `phases` plays `dlinucb`, which
+keeps its ridge (Russac, Vernade, Cappe 2019), in place of the paper's own lazily discounted form, which lets it fade.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def spend(policy: Policy, stream: Any, seeds: int) -> np.ndarray:
 
 
 def build(pacing: str, stream: Any, start: Start) -> Policy:
-    """Return forgetting LinUCB, warm and paced to the moderate budget."""
+    """Return forgetting LinUCB (`dlinucb`), warm and paced to the moderate budget."""
     return unstopped(start(bandits.dlinucb(stream.n_arms, stream.dim, alpha=0.01), pacing))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import envs
 from bandits import POLICIES, replay, reward_table, rewards
-from bandits.experiment.lineup import build
+from bandits.experiment.lineup import bounds_of, build
 from bandits.metrics.intervals import paired, student
 from bandits.metrics.regret import comparator
 
@@ -27,7 +27,8 @@ EXTRA = ("linucb,alpha=0.3,prior=1", "greedy,prior=1")
 def line(name: str, stream: envs.Stream, table: np.ndarray, references: dict[str, np.ndarray]) -> str:
     """Return a row: reward and final regrets with 95 % intervals over seeds, cost, whole seconds."""
     began = time.perf_counter()
-    trace = replay(build(name, stream, rewards.linear), stream, table, seeds=SEEDS)
+    policy = build(name, stream, rewards.linear, bounds=bounds_of(table))
+    trace = replay(policy, stream, table, seeds=SEEDS)
     seconds = time.perf_counter() - began
     earned = table[trace.order, trace.arms].mean(axis=1)
     cost = stream.cost[trace.order, trace.arms].mean()

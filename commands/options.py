@@ -105,6 +105,8 @@ replayed = _all(
     option("--warm-start", "--train-share", "warm_start", topic=LIMITS, metavar="B",
            help="A log: 10% or 500 rows set aside, or a table."),
     option("--n-eff", topic=LIMITS, type=FINITE, help="Observations of each arm that the log counts for."),
+    option("--fit", topic=LIMITS, default="all", show_default=True,
+           help="Context and scales by all rows, or by the log alone: warm."),
     option("--scenario", topic=CHANGES, metavar="NAME", help="A ready-made world that changes; see list."),
     option("--change", topic=CHANGES, multiple=True, metavar="SPEC",
            help="What changes while the run goes on; see list; repeatable."),

@@ -131,7 +131,7 @@ def _kept(
         asked: Callable[[], bool] | None = None
         try:
             with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
-                for done in runs.finish(loaded, ask, told, known=found, log=logged):
+                for done in runs.finish(loaded, ask, told, known=found, log=logged, context=known["context"]):
                     if asked is None:
                         asked = waiting.enter_context(stopping())
                     known_now = known | {"seconds": round(time.perf_counter() - started, 3)}

@@ -14,6 +14,7 @@ from envs.contexts import features
 from envs.outcomes import Floats, Outcomes
 from envs.stream import Stream
 from envs.tables import formats
+from envs.twin import twin
 
 
 def beside(
@@ -58,12 +59,44 @@ def beside(
     own = ~_evaluated(outcomes, stream)
     if not own.any():
         raise ValueError(f"--warm-start {path} needs rows that are not evaluated; all {len(own)} of it are")
-    context = _contexts(stream.outcomes, outcomes, path, modality, fusion, dim, whiten)
+    context = _contexts(stream.outcomes, outcomes, f"--warm-start {path}", modality, fusion, dim, whiten)
     logged = Stream(f"{Path(path).name}", outcomes.take(own), context[own], unit=stream.cost_scale)
     notes = [f"log of {own.sum()} rows from {Path(path).name}"]
     if not own.all():
         notes[0] += f"; {(~own).sum()} rows that are evaluated too were left out of it"
     return logged, replace(stream, notes=(*stream.notes, *notes))
+
+
+def refit(
+    logged: Stream,
+    stream: Stream,
+    *,
+    modality: str = "both",
+    fusion: str = "concat",
+    dim: int = 32,
+    whiten: bool = False,
+) -> tuple[Stream, Stream]:
+    """Return a log and the stream evaluated after it with all that is fitted to rows fitted on the log alone.
+
+    That is the context (PCA, its scale, TF-IDF, the data sets that have an indicator), the unit of cost, and the
+    twin's posted prices, which are mean costs: of a model without a logged outcome none is posted.
+
+    Raises:
+        ValueError: adaptive fusion, which weighs a query against its whole batch.
+    """
+    how = "--fit warm", modality, fusion, dim, whiten
+    seen = [_contexts(logged.outcomes, each.outcomes, *how) for each in (logged, stream)]
+    unit = replace(logged, unit=0.0).cost_scale
+    note = f"context and unit of cost are fitted on the {len(logged)} rows of the log alone"
+    kept = []
+    for each, context in zip((logged, stream), seen, strict=True):
+        outcomes = each.outcomes
+        if outcomes.label == twin.LABEL:
+            calls = np.maximum(logged.answered, 1)
+            mean = np.where(logged.answered > 0, np.nansum(logged.cost, axis=0) / calls, np.nan)
+            outcomes = replace(outcomes, price=mean)
+        kept.append(replace(each, outcomes=outcomes, context=context, unit=unit))
+    return kept[0], replace(kept[1], notes=(*stream.notes, note))
 
 
 def _same_models(outcomes: Outcomes, stream: Stream, path: str | Path) -> Outcomes:
@@ -102,35 +135,35 @@ def _evaluated(outcomes: Outcomes, stream: Stream) -> NDArray[np.bool_]:
 
 
 def _contexts(
-    evaluated: Outcomes,
-    logged: Outcomes,
-    path: str | Path,
+    fitted: Outcomes,
+    shown: Outcomes,
+    option: str,
     modality: str,
     fusion: str,
     dim: int,
     whiten: bool,
 ) -> Floats:
-    """Return the `(N, d)` contexts that the pipeline fitted on `evaluated` gives to the rows of `logged`."""
-    ones = np.ones((len(logged), 1))
-    text, image, _ = features.modalities(evaluated, modality, dim)
+    """Return the `(N, d)` contexts that the pipeline fitted on `fitted` gives to the rows of `shown`."""
+    ones = np.ones((len(shown), 1))
+    text, image, _ = features.modalities(fitted, modality, dim)
     if text is None and image is None:
-        names = np.unique(evaluated.dataset.astype(str))
-        known = logged.dataset.astype(str)[:, None] == names
+        names = np.unique(fitted.dataset.astype(str))
+        known = shown.dataset.astype(str)[:, None] == names
         return np.hstack([known if len(names) > 1 else known[:, :0], ones]).astype(np.float32)
     if text is not None and image is not None and fusion == "adaptive":
         raise ValueError(
-            "--warm-start FILE needs --fusion concat or mean; adaptive weighs a query against its whole batch"
+            f"{option} needs --fusion concat or mean; adaptive weighs a query against its whole batch"
         )
-    there: dict[str, Any] = {"text": logged.text, "image": logged.image}
-    if text is not None and evaluated.text is None:  # hashed questions
+    there: dict[str, Any] = {"text": shown.text, "image": shown.image}
+    if text is not None and fitted.text is None:  # hashed questions
         there["text"] = None
-        if any(logged.question):
-            there["text"] = features.tfidf(evaluated.question, text.shape[1], asked=logged.question)
+        if any(shown.question):
+            there["text"] = features.tfidf(fitted.question, text.shape[1], asked=shown.question)
     for name, part in (("text", text), ("image", image)):
         width = None if there[name] is None else there[name].shape[1]
         if part is not None and width != part.shape[1]:
             needed = f"{name} embeddings of {part.shape[1]} numbers, as the stream's"
-            raise ValueError(f"--warm-start {path} needs {needed}; it has {width or 'none'}")
+            raise ValueError(f"{option} needs {needed}; it has {width or 'none'}")
     mean, axes = features.affine(features.fused(text, image, fusion), dim, whiten)
     joined = features.fused(
         None if text is None else there["text"], None if image is None else there["image"], fusion

@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from bandits.experiment.scenarios import compare
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from bandits.base import Feedback, Observation, Policy, example
+from bandits.experiment import worlds
 from bandits.experiment.ask import Ask, finish
 from bandits.experiment.lineup import bounds_of, ranged
 from bandits.loop.replay import replay
@@ -319,4 +321,15 @@ def test_a_run_gives_index_policies_the_range_of_its_own_rewards(known) -> None:
     )
     np.testing.assert_array_equal(run.traces["ucb1"].arms, mine)
     np.testing.assert_array_equal(run.traces["ucb1,low=-3"].arms, given)
+    assert run.bounds == (low, high)
     assert ranged("restart(exp3),threshold=8") and not ranged("linucb") and not ranged("klucb,low=-1,high=2")
+
+
+def test_scenarios_give_index_policies_the_range_too(known) -> None:
+    """What hears the range by itself plays as one which is given the changed world's own range."""
+    name, played = "price-cut", {"seeds": 2, "rounds": 200}
+    world = worlds.changed(known, worlds.scenario(name).changes, **played)
+    low, high = bounds_of(reward_table(linear, world, 1.0))
+    specs = ["klucb", f"klucb,low={low!r},high={high!r}"]
+    mine, given = compare(known, specs, linear, preference=1.0, scenarios=[name], **played)
+    assert low < -0.2 and mine["regret"] == given["regret"] and mine["cost"] == given["cost"]

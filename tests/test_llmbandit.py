@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from bandits.base import check, example
+from bandits.experiment.lineup import build
+from bandits.loop.replay import replay, seed_keys
 from bandits.policies.llmbandit import identity
 from bandits.policies.llmbandit import tasks as llmbandit_tasks
 from bandits.policies.llmbandit import training as llmbandit_training
@@ -18,6 +20,8 @@ from bandits.policies.llmbandit.identity import Settings
 from bandits.policies.llmbandit.policy import Models
 from bandits.policies.llmbandit.tasks import Known, Log, Schedule, Task, draw, targets
 from bandits.policies.llmbandit.training import part, train
+from bandits.rewards import linear, reward_table
+from tests.conftest import make_stream
 
 # The package offers the factory under the module's name, so the module itself is asked for by its path.
 llmbandit = importlib.import_module("bandits.policies.llmbandit.policy")
@@ -127,7 +131,26 @@ def test_keeps_the_contract_and_learns_nothing_online(trained) -> None:
     smaller = llmbandit.Pool(trained.pool.vector[:3], trained.pool.cost[:3])
     built = check(llmbandit.policy(trained, smaller), 3, 4, "llmbandit")
     observation, feedback = example(3, 4)
-    assert built.update(jax.random.key(0), (), observation, jnp.int32(1), feedback) == ()
+    state = built.init(jax.random.key(0))
+    assert built.update(jax.random.key(0), state, observation, jnp.int32(1), feedback) is state
+
+
+def test_each_seed_of_a_run_is_trained_for_itself_whatever_their_number() -> None:
+    """Parameters differ between run seeds, and a run seed's are those of a training by its own draw alone."""
+    known, log = make_stream(rows=40, arms=4, features=3), planted(rows=60, models=4)
+    spec = "llmbandit,rollouts=1,width=4"
+    two, one = (build(spec, known, linear, log, checked=False, runs=(3, s)) for s in (2, 1))
+    keys = seed_keys(3, 2)
+    first, second, alone = two.init(keys[0]), two.init(keys[1]), one.init(keys[0])
+    pairs = [jax.tree.leaves(state) for state in (first, second, alone)]
+    assert all(np.array_equal(a, c) for a, c in zip(pairs[0], pairs[2], strict=True))
+    assert not np.allclose(first[0].actor.omega["weight"], second[0].actor.omega["weight"])
+    drawn = int(np.random.SeedSequence([0, 3, 1]).generate_state(1)[0] >> 1)
+    by_hand = llmbandit.llmbandit(4, 4, log=log, rollouts=1, width=4, seed=drawn).init(keys[1])
+    assert all(np.array_equal(a, c) for a, c in zip(pairs[1], jax.tree.leaves(by_hand), strict=True))
+    table = reward_table(linear, known)
+    arms = [replay(policy, known, table, seeds=s, seed=3).arms for policy, s in ((two, 2), (one, 1))]
+    assert np.array_equal(arms[0][0], arms[1][0])
 
 
 def _calls(trained, pool, topic: int, preference: float) -> int:

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 import simulate
+from bandits.experiment.ask import Ask, finish
 from envs import load, logged, write
+from envs.contexts import features
 from envs.outcomes import Outcomes
+from envs.stream import Stream
 from tests.conftest import make_stream
 
 WORDS = np.array([f"word{i}" for i in range(16)])
@@ -55,6 +58,54 @@ def test_contexts_are_those_of_the_streams_own_pipeline(drop: tuple, options: di
     np.testing.assert_allclose(log.context, stream.context[some], atol=2e-5)
     assert after.context is stream.context and after.notes[-1] == "log of 90 rows from log.parquet"
     assert log.cost_scale == stream.cost_scale != log.cost.mean(axis=0).max()
+
+
+@pytest.mark.parametrize("drop", [(), ("text",), ("text", "image")])
+def test_fitted_on_the_log_alone_nothing_evaluated_moves_a_context(drop: tuple) -> None:
+    """With `--fit warm`, whatever the evaluated rows are, the log's rows and the others get the contexts they got."""
+    outcomes = replace(table(**dict.fromkeys(drop)), label="calibrated twin, not recorded answers")
+    rng, late = np.random.default_rng(7), np.arange(100, 200)  # rows 0 to 49 are the log
+    other = {
+        name: np.concatenate(
+            [value[:100], rng.permutation(value[late] * (1 if value.dtype == object else 9))]
+        )
+        for name in ("text", "image", "question", "cost")
+        if (value := getattr(outcomes, name)) is not None
+    }
+    found = []
+    for version in (outcomes, replace(outcomes, **other)):
+        rest = np.arange(50, 200)
+        log, asked = (
+            Stream("", version.take(rows), np.ones((len(rows), 1), np.float32))
+            for rows in (np.arange(50), rest)
+        )
+        found.append(logged.refit(log, asked, dim=6))
+    (log, asked), (log_too, asked_too) = found
+    assert np.array_equal(log.context, log_too.context) and log.dim == 7
+    assert np.array_equal(asked.context[:50], asked_too.context[:50])
+    assert not np.allclose(asked.context[50:], asked_too.context[50:], atol=1e-3)
+    # Centred, and of mean squared norm NORM, on the log: what `features.context` does to all rows.
+    assert np.allclose(log.context[:, :-1].mean(axis=0), 0, atol=1e-6)
+    assert float((log.context[:, :-1] ** 2).sum(axis=1).mean()) == pytest.approx(features.NORM, rel=1e-4)
+    mean = outcomes.cost[:50].mean(axis=0)
+    assert asked_too.cost_scale == log_too.cost_scale == pytest.approx(mean.max())
+    assert np.allclose(asked_too.price, mean)
+
+
+def test_fit_warm_is_refused_where_it_cannot_be() -> None:
+    stream = make_stream(rows=60)
+    for ask, message in (
+        (Ask(("uniform",), fit="warm"), "--fit warm needs a --warm-start"),
+        (Ask(("uniform",), fit="cold"), "--fit needs one of all, warm, got 'cold'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            next(finish(stream, ask))
+    both = Stream("", table(), np.ones((200, 1), np.float32))
+    ask = Ask(("uniform",), fit="warm", warm_start="20%", seeds=1)
+    with pytest.raises(ValueError, match="--fit warm needs --fusion concat or mean"):
+        next(finish(both, ask, context={"fusion": "adaptive"}))
+    (run,) = finish(both, ask, context={"dim": 3})
+    assert run.stream.dim == 4 and "fitted on the 40 rows of the log alone" in run.stream.notes[-1]
 
 
 def test_evaluated_rows_and_their_near_copies_are_left_out_and_counted(tmp_path: Path) -> None:

@@ -47,6 +47,18 @@ def row(meeting: Meeting, name: str) -> dict:
     return next(r for r in meeting.table if r["name"] == name)
 
 
+def test_index_policies_hear_the_range_of_each_preference(table: Outcomes) -> None:
+    """At weight 5 nearly all rewards lie below the default range: played as with the range in the spec."""
+    tested = np.isin(table.query_id, held_out(table, mode="11"))
+    cost = table.cost[tested]
+    rewards = table.utility[tested] - 5.0 * cost / cost.mean(axis=0).max()
+    spec = f"klucb,low={float(rewards.min())!r},high={float(rewards.max())!r}"
+    met = meet(table, Sweep(("klucb", spec), (5.0,), seeds=2), (), mode="11", dim=2)
+    mine, given = (met.points[met.points["name"] == name] for name in ("klucb", spec))
+    assert rewards.min() < -0.2
+    assert np.array_equal(mine[["cost", "utility"]], given[["cost", "utility"]])
+
+
 def test_policies_meet_the_queries_that_routers_are_tested_on(table: Outcomes, meeting: Meeting) -> None:
     """A policy that always calls one model gets its mean over the test queries, whatever the order."""
     tested = np.isin(table.query_id, held_out(table, mode="11"))

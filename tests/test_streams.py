@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -358,6 +359,19 @@ def test_a_wrong_cell_is_named_with_its_row(tmp_path, small_windows) -> None:
     pq.write_table(columns.set_column(place, "a_utility", pa.array(values)), tmp_path / "wrong.parquet")
     with pytest.raises(ValueError, match=r"row 3, column 'a_utility'.*found 3.*\(rows counted from row 2049"):
         survey.opened(tmp_path / "wrong.parquet", **CONTEXT)
+
+
+def test_a_streamed_run_gives_index_policies_the_range_of_all_its_windows(
+    made, tmp_path, small_windows
+) -> None:
+    table = survey.opened(made, **CONTEXT)
+    rewards = [reward_table(linear, piece, 1.0) for piece in table.pieces(context=False)]
+    low, high = min(float(np.nanmin(r)) for r in rewards), max(float(np.nanmax(r)) for r in rewards)
+    ask = asks.Ask(("ucb1", f"ucb1,low={low!r},high={high!r}"), preference="1", seeds=1)
+    summary = streamed.run(table, ask, tmp_path / "run", {"command": "", "context": CONTEXT})
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    mine, given = summary[summary["policy"].str.startswith("ucb1")]["accuracy"]
+    assert low < -0.2 and mine == given and manifest["reward_range"] == [low, high]
 
 
 @pytest.mark.parametrize(

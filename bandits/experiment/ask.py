@@ -19,6 +19,9 @@ from bandits.policies.llmbandit.tasks import Log
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.wrappers import budget, warm
 from envs.changes import duels
+from envs.logged import refit
+
+FITS = ("all", "warm")
 
 
 class Ask(NamedTuple):
@@ -36,6 +39,8 @@ class Ask(NamedTuple):
         n_eff: observations of each arm that the log counts for in a ridge prior; None: as many as there are.
         scenario: a name from `envs.changes.scenarios.SCENARIOS`; its changes come before `change`.
         change: specs of what changes while the run goes on, in the order given.
+        fit: what the context, the unit of cost and the twin's posted prices are fitted on: `all` rows, or the log
+            alone (`warm`).
         delay, batch, feedback: how feedback comes, see `feedback.parse`; None: as the scenario has it, or at once.
         seeds, seed, order, rounds: as `replay` takes them.
     """
@@ -49,6 +54,7 @@ class Ask(NamedTuple):
     cap: float | None = None
     warm_start: str | None = None
     n_eff: float | None = None
+    fit: str = "all"
     scenario: str | None = None
     change: tuple[str, ...] = ()
     delay: str | None = None
@@ -61,7 +67,10 @@ class Ask(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One finished run: `name` sets it apart from the others of its ask (empty where it is the only one)."""
+    """One finished run: `name` sets it apart from the others of its ask (empty where it is the only one).
+
+    `bounds` are the least and the highest reward, which policies that clip rewards were given; None: none does.
+    """
 
     name: str
     preference: str
@@ -71,6 +80,7 @@ class Run(NamedTuple):
     limits: NDArray[np.float64] | None
     traces: dict[str, Trace]
     late: feedback.Late | None = None
+    bounds: tuple[float, float] | None = None
 
 
 def names(ask: Ask) -> list[str]:
@@ -95,6 +105,7 @@ def finish(
     known: Mapping[str, Mapping[str, Trace]] = MappingProxyType({}),
     log: Any = None,
     play: bool = True,
+    context: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Run]:
     """Yield a finished run for each preference and budget; every policy is built once and serves them all.
 
@@ -107,6 +118,7 @@ def finish(
         log: a `Stream` of logged rows from a table of their own (`envs.logged.beside`), where
             `ask.warm_start` names one; nothing is then set aside.
         play: False where every policy needs to be known: no policy is built, and no code of the user's is for it.
+        context: modality, fusion, dim and whiten that the stream was loaded with, where they are not the defaults.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
@@ -116,10 +128,16 @@ def finish(
         raise ValueError("--pacing and --hard need a --budget to hold to")
     if ask.n_eff is not None and ask.warm_start is None:
         raise ValueError("--n-eff needs a --warm-start whose rows it counts")
+    if ask.fit not in FITS:
+        raise ValueError(f"--fit needs one of {', '.join(FITS)}, got {ask.fit!r}")
+    if ask.fit == "warm" and ask.warm_start is None:
+        raise ValueError("--fit warm needs a --warm-start whose rows it fits the context on")
     worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
     logged = log
     if log is None and ask.warm_start is not None:
         logged, stream = warm.split(stream, ask.warm_start, seed=ask.seed)
+    if ask.fit == "warm":
+        logged, stream = refit(logged, stream, **context)
     stream, late = _world(stream, ask)
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
@@ -145,14 +163,13 @@ def finish(
     if not play and (lacking := [spec for spec in needed if spec not in experiment.REFERENCES]):
         raise ValueError(f"the trace of {lacking[0]!r} is damaged or of other queries")
     past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
-    lineup = experiment.lineup(stream, needed, worth, log=past)
+    lineup = experiment.lineup(stream, needed, worth, log=past, runs=(ask.seed, ask.seeds))
     cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
     # Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
-    ranged = [
-        spec for spec in ask.policies if experiment.ranged(spec)
-    ]  # whose range of rewards goes by it too
+    ranged = [spec for spec in needed if experiment.ranged(spec)]  # whose range of rewards goes by it too
     alone = logged is not None or ask.feedback == "dueling" or bool(ranged)
     together = [[text] for text in asked] if alone else [list(asked)]
+    given: dict[str, tuple[float, float]] = {}
     stopped = None
     try:
         for texts in together:
@@ -160,6 +177,7 @@ def finish(
             if ranged:
                 heard_table = next(iter(posed[texts[0]].values())).heard[1]
                 bounds = experiment.bounds_of(heard_table)
+                given |= dict.fromkeys(texts, bounds)
                 fitted = experiment.lineup(stream, ranged, worth, log=past, bounds=bounds)
                 lineup = {**lineup, **fitted}
                 begun = {
@@ -176,7 +194,7 @@ def finish(
         for (name, one), amount in zip(runs.items(), budgets, strict=True):
             if traces[name]:
                 done = {spec: traces[name][spec] for spec in ask.policies if spec in traces[name]}
-                yield Run(name, text, amount, stream, one.table, limits[amount], done, late)
+                yield Run(name, text, amount, stream, one.table, limits[amount], done, late, given.get(text))
     if stopped is not None:
         raise stopped
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import Policy, check
 from bandits.loop.feedback import DELAYS
-from bandits.loop.replay import Case, Trace, orders, replays
+from bandits.loop.replay import Case, Trace, orders, replays, seed_keys
 from bandits.metrics.regret import comparator, fall_back, played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
+from bandits.policies.llmbandit.by_run import by_run
 from bandits.rewards import REWARDS, Reward
 from bandits.wrappers.budget import PACINGS
 from bandits.wrappers.newcomers import explore_new, pooled
@@ -53,13 +54,15 @@ def build(
     *,
     checked: bool = True,
     bounds: tuple[float, float] | None = None,
+    runs: tuple[int, int] | None = None,
 ) -> Policy:
     """Return the checked policy that a spec names, sized for the stream.
 
     `wrapper(spec),key=value` puts one of `WRAPPERS` around another. A hyperparameter `model` is given as the
     model's name; a factory that asks for `reward` gets the run's reward, one that asks for `log` the rows set aside
-    to train on, and one that clips rewards from `low` to `high` gets `bounds`, where neither is in the spec. Without
-    `checked`, what it does is not looked at, which takes a compiler, only what it was given.
+    to train on, and one that clips rewards from `low` to `high` gets `bounds`, where neither is in the spec. With
+    `runs`, seed and number of seeds, what trains on a log does so once for each of them. Without `checked`, what it
+    does is not looked at, which takes a compiler, only what it was given.
 
     Raises:
         ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
@@ -68,7 +71,7 @@ def build(
     around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
-        inside = build(around[2], stream, reward, log, checked=checked, bounds=bounds)
+        inside = build(around[2], stream, reward, log, checked=checked, bounds=bounds, runs=runs)
         outside = wrapper(inside, stream.n_arms, stream.dim)
         return check(outside, stream.n_arms, stream.dim, spec) if checked else outside
     if spec.count("(") != spec.count(")"):
@@ -90,6 +93,8 @@ def build(
         given["low"], given["high"] = bounds
     try:
         if ".py:" in spec or "log" in given:  # may be another by the next time
+            if ".py:" not in spec and runs is not None:
+                factory = partial(by_run, factory, seed_keys(*runs), seed=keys["seed"], run=runs[0])
             return _made(factory, stream.n_arms, stream.dim, spec, given, checked)
         return _kept(spec, stream.n_arms, stream.dim, tuple(given.items()), checked)
     except (Exception, SystemExit) as error:
@@ -176,8 +181,9 @@ def lineup(
     log: Any = None,
     *,
     bounds: tuple[float, float] | None = None,
+    runs: tuple[int, int] | None = None,
 ) -> dict[str, Policy | None]:
-    """Return each spec's policy, built once, a user's own checked; None for a reference. `bounds` as in `build`.
+    """Return each spec's policy, built once, a user's own checked; None for a reference. The rest as in `build`.
 
     Raises:
         ValueError: a spec is given twice, or as `build`.
@@ -189,7 +195,7 @@ def lineup(
     return {
         spec: None
         if spec in REFERENCES
-        else build(spec, stream, reward, log, checked=".py:" in spec, bounds=bounds)
+        else build(spec, stream, reward, log, checked=".py:" in spec, bounds=bounds, runs=runs)
         for spec in specs
     }
 

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SAME = ("seeds", "seed", "order", "rounds")  # with the data, they fix which query each seed met when
-_SETTINGS = ("reward", "preference", "budget", "pacing", "hard", "cap", "warm_start", "n_eff", "context")
+_SETTINGS = (
+    "reward",
+    "preference",
+    "budget",
+    "pacing",
+    "hard",
+    "cap",
+    "warm_start",
+    "n_eff",
+    "fit",
+    "context",
+)
 _LAG = ("lag", "lag_lo", "lag_hi")
 
 

@@ -60,7 +60,9 @@ def _rebuild(place: Path, manifest: Mapping[str, Any]) -> None:
         preference=manifest["preference"],
         budget=(amount,) if amount else (),
     )
-    (run,) = finish(table, one, known={"": traces}, log=log, play=False)
+    (run,) = finish(
+        table, one, known={"": traces}, log=log, play=False, context=manifest.get("context") or {}
+    )
     known = {name: manifest[name] for name in _KNOWN} | {"data": manifest["data"].get("name")}
     artefacts.publish(place, run, ask, known, kept=True)
 

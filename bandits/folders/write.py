@@ -107,6 +107,10 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
         "stream": stream.name,
         "label": outcomes.label,
         "notes": [*stream.notes, *_stopped(unfinished)],
+        "fitted_on": "the rows of the log alone"
+        if ask.fit == "warm"
+        else "all rows, evaluated ones included",
+        "reward_range": run.bounds,
         "cost_unit": outcomes.cost_unit,
         "models": list(stream.models),
         "marks": phases.marks(stream),

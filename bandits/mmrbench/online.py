@@ -150,13 +150,19 @@ def _played(
     """Return each policy's mean cost and mean utility a query, both `(S, P)`, by its name."""
     worth = resolve.function(sweep.reward, REWARDS, "reward")
     log = Log(sides.logged.context, sides.logged.utility, sides.logged.cost)
-    cold = experiment.lineup(sides.online, sweep.policies, worth, log=log)
+    cold = experiment.lineup(sides.online, sweep.policies, worth, log=log, runs=(sweep.seed, sweep.seeds))
     posed = {}
     for preference in sweep.preferences:
         table = reward_table(worth, sides.online, preference)
         posed[f"{preference}"] = experiment.Posed(table, (sides.online, table), preference)
     options: dict[str, Any] = {"seeds": sweep.seeds, "seed": sweep.seed, "progress": progress}
-    done = experiment.run(sides.online, cold, posed, **options)
+    ranged = [spec for spec in sweep.policies if experiment.ranged(spec)]
+    done: dict[str, Any] = {}
+    for group in [[name] for name in posed] if ranged else [list(posed)]:
+        bounds = experiment.bounds_of(posed[group[0]].table)
+        fitted = experiment.lineup(sides.online, ranged, worth, bounds=bounds)
+        asked = {name: posed[name] for name in group}
+        experiment.run(sides.online, {**cold, **fitted}, asked, into=done, **options)
     for name, one in posed.items() if sweep.warm_start else ():
         told = reward_table(worth, sides.logged, one.preference)
         experiment.run(sides.online, _warmed(cold, sides.logged, told), {name: one}, into=done, **options)

@@ -56,8 +56,9 @@ class _Run:
     def __init__(self, table: big.Big, ask: Ask, staged: Staged, about: Mapping[str, Any]) -> None:
         self.table, self.ask, self.staged, self.about = table, ask, staged, about
         self.worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
-        lineup = experiment.lineup(table, ask.policies, self.worth)
         self.total = ask.rounds or len(table)
+        self.bounds = self._range() if any(map(experiment.ranged, ask.policies)) else None
+        lineup = experiment.lineup(table, ask.policies, self.worth, bounds=self.bounds)
         built = [policy for policy in lineup.values() if policy is not None]
         self.playing = windows.players(built, table, seeds=ask.seeds, seed=ask.seed)
         stops = accumulated.stops(self.total)
@@ -72,6 +73,16 @@ class _Run:
     def done(self) -> int:
         """Rounds played, those of the present window included."""
         return self.first + sum(int(called[0].shape[1]) for called in self.called)
+
+    def _range(self) -> tuple[float, float]:
+        """Return the least and the highest reward of the windows that are played: a pass over the table."""
+        ends: list[float] = []
+        for piece in self.table.pieces(context=False):
+            if piece.first >= self.total:
+                break
+            asked = preference(self.ask, piece.first, len(piece))
+            ends += experiment.bounds_of(reward_table(self.worth, piece, asked))
+        return min(ends), max(ends)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -283,6 +294,7 @@ def _manifest(going: _Run) -> dict[str, Any]:
         "models": list(table.models),
         **ask._asdict(),
         "budget": "",
+        "reward_range": going.bounds,
         "rounds": going.total,
         "streamed": True,
         "data": {

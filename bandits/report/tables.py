@@ -16,8 +16,8 @@ _HEADINGS = (
 
 # What can be asked for, in the order of the command line; what was not asked for is not listed.
 _ASKED = (
-    "reward", "preference", "budget", "pacing", "hard", "cap", "warm_start", "n_eff", "scenario", "change", "delay",
-    "batch", "feedback", "seeds", "seed", "order", "rounds",
+    "reward", "preference", "budget", "pacing", "hard", "cap", "warm_start", "n_eff", "fit", "scenario", "change",
+    "delay", "batch", "feedback", "seeds", "seed", "order", "rounds",
 )  # fmt: skip
 
 

@@ -150,7 +150,8 @@ def result(job: Job) -> str:
     stream = _loaded(json.dumps(job.load))
     if (data := sha256(stream.outcomes)) != job.known["data"]:
         raise ValueError(f"the table of {stream.name} has sha256 {data} here, not {job.known['data']}")
-    return _text({**job.known, "runs": [measured(run) for run in runs.finish(stream, ask)]})
+    seen = {k: job.load[k] for k in CONTEXT if k in job.load}
+    return _text({**job.known, "runs": [measured(run) for run in runs.finish(stream, ask, context=seen)]})
 
 
 @lru_cache(2)

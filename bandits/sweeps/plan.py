@@ -12,7 +12,7 @@ from bandits.experiment import lineup as experiment
 from bandits.experiment.ask import Ask, finish
 from bandits.rewards import REWARDS
 from bandits.sweeps import grid
-from bandits.sweeps.job import Job, job, sha256
+from bandits.sweeps.job import CONTEXT, Job, job, sha256
 from bandits.wrappers import budget
 
 
@@ -34,7 +34,7 @@ def jobs(path: Path | str, *, tried: bool = True) -> list[Job]:
         data = sha256(stream.outcomes)
         asks = list(_asks(asked))
         if tried:
-            _try(stream, asks)
+            _try(stream, asks, {k: load[k] for k in CONTEXT if k in load})
         for ask in asks:
             made = job(ask, load, stream, data)
             found.setdefault(made.digest, made)
@@ -58,14 +58,14 @@ def _asks(asked: grid.Grid) -> Iterator[Ask]:
                     yield Ask((policy,), reward=reward, preference=preference, **{**asked.options, **way})
 
 
-def _try(stream: Any, asks: list[Ask]) -> None:
+def _try(stream: Any, asks: list[Ask], context: dict[str, Any]) -> None:
     """Raise ValueError where one of the asks could not be run on the stream.
 
     A run of the oracle compiles nothing and meets every mistake in an ask but those in its policy and its pacing,
     which are built, not run.
     """
     for ask in dict.fromkeys(ask._replace(policies=("oracle",), seeds=min(ask.seeds, 1)) for ask in asks):
-        *_, run = finish(stream, ask)
+        *_, run = finish(stream, ask, context=context)
     worth = resolve.function(asks[0].reward, REWARDS, "reward")
     for ask in {(ask.policies, ask.pacing): ask for ask in asks}.values():
         (spec,) = ask.policies

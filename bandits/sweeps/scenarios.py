@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bandits.base import Policy
 from bandits.experiment import worlds
-from bandits.experiment.lineup import Posed, lineup, run
+from bandits.experiment.lineup import Posed, bounds_of, lineup, ranged, run
 from bandits.loop import feedback
 from bandits.loop.replay import Trace
 from bandits.metrics.intervals import paired, student
@@ -70,8 +70,12 @@ def compare(
         table = reward_table(reward, world, preference)
         told = None if progress is None else _told(progress, name)
         posed = Posed(table, worlds.heard(world, table, reward, preference), preference)
+        bounds = bounds_of(posed.heard[1])
+        fitted = lineup(world, [spec for spec in policies if ranged(spec)], reward, bounds=bounds)
         late = feedback.parse(asked.delay, batch=asked.batch)
-        traces = run(world, known[shape], {name: posed}, progress=told, feedback=late, **replayed)[name]
+        traces = run(
+            world, {**known[shape], **fitted}, {name: posed}, progress=told, feedback=late, **replayed
+        )[name]
         rows += _rows(name, world, table, traces, replayed.get("seed", 0))
     return _corrected(rows)
 

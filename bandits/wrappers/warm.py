@@ -151,7 +151,7 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
     recorded = [getattr(logged, name) for name in RESOURCES]
     every = [logged.utility, *(unknown if x is None else x for x in recorded), table]
     utility, cost, latency, tokens, reward = (jnp.asarray(x[row, arm], jnp.float32) for x in every)
-    told = Feedback(utility, cost, reward, latency, tokens, chance=jnp.ones(len(row), jnp.float32))
+    told = utility, cost, reward, latency, tokens
     context = jnp.asarray(logged.context, jnp.float32)
     available = jnp.asarray(logged.available)
     blank = example(logged.n_arms, logged.dim)[0]._replace(
@@ -169,7 +169,7 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
             seen = blank._replace(
                 context=context[rows[i]], available=available[rows[i]], rounds_left=rounds_left
             )
-            heard = jax.tree.map(lambda x: x[i], told)
+            heard = Feedback(*(x[i] for x in told))
             return policy.update(jax.random.fold_in(key, i), state, seen, arms[i], heard), None
 
         return jax.lax.scan(step, policy.init(key), (order, left))[0]

@@ -28,7 +28,9 @@ def context(
     """Return the `(T, d + 1)` float32 contexts, the last column the constant 1, and what was assumed or "".
 
     Embeddings are scaled to unit length row by row in each modality, fused, centred and reduced by PCA to
-    `d <= dim` features, then scaled by one number so that their mean squared norm is `NORM`. A table without text
+    `d <= dim` features, then scaled by one number so that their mean squared norm is `NORM`. PCA, scale and TF-IDF are
+    fitted on all rows of the table, also on those asked later (on embeddings and questions, never on outcomes);
+    `envs.logged.refit` fits them on a log alone (`--fit warm`). A table without text
     embeddings has its questions embedded, see `tfidf`; a table with neither has one indicator a data set.
 
     Args:

@@ -17,7 +17,7 @@ class Projection(NamedTuple):
         uses: `text`, `image` or both, in this order.
         sizes: features of each of `uses`.
         fusion: how two become one, see `features.fuse`.
-        mean, axes: of the stream that it was fitted on; the scale is in `axes`.
+        mean, axes: of all rows of the stream that it was fitted on; the scale is in `axes`.
     """
 
     uses: tuple[str, ...]

@@ -191,21 +191,21 @@ def decide(trained: Trained, pool: Pool, observation: Observation) -> jax.Array:
 def policy(trained: Trained, pool: Pool | None = None) -> Policy:
     """Return the policy that calls the most probable model of a pool and learns nothing online.
 
-    The paper's policy is trained on logs: `update` returns the state, which is empty, as it is.
+    The paper's policy is trained on logs: the state is what was trained, and `update` returns it as it is.
 
     Args:
         trained: from `llmbandit_training.train`.
         pool: of the `K` models in the stream's order; None: those trained on.
     """
-    pool = trained.pool if pool is None else pool
+    begun = trained, trained.pool if pool is None else pool
 
     def init(key: jax.Array) -> State:
         del key
-        return ()
+        return begun
 
     def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
-        del key, state
-        arm: jax.Array = decide(trained, pool, observation)
+        del key
+        arm: jax.Array = decide(*state, observation)
         return arm
 
     def chances(key: jax.Array, state: State, observation: Observation) -> jax.Array:
@@ -246,7 +246,7 @@ def llmbandit(
         match: what the network's output is multiplied with: the `identity` alone (Eq. 5) or the `token`, see `scores`.
         width: hidden units, a multiple of 4.
         rollouts: of PPO, >= 1.
-        seed: of the training.
+        seed: of the training; the command trains once for each seed of a run, with draws from this and that one.
     """
     require.whole("llmbandit", 0, quiz=quiz, seed=seed)
     require.whole("llmbandit", 1, width=width, rollouts=rollouts)
