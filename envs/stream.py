@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.calls import Several
 from envs.contexts import features
 from envs.nearest import near
 from envs.outcomes import Floats, Outcomes, Texts
@@ -77,6 +78,7 @@ class Stream:
         notes: one line each, to be shown to the user.
         world: None, or of a stream that changes: its rows are those of each seed, round by round.
         unit: in which rewards count cost, of a stream made from another; 0: see `cost_scale`.
+        several: how a query may be answered by several calls; None: by one.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Stream:
     notes: tuple[str, ...] = ()
     world: World | None = None
     unit: float = 0.0
+    several: Several | None = None
 
     def __post_init__(self) -> None:
         if self.context.ndim != 2 or len(self.context) != len(self.outcomes):

@@ -179,6 +179,10 @@ def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
 
 
 def _check(stream: Any, cases: Sequence[Case]) -> None:
+    if stream.several is not None and stream.several.calls.most > 1:
+        raise ValueError(
+            "a stream of several calls a query needs bandits.loop.slots.replay, which has no budgets yet"
+        )
     for case in cases:
         if case.table.shape != stream.utility.shape:
             raise ValueError(

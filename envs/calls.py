@@ -1,0 +1,97 @@
+"""Several calls a query: how many, when their outcomes are heard, and what is delivered of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.outcomes import Floats
+
+STOP = -1  # in place of an arm: no further call for this query
+REVEALS = ("each", "end")
+
+
+class Answers(NamedTuple):
+    """What the models give: `utility` `(..., K)` and `used` `(..., K, R)`; of a delivered one `(...)` and `(..., R)`.
+
+    Both are finite: 0 where a model cannot be called or a resource is not recorded.
+    """
+
+    utility: Any
+    used: Any
+
+
+Combine = Callable[[Any, Any, Answers], Answers]  # (turn, heard, answers of K) -> what is delivered
+
+
+class Calls(NamedTuple):
+    """How a query of a stream may be answered; the same for all its queries.
+
+    Attributes:
+        most: `M`, calls a query at most, of different models.
+        reveal: `each`: a policy hears of a call before it chooses the next (a cascade); `end`: after the last (a set).
+        combine: `(turn, heard, answers) -> answers`, what is delivered. `turn` `(..., K)` is the slot, from 0, in which
+            each model was called, -1 where it was not; `heard` `(..., K)` the judge's scores, NaN where there are none.
+            NumPy and JAX call it alike, with at least one model called. See `last` and `best_heard`.
+        room: `(R,)` what one query may use of cost, latency and tokens: no call follows the one that reaches it.
+    """
+
+    most: int = 1
+    reveal: str = "each"
+    combine: Combine | None = None
+    room: tuple[float, ...] | None = None
+
+
+class Several(NamedTuple):
+    """What a stream of `T` rows and `K` models says beyond outcomes: `calls`, and what is seen of the arms.
+
+    Attributes:
+        calls: how many and how.
+        scores: `(T, K)` what a judge says of each answer once it is there; None: nothing.
+        features: `(T, K, e)` float32, what is known of each arm before it is called; None: nothing.
+    """
+
+    calls: Calls
+    scores: Floats | None = None
+    features: NDArray[np.float32] | None = None
+
+
+def last(turn: Any, heard: Any, answers: Answers) -> Answers:
+    """Deliver the answer of the last call; all calls are paid for."""
+    del heard
+    return _of(turn.argmax(axis=-1), turn, answers)
+
+
+def best_heard(turn: Any, heard: Any, answers: Answers) -> Answers:
+    """Deliver the answer of the highest score, of equal ones that of the lowest arm; all calls are paid for."""
+    xp = heard.__array_namespace__()
+    score = xp.where(xp.isnan(heard), -1e30, heard)
+    return _of(xp.where(turn >= 0, score, -xp.inf).argmax(axis=-1), turn, answers)
+
+
+def _of(arm: Any, turn: Any, answers: Answers) -> Answers:
+    xp = turn.__array_namespace__()
+    utility = xp.take_along_axis(answers.utility, arm[..., None], axis=-1)[..., 0]
+    return Answers(utility, xp.where(turn[..., None] >= 0, answers.used, 0.0).sum(axis=-2))
+
+
+def check(several: Several, shape: tuple[int, int], resources: int) -> None:
+    """Refuse what does not fit a stream of this `(T, K)` and `R` resources.
+
+    Raises:
+        ValueError: one line that names the field, what it needs and what it got.
+    """
+    calls = several.calls
+    if not 1 <= calls.most <= shape[1]:
+        raise ValueError(f"calls a query need to be from 1 to the {shape[1]} models, got {calls.most}")
+    if calls.reveal not in REVEALS:
+        raise ValueError(f"reveal needs to be one of {', '.join(REVEALS)}, got {calls.reveal!r}")
+    if calls.room is not None and not (len(calls.room) == resources and min(calls.room) > 0):
+        raise ValueError(f"room needs {resources} numbers > 0, got {calls.room}")
+    for name in ("scores", "features"):
+        given = getattr(several, name)
+        if given is not None and given.shape[:2] != shape:
+            raise ValueError(f"{name} of calls need shape {shape} first, as the stream, got {given.shape}")
