@@ -1,6 +1,6 @@
 """How often a 95 % t interval over seeds covers the mean, on data of several shapes, as Markdown.
 
-`python benchmarks/coverage.py`: 20,000 means each; a share has a standard error of .0015.
+`python benchmarks/interval_coverage.py`: 20,000 means each; a share has a standard error of .0015.
 """
 
 from __future__ import annotations
