@@ -2,7 +2,9 @@
 
 For each training seed: a fifth of the queries trains, the others evaluate; half of the models is drawn. One policy
 trains on all models; the other on the first half, and takes in the second by a quiz. Both route the same queries among
-the second half. `python benchmarks/llmbandit_transfer.py -h` has the options.
+the second half. Two baselines on the same log: one ridge of utility and one of cost for each of the new models (which
+reads all their logged outcomes, as `all` does), and the one new model of the highest mean reward on the random quizzes.
+`python benchmarks/llmbandit_transfer.py -h` has the options.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ import numpy as np
 
 from bandits import rewards
 from bandits.base import Observation, example
+from bandits.metrics.intervals import student
 from bandits.mmrbench import splits
 from bandits.policies.llmbandit import training as llmbandit_training
 from bandits.policies.llmbandit.policy import MATCHES, Pool, Trained, decide
 from bandits.policies.llmbandit.tasks import Log, Schedule
+from bandits.wrappers import warm
 from envs import stream
 
 RANDOM_QUIZZES = 5  # drawn for each training seed
@@ -65,6 +69,19 @@ def policies(log: Log, quiz: int, seed: int, schedule: Schedule) -> dict[str, li
     }
 
 
+def ridge(logged: stream.Stream, evaluated: stream.Stream, preference: Any) -> Any:
+    """Return the `(T,)` arms of the highest predicted utility less preference times predicted cost."""
+    prior = warm.fit(logged, rewards.reward_table(rewards.linear, logged))
+    utility, cost = (evaluated.context @ prior.weight[name].T for name in ("utility", "cost in scale"))
+    return (utility - preference[:, None] * cost).argmax(axis=1)
+
+
+def quizzed(logged: stream.Stream, rows: Any, preference: Any) -> int:
+    """Return the model of the highest mean reward on these logged rows, at the mean preference."""
+    table = rewards.reward_table(rewards.linear, logged, float(np.mean(preference)))
+    return int(np.nanmean(table[rows], axis=0).argmax())
+
+
 def one_seed(seed: int, quiz: int, schedule: Schedule) -> dict[str, dict[str, float]]:
     """Return the mean reward of every way and reference, at every preference."""
     every = stream.load("all")
@@ -74,6 +91,12 @@ def one_seed(seed: int, quiz: int, schedule: Schedule) -> dict[str, dict[str, fl
     new = np.delete(np.arange(every.n_arms), llmbandit_training.half(every.n_arms, seed))
     tested = outcomes.take(split.test).select([every.models[k] for k in new])
     evaluated = stream.Stream("the new half", tested, every.context[split.test])
+    past = outcomes.take(split.train).select([every.models[k] for k in new])
+    logged = stream.Stream("their log", past, every.context[split.train], unit=evaluated.cost_scale)
+    draws = [
+        np.random.default_rng(RANDOM_QUIZZES * seed + i).permutation(len(logged))[:quiz]
+        for i in range(RANDOM_QUIZZES)
+    ]
     built = policies(log, quiz, seed, schedule)
     found = {}
     drawn = np.random.default_rng(seed).uniform(0, 2, len(evaluated))
@@ -87,6 +110,8 @@ def one_seed(seed: int, quiz: int, schedule: Schedule) -> dict[str, dict[str, fl
             for way, ones in built.items()
         }
         references = {
+            "ridge": table[np.arange(len(table)), ridge(logged, evaluated, shown)].mean(),
+            "best by quiz": np.mean([table[:, quizzed(logged, rows, shown)].mean() for rows in draws]),
             "best single": table.mean(axis=0).max(),
             "uniform": table.mean(),
             "oracle": table.max(axis=1).mean(),
@@ -100,10 +125,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--quiz", type=int, default=32, help="queries put to each new model")
+    parser.add_argument("--rollouts", type=int, default=Schedule().rollouts, help="of PPO")
     parser.add_argument("--match", choices=MATCHES, default="token", help="identity: Eq. 5 to the letter")
     given = parser.parse_args()
-    schedule = Schedule(match=given.match)
-    ways = ("all", "half", "half, random quiz", "best single", "uniform", "oracle")
+    schedule = Schedule(match=given.match, rollouts=given.rollouts)
+    ways = ("all", "half", "half, random quiz", "ridge", "best by quiz", "best single", "uniform", "oracle")
     print(
         f"{stream.load().outcomes.label}; quiz {given.quiz}; match {given.match}; mean reward among the new half"
     )
@@ -116,10 +142,9 @@ def main() -> None:
             rows.setdefault(name, []).append(figures)
             _line(str(seed), name, figures, f"{time.perf_counter() - started:.0f}")
     for name, figures in rows.items():
-        ratios = [f[-1] for f in figures]
-        _line(
-            "mean", name, list(np.mean(figures, axis=0)), f"ratio from {min(ratios):.3f} to {max(ratios):.3f}"
-        )
+        _line("mean", name, list(np.mean(figures, axis=0)), "")
+        for end, values in zip(("low", "high"), student(np.array(figures)), strict=True):
+            _line(end, name, list(values), "95 % over training seeds")
 
 
 def _line(seed: str, preference: str, figures: list[float], tail: str) -> None:
