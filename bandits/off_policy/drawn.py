@@ -150,8 +150,10 @@ def write(drawn: Drawn, stream: Any, table: Floats, path: str | Path, about: dic
     }
     said = about | {"models": stream.models, "marginal": drawn.marginal, "cost_scale": stream.cost_scale}
     outcomes = stream.outcomes
-    unit = {KEY: json.dumps({"cost_unit": outcomes.cost_unit, "label": outcomes.label}).encode()}
-    made = pa.table(columns).replace_schema_metadata({MARK: json.dumps(said).encode(), **unit})
+    unit: dict[str | bytes, bytes] = {
+        KEY: json.dumps({"cost_unit": outcomes.cost_unit, "label": outcomes.label}).encode()
+    }
+    made = pa.table(columns).replace_schema_metadata(unit | {MARK: json.dumps(said).encode()})
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         parquet.write_table(made, part)
