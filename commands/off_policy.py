@@ -89,7 +89,7 @@ def make_log(
 @option("--sweep", metavar="P,P,...", help="Every policy at each of these preferences.")
 @option("--out", metavar="FILE", help="Also write the rows to a .csv or .json.")
 @option(
-    "--reward", default="linear", show_default=True, metavar="SPEC", help="name,key=value or file.py:name."
+    "--reward", metavar="SPEC", help="name,key=value or file.py:name.  [default: the log's own, else linear]"
 )
 @option("--preference", type=FINITE, help="Weight on cost.  [default: the log's column reward, else 0.2]")
 @option(
@@ -107,9 +107,11 @@ def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> 
         raise ValueError(f"--out needs a name that ends in .csv or .json, got {options['out']!r}")
     if repeated := [s for i, s in enumerate(policies) if s in policies[:i]]:
         raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
-    worth, seed = resolve.function(options["reward"], rewards.REWARDS, "reward"), options["seed"]
+    worth, seed = resolve.function(options["reward"] or "linear", rewards.REWARDS, "reward"), options["seed"]
+    weight = rewards.PREFERENCE if options["preference"] is None else options["preference"]
+    own = options["reward"] is None and options["preference"] is None  # then a column `reward` stands
     read = read_log(log)
-    given = rounds.ready(read, worth, preference=options["preference"])
+    given = rounds.ready(read, worth, preference=None if own else weight)
     if given.propensity is None and options["estimate_propensities"]:
         given = rounds.estimated(given)
     if options["replay"]:
@@ -132,7 +134,6 @@ def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> 
             {"stream": options["truth"], **dict.fromkeys(("data", "prices", "models", "embed"))}
             | {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False}
         )
-        weight = rewards.PREFERENCE if options["preference"] is None else options["preference"]
         table = rewards.reward_table(worth, stream, weight)
         told = ask.against(told, ask.truths(given, wanted, stream, table))
     if options["out"]:

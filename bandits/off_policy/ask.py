@@ -135,7 +135,7 @@ def truths(
         raise ValueError(f"--truth needs the models of the log, {stream.name} lacks {lacking[0]!r}")
     place = {str(name): i for i, name in enumerate(stream.query_id)}
     if missing := [name for name in rounds.query_id if name not in place]:
-        raise ValueError(f"--truth needs the queries of the log, {stream.name} lacks {missing[0]!r}")
+        raise ValueError(f"--truth needs the queries of the log, {stream.name} lacks {str(missing[0])!r}")
     rows = np.array([place[name] for name in rounds.query_id])
     at = np.ix_(rows, [stream.models.index(m) for m in rounds.models])
     full = {"utility": stream.utility[at], "cost": stream.cost[at], "reward": table[at]}

@@ -20,6 +20,7 @@ from bandits.loop.replay import orders, seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 from bandits.off_policy.rounds import CHANCE
 from bandits.rewards import PREFERENCE
+from envs.tables.about import KEY
 
 Floats = NDArray[np.float64]
 MARK = b"routebandit_log"  # in the Parquet schema: a log that may be written over
@@ -148,7 +149,11 @@ def write(drawn: Drawn, stream: Any, table: Floats, path: str | Path, about: dic
         **{f"x{i}": stream.context[drawn.row, i] for i in range(stream.dim - 1)},
     }
     said = about | {"models": stream.models, "marginal": drawn.marginal, "cost_scale": stream.cost_scale}
-    made = pa.table(columns).replace_schema_metadata({MARK: json.dumps(said).encode()})
+    outcomes = stream.outcomes
+    unit: dict[str | bytes, bytes] = {
+        KEY: json.dumps({"cost_unit": outcomes.cost_unit, "label": outcomes.label}).encode()
+    }
+    made = pa.table(columns).replace_schema_metadata(unit | {MARK: json.dumps(said).encode()})
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         parquet.write_table(made, part)

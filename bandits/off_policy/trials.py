@@ -69,15 +69,19 @@ def trials(
         logged = float(np.where(every > 0, every * np.nan_to_num(table), 0).sum(axis=1).mean())
         for size in sizes:
             tried: dict[str, list[Any]] = defaultdict(list)
-            for log in range(logs):
-                rng = np.random.default_rng([seed, 2, log])
+            for number in range(logs):
+                rng = np.random.default_rng([seed, 2, number])
                 for name, found in _one(stream, table, every, named, size, rng).items():
                     tried[name].append(found)
                 done += 1
                 if progress is not None:
                     progress(done)
             for name, each in tried.items():
-                values = np.array(each)  # (L, targets, 4), the first of the four the target's number
+                both = set.intersection(*({one[0] for one in log} for log in each))  # replay may lack a match
+                if not both:
+                    continue
+                # (L, targets, 4), the first of the four the target's number
+                values = np.array([[one for one in log if one[0] in both] for log in each])
                 scored = _scored(values[..., 1:], truth[values[0, :, 0].astype(int)], logged)
                 rows.append({"explore": explore, "rounds": size, "estimator": name} | scored)
     return sorted(rows, key=lambda row: (row["explore"], row["rounds"], row["rmse"]))
@@ -91,8 +95,10 @@ def trusted(rows: list[dict[str, Any]], coverage: float = 0.9) -> str:
     by_name: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_name[row["estimator"]].append(row)
-    honest = {n: each for n, each in by_name.items() if min(r["coverage"] for r in each) >= coverage}
-    pool = honest or by_name
+    cells = len({(row["explore"], row["rounds"]) for row in rows})
+    whole = {n: each for n, each in by_name.items() if len(each) == cells}  # replay needs a uniform log
+    honest = {n: each for n, each in whole.items() if min(r["coverage"] for r in each) >= coverage}
+    pool = honest or whole
     best = min(pool, key=lambda n: np.mean([r["rmse"] for r in pool[n]]))
     worst = min(r["coverage"] for r in pool[best])
     said = f"to trust here: {best} (its interval holds the truth in at least {worst:.0%} of the trials)"
