@@ -22,7 +22,8 @@ from bandits.base import Observation, example
 from bandits.metrics.intervals import student
 from bandits.mmrbench import splits
 from bandits.policies.llmbandit import training as llmbandit_training
-from bandits.policies.llmbandit.policy import MATCHES, Pool, Trained, decide
+from bandits.policies.llmbandit.networks import Pool, Trained, decide
+from bandits.policies.llmbandit.policy import MATCHES
 from bandits.policies.llmbandit.tasks import Log, Schedule
 from bandits.wrappers import warm
 from envs import stream

@@ -13,11 +13,11 @@ import pytest
 from bandits.base import check, example
 from bandits.experiment.lineup import build
 from bandits.loop.replay import replay, seed_keys
-from bandits.policies.llmbandit import identity
+from bandits.policies.llmbandit import identity, networks
 from bandits.policies.llmbandit import tasks as llmbandit_tasks
 from bandits.policies.llmbandit import training as llmbandit_training
 from bandits.policies.llmbandit.identity import Settings
-from bandits.policies.llmbandit.policy import Models
+from bandits.policies.llmbandit.networks import Models
 from bandits.policies.llmbandit.tasks import Known, Log, Schedule, Task, draw, targets
 from bandits.policies.llmbandit.training import part, train
 from bandits.rewards import linear, reward_table
@@ -47,7 +47,7 @@ def planted(rows: int = 300, models: int = 6, seed: int = 0) -> Log:
 
 
 @pytest.fixture(scope="module")
-def trained() -> llmbandit.Trained:
+def trained() -> networks.Trained:
     return train(planted(), seed=0, schedule=QUICK)
 
 
@@ -57,7 +57,7 @@ def sigmoid(x):
 
 def _networks(models: int = 5):
     rng = np.random.default_rng(4)
-    actor, critic = llmbandit.first_actor(rng, 3, 4, 8), llmbandit.first_critic(rng, 3, 4, 8)
+    actor, critic = networks.first_actor(rng, 3, 4, 8), networks.first_critic(rng, 3, 4, 8)
     told = [rng.normal(size=(models, 4)), rng.random(models), rng.random(models), np.arange(models) != 2]
     return actor, critic, Models(*(jnp.asarray(a) for a in told)), jnp.asarray(rng.normal(size=3))
 
@@ -66,7 +66,7 @@ def test_scores_move_with_the_models_and_values_do_not() -> None:
     actor, critic, models, context = _networks()
     order = np.array([3, 0, 4, 2, 1])
     moved = Models(*(a[order] for a in models))
-    ask, value = jax.jit(llmbandit.scores), jax.jit(llmbandit.values)
+    ask, value = jax.jit(networks.scores), jax.jit(networks.values)
     score = np.asarray(ask(actor, models, context, jnp.float32(0.4)))
     assert np.ptp(score) > 0.1
     assert np.allclose(ask(actor, moved, context, jnp.float32(0.4)), score[order], atol=1e-5)
@@ -80,16 +80,16 @@ def test_scores_move_with_the_models_and_values_do_not() -> None:
 def test_identity_match_is_equation_5() -> None:
     """With the head made for identities alone, equal identities have equal logits whatever they cost."""
     _, _, models, context = _networks()
-    actor = llmbandit.first_actor(np.random.default_rng(0), 3, 4, 8, "identity")
+    actor = networks.first_actor(np.random.default_rng(0), 3, 4, 8, "identity")
     twins = models._replace(vector=models.vector.at[1].set(models.vector[0]))
-    score = jax.jit(llmbandit.scores)(actor, twins, context, jnp.float32(0.4))
+    score = jax.jit(networks.scores)(actor, twins, context, jnp.float32(0.4))
     assert float(score[0]) == pytest.approx(float(score[1]), abs=1e-6)
     assert not np.allclose(score[0], score[3], atol=1e-3)
 
 
 def test_attention_against_numpy() -> None:
     rng = np.random.default_rng(5)
-    block = llmbandit.first_attention(rng, 8)
+    block = networks.first_attention(rng, 8)
     asking, tokens, available = (
         rng.normal(size=(2, 8)),
         rng.normal(size=(4, 8)),
@@ -101,34 +101,34 @@ def test_attention_against_numpy() -> None:
 
     query, key, value = dense(block.query, asking), dense(block.key, tokens), dense(block.value, tokens)
     heard = np.zeros((2, 8))
-    for q, head in itertools.product(range(2), range(llmbandit.HEADS)):
+    for q, head in itertools.product(range(2), range(networks.HEADS)):
         part = slice(2 * head, 2 * head + 2)
         weight = np.where(available, np.exp(key[:, part] @ query[q, part] / np.sqrt(2)), 0)
         heard[q, part] = weight / weight.sum() @ value[:, part]
     hidden = asking + dense(block.out, heard)
     expected = hidden + dense(block.feed[1], np.maximum(dense(block.feed[0], hidden), 0))
-    found = llmbandit.attend(block, *(jnp.asarray(a) for a in (asking, tokens, available)))
+    found = networks.attend(block, *(jnp.asarray(a) for a in (asking, tokens, available)))
     assert np.allclose(found, expected, atol=1e-5)
 
 
 def test_unseen_sets_run_without_retrace(trained) -> None:
     rng = np.random.default_rng(6)
     observation, _ = example(6, 4)
-    llmbandit.decide(trained, trained.pool, observation)
-    before = llmbandit.decide._cache_size()
+    networks.decide(trained, trained.pool, observation)
+    before = networks.decide._cache_size()
     for _ in range(3):
-        unseen = llmbandit.Pool(
+        unseen = networks.Pool(
             jnp.asarray(rng.normal(size=(6, 4)), jnp.float32), jnp.asarray(rng.random(6), jnp.float32)
         )
         available = jnp.asarray(rng.random(6) < 0.5).at[3].set(True)
-        arm = llmbandit.decide(trained, unseen, observation._replace(available=available))
+        arm = networks.decide(trained, unseen, observation._replace(available=available))
         assert bool(available[arm])
-    assert llmbandit.decide._cache_size() == before
+    assert networks.decide._cache_size() == before
 
 
 def test_keeps_the_contract_and_learns_nothing_online(trained) -> None:
     check(llmbandit.policy(trained), 6, 4, "llmbandit")
-    smaller = llmbandit.Pool(trained.pool.vector[:3], trained.pool.cost[:3])
+    smaller = networks.Pool(trained.pool.vector[:3], trained.pool.cost[:3])
     built = check(llmbandit.policy(trained, smaller), 3, 4, "llmbandit")
     observation, feedback = example(3, 4)
     state = built.init(jax.random.key(0))
@@ -157,7 +157,7 @@ def _calls(trained, pool, topic: int, preference: float) -> int:
     observation, _ = example(len(pool.cost), 4)
     context = jnp.array([topic == 0, topic == 1, 0.0, 1.0], jnp.float32)
     return int(
-        llmbandit.decide(
+        networks.decide(
             trained,
             pool,
             observation._replace(
@@ -192,7 +192,7 @@ def test_tasks_and_their_targets() -> None:
     seen[:, 0] = True
     log = Log(*(jnp.asarray(a, jnp.float32) for a in (rng.normal(size=(40, 3)), seen, rng.random((40, 5)))))
     response = [{"weight": jnp.asarray(rng.normal(size=(3, 3)), jnp.float32), "bias": jnp.zeros(3)}]
-    pool = llmbandit.Pool(jnp.asarray(rng.normal(size=(5, 2)), jnp.float32), jnp.arange(1.0, 6.0))
+    pool = networks.Pool(jnp.asarray(rng.normal(size=(5, 2)), jnp.float32), jnp.arange(1.0, 6.0))
     known = Known(log, jnp.asarray(seen), response, jnp.array([0.5, 0.2]), pool)
     task, rows = draw(jax.random.key(0), known, Schedule(), 32)
     available, cost, unit, rows = (np.asarray(a) for a in (task.available, task.cost, task.unit, rows))
@@ -247,7 +247,7 @@ def test_costs_of_a_dear_quiz_are_put_right() -> None:
     log = Log(rng.normal(size=(200, 2)), rng.integers(0, 2, (200, 3)).astype(float), factor[:, None] * mean)
     rows = np.argsort(-factor)[:20]  # the dearest queries
     response = [{"weight": jnp.ones((2, 3)), "bias": jnp.zeros(3)}]
-    trained = llmbandit.Trained(response, None, None, None, None)
+    trained = networks.Trained(response, None, None, None, None)
     told = llmbandit_training.dearness(part(log, columns=[0, 1]), rows)
     pool = llmbandit_training.take_in(trained, part(log, rows, [2]), told)
     assert float(pool.cost[0]) == pytest.approx(20.0 * factor.mean(), rel=1e-5)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bandits.policies.llmbandit.policy import Actor, Critic, values
+from bandits.policies.llmbandit.networks import Actor, Critic, values
 from bandits.policies.llmbandit.tasks import Known, Schedule, Task, by_task, draw, log_chances
 
 _CLIP = 0.2  # of the probability ratio

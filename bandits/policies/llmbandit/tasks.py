@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits.policies.llmbandit.identity import Response, Settings, logit
-from bandits.policies.llmbandit.policy import Actor, Models, Pool, scores
+from bandits.policies.llmbandit.networks import Actor, Models, Pool, scores
 
 _PREFERENCE = 2.0  # omega = [1, w], w ~ U(0, 2) (arXiv 2502.02743, appendix B.3.3)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.policies.llmbandit import identity
-from bandits.policies.llmbandit.policy import Actor, Pool, Trained, first_actor, first_critic
+from bandits.policies.llmbandit.networks import Actor, Pool, Trained, first_actor, first_critic
 from bandits.policies.llmbandit.ppo import improve, mixing
 from bandits.policies.llmbandit.tasks import Known, Log, Schedule, draw, imagine, log_chances, targets
 
