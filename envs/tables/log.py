@@ -75,8 +75,8 @@ class Log(NamedTuple):
         logged = "with propensities" if self.propensity is not None else "without propensities"
         return (
             f"{self.path}: a log of {len(self.model):,} requests, one model a query"
-            f" ({len(self.models)} models, {known}, {logged}): what the other models would have answered is not in it; it is good"
-            " for a --warm-start and for off-policy evaluation, not as a table of outcomes"
+            f" ({len(self.models)} models, {known}, {logged}): what the other models would have answered is not in it;"
+            " it is good for a --warm-start and for off-policy evaluation, not as a table of outcomes"
         )
 
     def answers(self) -> Answers:
