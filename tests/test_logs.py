@@ -16,6 +16,7 @@ from bandits.metrics import off_policy as ope
 from bandits.off_policy import ask, drawn, objectives, rounds, targets, trials, words
 from bandits.off_policy.valued import modelled, valued
 from bandits.rewards import linear, reward_table
+from bandits.serving.router import load
 from envs.tables.log import read_log
 from tests.conftest import make_stream
 
@@ -286,3 +287,22 @@ def test_more_rounds_than_named_part_two_targets(known: Any) -> None:
     texts = [words.needed(log, apart, np.full(2000, gap), model) for gap in (0.02, 0.04)]
     numbers = [float(t.split("about ")[1].split(" more")[0].replace(",", "")) for t in texts]
     assert numbers[0] / numbers[1] == pytest.approx(4, rel=0.1)
+
+
+def test_an_exported_router_calls_on_a_log_what_it_calls_in_service(tmp_path: Path, monkeypatch: Any) -> None:
+    """Contexts of a log are those that the router was trained on; a greedy choice is one model."""
+    monkeypatch.chdir(tmp_path)
+    for spoken in (
+        "--policy greedy --stream vqa --seeds 1 --rounds 300 --out run -q",
+        "export run --policy greedy --out router.npz -q",
+        "log --policy uniform --stream vqa --rounds 200 --out log.parquet -q",
+    ):
+        done = CliRunner().invoke(simulate.cli, spoken.split())
+        assert done.exit_code == 0, done.output
+    log = _ready(Path("log.parquet"))
+    router = load("router.npz")
+    found = targets.exported(router, log)
+    worth = log.context @ router.weight[:, 0].T
+    np.testing.assert_allclose(np.sort(found, axis=1)[:, -1], 1)
+    called = [log.models[k] for k in found.argmax(axis=1)]
+    assert called == [router.settings.models[k] for k in worth.argmax(axis=1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -215,6 +216,12 @@ def _chances(
 
 def _contexts(log: Log) -> tuple[Floats, list[str]]:
     """Return `(N, d)` features from a log's own columns, the constant last, and what was left out."""
+    ready = list(takewhile(log.context.__contains__, (f"x{i}" for i in count())))
+    if ready:  # as `log` writes it: what an exported router was trained on
+        features = np.stack([_numbers(log.context[name]) for name in ready], axis=1)
+        if not np.isfinite(features).all():
+            raise ValueError(f"{log.path}: columns x0 to {ready[-1]} need finite numbers")
+        return np.hstack([features, np.ones((len(features), 1))]), []
     parts, left = [], []
     for name, cells in log.context.items():
         if name.startswith(CHANCE) or name.lower() in _OUTCOMES or _OUTCOME.search(name.lower()):
