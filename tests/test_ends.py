@@ -21,6 +21,7 @@ from bandits.metrics import curve
 from bandits.metrics.knapsack import best_within, plan_within
 from bandits.mmrbench import fidelity, scores
 from bandits.report.words import number
+from bandits.results import phases
 from bandits.results.spending import account, burn_down
 from bandits.results.summary import summarise
 from bandits.rewards import accuracy, reward_table
@@ -407,3 +408,25 @@ def test_what_is_left_is_what_is_not_spent_up_to_each_round() -> None:
     down = burn_down(stream, {"p": trace}, np.array([10.0, np.inf, np.inf]))
     assert down["round"].tolist() == [1, 2] and set(down["quantity"]) == {"left:cost"}
     np.testing.assert_allclose(down["mean"], [1 - 2.5 / 10, 1 - 6.5 / 10])
+
+
+def test_the_gap_closed_is_between_mixture_and_best_at_the_same_spend() -> None:
+    """One call of two, cost 1: .5 a query. The mixture has .25 for it and the best .5; all of the 10 would buy 1."""
+    stream = stream_of(small([[1, 0], [0, 1]], [[1, 4], [1, 4]]))
+    trace = Trace(np.array([[0, 1], [0, 1]], np.int32), np.array([[0, -1], [0, -1]], np.int32))
+    told = account(stream, stream.utility, {"p": trace}, np.array([10.0, np.inf, np.inf])).iloc[0]
+    assert told["within"] == 1.0 and told["gap_closed"] == pytest.approx(1.0)
+
+
+def test_a_price_over_time_is_that_of_the_limited_resource() -> None:
+    stream = stream_of(small([[1, 0], [0, 1]], [[1, 4], [1, 4]], latency=np.array([[2.0, 6.0], [2.0, 6.0]])))
+    probed = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    trace = Trace(np.array([[0, 1], [1, 0]], np.int32), np.zeros((2, 2), np.int32))._replace(probed=probed)
+    down = burn_down(stream, {"p": trace}, np.array([np.inf, 20.0, np.inf]))
+    price = down[down["quantity"] == "price:latency"]["mean"]
+    np.testing.assert_allclose(price, probed[:, :, 1].mean(axis=0))
+
+
+def test_never_is_longer_than_any_time() -> None:
+    assert phases._middle(np.array([1.0, 3.0, np.nan])) == 3.0
+    assert np.isnan(phases._middle(np.array([1.0, np.nan, np.nan])))
