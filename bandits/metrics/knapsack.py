@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandits.metrics import kernels_knapsack
-from bandits.metrics.regret import plain
+from bandits.metrics.regret import comparator, plain
 
 Floats = NDArray[np.float64]
 
@@ -75,16 +75,22 @@ def best_mixture(
     """Return the most expected value of a fixed mixture of models within each budget, of the shape of `budget`.
 
     Every query goes to a model drawn from the same probabilities, whatever the query; with what is left of 1 no model
+<<<<<<< ours
     is called. A model counts with its mean value and cost over the rows it is available for.
+=======
+    is called. A model counts with what its fixed choice gives and costs over all rows: where it cannot be called, the
+    fall-back order answers (`metrics.regret.comparator`), so no mixture lies above what the best plan buys.
+>>>>>>> theirs
 
     Args:
-        value, cost, budget, times: see `best_within`.
+        value, cost, budget, times: see `best_within`; a row without any model earns and costs nothing.
     """
     values, costs = np.asarray(value, np.float64), np.asarray(cost, np.float64)
     weight = np.ones(len(values)) if times is None else np.asarray(times, np.float64)
-    seen = ~np.isnan(values) * weight[:, None]
-    asked = np.maximum(seen.sum(axis=0), 1e-300)
-    mean = [(seen * np.nan_to_num(x)).sum(axis=0) / asked for x in (values, costs)]
+    some = ~np.isnan(values).all(axis=1)
+    arms = np.stack([comparator(values[some], k) for k in range(values.shape[1])], axis=1)
+    total = [weight[some] @ np.take_along_axis(x[some], arms, axis=1) for x in (values, costs)]
+    mean = [x / max(weight.sum(), 1e-300) for x in total]
     return best_within(mean[0][None], mean[1][None], budget, times=weight.sum()[None])
 
 
