@@ -75,12 +75,8 @@ def best_mixture(
     """Return the most expected value of a fixed mixture of models within each budget, of the shape of `budget`.
 
     Every query goes to a model drawn from the same probabilities, whatever the query; with what is left of 1 no model
-<<<<<<< ours
-    is called. A model counts with its mean value and cost over the rows it is available for.
-=======
     is called. A model counts with what its fixed choice gives and costs over all rows: where it cannot be called, the
     fall-back order answers (`metrics.regret.comparator`), so no mixture lies above what the best plan buys.
->>>>>>> theirs
 
     Args:
         value, cost, budget, times: see `best_within`; a row without any model earns and costs nothing.
