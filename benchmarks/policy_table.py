@@ -1,7 +1,7 @@
 """Every policy on the twin's streams and on a table of your own: regret, reward, cost, seconds, as Markdown.
 
-`python benchmarks/policy_table.py [TABLE ...] > docs/policies.md`; `--short docs/policies.md` draws the README's table
-from it without running anything. Defaults throughout, 20 seeds, preference 0.2.
+`python benchmarks/policy_table.py [TABLE ...] > docs/policies.md`. Defaults throughout, 20 seeds, preference 0.2. What is
+shown to beat the best fixed model is judged by `defaults.py`.
 `llmbandit` is not among them: it needs rows set aside, and is measured in `llmbandit_transfer.py`.
 """
 
@@ -38,40 +38,14 @@ def line(name: str, stream: envs.Stream, table: np.ndarray, references: dict[str
         gap = paired(np.full(SEEDS, reference.mean()), earned)[:3]
         regret, low, high = (float(x) * len(stream) for x in gap)
         cells.append(f"{regret:.0f} ({low:.0f} to {high:.0f})")
-    verdict = "yes" if lo > references["best_fixed"].mean() else "no"
-    return f"| `{name}` | {' | '.join(cells)} | {verdict} | {cost:.4g} | {seconds:.1f} |"
-
-
-def short(path: str) -> None:
-    """Print one row for each policy: its reward on every stream of a table printed earlier, in bold where it wins."""
-    rewards_of: dict[str, list[str]] = {}
-    streams, fixed = [], []
-    for text in Path(path).read_text(encoding="utf-8").splitlines():
-        if text.startswith("## "):
-            streams.append(text[3:].split(":")[0])
-        elif text.startswith("Reward of the references"):
-            fixed.append(text.split("best_fixed ")[1].split(",")[0])
-        elif text.startswith("| `"):
-            cells = [cell.strip() for cell in text.strip("|").split("|")]
-            reward = cells[1].split(" ")[0]
-            rewards_of.setdefault(cells[0], []).append(f"**{reward}**" if cells[5] == "yes" else reward)
-    print(f"| policy | {' | '.join(streams)} |\n|---|{'---|' * len(streams)}")
-    print(f"| *best fixed model, in hindsight* | {' | '.join(fixed)} |")
-    for name, cells in rewards_of.items():
-        print(f"| {name} | {' | '.join(cells)} |")
+    return f"| `{name}` | {' | '.join(cells)} | {cost:.4g} | {seconds:.1f} |"
 
 
 def main() -> None:
     """Print one table for each stream."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help="Tables of your own, beside the twin.")
-    parser.add_argument(
-        "--short", metavar="FILE", help="Draw the README's table from this page; run nothing."
-    )
     given = parser.parse_args()
-    if given.short:
-        short(given.short)
-        return
     tables = {name: envs.load(name) for name in ("ocr", "vqa", "math", "all")}
     tables |= {Path(path).name.split(".")[0]: envs.load(path) for path in given.tables}
     print("# Every policy, with its defaults\n")
@@ -91,7 +65,7 @@ def main() -> None:
             "| policy | reward a query | regret, oracle | regret, best fixed | regret, best per dataset",
             end=" ",
         )
-        print("| beats best fixed | cost a query | seconds |\n|---|---|---|---|---|---|---|---|")
+        print("| cost a query | seconds |\n|---|---|---|---|---|---|---|")
         for policy in (*(p for p in POLICIES if p not in ("always", "llmbandit")), *EXTRA):
             print(line(policy, stream, table, hindsight), flush=True)
 
