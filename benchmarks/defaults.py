@@ -16,7 +16,7 @@ import numpy as np
 
 import envs
 from bandits import replay, reward_table, rewards
-from bandits.experiment.lineup import build
+from bandits.experiment.lineup import bounds_of, build
 from bandits.metrics.intervals import clustered, paired
 from bandits.metrics.regret import comparator
 from bandits.metrics.verdict import judge
@@ -51,7 +51,9 @@ def measured(stream: envs.Stream, specs: tuple[str, ...], seeds: int) -> list[tu
     _, cluster = np.unique(stream.outcomes.query_id.astype(str), return_inverse=True)
     earned, by_query = [], []
     for spec in specs:
-        trace = replay(build(spec, stream, rewards.linear), stream, table, seeds=seeds)
+        trace = replay(
+            build(spec, stream, rewards.linear, bounds=bounds_of(table)), stream, table, seeds=seeds
+        )
         got = table[trace.order, trace.arms]
         each = np.zeros(len(stream))
         np.add.at(each, trace.order.ravel(), (got - fixed[trace.order]).ravel())

@@ -14,7 +14,7 @@ from scipy.optimize import linprog
 
 import bandits
 from bandits import replay
-from bandits.base import Policy, check
+from bandits.base import Policy, check, ranked
 from bandits.loop import feedback, lanes
 from bandits.loop.rounds import run_chunk
 from bandits.results import spending as accounts
@@ -185,9 +185,9 @@ def test_pacing_makes_the_money_last_and_pays(pacing: str, known, free) -> None:
     assert told.loc[pacing, "spent_most"] * limits[0] <= limits[0] + known.cost.max()
 
 
-def probed(pacing: str, known, policy: str = "linucb", limit: float = 700.0):
+def probed(pacing: str, known, policy: Policy | None = None, limit: float = 700.0):
     """Return the trace, the dual price before each round, and each round's cost, of two seeds."""
-    paced = budget.PACINGS[pacing](bandits.POLICIES[policy](4, 6), 4, 6)
+    paced = budget.PACINGS[pacing](policy or bandits.linucb(4, 6), 4, 6)
     table = reward_table(accuracy, known)
     trace = replay(paced, known, table, seeds=2, budget=limited(limit), probe=budget.dual_price)
     return trace, trace.probed[:, :, 0], np.where(trace.arms >= 0, known.cost[trace.order, trace.arms], 0.0)
@@ -224,8 +224,14 @@ def test_bwk_and_mirror_prices_are_the_formulas(known) -> None:
 
 
 def test_threshold_opens_what_the_formula_opens(known) -> None:
-    """Uniform has no index, so worth is 1: every call is below the bar and fits, or is the cheapest there is."""
-    trace, _, cost = probed("threshold", known, policy="uniform")
+    """A worth of 1 for every arm, and a draw among them: a call is below the bar and fits, or is the cheapest."""
+
+    def index(key, state, seen):
+        drawn = 0.0 if key is None else jax.random.uniform(key, (4,))
+        return jnp.ones(4) + drawn
+
+    alike = ranked(lambda key: jnp.zeros(()), index, lambda key, state, seen, arm, heard: state)
+    trace, _, cost = probed("threshold", known, policy=alike)
     posted = known.price
     for s in range(2):
         spent = np.concatenate([[0.0], np.cumsum(cost[s])])
@@ -256,9 +262,10 @@ def test_lp_price_solves_the_linear_program(seed: int) -> None:
     np.testing.assert_allclose(dual, -answer.fun, atol=2e-4)
 
 
-def test_lp_needs_an_index() -> None:
-    with pytest.raises(ValueError, match="lp needs a policy that ranks"):
-        budget.PACINGS["lp"](bandits.uniform(4, 6), 4, 6)
+@pytest.mark.parametrize("pacing", [name for name in budget.PACINGS if name != "stop"])
+def test_a_pacing_needs_an_index(pacing: str) -> None:
+    with pytest.raises(ValueError, match=f"pacing {pacing} needs a policy with an index"):
+        budget.PACINGS[pacing](bandits.uniform(4, 6), 4, 6)
 
 
 def test_a_cap_forbids_dear_calls_and_answers_nothing_where_all_are(known) -> None:
