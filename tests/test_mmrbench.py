@@ -93,7 +93,7 @@ def test_published_figures_that_hang_on_rounding() -> None:
         pytest.skip("these three rows need OpenBLAS's AVX-512 kernels, which this CPU cannot run")
     wanted = [w for w in expected() if (w["dataset"], w["mode"], w["router"]) in BY_ROUNDING]
     code = (
-        "import json, sys; from envs import formats; from bandits import mmrbench\n"
+        "import json, sys; from envs.tables import formats; from bandits import mmrbench\n"
         "table = formats.read(sys.argv[1])\n"
         "rows = [mmrbench.evaluate(table, dataset='mathverse', mode=m, routers=['linear'], resamples=1)[0]"
         " for m in sys.argv[2:]]\n"
