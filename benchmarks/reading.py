@@ -19,7 +19,10 @@ def make(path: Path, kind: str, rows: int) -> None:
     """Write a table of this many rows."""
     rng = np.random.default_rng(0)
     score, cost = rng.random((rows, 2)).round(2), rng.random((rows, 2)).round(6)
-    stems = [f"q{i:07d},dataset{i % 20},what is the answer to question number {i} of them all?" for i in range(rows)]
+    stems = [
+        f"q{i:07d},dataset{i % 20},what is the answer to question number {i} of them all?"
+        for i in range(rows)
+    ]
     if kind == "long":
         lines = [f"{stems[i // 2]},model{i % 2},{score[i, 0]},{cost[i, 0]}" for i in range(rows)]
         head = "query_id,dataset,question,model,score,cost_usd"
@@ -64,7 +67,9 @@ def main() -> None:
                 said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
                 found[reader] = (float(said[0]), float(said[1]) / path.stat().st_size)
             (theirs, _), (ours, memory) = found["pyarrow"], found["routebandit"]
-            print(f"{kind}: pyarrow {theirs:.2f} s, ours {ours:.2f} s ({ours / theirs:.1f} x), {memory:.1f} x the file")
+            print(
+                f"{kind}: pyarrow {theirs:.2f} s, ours {ours:.2f} s ({ours / theirs:.1f} x), {memory:.1f} x the file"
+            )
 
 
 if __name__ == "__main__":
