@@ -80,8 +80,8 @@ def mmrbench(
     if table.image is None and not given(ctx, "mode"):
         settings["mode"] = "11"
         say("the table has no image embeddings: --mode 11, text only")
-    say(*table.notes)
     with progress(0) as told:
         text, written = command.answer(table, form, out, progress=told, **settings)
     click.echo(text)
-    say(*(f"wrote {path}" for path in written), f"numbers are from: {table.label}")
+    notes = () if data is None else table.notes
+    say(*notes, *(f"wrote {path}" for path in written), f"numbers are from: {table.label}")
