@@ -625,7 +625,7 @@ def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, mon
     """Ctrl-C in the second policy: the first is there, is not run again, and the end is as if nothing had happened."""
     from bandits.experiment import lineup as experiment
 
-    given = ("--policy", "ucb1", "--policy", "uniform", "--data", table, *SMALL, *budget)
+    given = ("--policy", "ucb1", "--policy", "klucb", "--data", table, *SMALL, *budget)
     assert run(*given, "--out", "whole")[0] == 0
     replay, ran = experiment.replays, []
 
@@ -641,8 +641,8 @@ def test_a_stop_keeps_what_finished_and_the_same_command_goes_on(run, table, mon
         code == 130 and out == "" and "what had finished is in stopped" in err and "goes on from there" in err
     )
     manifest = json.loads(Path("stopped/manifest.json").read_text())
-    assert manifest["policies"] == ["ucb1"] and manifest["unfinished"] == ["uniform"]
-    assert "stopped before uniform had finished" in Path("stopped/report.html").read_text()
+    assert manifest["policies"] == ["ucb1"] and manifest["unfinished"] == ["klucb"]
+    assert "stopped before klucb had finished" in Path("stopped/report.html").read_text()
     code, _, err = run(*given, "--out", "stopped")
     assert code == 0 and "ucb1: taken up from stopped" in err and len(ran) == 3
     for name in ("summary.csv", "curves.csv", "by_dataset.csv"):
