@@ -55,7 +55,9 @@ def small_windows(monkeypatch) -> None:
     built = experiment.lineup
     kept: dict[tuple[str, ...], object] = {}
     monkeypatch.setattr(
-        experiment, "lineup", lambda table, specs, *a: kept.setdefault(specs, built(table, specs, *a))
+        experiment,
+        "lineup",
+        lambda table, specs, *a, **k: kept.setdefault(specs, built(table, specs, *a, **k)),
     )
 
 

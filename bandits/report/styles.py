@@ -30,7 +30,7 @@ _COLUMNS = (
     ("squarecb", "dlinucb", "beta_thompson"),
     ("llmbandit", "glm", "successive_elimination"),
     ("swlinucb", "barp", "always"),
-    ("greedy", "hybrid"),
+    ("greedy", "hybrid", "averaged"),
     ("softmax", "bootstrap", "neurallinear"),
 )
 _WRAPPED = {"restart": 4, "explore_new": 7}  # columns further than the policy inside
