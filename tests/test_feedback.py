@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bandits
-from bandits.base import Feedback, Policy
+from bandits.base import Feedback, Policy, example
 from bandits.loop import feedback
 from bandits.loop.feedback import NEVER, Late, constant, due, outstanding, parse, timetable
 from bandits.loop.lanes import CHUNK
 from bandits.loop.replay import replay
+from bandits.policies.tabular.exp4 import advice
 from bandits.rewards import accuracy, linear, reward_table
 
 AT_ONCE = Late(constant)  # the queue with nothing in it; `parse("0")` is the plain loop instead
@@ -180,30 +181,72 @@ def test_senseless_options_are_named(options: dict, message: str) -> None:
         parse(**options)
 
 
-def exp3_in_numpy(trace, table: np.ndarray, late) -> float:
-    """Return the greatest total loss difference from an Exp3 that stores the chance of each call, in float64."""
+def off(trace, table: np.ndarray, late, rate: float, *, at_hearing: bool = False) -> float:
+    """Return by how much the loop's losses differ, at most, from a float64 step that stores each call's chance.
+
+    Every step begins from the losses that the loop had: an error of one would come back through the next chances and
+    grow e^(sum of rate / sqrt(t) times a loss), a thousandfold in 600 rounds, whatever was right.
+
+    Args:
+        trace: with losses `(N,)` and advice `(N K,)` probed.
+        table: `(rows, K)` rewards.
+        late: of the trace.
+        rate: of the weights, before the division by sqrt(t).
+        at_hearing: take chance and advice from when the outcome is heard: the mistake that is to be seen.
+    """
+    n = trace.probed.shape[2] // (1 + 4)
     due, arms, rows = feedback.due(late, trace.order.shape, 4)[0], trace.arms[0], trace.order[0]
-    losses, heard, waiting, worst = np.zeros(4), 1, {}, 0.0
-    for t, (row, arm) in enumerate(zip(rows, arms, strict=True)):
-        weight = np.exp(-np.sqrt(np.log(4) / (4 * heard)) * (losses - losses.min()))
-        waiting.setdefault(due[t], []).append((arm, weight[arm] / weight.sum(), table[row, arm]))
-        worst = max(worst, np.abs(trace.probed[0, t] - (losses - losses.min())).max() / (1 + np.ptp(losses)))
-        for called, chance, reward in waiting.pop(t, []):
-            losses[called] += (1 - np.clip((reward + 0.2) / 1.2, 0, 1)) / chance
+    heard, waiting, worst = 1, {}, 0.0
+
+    def divided(losses: np.ndarray, advised: np.ndarray, arm: int) -> np.ndarray:
+        weight = np.exp(-rate / np.sqrt(heard) * (losses - losses.min()))
+        return advised[:, arm] / max((weight / weight.sum() @ advised)[arm], 1e-30)  # 0 only at the hearing
+
+    for t, (row, arm) in enumerate(zip(rows[:-1], arms[:-1], strict=True)):
+        before, advised = np.split(trace.probed[0, t].astype(float), [n])
+        advised = advised.reshape(n, 4)
+        waiting.setdefault(due[t], []).append((arm, divided(before, advised, arm), table[row, arm]))
+        losses = before.copy()
+        for called, stored, reward in waiting.pop(t, []):
+            share = divided(losses, advised, called) if at_hearing else stored
+            losses += (1 - np.clip((reward + 0.2) / 1.2, 0, 1)) * share
             heard += 1
+        after = trace.probed[0, t + 1, :n]
+        worst = max(worst, np.abs(after - (losses - losses.min())).max() / (1 + np.ptp(losses)))
     return worst
 
 
-@pytest.mark.parametrize(("delay", "batch"), [("1", 1), ("100", 1), ("0", 50)])
+LATE = [("1", 1), ("100", 1), ("0", 50)]
+# Exponents stay below 16, so that float32 errs in a chance by about 4 * 16 * 2^-24 = 4e-6 of it, and 50 additions in a
+# batch by 50 * 2^-24 = 3e-6 of the losses.
+MARGIN = 1e-5
+
+
+@pytest.mark.parametrize(("delay", "batch"), LATE)
 def test_exp3_divides_by_the_chance_of_the_call(delay: str, batch: int, known) -> None:
     late, table = feedback.parse(delay, batch=batch), reward_table(accuracy, known)
-    policy = bandits.exp3(4, known.dim)
-    trace = replay(
-        policy, known, table, seeds=1, seed=4, rounds=600, feedback=late, probe=lambda state: state.total
-    )
-    # Float32 errs by 6e-8 a step, and each error of a loss comes back through the next chances; the chance at the
-    # time of hearing instead is off by a rate of about .59 / sqrt(t) times a loss each round, percents of it.
-    assert exp3_in_numpy(trace, table, late) < 5e-3
+    policy, rate = bandits.exp3(4, known.dim), np.sqrt(np.log(4) / 4)
+
+    def probe(state):
+        return jnp.append(state.total, jnp.eye(4))  # each arm advises itself
+
+    trace = replay(policy, known, table, seeds=1, seed=4, rounds=600, feedback=late, probe=probe)
+    assert off(trace, table, late, rate) < MARGIN < 1e-2 < off(trace, table, late, rate, at_hearing=True)
+
+
+@pytest.mark.parametrize(("delay", "batch"), LATE)
+def test_exp4_keeps_advice_and_chance_of_the_call(delay: str, batch: int, known) -> None:
+    """The expert beside arms and the uniform choice advises another arm each round, by lot."""
+    late, table = feedback.parse(delay, batch=batch), reward_table(accuracy, known)
+    coin = bandits.uniform(4, known.dim)
+    policy, rate = bandits.exp4(4, known.dim, experts=[coin]), np.sqrt(np.log(6) / 4)
+    seen = example(4, known.dim)[0]
+
+    def probe(state):
+        return jnp.append(state.losses.total, advice([coin], state, seen))
+
+    trace = replay(policy, known, table, seeds=1, seed=4, rounds=600, feedback=late, probe=probe)
+    assert off(trace, table, late, rate) < MARGIN < 1e-2 < off(trace, table, late, rate, at_hearing=True)
 
 
 @pytest.mark.parametrize("name", ["exp3", "exp4"])

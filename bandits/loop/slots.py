@@ -106,8 +106,8 @@ def _answers(stream: Any) -> Answers:
 
 
 def _worth(worth: Reward, told: Answers, preference: Any, scale: Any) -> Any:
-    used = (told.used[..., r] for r in range(len(RESOURCES)))
-    return worth(Outcome(told.utility, *used, scale), preference)
+    cost, latency, tokens = (told.used[..., r] for r in range(len(RESOURCES)))
+    return worth(Outcome(told.utility, cost, latency, tokens, scale), preference)
 
 
 def _played(
