@@ -200,7 +200,7 @@ def off(trace, table: np.ndarray, late, rate: float, *, at_hearing: bool = False
 
     def divided(losses: np.ndarray, advised: np.ndarray, arm: int) -> np.ndarray:
         weight = np.exp(-rate / np.sqrt(heard) * (losses - losses.min()))
-        return advised[:, arm] / (weight / weight.sum() @ advised)[arm]
+        return advised[:, arm] / max((weight / weight.sum() @ advised)[arm], 1e-30)  # 0 only at the hearing
 
     for t, (row, arm) in enumerate(zip(rows[:-1], arms[:-1], strict=True)):
         before, advised = np.split(trace.probed[0, t].astype(float), [n])
