@@ -354,6 +354,17 @@ def test_files_are_joined_and_what_does_not_join_is_counted(tmp_path: Path) -> N
         formats.read(one)
 
 
+def test_texts_that_stand_for_many_rows_each_are_templates() -> None:
+    """Three texts on 90 rows name no query; twice the same question on 90 rows does."""
+    utility = np.tile([0.0, 1.0], (90, 1))
+    ids = [str(i) for i in range(90)]
+    for texts, groups in ((3, 0), (45, 90)):
+        question = np.array([f"question {i % texts}" for i in range(90)], object)
+        found = grouped(Outcomes(("a", "b"), utility, np.ones((90, 2)), ids, question=question))
+        assert (found.group_id != "").sum() == groups
+        assert ("templates" in found.notes[-1]) == (texts == 3)
+
+
 def test_copies_of_a_question_become_a_group() -> None:
     asked = ["What is  it?", "what is it?", "else", ""]
     table = Outcomes(("a", "b"), np.ones((4, 2)), np.full((4, 2), np.nan), list("1234"), question=asked)

@@ -8,12 +8,15 @@ import numpy as np
 
 from envs.outcomes import Outcomes
 
+_TEMPLATE = 20  # rows a text; repeated sampling of one question stays below
+
 
 def grouped(outcomes: Outcomes) -> Outcomes:
     """Return the table with a `group_id` for each set of copies that has none of its own, and a note of how many.
 
     Two rows are copies where their questions are equal but for case and spaces, and so are their images, as far as
-    the table tells: path and embedding.
+    the table tells: path and embedding. Where the texts stand for more than `_TEMPLATE` rows each, in the mean, they
+    are templates ("what is in the picture?"), and name no query.
     """
     images = outcomes.image_path if outcomes.image is None else [row.tobytes() for row in outcomes.image]
     rows = zip(outcomes.question, outcomes.image_path, images, outcomes.group_id, strict=True)
@@ -25,6 +28,11 @@ def grouped(outcomes: Outcomes) -> Outcomes:
     again = np.flatnonzero(same != np.arange(len(outcomes)))
     if not len(again):
         return outcomes
+    if len(again) >= (1 - 1 / _TEMPLATE) * len(outcomes):
+        note = (
+            f"{len(outcomes):,} queries share {len(first):,} texts: templates, by which copies cannot be told"
+        )
+        return replace(outcomes, notes=(*outcomes.notes, note))
     groups = outcomes.group_id.copy()
     for row in (*again, *same[again]):
         groups[row] = f"copies of {outcomes.query_id[same[row]]}"
