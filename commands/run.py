@@ -174,12 +174,13 @@ def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> 
 
 def opened(tabled: dict[str, Any]) -> str:
     """Return the verdict that a run's page opens with."""
-    from bandits.report.opening import verdict
+    from bandits.report.opening import unanswered, verdict
     from bandits.report.parts import records
     from bandits.results.differences import scores
 
     got = scores(tabled["by_dataset"], tabled.get("by_query"))
-    return verdict(records(tabled["summary"]), got)
+    rows = records(tabled["summary"])
+    return " ".join(filter(None, (verdict(rows, got), unanswered(rows))))
 
 
 def _plots(wanted: str | None) -> tuple[str, ...]:

@@ -104,7 +104,22 @@ def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: Any = 
     ]
     if not math.isnan(used := leader.get("spent_most", math.nan)):
         sentences.append(f"It used at most {used:.1%} of its budget ({html.escape(str(leader['budget']))}).")
-    return " ".join(s for s in [*sentences, data] if s)
+    return " ".join(s for s in [*sentences, html.escape(unanswered(rows)), data] if s)
+
+
+def unanswered(rows: Sequence[Row]) -> str:
+    """Return which policies made no call in a share of the rounds, and what would be had for nothing; "": none did."""
+    silent = [r for r in rows if r["kind"] == "policy" and r["unanswered"] >= 0.005]
+    if not silent:
+        return ""
+    shares = ", ".join(f"{r['policy']} in {r['unanswered']:.0%}" for r in silent)
+    free = next((r["policy"] for r in rows if r["kind"] == "model" and r["cost_mean"] == 0), None)
+    more = (
+        ""
+        if free is None
+        else f" {free} costs nothing: with --hard what is left of the budget still calls it."
+    )
+    return f"No call was made in a share of the rounds, for want of budget: {shares} of them.{more}"
 
 
 def _random(rows: Sequence[Row], leader: Row, got: Scores) -> str:
