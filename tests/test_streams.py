@@ -404,19 +404,28 @@ def test_sums_keep_what_rounding_drops() -> None:
 
 def test_order_of_the_first_window_is_that_of_replay(known) -> None:
     rows = orders(known, seeds=3, seed=7)
-    assert np.array_equal(rows, streamed.streamed.order(600, 0, seeds=3, seed=7, kind="shuffle"))
-    assert not np.array_equal(rows, streamed.streamed.order(600, 1, seeds=3, seed=7, kind="shuffle"))
+    assert np.array_equal(rows, streamed.windows.order(600, 0, seeds=3, seed=7, kind="shuffle"))
+    assert not np.array_equal(rows, streamed.windows.order(600, 1, seeds=3, seed=7, kind="shuffle"))
 
 
 def test_best_in_hindsight_is_over_all_windows() -> None:
-    """Means of models by data set, against NumPy's over the whole table."""
+    """Sums of fixed choices by data set, with the fall-back and rows played again, against a plain loop."""
     rng = np.random.default_rng(0)
-    reward, code = rng.random((1000, 4)), rng.integers(0, 3, 1000)
+    reward, code, often = rng.random((1000, 4)), rng.integers(0, 3, 1000), rng.integers(0, 3, 1000)
     reward[rng.random((1000, 4)) < 0.2] = np.nan
-    found = books.best(((reward[i : i + 300], code[i : i + 300]) for i in range(0, 1000, 300)), 3)
-    np.testing.assert_allclose(found.overall, np.nanmean(reward, axis=0), rtol=1e-12)
-    for d in range(3):
-        np.testing.assert_allclose(found.by_dataset[d], np.nanmean(reward[code == d], axis=0), rtol=1e-12)
+    reward[np.arange(1000), rng.integers(0, 4, 1000)] = 0.5  # some model answers every row
+    order = np.array([2, 0, 3, 1], np.int32)
+    parts = [slice(i, i + 300) for i in range(0, 1000, 300)]
+    found = books.best(((reward[p], code[p], often[p]) for p in parts), 3, order)
+    want = np.zeros((3, 4))
+    for row in range(1000):
+        for k in range(4):
+            arm = next(a for a in (k, *order) if not np.isnan(reward[row, a]))
+            want[code[row], k] += often[row] * reward[row, arm]
+    assert found.by_dataset.shape in (want.shape, want.T.shape)
+    by_dataset = found.by_dataset if found.by_dataset.shape == want.shape else found.by_dataset.T
+    np.testing.assert_allclose(by_dataset, want, rtol=1e-12)
+    np.testing.assert_allclose(found.overall, want.sum(axis=0), rtol=1e-12)
 
 
 def test_the_file_of_the_documentation_is_streamed(tmp_path, monkeypatch) -> None:

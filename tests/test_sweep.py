@@ -416,11 +416,11 @@ def test_best_ranks_on_shared_seeds(run) -> None:
         assert part["behind"].to_numpy() == pytest.approx(np.mean(gaps, axis=1))
         gains = [over[preference, name] for name in part["policy"]]
         assert part["over"].to_numpy() == pytest.approx(np.mean(gains, axis=1))
-        tests = [stats.ttest_1samp(gain, 0) for gain in gains]
+        tests = [stats.ttest_1samp(gain, 0) for gain in gains[1:]]  # the oracle's seeds are all the same draw
         span = [test.confidence_interval() for test in tests]
-        assert part["over_lo"].to_numpy().astype(float) == pytest.approx([one.low for one in span])
-        p = [max(t.pvalue, queries[preference, n]["p"]) for t, n in zip(tests, part["policy"], strict=True)][
-            1:
+        assert part["over_lo"].to_numpy()[1:].astype(float) == pytest.approx([one.low for one in span])
+        p = [
+            max(t.pvalue, queries[preference, n]["p"]) for t, n in zip(tests, part["policy"][1:], strict=True)
         ]
         adjusted, highest = np.zeros(4), 0.0
         for place, which in enumerate(np.argsort(p, kind="stable")):
