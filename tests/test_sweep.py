@@ -394,7 +394,7 @@ def test_workers_compute_on_one_thread() -> None:
 
 def test_best_ranks_on_shared_seeds(run) -> None:
     """Means, differences and Holm's correction against a plain computation from the files."""
-    file = asked('policies = ["oracle", "greedy", "uniform", "linucb", "ucb1"]\npreferences = [0, 0.5]\n')
+    file = asked('policies = ["oracle", "thompson", "uniform", "linucb", "ucb1"]\npreferences = [0, 0.5]\n')
     Path(file).write_text(Path(file).read_text().replace("seeds = 3", "seeds = 10"))
     assert run("sweep", file, "--workers", 2)[0] == 0
     code, out, _ = run("best", file, "--format", "json")
