@@ -537,7 +537,7 @@ def test_a_sweep_is_one_colour_and_one_line() -> None:
 def test_rounds_without_a_call_are_said_and_what_is_free_is_named() -> None:
     """A policy that ran out of budget beside a free model: its share, the model, and the option."""
     rows = [row("ucb1", "policy", 0.1, 0.0, unanswered=0.882), row("paid", "model", 0.9, 0.0)]
-    assert opening.unanswered(rows).endswith("for want of budget: ucb1 in 88% of them.")
+    assert opening.unanswered(rows).endswith("the budget or the cap: ucb1 in 88% of them.")
     free = [*rows, row("local", "model", 0.5, 0.0, cost_mean=0.0)]
     assert "local costs nothing: with --hard" in opening.unanswered(free)
     assert opening.unanswered([row("ucb1", "policy", 0.1, 0.0), free[-1]]) == ""

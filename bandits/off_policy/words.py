@@ -105,10 +105,11 @@ def verdict(
     if len(values) < 2:
         return []
     best, *others = sorted(values, key=lambda name: -values[name].mean())
-    said = []
+    # The best was found by looking at these rounds, so every pair counts as compared (Bonferroni).
+    pairs, said = len(values) * (len(values) - 1) // 2, []
     for other in others:
         gap = values[best] - values[other]
-        low, high = student(gap)
+        low, high = student(gap, alpha=0.05 / pairs)
         if low > 0:
             said.append(f"{best} beats {other}: {gap.mean():.4g} a query more ({low:.4g} to {high:.4g})")
             continue

@@ -119,7 +119,7 @@ def unanswered(rows: Sequence[Row]) -> str:
         if free is None
         else f" {free} costs nothing: with --hard what is left of the budget still calls it."
     )
-    return f"No call was made in a share of the rounds, for want of budget: {shares} of them.{more}"
+    return f"No call was made in a share of the rounds, for the sake of the budget or the cap: {shares} of them.{more}"
 
 
 def _random(rows: Sequence[Row], leader: Row, got: Scores) -> str:

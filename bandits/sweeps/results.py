@@ -28,9 +28,7 @@ class Measured(msgspec.Struct):
     regret_best_fixed: list[_Number]
     regret_oracle: list[_Number]
     unanswered: list[_Number]
-    over_fixed: dict[str, _Number | None] | None = (
-        None  # over queries: lo, hi, p and how many; None: not known
-    )
+    over_fixed: dict[str, _Number | None] = {}  # over queries: lo, hi, p and how many; empty: not known
 
 
 class _Result(msgspec.Struct):
