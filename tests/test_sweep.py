@@ -454,3 +454,17 @@ def test_a_named_policy_is_built_once() -> None:
         "linucb,alpha=0.7", make_stream(rows=60), linear
     )
     assert build("linucb,alpha=0.7", stream, linear) is not build("linucb,alpha=0.8", stream, linear)
+
+
+def test_a_result_without_numbers_over_queries_has_no_verdict(run) -> None:
+    """As written before they were kept: ranked by its means, and nothing is said to beat anything."""
+    file = asked('policies = ["thompson", "uniform"]')
+    assert run("sweep", file, "--workers", 1)[0] == 0
+    for path in Path("runs/sweeps").iterdir():
+        kept = json.loads(path.read_text())
+        for one in kept["runs"]:
+            del one["over_fixed"]
+        path.write_text(json.dumps(kept))
+    code, out, err = run("best", file, "--format", "json")
+    assert code == 0 and "Traceback" not in err
+    assert {row["verdict"] for row in json.loads(out)} == {"not shown"}
