@@ -21,7 +21,10 @@ def estimate(loaded: Any, ask: Any) -> int:
     from bandits.experiment.ask import names
     from bandits.experiment.lineup import REFERENCES, build
     from bandits.rewards import REWARDS
+    from envs.changes import duels
 
+    if ask.feedback == "dueling":  # its arms are pairs, of which there are more
+        loaded = duels.pairs(loaded)
     runs, rounds = len(names(ask)), ask.rounds or len(loaded)
     played = runs * ask.seeds * rounds
     worth = resolve.function(ask.reward, REWARDS, "reward")

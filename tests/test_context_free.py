@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bandits.experiment.scenarios import compare
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
@@ -28,6 +27,7 @@ from bandits.policies.tabular.klucb import upper_bound as klucb_index
 from bandits.policies.tabular.ucb1 import ucb1
 from bandits.policies.tabular.ucb1 import upper_bound as ucb1_index
 from bandits.rewards import linear, reward_table
+from bandits.sweeps.scenarios import compare
 
 ALL = (ucb1, klucb, beta_thompson, exp3, exp4, successive_elimination)
 UNIT = {"low": 0.0, "high": 1.0}

@@ -39,7 +39,7 @@ def table() -> Outcomes:
 
 @pytest.fixture(scope="module")
 def meeting(table: Outcomes) -> Meeting:
-    sweep = Sweep(("always,model=biology", "greedy"), (0.0, 5.0), seeds=4)
+    sweep = Sweep(("always,model=biology", "greedy", "epsilon"), (0.0, 5.0), seeds=4)
     return meet(table, sweep, ("knn", "linear"), mode="11", dim=2)
 
 
@@ -66,8 +66,9 @@ def test_policies_meet_the_queries_that_routers_are_tested_on(table: Outcomes, m
     points = meeting.points[meeting.points["name"] == "always,model=biology"]
     assert len(points) == 2
     for column, sheet in (("utility", table.utility), ("cost", table.cost)):
-        for end in ("", "_lo", "_hi"):
-            np.testing.assert_allclose(points[column + end], sheet[tested, 1].mean(), rtol=1e-12)
+        np.testing.assert_allclose(points[column], sheet[tested, 1].mean(), rtol=1e-12)
+        # Every seed earns the same, which says nothing of the spread: there is no interval.
+        assert points[[column + "_lo", column + "_hi"]].isna().all(axis=None)
     single = meeting.points[(meeting.points["kind"] == "model") & (meeting.points["name"] == "biology")]
     np.testing.assert_allclose(single["cost"], points["cost"].iloc[0])
 
@@ -95,7 +96,10 @@ def test_a_router_starts_a_bandit(meeting: Meeting) -> None:
     assert (cold["outcomes"], warm["outcomes"]) == (480, 480 + 120 * 3)
     assert row(meeting, "knn")["outcomes"] == 360
     assert not any(r["name"] == "always,model=biology, warm" for r in meeting.table)
-    assert cold["interval"] == "seeds" and cold["Ps_lo"] <= cold["Ps"] <= cold["Ps_hi"]
+    drawn = row(meeting, "epsilon")
+    assert drawn["interval"] == "seeds" and drawn["Ps_lo"] < drawn["Ps"] < drawn["Ps_hi"]
+    # Greedy draws nothing and meets the same queries with every seed: without a spread there is no interval.
+    assert np.isnan(cold["Ps_lo"]) and np.isnan(cold["Ps_hi"])
 
 
 def test_a_preference_is_a_point_of_the_frontier(table: Outcomes, meeting: Meeting) -> None:
@@ -161,7 +165,7 @@ def test_the_drawing_has_every_player_and_is_the_same_each_time(meeting: Meeting
     assert text == drawing(frontiers.lines(meeting), **frontiers.titles(meeting))
     root = ET.fromstring(text)
     assert root.get("viewBox") == "0 0 800 500"
-    assert len(root.findall(f"{SVG}polyline")) == 6  # oracle, two routers, always, greedy cold and warm
+    assert len(root.findall(f"{SVG}polyline")) == 8  # oracle, two routers, always, greedy and epsilon cold and warm
     said = [element.text for element in root.iter(f"{SVG}text")]
     assert {"oracle", "knn", "greedy, warm", "single models", "accuracy", "mean cost (cents)"} <= set(said)
     assert "480 test queries; made <up>" in said
