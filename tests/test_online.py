@@ -165,7 +165,9 @@ def test_the_drawing_has_every_player_and_is_the_same_each_time(meeting: Meeting
     assert text == drawing(frontiers.lines(meeting), **frontiers.titles(meeting))
     root = ET.fromstring(text)
     assert root.get("viewBox") == "0 0 800 500"
-    assert len(root.findall(f"{SVG}polyline")) == 8  # oracle, two routers, always, greedy and epsilon cold and warm
+    assert (
+        len(root.findall(f"{SVG}polyline")) == 8
+    )  # oracle, two routers, always, greedy and epsilon cold and warm
     said = [element.text for element in root.iter(f"{SVG}text")]
     assert {"oracle", "knn", "greedy, warm", "single models", "accuracy", "mean cost (cents)"} <= set(said)
     assert "480 test queries; made <up>" in said
