@@ -27,8 +27,9 @@ _ALIASES = {
 }
 
 
-# Changes apply in this order whatever the order given: which query comes, what models answer, what is heard, who is
-# there. Inside a stage the order given holds. So what a model would answer never depends on whether it was there.
+# Changes apply in this order whatever the order given: which query comes, what models answer, what is heard, which
+# models are there. Inside a stage the order given holds. So what a model would answer never depends on whether it was
+# there.
 ASKED, ANSWERED, HEARD, THERE = range(4)
 
 

@@ -570,7 +570,7 @@ def test_help_is_by_topic_and_ends_in_examples_and_exit_codes(run) -> None:
     code, out, _ = run("-h")
     assert code == 0
     titles = (
-        "Who plays",
+        "Policies, stream, reward",
         "Budgets",
         "A world",
         "How much",

@@ -137,7 +137,7 @@ def _contents(frontier: list[str], left: Figure | None) -> list[tuple[str, str]]
 
 
 def _of(areas: list[Figure]) -> str:
-    """Return the choice of whose queries the charts of shares are about; empty where there is one dataset."""
+    """Return the choice of the dataset that the charts of shares are about; empty where there is one dataset."""
     labels = [view["label"] for view in areas[0]["views"]] if areas else []
     if len(labels) < 2:
         return ""
