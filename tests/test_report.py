@@ -235,8 +235,8 @@ def test_colours_are_as_far_apart_to_every_eye_as_okabe_and_itos_own() -> None:
     assert min(apart(a, b) for a, b in itertools.combinations(COLOURS, 2)) >= own
     for page_colour in ("#ffffff", "#14171b"):
         ground = float(XYZ[1] @ light(page_colour)) + 0.05
-        for colour in COLOURS:
-            ink = float(XYZ[1] @ light(colour)) + 0.05
+        for line in COLOURS:
+            ink = float(XYZ[1] @ light(line)) + 0.05
             assert max(ink, ground) / min(ink, ground) > 2.2  # orange on white, the least of Okabe and Ito's
 
 

@@ -8,7 +8,7 @@ entry, the number of logged rows), `A = s A_off + ridge I` and `b = s b_off + ri
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,45 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
-from bandits.base import RESOURCES, Feedback, Policy, State, example
-from bandits.policies.linear.forgetting import Discounted
-from bandits.policies.linear.ridge import Ridge
-from bandits.wrappers.pacing.paced import Means
-from bandits.wrappers.pacing.primal_dual import Past
+from bandits.base import RESOURCES, Feedback, Policy, Prior, State, example
 
 Floats = NDArray[np.float64]
-
-# Policies whose whole state is a ridge posterior or its sums, and what it predicts.
-TARGETS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("linucb", "thompson", "epsilon", "greedy", "softmax", "squarecb", "regcb", "dlinucb"), ("reward",)
-    ),
-    "preference": ("utility", "cost in scale"),
-}
-
-
-class Prior(NamedTuple):
-    """What the log says of each arm.
-
-    Attributes:
-        inverse: `(K, d, d)`, `A^-1`.
-        weight: `(K, d)` for each target: `reward`, `utility`, `cost in scale` and each of `RESOURCES`.
-        mean: `(K, R)` mean use of each of `RESOURCES`.
-        n_eff: observations that it counts for, each arm.
-        worth: `(N, K)` reward that it expects of each logged call, -inf where there is no outcome.
-        used: `(N, K, R)` what each logged call used.
-        price: `(K,)` posted cost of a call, NaN where none is.
-        ridge: prior precision of every weight that it was fitted with.
-    """
-
-    inverse: Floats
-    weight: dict[str, Floats]
-    mean: Floats
-    n_eff: float
-    worth: Floats
-    used: Floats
-    price: Floats
-    ridge: float
 
 
 def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
@@ -177,55 +141,16 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
     return policy._replace(init=init)
 
 
-def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
+def start(policy: Policy, prior: Prior) -> Policy:
     """Return the policy, paced or not, that begins where the prior ends.
 
-    The policy's own ridge is set to predict `targets`, a pacer's to predict what calls use, and a pacer that takes its
-    first price from a log gets what this one would have spent.
+    The policy's own ridge is set to predict what it learns, a pacer's to predict what calls use, and a pacer that takes
+    its first price from a log gets what this one would have spent.
 
     Args:
-        policy: one of `TARGETS`, in any wrappers.
+        policy: one that has `prime`.
         prior: from `fit`, with the same number of models and features.
-        targets: of the policy's ridge, from `TARGETS`.
     """
-
-    cost = prior.mean.copy()
-    cost[:, 0] = np.where(np.isnan(prior.price), cost[:, 0], prior.price)
-
-    def informed(path: Any, leaf: Any) -> Any:
-        if isinstance(leaf, Past):
-            return leaf.after(*(jnp.asarray(x, jnp.float32) for x in (prior.worth, prior.used, cost)))
-        if isinstance(leaf, Means):
-            calls = jnp.full_like(leaf.calls, prior.n_eff)
-            return Means(jnp.asarray(prior.mean * prior.n_eff, leaf.total.dtype), calls)
-        if isinstance(leaf, Discounted):
-            return _discounted(leaf, prior)
-        if not isinstance(leaf, Ridge):
-            return leaf
-        if any(getattr(step, "name", "") == "costs" for step in path):
-            predicted: tuple[str, ...] = RESOURCES if leaf.weight.ndim == 3 else ("cost",)
-        else:
-            predicted = targets
-        weight = np.stack([prior.weight[name] for name in predicted], axis=1).reshape(leaf.weight.shape)
-        pulls = jnp.full_like(leaf.pulls, round(prior.n_eff))
-        return Ridge(jnp.asarray(prior.inverse, jnp.float32), jnp.asarray(weight, jnp.float32), pulls)
-
-    def init(key: jax.Array) -> State:
-        return jax.tree_util.tree_map_with_path(
-            informed,
-            policy.init(key),
-            is_leaf=lambda node: isinstance(node, (Ridge, Discounted, Means, Past)),
-        )
-
-    return policy._replace(init=init)
-
-
-def _discounted(state: Discounted, prior: Prior) -> Discounted:
-    """Return what a `dlinucb` begins with: the log as evidence of one moment, which fades from then on.
-
-    `V = A`, so that the sums are `A - ridge I`, and `b = A theta`.
-    """
-    precision = np.linalg.inv(prior.inverse)
-    evidence = jnp.asarray(precision - prior.ridge * np.eye(precision.shape[1]), jnp.float32)
-    moment = jnp.asarray(np.einsum("kij,kj->ki", precision, prior.weight["reward"]), jnp.float32)
-    return state._replace(evidence=evidence, squared=evidence, moment=moment)
+    prime = policy.prime
+    assert prime is not None
+    return policy._replace(init=lambda key: prime(policy.init(key), prior))
