@@ -120,8 +120,8 @@ def _play(
 def write(drawn: Drawn, stream: Any, table: Floats, path: str | Path, about: dict[str, Any]) -> None:
     """Write a log as Parquet, whole or not at all.
 
-    Columns: `query_id`, `dataset`, `question` (where the table has any), `model`, `utility`, `cost` (where the table has one), `reward`, `propensity`,
-    `own_arm`, `candidates` (a list), `chance:MODEL` for each model, and the context `x0`, `x1` ...
+    Columns: `query_id`, `dataset`, `model`, `utility`, `reward`, `propensity`, `own_arm`, `candidates` (a list),
+    `chance:MODEL` for each model, the context `x0`, `x1` ..., and `question` and `cost` where the table has them.
 
     Raises:
         ValueError: the name does not end in .parquet, the file is there and no log of this command, or the disk
