@@ -103,7 +103,7 @@ replayed = _all(
     option("--hard", topic=LIMITS, is_flag=True, help="Never exceed the budget: mask what could."),
     option("--cap", topic=LIMITS, type=FINITE, help="No call that costs more, by posted or predicted cost."),
     option("--warm-start", "--train-share", "warm_start", topic=LIMITS, metavar="B",
-           help="A log: 10% or 500 rows set aside, or a table."),
+           help="A log: 10% or 500 rows set aside, a table, or a log of calls."),
     option("--n-eff", topic=LIMITS, type=FINITE, help="Observations of each arm that the log counts for."),
     option("--fit", topic=LIMITS, default="all", show_default=True,
            help="Context and scales by all rows, or by the log alone: warm."),

@@ -35,9 +35,12 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
     from bandits.experiment import ask as runs
+    from bandits.experiment import logs
     from bandits.folders.place import check_folder
     from bandits.publish import overview
 
+    if logged is not None:
+        logged, loaded = logs.weighed(logged, loaded)
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     folder = Path(out or Path("runs") / safe(loaded.name)).expanduser()
     places = {name: folder / name for name in runs.names(ask)}

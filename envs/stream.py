@@ -80,6 +80,8 @@ class Stream:
         world: None, or of a stream that changes: its rows are those of each seed, round by round.
         unit: in which rewards count cost, of a stream made from another; 0: see `cost_scale`.
         several: how a query may be answered by several calls; None: by one.
+        chance: `(T,)` of a log with one call a query, the probability with which its model was called, NaN where it is
+            not recorded; None: no such log.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Stream:
     world: World | None = None
     unit: float = 0.0
     several: Several | None = None
+    chance: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.context.ndim != 2 or len(self.context) != len(self.outcomes):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
-from bandits.experiment import worlds
+from bandits.experiment import logs, worlds
 from bandits.loop import feedback
 from bandits.loop.replay import Trace, orders
 from bandits.policies.llmbandit.tasks import Log
@@ -136,6 +136,8 @@ def finish(
     logged = log
     if log is None and ask.warm_start is not None:
         logged, stream = warm.split(stream, ask.warm_start, seed=ask.seed)
+    elif log is not None:
+        logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
         logged, stream = refit(logged, stream, **context)
     stream, late = _world(stream, ask)

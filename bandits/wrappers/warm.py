@@ -3,6 +3,11 @@
 ParetoBandit, arXiv 2604.00136, section 3: with `A_off`, `b_off` from the log, `s = n_eff / A_off[d, d]` (the constant's
 entry, the number of logged rows), `A = s A_off + ridge I` and `b = s b_off + ridge theta_off`: the log counts as
 `n_eff` observations of each arm, and the prior is centred on what it says.
+
+Of a log with one call a query an arm's rows are those in which it was called, each with importance weight
+`min(1 / p, CLIP)`, `p` its propensity (the MTR regression of Bietti, Agarwal, Langford 2018, 1802.04064, section 2.3):
+the fit is then of all logged queries, not of those that the log's policy gave to the arm. Weights of an arm are scaled
+to add up to their effective number `(sum w)^2 / sum w^2` (Kish 1965), which is what the log counts for.
 """
 
 from __future__ import annotations
@@ -19,6 +24,8 @@ from bandits import require
 from bandits.base import RESOURCES, Feedback, Policy, Prior, State, example
 
 Floats = NDArray[np.float64]
+
+CLIP = 20.0  # the most that one call of a partial log counts for, against a call of probability 1
 
 
 def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
@@ -66,7 +73,7 @@ def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float 
     """Return the prior that the log supports.
 
     Args:
-        logged: a `Stream` of rows that are not evaluated.
+        logged: a `Stream` of rows that are not evaluated; with a `chance` without NaN where it has one call a query.
         table: `(N, K)` the logged outcomes' reward, from `reward_table`.
         n_eff: observations of each arm that the log counts for, > 0; None: as many as there are.
         ridge: `l0`, prior precision of every weight, > 0; the policy's own.
@@ -82,23 +89,44 @@ def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float 
     known = {name: np.zeros_like(table) if x is None else np.nan_to_num(x) for name, x in recorded.items()}
     targets = {"reward": table, "utility": logged.utility, "cost in scale": logged.cost / logged.cost_scale}
     y = np.stack([np.where(seen, np.nan_to_num(x), 0.0) for x in (targets | known).values()], axis=-1)
-    x, eye = logged.context.astype(np.float64), ridge * np.eye(logged.dim)
+    x, eye, counts = logged.context.astype(np.float64), ridge * np.eye(logged.dim), counted(logged)
     inverse, weight = [], []
     for k in range(logged.n_arms):
-        precision, moment = (x * seen[:, k, None]).T @ x, x.T @ y[:, k]
+        each = x * counts[:, k, None]
+        precision, moment = each.T @ x, each.T @ y[:, k]
         scale = 1.0 if n_eff is None else n_eff / precision[-1, -1]
         centre = np.linalg.solve(precision + eye, moment)
         inverse.append(np.linalg.inv(scale * precision + eye))
         weight.append(inverse[-1] @ (scale * moment + ridge * centre))
     each = np.stack(weight)
     used = y[:, :, -len(RESOURCES) :]
-    mean = used.sum(axis=0) / seen.sum(axis=0)[:, None]
-    count = float(seen.sum(axis=0).mean()) if n_eff is None else n_eff
+    mean = (counts[..., None] * used).sum(axis=0) / counts.sum(axis=0)[:, None]
+    count = float(counts.sum(axis=0).mean()) if n_eff is None else n_eff
     named = {name: each[:, :, i] for i, name in enumerate(targets | known)}
-    worth = np.where(seen, x @ named["reward"].T, -np.inf)
+    worth = x @ named["reward"].T
+    if logged.chance is None:
+        worth = np.where(seen, worth, -np.inf)
+    else:  # what was not called would have been worth and used what the ridge says
+        said = np.stack([x @ named[name].T for name in RESOURCES], axis=-1)
+        used = np.where(seen[..., None], used, np.maximum(said, 0.0))
     return Prior(
         np.stack(inverse), named, mean, count, worth, used, np.asarray(logged.price, np.float64), ridge
     )
+
+
+def counted(logged: Any) -> Floats:
+    """Return `(N, K)` what each outcome counts in a fit: 1 where all are known, scaled importance weights of one call.
+
+    Raises:
+        ValueError: a propensity of a log with one call a query is not in (0, 1].
+    """
+    seen = logged.available.astype(np.float64)
+    if logged.chance is None:
+        return seen  # type: ignore[no-any-return]
+    if not ((logged.chance > 0) & (logged.chance <= 1)).all():
+        raise ValueError(f"a warm start from calls needs propensities in (0, 1], got {logged.chance.min():g}")
+    w = seen * np.minimum(1 / logged.chance, CLIP)[:, None]
+    return np.asarray(w * w.sum(axis=0) / (w**2).sum(axis=0))
 
 
 def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Policy:
@@ -115,7 +143,9 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
     recorded = [getattr(logged, name) for name in RESOURCES]
     every = [logged.utility, *(unknown if x is None else x for x in recorded), table]
     utility, cost, latency, tokens, reward = (jnp.asarray(x[row, arm], jnp.float32) for x in every)
-    told = utility, cost, reward, latency, tokens
+    told = [utility, cost, reward, latency, tokens]
+    if logged.chance is not None:
+        told.append(jnp.asarray(logged.chance[row], jnp.float32))
     context = jnp.asarray(logged.context, jnp.float32)
     available = jnp.asarray(logged.available)
     blank = example(logged.n_arms, logged.dim)[0]._replace(
