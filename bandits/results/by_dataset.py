@@ -99,7 +99,13 @@ def by_query(stream: Stream, table: ArrayLike, traces: dict[str, Trace]) -> pd.D
 
 
 def clusters(stream: Stream) -> NDArray[np.intp]:
-    """Return `(N,)` a number for each row, shared by near copies: rows of one `group_id`, else of one query."""
+    """Return `(N,)` a number for each row, shared by near copies: rows of one `group_id`, else of one query.
+
+    Of a stream that changes, rows are rounds of seeds, and each has an id of its own: there the queries of the stream
+    before any change are told apart.
+    """
+    if stream.world is not None:
+        return clusters(stream.world.base)[stream.world.row]
     group = stream.outcomes.group_id.astype(str)
     alike = np.where(group == "", np.char.add("id ", stream.outcomes.query_id.astype(str)), group)
     return np.asarray(np.unique(alike, return_inverse=True)[1])
