@@ -12,7 +12,7 @@ from bandits import metrics
 from bandits.experiment import worlds
 from bandits.experiment.lineup import lineup
 from bandits.loop.replay import replay
-from bandits.results.by_dataset import clusters
+from bandits.results.by_query import clusters
 from bandits.rewards import linear, reward_table
 from bandits.sweeps.scenarios import VERDICTS, compare, verdict
 from envs.stream import Stream
