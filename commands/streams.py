@@ -86,6 +86,7 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
     from bandits.experiment import ask as runs
     from bandits.folders.staged import Staged
     from bandits.publish import streamed
+    from bandits.report.opening import opened
     from envs.windows import big, survey
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
@@ -113,16 +114,17 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
                 told(", ".join(ask.policies), done)
 
         try:
-            summary = streamed.run(
+            tabled = streamed.run(
                 table, ask, folder, known, every=every, resume=options["resume"], stop=stop, progress=count
             )
         except streamed.Interrupted as stopped:
             again = known["command"] + " --resume" * (not options["resume"])
             raise Stopped(f"{stopped}; go on with: {again}") from None
     if form == "table":
-        show(tables.short(summary), form)
+        click.echo(f"{opened(tabled)}\n")
+        show(tables.short(tabled["summary"]), form)
         click.echo(f"\nreport: {folder / 'report.html'}")
     else:
-        show(summary, form)
+        show(tabled["summary"], form)
     say(*streamed.notes(table, ask), f"numbers are from: {table.label}")
     return folder

@@ -23,7 +23,8 @@ from bandits.loop import streamed as windows
 from bandits.loop.lanes import CHUNK
 from bandits.metrics.regret import fall_back, played
 from bandits.results import accumulated
-from bandits.results.books import Best, Book, best, book
+from bandits.results.books import REFERENCES, Best, Book, best, book
+from bandits.results.cells import Cells
 from bandits.results.tally import Tally
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from envs.ahead import ahead
@@ -63,6 +64,8 @@ class _Run:
         self.playing = windows.players(built, table, seeds=ask.seeds, seed=ask.seed)
         stops = accumulated.stops(self.total)
         self.tally = Tally(len(built), table.n_arms, ask.seeds, len(table.datasets), stops)
+        players = len(built) + len(REFERENCES) + table.n_arms
+        self.cells = Cells(players, len(table.datasets), len(table))
         self.first = 0  # round that the present window begins with
         self.called: list[list[Any]] = []  # in the present window: chunk by chunk, policy by policy
         # A window is added up in a second thread while the next one is played; one at a time.
@@ -88,6 +91,7 @@ class _Run:
         """Write the checkpoint."""
         self.adding.result()
         arrays = {f"tally.{name}": array for name, array in self.tally.arrays.items()}
+        arrays |= {f"cells.{name}": array for name, array in self.cells.arrays.items()}
         for p, one in enumerate(self.playing):
             arrays |= checkpoint.packed(one.carry, f"carry{p}")
         arrays["called"] = self._arms(self.called)
@@ -108,6 +112,7 @@ class _Run:
         self.first = self.tally.done = about["done"]
         self.staged.parts(-(-self.first // big.WINDOW))
         self.tally.arrays = {name: arrays[f"tally.{name}"] for name in self.tally.arrays}
+        self.cells.arrays = {name: arrays[f"cells.{name}"] for name in self.cells.arrays}
         for p, one in enumerate(self.playing):
             one.carry = checkpoint.unpacked(arrays, f"carry{p}", one.carry)
         self.called = [list(arrays["called"])] if arrays["called"].shape[2] else []
@@ -118,7 +123,7 @@ class _Run:
         for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
             asked = preference(ask, piece.first, len(piece))
             reward = reward_table(self.worth, piece, asked)
-            own = book(reward, piece.utility, piece.cost, piece.code, means)
+            own = book(reward, piece, means)
             yield _Window(number, lanes.sheet(piece, reward, asked), own, piece.query_id)
 
     def play(
@@ -147,7 +152,8 @@ class _Run:
 
     def _add(self, window: _Window, order: Ints, first: int, called: list[list[Any]]) -> None:
         arms = self._arms(called)
-        self.tally.add(window.book, order, arms)
+        often, got = self.tally.add(window.book, order, arms)
+        self.cells.add(window.book, window.number * big.WINDOW, often, got)
         rows = order + window.number * big.WINDOW
         self.staged.write(window.number, list(self.ask.policies), first, rows, arms, window.ids)
 
@@ -170,8 +176,8 @@ def run(
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int], object] = lambda rounds: None,
-) -> pd.DataFrame:
-    """Play policies through a table, write the run's folder, and return the summary.
+) -> dict[str, pd.DataFrame]:
+    """Play policies through a table, write the run's folder, and return its tables by name.
 
     Args:
         table: from `envs.windows.survey.opened`.
@@ -308,12 +314,16 @@ def _manifest(going: _Run) -> dict[str, Any]:
     }
 
 
-def _published(going: _Run, manifest: Mapping[str, Any]) -> pd.DataFrame:
-    """Write the folder of a finished run, and return its summary."""
+def _published(going: _Run, manifest: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Write the folder of a finished run, and return its tables."""
     from bandits import report
 
     ask = going.ask
-    tables = accumulated.tables(going.tally, going.table, list(ask.policies), preference=ask.preference)
-    page = report.render(tables["summary"], tables["curves"], tables["by_dataset"], manifest)
+    tables = accumulated.tables(
+        going.tally, going.cells, going.table, list(ask.policies), preference=ask.preference
+    )
+    page = report.render(
+        tables["summary"], tables["curves"], tables["by_dataset"], manifest, by_query=tables["by_query"]
+    )
     going.staged.publish(tables, page, manifest)
-    return tables["summary"]
+    return tables
