@@ -16,7 +16,7 @@ from bandits import POLICIES
 from bandits.experiment import ask as asks
 from bandits.folders import sheets
 from bandits.loop.replay import Trace, orders, replay
-from bandits.publish import streamed
+from bandits.publish import asked, streamed
 from bandits.results import books
 from bandits.results.by_dataset import by_dataset
 from bandits.results.by_query import by_query
@@ -326,9 +326,9 @@ def test_which_tables_are_streamed(made, tmp_path, monkeypatch) -> None:
 def test_drawn_preferences_are_those_of_a_table_in_memory() -> None:
     ask = asks.Ask(("uniform",), preference="uniform(0,2)", seed=9)
     every = preferences("uniform(0,2)", 1000, 9)["uniform(0,2)"]
-    parts = [streamed.preference(ask, first, 250) for first in range(0, 1000, 250)]
+    parts = [asked.preference(ask, first, 250) for first in range(0, 1000, 250)]
     assert np.array_equal(np.concatenate(parts), every)
-    assert streamed.preference(asks.Ask(("uniform",), preference="0.3"), 5, 10) == 0.3
+    assert asked.preference(asks.Ask(("uniform",), preference="0.3"), 5, 10) == 0.3
 
 
 def test_the_command_makes_and_replays_a_stream(run) -> None:  # noqa: F811
