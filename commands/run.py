@@ -161,6 +161,7 @@ def _left(places: dict[str, Path], kept: list[tuple[Any, dict[str, Any]]]) -> St
 def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> None:
     from bandits import rows as tables
     from bandits.folders import read as compare
+    from bandits.report.opening import opened
 
     for tabled, place in zip(made, places.values(), strict=True):
         click.echo(f"{opened(tabled)}\n")
@@ -173,17 +174,6 @@ def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> 
     if len(places) > 1:
         tables.write(str(folder / "report.html"), compare.page(list(places.values())))
         wrote({"all runs in one report": str(folder / "report.html")}, "table")
-
-
-def opened(tabled: dict[str, Any]) -> str:
-    """Return the verdict that a run's page opens with."""
-    from bandits.report.opening import unanswered, verdict
-    from bandits.report.parts import records
-    from bandits.results.differences import scores
-
-    got = scores(tabled["by_dataset"], tabled.get("by_query"))
-    rows = records(tabled["summary"])
-    return " ".join(filter(None, (verdict(rows, got), unanswered(rows))))
 
 
 def _plots(wanted: str | None) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from scipy import stats
 
 from bandits import metrics
 from bandits.loop.replay import Trace
-from bandits.results.by_dataset import UNNAMED, by_dataset, by_query
+from bandits.results.by_dataset import UNNAMED, by_dataset
+from bandits.results.by_query import by_query
 from bandits.results.differences import OVERALL, Scores, against, paired_differences, scores
 from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table

@@ -26,7 +26,7 @@ from bandits.wrappers.restart import restart
 from envs.changes.changes import CHANGES
 from envs.changes.scenarios import SCENARIOS
 from envs.nearest import near
-from envs.stream import names, select
+from envs.selection import names, select
 from envs.twin.twin import twin
 
 # Not policies: they know the outcomes. Computed from the reward table, in the same order of queries.

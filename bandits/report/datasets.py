@@ -103,8 +103,8 @@ def note(got: Scores) -> str:
     queries = 0 if got.queries is None else len(np.unique(got.queries.cluster))
     where = f" ({OVERALL}: over the policies alone)" if len(got.datasets) > 1 else ""
     known = (
-        f"{queries:,} queries"
-        if queries
+        got.queries.counted(queries)
+        if got.queries is not None
         else "queries whose own numbers are not known, so that nothing is starred"
     )
     return (

@@ -41,7 +41,7 @@ def render(
             and `time`; `comparable` is False where several runs counted reward in different ways; `marks` are the
             rounds and labels of what changes.
         phases: of a world that changes, from `phases.phases`.
-        by_query: from `by_dataset.by_query`; without it there is no interval over queries and no verdict.
+        by_query: from `by_query.by_query`; without it there is no interval over queries and no verdict.
 
     Raises:
         ValueError: a table lacks a column.
