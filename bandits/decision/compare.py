@@ -41,6 +41,12 @@ class Compared(NamedTuple):
     verdict: Verdict
 
     @property
+    def passed(self) -> float:
+        """What the last p-value that is shown had to be below: Holm's last step that was passed."""
+        known = int((~np.isnan(self.verdict.p)).sum())
+        return ALPHA / max(known - int(self.verdict.shown.sum()) + 1, 1)
+
+    @property
     def cutoff(self) -> float:
         """What the p-value of the next difference has to be below to be shown: Holm's next step."""
         known = int((~np.isnan(self.verdict.p)).sum())

@@ -118,9 +118,8 @@ def _with_policies(
     if given is not None or not choices.mean[fixed, COST].any():
         best = max(won, key=lambda pair: float(net(choices.mean[pair.choice], pair.worth)))
         return [Piece(best.choice, 0.0, math.inf)]
-    cutoff = max(float(compared.verdict.p[n]) for n in range(len(compared.pairs)) if _won(compared, n))
     tried = _tried(choices, [pair.worth for pair in won])
-    spans = [shown_between(choices, pair, fixed, cutoff, tried) for pair in won]
+    spans = [shown_between(choices, pair, fixed, compared.passed, tried) for pair in won]
     places = [*fixed, *(pair.choice for pair in won)]
     stands = np.array([*[(0.0, math.inf)] * len(fixed), *spans])
     mean = choices.mean[places]

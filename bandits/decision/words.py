@@ -176,10 +176,13 @@ class Words:
         lost = f"{near['learning_lost']:,.1f} right answers"
         if self._weighed(near):
             lost = f"{self.money.shown(near['learning_cost'])} ({lost}, cost taken off)"
-        side = "ahead of" if near["after_learning"] > 0 else "behind"
+        side, ahead = (
+            "ahead of" if near["after_learning"] > 0 else "behind",
+            points(abs(near["after_learning"])),
+        )
         return [
             f"Learning costs {near['name']} {lost} in its first {near['learning_rounds']:,} queries, against its"
-            f" own rate in the last quarter; there it is {points(abs(near['after_learning']))} {side} {near['against']}."
+            f" own rate in the last quarter; there it is {ahead} {side} {near['against']}."
         ]
 
     def _unneeded(self) -> list[str]:
