@@ -13,7 +13,8 @@ from bandits.metrics.curve import Path
 from bandits.metrics.frontier import hypervolume
 
 Floats = NDArray[np.floating[Any]]
-RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain")  # scores that the bootstrap recomputes, in this order
+# Scores that the bootstrap recomputes, in this order.
+RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain", "QNC", "hypervolume")
 
 
 class Truth(NamedTuple):
@@ -89,8 +90,8 @@ def of_frontier(cost: Floats, utility: Floats, true: Truth) -> dict[str, float]:
     }
 
 
-def resample(path: Path, true: Truth, weights: NDArray[np.integer[Any]]) -> Floats:
-    """Return `(B, 4)`, the scores `RESAMPLED` of a path on each resample of its queries.
+def resample(path: Path, true: Truth, weights: Floats | NDArray[np.integer[Any]]) -> Floats:
+    """Return `(B, 6)`, the scores `RESAMPLED` of a path on each resample of its queries.
 
     The path stays as it is (the router is not trained again); the frontier, its range and the best single model
     are found anew. A peak over a frontier is higher, in the mean, on a resample than on the sample.
@@ -107,22 +108,18 @@ def resample(path: Path, true: Truth, weights: NDArray[np.integer[Any]]) -> Floa
         raise ValueError(
             f"mmrbench needs more test queries for intervals, got {weights.shape[1]}: a resample drew none of them"
         )
+    frontier = curve.reweighted(path, true.utility, true.cost)
     seen = ~np.isnan(true.utility)
-    drawn = np.maximum(weights @ seen, 1)
-    model_utility = weights @ np.where(seen, true.utility, 0) / drawn
-    model_cost = weights @ np.where(seen, true.cost, 0) / drawn
+    known = np.where(seen, true.utility, 0.0), np.where(seen, true.cost, 0.0)
     out = np.empty((len(weights), len(RESAMPLED)))
-    for b, weight in enumerate(weights):
-        cost, utility = curve.points(path, true.utility, true.cost, weight)
-        kept = curve.frontier(cost, utility)
-        cost, utility = cost[kept], utility[kept]
-        fair = curve.fair_nauc(cost, utility, float(model_cost[b].min()), float(model_cost[b].max()))
-        out[b] = curve.nauc(cost, utility), fair, utility[-1], utility[-1] - model_utility[b].max()
+    for b, weight in enumerate(np.asarray(weights)):
+        count = np.asarray(weight, np.float64)
+        drawn = count @ seen
+        with np.errstate(invalid="ignore"):  # a model of which this resample drew nothing has no mean
+            means = [count @ value / drawn for value in known]
+        cost, utility = frontier(count)
+        # Sums in another order end in other digits: to 12 of them, what is equal is a tie.
+        rounded = Truth(true.utility, true.cost, np.round(means[0], 12), means[1])
+        found = of_frontier(cost, np.round(utility, 12), rounded)
+        out[b] = [found[name] for name in RESAMPLED]
     return out
-
-
-def interval(draws: Floats) -> tuple[float, float]:
-    """Return the 2.5 % and 97.5 % quantiles of `(B,)` draws, those that are numbers; NaN where there are none."""
-    known = draws[np.isfinite(draws)]
-    low, high = np.quantile(known, (0.025, 0.975)) if len(known) else (math.nan, math.nan)
-    return float(low), float(high)
