@@ -15,6 +15,7 @@ from bandits.metrics.frontier import hypervolume
 Floats = NDArray[np.floating[Any]]
 # Scores that the bootstrap recomputes, in this order.
 RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain", "QNC", "hypervolume")
+_CHUNK = 100  # resamples whose counts are held as floats
 
 
 class Truth(NamedTuple):
@@ -76,16 +77,24 @@ def of_frontier(cost: Floats, utility: Floats, true: Truth) -> dict[str, float]:
     kept = curve.frontier(cost, utility)
     cost, utility = cost[kept], utility[kept]
     best, best_cost = float(true.model_utility[true.best]), float(true.model_cost[true.best])
-    low, high = true.span
-    return {
-        "nAUC": curve.nauc(cost, utility),
-        "Ps": float(utility[-1]),
-        "QNC": curve.qnc(cost, utility, best, best_cost),
+    return _read(cost, utility, best, best_cost, true.span) | {
         "n_pareto": len(kept),
-        "nAUC_fair": curve.fair_nauc(cost, utility, low, high),
-        "gain": float(utility[-1]) - best,
         "QNC_99": curve.qnc(cost, utility, 0.99 * best, best_cost),
         "QNC_01": curve.qnc(cost, utility, best - 0.01, best_cost),
+    }
+
+
+def _read(
+    cost: Floats, utility: Floats, best: float, best_cost: float, span: tuple[float, float]
+) -> dict[str, float]:
+    """Return the scores `RESAMPLED` of a frontier beside the best single model's utility and cost."""
+    low, high = span
+    return {
+        "nAUC": curve.nauc(cost, utility),
+        "nAUC_fair": curve.fair_nauc(cost, utility, low, high),
+        "Ps": float(utility[-1]),
+        "gain": float(utility[-1]) - best,
+        "QNC": curve.qnc(cost, utility, best, best_cost),
         "hypervolume": hypervolume(cost, utility, worst_cost=high) / high if high > 0 else math.nan,
     }
 
@@ -112,14 +121,16 @@ def resample(path: Path, true: Truth, weights: Floats | NDArray[np.integer[Any]]
     seen = ~np.isnan(true.utility)
     known = np.where(seen, true.utility, 0.0), np.where(seen, true.cost, 0.0)
     out = np.empty((len(weights), len(RESAMPLED)))
-    for b, weight in enumerate(np.asarray(weights)):
-        count = np.asarray(weight, np.float64)
-        drawn = count @ seen
-        with np.errstate(invalid="ignore"):  # a model of which this resample drew nothing has no mean
-            means = [count @ value / drawn for value in known]
-        cost, utility = frontier(count)
+    for start in range(0, len(weights), _CHUNK):
+        counts = np.asarray(weights[start : start + _CHUNK], np.float64)
+        with np.errstate(invalid="ignore"):  # a model of which a resample drew nothing has no mean
+            means, costs = (counts @ value / (counts @ seen) for value in known)
         # Sums in another order end in other digits: to 12 of them, what is equal is a tie.
-        rounded = Truth(true.utility, true.cost, np.round(means[0], 12), means[1])
-        found = of_frontier(cost, np.round(utility, 12), rounded)
-        out[b] = [found[name] for name in RESAMPLED]
+        means = np.round(means, 12)
+        best = np.nanargmax(means, axis=1)
+        spans = zip(np.nanmin(costs, axis=1), np.nanmax(costs, axis=1), strict=True)
+        for b, span in enumerate(spans):
+            cost, utility = frontier(counts[b])
+            single = float(means[b, best[b]]), float(costs[b, best[b]])
+            out[start + b] = list(_read(cost, np.round(utility, 12), *single, span).values())
     return out
