@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,6 +102,35 @@ def points(path: Path, utility: Floats, cost: Floats, weight: Floats | None = No
         sums.append(kernels_curve.path_sums(*path[:4], counted, len(path.threshold)))
     total = len(path.start) if weight is None else np.sum(weight)
     return sums[0] / total, sums[1] / total
+
+
+def reweighted(path: Path, utility: Floats, cost: Floats) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """Return the function from weights `(n,)` to the frontier's mean cost and utility: for thousands of resamples.
+
+    It returns what `frontier` keeps of `points(path, utility, cost, weight)`, in one pass.
+
+    Args:
+        path: of `n` queries.
+        utility, cost: `(n, K)` true outcomes.
+    """
+    rows = np.arange(len(path.start))
+    sheets = [np.asarray(value, np.float64) for value in (cost, utility)]
+    first = np.stack([value[rows, path.start] for value in sheets], axis=1)
+    step = np.stack([kernels_curve.steps(path.start, path.row, path.arm, value) for value in sheets], axis=1)
+
+    def frontier_of(weight: Floats) -> tuple[Floats, Floats]:
+        kept = kernels_curve.weighted_frontier(first, path.row, step, path.point, weight, len(path.threshold))
+        return kept[:, 0], kept[:, 1]
+
+    return frontier_of
+
+
+def choice(path: Path, point: int) -> Integers:
+    """Return `(n,)`, the model of each query at a point of a path."""
+    chosen = path.start.copy()
+    end = int(np.searchsorted(path.point, point, side="right"))
+    chosen[path.row[:end]] = path.arm[:end]  # of a query's changes the last one stands
+    return chosen
 
 
 def curve(predicted_utility: Floats, predicted_cost: Floats, utility: Floats, cost: Floats) -> Curve:

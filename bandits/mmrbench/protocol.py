@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bandits.metrics import curve
 from bandits.metrics.curve import Path
 from bandits.metrics.intervals import student
-from bandits.mmrbench import modes, scores, splits, trial
+from bandits.mmrbench import contest, modes, resampling, scores, splits, trial
 from envs.outcomes import Outcomes
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Protocol(NamedTuple):
         seeds: repetitions, >= 1; scores are their means.
         missing: outcomes not recorded are filled with the model's `mean` over the selected queries (published),
             or left out of training and of choice (`drop`).
-        resamples: of the bootstrap over queries, >= 1.
+        resamples: of the bootstrap over queries, >= 1; fewer than 1,000 are too few for an interval to rely on.
     """
 
     dataset: str = "all"
@@ -46,7 +46,7 @@ class Protocol(NamedTuple):
     random_state: int = 42
     seeds: int = 1
     missing: str = "mean"
-    resamples: int = 200
+    resamples: int = 2000
 
 
 class _Entry(NamedTuple):
@@ -54,6 +54,14 @@ class _Entry(NamedTuple):
 
     maker: trial.Maker
     paths: list[Path]
+
+
+class _Part(NamedTuple):
+    """One split: its repetitions, the routers' paths, and which rows of the table are near copies."""
+
+    cases: list[trial.Case]
+    entries: list[_Entry]
+    unit: NDArray[np.intp]
 
 
 def evaluate(outcomes: Outcomes, **settings: Any) -> list[Row]:
@@ -66,15 +74,15 @@ def evaluate(outcomes: Outcomes, **settings: Any) -> list[Row]:
     Returns:
         Rows with `dataset, mode, split, router, n_train, n_test, nAUC, Ps, QNC, n_pareto, best_single`, the other
         scores of `scores.score`, and `behind`: how far Ps lies below that of the best learned router. `_lo` and
-        `_hi` are 95 % intervals over resampled queries, the same resamples for every router, so that
-        differences are paired; `_seed_lo` and `_seed_hi` are over repetitions, NaN with fewer than two.
+        `_hi` are 95 % BCa intervals over resampled queries, the same resamples for every router, so that
+        differences are paired; `_seed_lo` and `_seed_hi` are over repetitions, NaN with fewer than two. Then the
+        columns of `contest.columns`: which router is shown to beat the best single model, and at what.
 
     Raises:
         ValueError: with one line that names the setting, what it needs and what it got.
     """
     protocol = Protocol(**settings)
-    played = _played(outcomes, protocol)
-    return [row for cases, entries, n in played for row in _scored(outcomes, cases, entries, n, protocol)]
+    return _finished(outcomes, list(_played(outcomes, protocol)), protocol)
 
 
 def frontier_points(outcomes: Outcomes, **settings: Any) -> pd.DataFrame:
@@ -91,7 +99,7 @@ def frontier_points(outcomes: Outcomes, **settings: Any) -> pd.DataFrame:
     import pandas as pd
 
     played = _played(outcomes, Protocol(**{**settings, "seeds": 1}))
-    return pd.concat([_drawn(cases, entries) for cases, entries, _ in played], ignore_index=True)
+    return pd.concat([_drawn(part) for part in played], ignore_index=True)
 
 
 def scores_and_points(outcomes: Outcomes, **settings: Any) -> tuple[list[Row], pd.DataFrame]:
@@ -99,12 +107,9 @@ def scores_and_points(outcomes: Outcomes, **settings: Any) -> tuple[list[Row], p
     import pandas as pd
 
     protocol = Protocol(**settings)
-    rows: list[Row] = []
-    frames = []
-    for cases, entries, n in _played(outcomes, protocol):
-        rows += _scored(outcomes, cases, entries, n, protocol)
-        frames.append(_drawn(cases, entries))
-    return rows, pd.concat(frames, ignore_index=True)
+    played = list(_played(outcomes, protocol))
+    drawn = pd.concat([_drawn(part) for part in played], ignore_index=True)
+    return _finished(outcomes, played, protocol), drawn
 
 
 def sides(outcomes: Outcomes, **settings: Any) -> tuple[Outcomes, splits.Split]:
@@ -138,8 +143,8 @@ def _splits(
     return splits.make(table, protocol.dataset, datasets, protocol.split, protocol.train_share, seed)
 
 
-def _played(outcomes: Outcomes, protocol: Protocol) -> Iterator[tuple[list[trial.Case], list[_Entry], int]]:
-    """Yield, for each split, its repetitions, the routers' paths, and the number of queries they come from."""
+def _played(outcomes: Outcomes, protocol: Protocol) -> Iterator[_Part]:
+    """Yield each split."""
     modes.parse(protocol.mode)
     for name in ("seeds", "resamples"):
         if getattr(protocol, name) < 1:
@@ -156,26 +161,37 @@ def _played(outcomes: Outcomes, protocol: Protocol) -> Iterator[tuple[list[trial
             seeds = (protocol.random_state + s for s in repetitions)
             paths = [trial.walk(maker, c, protocol.mode, seed) for c, seed in zip(cases, seeds, strict=True)]
             entries.append(_Entry(maker, paths))
-        yield cases, entries, len(table)
+        yield _Part(cases, entries, splits.units(table))
 
 
-def _scored(
-    outcomes: Outcomes, cases: list[trial.Case], entries: list[_Entry], n: int, protocol: Protocol
-) -> list[Row]:
-    """Return the finished rows of one split, its intervals from resamples that all routers share."""
-    weights = np.random.default_rng(protocol.random_state).multinomial(
-        n, np.full(n, 1 / n), protocol.resamples
-    )
-    rows = _rows(cases, entries, weights, protocol)
-    return [row | {"seeds": protocol.seeds, "label": outcomes.label} for row in rows]
+def _finished(outcomes: Outcomes, played: Sequence[_Part], protocol: Protocol) -> list[Row]:
+    """Return the rows of all splits, judged together."""
+    rivals = [_contest(part, protocol) for part in played]
+    own, between = contest.columns(rivals), contest.pairs(rivals)
+    common = {"seeds": protocol.seeds, "label": outcomes.label}
+    rows = []
+    for part, rival, found, differ in zip(played, rivals, own, between, strict=True):
+        made, leader = _rows(part, protocol)
+        for row in made:
+            name = row["router"]
+            judged = {"single": rival.single} | found.get(name, contest.REFERENCE)
+            if leader is not None:
+                judged["behind_p"] = differ.get((leader, name), math.nan)
+            rows.append(row | judged | common)
+    return rows
 
 
-def _drawn(cases: list[trial.Case], entries: list[_Entry]) -> pd.DataFrame:
+def _contest(part: _Part, protocol: Protocol) -> contest.Contest:
+    learned = {e.maker.spec: e.paths for e in part.entries if e.maker.learns}
+    return contest.contest(part.cases, learned, part.unit, protocol.random_state)
+
+
+def _drawn(part: _Part) -> pd.DataFrame:
     """Return the frontiers of one split's routers in their first repetition."""
     import pandas as pd
 
-    frames = []
-    for maker, paths in entries:
+    frames, cases = [], part.cases
+    for maker, paths in part.entries:
         cost, utility = curve.points(paths[0], cases[0].true.utility, cases[0].true.cost)
         kept = curve.frontier(cost, utility)
         kind = "router" if maker.learns else "reference"
@@ -185,35 +201,26 @@ def _drawn(cases: list[trial.Case], entries: list[_Entry]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _rows(
-    cases: list[trial.Case], entries: list[_Entry], weights: NDArray[np.integer[Any]], protocol: Protocol
-) -> list[Row]:
-    """Return the rows of one split."""
-    draws = [
-        np.mean(
-            [
-                scores.resample(p, c.true, weights[:, c.split.test])
-                for p, c in zip(e.paths, cases, strict=True)
-            ],
-            axis=0,
-        )
-        for e in entries
-    ]
+def _rows(part: _Part, protocol: Protocol) -> tuple[list[Row], str | None]:
+    """Return the rows of one split, its intervals from resamples that all routers share, and the leader's spec."""
+    cases, entries = part.cases, part.entries
+    plan = resampling.scheme(part.unit, protocol.resamples, protocol.random_state)
     values = [[scores.score(p, c.true) for p, c in zip(e.paths, cases, strict=True)] for e in entries]
-    peaks = [float(np.mean([v["Ps"] for v in many])) for many in values]
+    means = [{name: _mean([v[name] for v in many]) for name in many[0]} for many in values]
+    drawn = [
+        resampling.resampled(e.paths, cases, np.array([mean[name] for name in scores.RESAMPLED]), plan)
+        for e, mean in zip(entries, means, strict=True)
+    ]
     learned = [i for i, e in enumerate(entries) if e.maker.learns]
-    leader = max(learned, key=lambda i: peaks[i]) if learned else None
+    leader = max(learned, key=lambda i: means[i]["Ps"]) if learned else None
     rows = []
-    for i, (entry, many) in enumerate(zip(entries, values, strict=True)):
-        row = _about(cases[0], entry.maker, protocol)
-        row |= {name: _mean([v[name] for v in many]) for name in many[0]}
-        row |= _intervals(draws[i], many)
+    for i, entry in enumerate(entries):
+        row = _about(cases[0], entry.maker, protocol) | means[i] | _intervals(drawn[i], values[i])
         if leader is not None:
-            gap = draws[leader][:, 2] - draws[i][:, 2]
-            low, high = scores.interval(gap)
-            row |= {"behind": peaks[leader] - peaks[i], "behind_lo": low, "behind_hi": high}
+            low, high = drawn[leader].less(drawn[i]).interval("Ps")
+            row |= {"behind": means[leader]["Ps"] - means[i]["Ps"], "behind_lo": low, "behind_hi": high}
         rows.append(row)
-    return rows
+    return rows, None if leader is None else entries[leader].maker.spec
 
 
 def _about(case: trial.Case, maker: trial.Maker, protocol: Protocol) -> Row:
@@ -241,11 +248,12 @@ def _mean(values: list[float]) -> float:
     return values[0] if len(values) == 1 else float(np.mean(values))
 
 
-def _intervals(draws: Floats, many: list[dict[str, float]]) -> Row:
+def _intervals(drawn: resampling.Resampled, many: list[dict[str, float]]) -> Row:
     """Return the intervals over queries and over repetitions of the resampled scores."""
     row: Row = {}
-    for column, name in enumerate(scores.RESAMPLED):
-        row[f"{name}_lo"], row[f"{name}_hi"] = scores.interval(draws[:, column])
-        low, high = student([v[name] for v in many])
+    for name in scores.RESAMPLED:
+        row[f"{name}_lo"], row[f"{name}_hi"] = drawn.interval(name)
+        with np.errstate(invalid="ignore"):  # a cost to match that is never reached has no mean
+            low, high = student([v[name] for v in many])
         row[f"{name}_seed_lo"], row[f"{name}_seed_hi"] = float(low), float(high)
     return row

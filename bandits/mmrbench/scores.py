@@ -13,7 +13,9 @@ from bandits.metrics.curve import Path
 from bandits.metrics.frontier import hypervolume
 
 Floats = NDArray[np.floating[Any]]
-RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain")  # scores that the bootstrap recomputes, in this order
+# Scores that the bootstrap recomputes, in this order.
+RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain", "QNC", "hypervolume")
+_CHUNK = 100  # resamples whose counts are held as floats
 
 
 class Truth(NamedTuple):
@@ -75,22 +77,30 @@ def of_frontier(cost: Floats, utility: Floats, true: Truth) -> dict[str, float]:
     kept = curve.frontier(cost, utility)
     cost, utility = cost[kept], utility[kept]
     best, best_cost = float(true.model_utility[true.best]), float(true.model_cost[true.best])
-    low, high = true.span
-    return {
-        "nAUC": curve.nauc(cost, utility),
-        "Ps": float(utility[-1]),
-        "QNC": curve.qnc(cost, utility, best, best_cost),
+    return _read(cost, utility, best, best_cost, true.span) | {
         "n_pareto": len(kept),
-        "nAUC_fair": curve.fair_nauc(cost, utility, low, high),
-        "gain": float(utility[-1]) - best,
         "QNC_99": curve.qnc(cost, utility, 0.99 * best, best_cost),
         "QNC_01": curve.qnc(cost, utility, best - 0.01, best_cost),
+    }
+
+
+def _read(
+    cost: Floats, utility: Floats, best: float, best_cost: float, span: tuple[float, float]
+) -> dict[str, float]:
+    """Return the scores `RESAMPLED` of a frontier beside the best single model's utility and cost."""
+    low, high = span
+    return {
+        "nAUC": curve.nauc(cost, utility),
+        "nAUC_fair": curve.fair_nauc(cost, utility, low, high),
+        "Ps": float(utility[-1]),
+        "gain": float(utility[-1]) - best,
+        "QNC": curve.qnc(cost, utility, best, best_cost),
         "hypervolume": hypervolume(cost, utility, worst_cost=high) / high if high > 0 else math.nan,
     }
 
 
-def resample(path: Path, true: Truth, weights: NDArray[np.integer[Any]]) -> Floats:
-    """Return `(B, 4)`, the scores `RESAMPLED` of a path on each resample of its queries.
+def resample(path: Path, true: Truth, weights: Floats | NDArray[np.integer[Any]]) -> Floats:
+    """Return `(B, 6)`, the scores `RESAMPLED` of a path on each resample of its queries.
 
     The path stays as it is (the router is not trained again); the frontier, its range and the best single model
     are found anew. A peak over a frontier is higher, in the mean, on a resample than on the sample.
@@ -107,22 +117,20 @@ def resample(path: Path, true: Truth, weights: NDArray[np.integer[Any]]) -> Floa
         raise ValueError(
             f"mmrbench needs more test queries for intervals, got {weights.shape[1]}: a resample drew none of them"
         )
+    frontier = curve.reweighted(path, true.utility, true.cost)
     seen = ~np.isnan(true.utility)
-    drawn = np.maximum(weights @ seen, 1)
-    model_utility = weights @ np.where(seen, true.utility, 0) / drawn
-    model_cost = weights @ np.where(seen, true.cost, 0) / drawn
+    known = np.where(seen, true.utility, 0.0), np.where(seen, true.cost, 0.0)
     out = np.empty((len(weights), len(RESAMPLED)))
-    for b, weight in enumerate(weights):
-        cost, utility = curve.points(path, true.utility, true.cost, weight)
-        kept = curve.frontier(cost, utility)
-        cost, utility = cost[kept], utility[kept]
-        fair = curve.fair_nauc(cost, utility, float(model_cost[b].min()), float(model_cost[b].max()))
-        out[b] = curve.nauc(cost, utility), fair, utility[-1], utility[-1] - model_utility[b].max()
+    for start in range(0, len(weights), _CHUNK):
+        counts = np.asarray(weights[start : start + _CHUNK], np.float64)
+        with np.errstate(invalid="ignore"):  # a model of which a resample drew nothing has no mean
+            means, costs = (counts @ value / (counts @ seen) for value in known)
+        # Sums in another order end in other digits: to 12 of them, what is equal is a tie.
+        means = np.round(means, 12)
+        best = np.nanargmax(means, axis=1)
+        spans = zip(np.nanmin(costs, axis=1), np.nanmax(costs, axis=1), strict=True)
+        for b, span in enumerate(spans):
+            cost, utility = frontier(counts[b])
+            single = float(means[b, best[b]]), float(costs[b, best[b]])
+            out[start + b] = list(_read(cost, np.round(utility, 12), *single, span).values())
     return out
-
-
-def interval(draws: Floats) -> tuple[float, float]:
-    """Return the 2.5 % and 97.5 % quantiles of `(B,)` draws, those that are numbers; NaN where there are none."""
-    known = draws[np.isfinite(draws)]
-    low, high = np.quantile(known, (0.025, 0.975)) if len(known) else (math.nan, math.nan)
-    return float(low), float(high)

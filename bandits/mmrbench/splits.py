@@ -75,19 +75,21 @@ def make(
     return [Split(dataset, train, test)]
 
 
-def _within(outcomes: Outcomes, share: float, seed: int) -> tuple[Rows, Rows]:
+def units(outcomes: Outcomes) -> Rows:
+    """Return `(N,)`, a number for each row that near copies (one group id) share: what is drawn, and resampled."""
     group = outcomes.group_id.astype(str)
-    grouped = bool((group != "").any())
+    if not (group != "").any():
+        return np.arange(len(outcomes))
     alone = [f"\0{row}" for row in range(len(outcomes))]  # a row without a group is one of its own
-    unit = (
-        np.unique(np.where(group == "", alone, group), return_inverse=True)[1]
-        if grouped
-        else np.arange(len(outcomes))
-    )
+    return np.unique(np.where(group == "", alone, group), return_inverse=True)[1]
+
+
+def _within(outcomes: Outcomes, share: float, seed: int) -> tuple[Rows, Rows]:
+    unit = units(outcomes)
     size = int(unit.max()) + 1
     order = np.random.RandomState(seed).permutation(size)  # the generator behind the published split
     n_test = size - int(share * size)
-    if not grouped:
+    if np.array_equal(unit, np.arange(size)):
         return order[n_test:], order[:n_test]
     tested = np.isin(unit, order[:n_test])
     return np.flatnonzero(~tested), np.flatnonzero(tested)
