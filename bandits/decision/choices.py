@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bandits.loop.replay import Trace
 from bandits.metrics.intervals import Estimate, clustered, student
 from bandits.metrics.regret import comparator, earned_by, played, rewards
-from bandits.results.by_dataset import clusters
+from bandits.results.by_query import clusters
 
 Floats = NDArray[np.float64]
 MEASURES = ("accuracy", "cost", "latency")  # `M`, in this order, on the last axis

@@ -46,7 +46,7 @@ def read(path: str | Path, *, models: Sequence[str] | None = None, **how: Any) -
     if aliases.pick(sheet.names, MODEL) and aliases.pick(sheet.names, PROPENSITY):
         log: Any = log_of(sheet, wanted)
     else:
-        log = recognition.answers(sheet, wanted)
+        log = recognition.recognised(sheet, wanted).read(sheet, wanted)
     if not isinstance(log, Log):
         return None
     named = aliases.pick(sheet.names, aliases.ID) is not None
