@@ -189,7 +189,7 @@ class Words:
             points(abs(near["after_learning"])),
         )
         return [
-            f"Learning costs {near['name']} {lost} in its first {near['learning_rounds']:,} queries, against its"
+            f"Learning costs {lost} in the first {near['learning_rounds']:,} queries of {near['name']}, against its"
             f" own rate in the last quarter; there it is {ahead} {side} {near['against']}."
         ]
 
@@ -200,7 +200,9 @@ class Words:
         shown = ", ".join(names[:_NAMED]) + (
             f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         )
-        return [f"Never needed: {shown} (best at no worth of a right answer, not called by what is recommended)."]
+        return [
+            f"Never needed: {shown} (best at no worth of a right answer, not called by what is recommended)."
+        ]
 
     def _constraints(self) -> list[str]:
         if not self.record["limits"] or not self.record["by_worth"]:

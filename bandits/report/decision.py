@@ -41,7 +41,7 @@ def render(record: Mapping[str, Any], known: Mapping[str, Any]) -> str:
         "plane": plane(record, words.money) if words.priced else None,
         "carried": words.carried(),
         "gate": words.gate(),
-        "legend": words.legend()[0],
+        "legend": words.legend()[0].replace("*: recommended", "Bold: recommended"),
         **_table(words),
         "export": _export(known),
         "run": _run(record, known),
@@ -106,7 +106,7 @@ def _called(row: Mapping[str, Any]) -> str:
     if row["kind"] == "model":
         return "-"
     most = sorted(row["calls"].items(), key=lambda item: -item[1])[:2]
-    return ", ".join(f"{name} {share:.0%}" for name, share in most if share > 0)
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in most if share > 0)
 
 
 def _export(known: Mapping[str, Any]) -> dict[str, str] | None:

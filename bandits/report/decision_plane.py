@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bandits.decision.words import per_cent
 from bandits.money import Money
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 440, 58, 880, 16, 400
@@ -46,7 +47,7 @@ def plane(record: Mapping[str, Any], money: Money) -> dict[str, Any]:
             for tick in _ticks(10**low, 10**high)
         ],
         "y": [
-            {"at": round(BOTTOM - (tick - bottom) / (ceiling - bottom) * (BOTTOM - TOP), 1), "text": f"{tick:.0%}"}
+            {"at": round(BOTTOM - (tick - bottom) / (ceiling - bottom) * (BOTTOM - TOP), 1), "text": f"{100 * tick:.0f} %"}
             for tick in _even(bottom, ceiling)
         ],
         "hull": " ".join(f"{x},{y}" for x, y in map(at, hull)),
@@ -58,7 +59,7 @@ def plane(record: Mapping[str, Any], money: Money) -> dict[str, Any]:
 
 def _caption(money: Money, chosen: set[str], record: Mapping[str, Any]) -> str:
     listed = "; ".join(
-        f"{row['name']} {row['accuracy']:.1%} at {money.shown(row['cost_per_1000'])}"
+        f"{row['name']} {per_cent(row['accuracy'])} at {money.shown(row['cost_per_1000'])}"
         for row in record["choices"]
         if row["name"] in chosen
     )
@@ -69,7 +70,7 @@ def _caption(money: Money, chosen: set[str], record: Mapping[str, Any]) -> str:
 
 
 def _point(row: Mapping[str, Any], place: tuple[float, float], chosen: bool, money: Money) -> dict[str, Any]:
-    told = f"{row['name']}: {row['accuracy']:.1%} at {money.shown(row['cost_per_1000'])}"
+    told = f"{row['name']}: {per_cent(row['accuracy'])} at {money.shown(row['cost_per_1000'])}"
     return {
         "name": row["name"],
         "kind": row["kind"],
@@ -88,7 +89,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 def _ticks(low: float, high: float) -> list[float]:
     """Return 1, 2 and 5 times powers of ten between two costs, or powers alone where those are many."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if len(decades) <= 3 else (1,)
+    steps = (1, 2, 5) if len(decades) <= 4 else (1,)
     found = [float(f"{m}e{d}") for d in decades for m in steps]
     return [tick for tick in found if low <= tick <= high]
 
