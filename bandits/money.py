@@ -18,21 +18,32 @@ class Money(NamedTuple):
     currency: str
     factor: float
 
+    @property
+    def per_1000(self) -> str:
+        """What a cost of a thousand queries is called."""
+        return f"{self.currency} per 1,000 queries"
+
     def shown(self, amount: float) -> str:
-        """Return an amount of the currency (not of the table's unit), three significant digits: $0.0288, 1,230 EUR."""
-        if amount is None or math.isnan(amount):
+        """Return an amount of the currency (not of the table's unit) in about three digits: $0.0288, 1,230 EUR."""
+        if math.isnan(amount):
             return "n/a"
-        sign, size = "-" if amount < 0 else "", abs(amount)
-        if size >= 100:
-            text = f"{size:,.0f}"
-        elif size >= 1:
-            text = f"{size:,.2f}"
-        elif size == 0:
-            text = "0"
-        else:
-            digits = min(2 - math.floor(math.log10(size)), 300)
-            text = f"{size:.{digits}f}" if digits <= 8 else f"{size:.2e}"
+        text = plain(abs(amount))
+        sign = "-" if amount < 0 else ""
         return f"{sign}${text}" if self.currency == "USD" else f"{sign}{text} {self.currency}"
+
+
+def plain(size: float) -> str:
+    """Return an amount >= 0 in about three digits, without a currency: 0.0288, 4.80, 1,230; "n/a" for NaN."""
+    if math.isnan(size):
+        return "n/a"
+    if size >= 100:
+        return f"{size:,.0f}"
+    if size >= 1:
+        return f"{size:,.2f}"
+    if size == 0:
+        return "0"
+    digits = min(2 - math.floor(math.log10(size)), 300)
+    return f"{size:.{digits}f}".rstrip("0") if digits <= 8 else f"{size:.2e}"
 
 
 def money(unit: str) -> Money:

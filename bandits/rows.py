@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,34 @@ def render(rows: Any, form: str) -> str:
     if form == "csv":
         return str(frame.to_csv(index=False)).rstrip("\n")
     return str(frame.to_string(index=False, float_format=number, na_rep="-"))
+
+
+WIDTH = 80  # columns of a terminal that nobody has widened
+
+
+def narrow(headings: Sequence[str], lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
+    """Return an aligned table of at most `width` columns: the first cell of a line is cut in its middle to fit.
+
+    Args:
+        headings: one a column.
+        lines: cells as text, the first one a name, the others as they are to be read.
+        width: of the whole.
+    """
+    sizes = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
+    sizes[0] = max(min(sizes[0], width - sum(size + 2 for size in sizes[1:])), 12)
+    rows = [[cut(first, sizes[0]).ljust(sizes[0]), *rest] for first, *rest in (headings, *lines)]
+    return "\n".join(
+        "  ".join([first, *(cell.rjust(size) for cell, size in zip(rest, sizes[1:], strict=True))]).rstrip()
+        for first, *rest in rows
+    )
+
+
+def cut(name: str, size: int) -> str:
+    """Return a name of at most so many characters, its middle left out."""
+    if len(name) <= size:
+        return name
+    tail = (size - 2) // 2
+    return f"{name[: size - 2 - tail]}..{name[len(name) - tail :]}"
 
 
 def short(summary: Any) -> Any:

@@ -13,7 +13,7 @@ _ASIDE = ("dry_run",)  # changes nothing that a run leaves
 
 def spoken(ctx: click.Context) -> str:
     """Return the command line of a context, options from a `--config` file written out."""
-    words = ["simulate.py"]
+    words = ["simulate.py", *([ctx.info_name] if ctx.parent is not None and ctx.info_name else [])]
     for parameter in ctx.command.params:
         name = parameter.name or ""
         if name in _ASIDE or name not in ctx.params or not given(ctx, name):

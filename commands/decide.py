@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
+import time
+from pathlib import Path
 from typing import Any
 
 import click
 
+from commands.command_line import spoken
 from commands.help import Topical, option
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
-from commands.prepare import load, prepare_jax
-from commands.terminal import progress, say
+from commands.prepare import load, prepare_jax, reading
+from commands.terminal import progress, say, show, told, wrote
 
 MISSED = 3  # exit code: what was required is not met
 _ASKED, _SIZE = "What is asked", "How much is run"
@@ -65,34 +69,90 @@ def decide(ctx: click.Context, file: str | None, stream: str, form: str, **optio
     FILE is a table of outcomes; without it, the calibrated twin. Policies that are good without settings are played
     beside every single model; see docs/decide.md.
     """
-    asked = _asked(options)
+    begun, asked = time.perf_counter(), _asked(options)
     if file is not None and options["data"] is not None:
         raise click.UsageError("decide needs FILE or --data, not both")
-    table = load({**options, "data": options["data"] or file, "stream": stream})
+    data = options["data"] or file
+    table = load({**options, "data": data, "stream": stream})
     prepare_jax()
     from bandits.decision import choices, record, words
     from bandits.decision.decide import decide as decided
-    from bandits.decision.play import affordable_seeds, play, sweep
+    from bandits.decision.play import LINEUP, affordable_seeds, play, sweep
+    from bandits.folders.place import check_folder
     from bandits.money import money
 
     unit = money(table.outcomes.cost_unit)
     asked = _in_table(asked, unit, table)
+    folder = None if options["out"] is None else check_folder(_named(options["out"]))
     worths = sweep(table, asked.worth)
-    seeds = options["seeds"] or affordable_seeds(table, len(worths), options["rounds"])
-    with progress(len(worths) * seeds * (options["rounds"] or len(table)) * 3) as told:
-        made = play(
-            table, asked.worth, seeds=seeds, seed=options["seed"], rounds=options["rounds"], progress=told
-        )
+    sizes = {"seeds": options["seeds"] or affordable_seeds(table, len(worths), options["rounds"])}
+    sizes |= {"seed": options["seed"], "rounds": options["rounds"]}
+    with progress(len(worths) * sizes["seeds"] * (options["rounds"] or len(table)) * len(LINEUP)) as counted:
+        made = play(table, asked.worth, progress=counted, **sizes)
     got = choices.measured(table, [(run.preference, run.traces) for run in made.runs])
-    found = record.record(
-        table, made, decided(got, made.worths, given=asked.worth, limits=asked.limits), asked, unit
-    )
-    speech = words.Words(found)
-    click.echo(speech.verdict())
-    for line in (*speech.by_worth(), *speech.carried(), *speech.gate(record.passed(found))):
-        click.echo(line)
+    best = decided(got, made.worths, given=asked.worth, limits=asked.limits)
+    found = record.record(table, made, best, asked, unit)
+    _print(found, words.Words(found), form, options["wide"])
+    if folder is not None:
+        known = {
+            "command": spoken(ctx),
+            "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
+            "data": ", ".join(data) if isinstance(data, list) else data or table.name,
+            "load": {"name": stream, "data": data, "prices": options["prices"], "models": options["models"]}
+            | reading(options),
+            "seconds": round(time.perf_counter() - begun, 3),
+            "title": f"What to call on {table.name}",
+        }
+        _write(folder, options["out"], found, made, known, form)
     say(*table.notes, f"numbers are from: {table.outcomes.label}")
-    return MISSED if found["gate"] and not record.passed(found) else 0
+    return MISSED if found["gate"] and not words.passed(found) else 0
+
+
+def _named(out: str) -> str:
+    if not out:
+        raise click.UsageError("--out needs the name of a folder, got ''")
+    return out
+
+
+def _write(folder: Path, out: str, found: Any, made: Any, known: dict[str, Any], form: str) -> None:
+    """Write the folder of a decision; say where it is and how the policy is exported."""
+    from bandits.publish import decided
+
+    exported = decided.publish(folder, found, made, known)
+    if form != "table":
+        return
+    click.echo()
+    wrote({"page": f"{out}/{decided.PAGE}", "figures": f"{out}/{decided.RECORD}"}, form)
+    if exported["export"]:
+        click.echo(f"for bandits.load: {exported['export']}")
+    elif exported["why"]:
+        told(exported["why"])
+
+
+def _print(found: dict[str, Any], speech: Any, form: str, wide: bool) -> None:
+    """Print the verdict and the choices; in other forms than a table, the record itself."""
+    from bandits import rows as tables
+
+    if form == "json":
+        click.echo(json.dumps(tables.plain(found), indent=2))
+        return
+    flat = [{k: v for k, v in row.items() if k != "calls"} for row in found["choices"]]
+    if form == "csv":
+        show(flat, form)
+        return
+    told(speech.verdict())
+    for line in speech.by_worth():
+        told(f"  {line}", indent="    ")
+    click.echo()
+    if wide:
+        show(flat, form)
+    else:
+        click.echo(tables.narrow(*speech.table()))
+        for line in speech.legend():
+            told(line)
+    click.echo()
+    for line in (*speech.carried(), *speech.gate()):
+        told(f"- {line}", indent="  ")
 
 
 def _asked(options: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,6 +88,14 @@ def detail(*lines: str) -> None:
     """Print lines on stderr where asked for by `--verbose`."""
     if _asked("verbose"):
         say(*lines)
+
+
+def told(text: str, *, indent: str = "") -> None:
+    """Print a sentence on stdout, wrapped to the columns of a plain terminal; only longer names are broken."""
+    from bandits.rows import WIDTH
+
+    lines = textwrap.wrap(text, WIDTH, break_on_hyphens=False, subsequent_indent=indent)
+    click.echo("\n".join(lines))
 
 
 def show(rows: Any, form: str) -> None:

@@ -31,7 +31,7 @@ class Decision(NamedTuple):
         fixed: the same of fixed choices alone.
         compared: policies with the best fixed choice at their worths, one family; None without either.
         place: of a policy's place in `compared`.
-        doubted: fixed choices that are not shown to be worse than the best one, by the best one's place.
+        behind: other single models with each best fixed choice, one family each, by the best one's place.
     """
 
     choices: Choices
@@ -42,18 +42,11 @@ class Decision(NamedTuple):
     fixed: list[Piece]
     compared: Compared | None
     place: dict[int, int]
-    doubted: dict[int, list[int]]
+    behind: dict[int, Compared]
 
     def shown(self, policy: int) -> bool:
         """Return whether a policy is shown to be better than the best fixed choice."""
         return self.compared is not None and policy in self.place and _won(self.compared, self.place[policy])
-
-    @property
-    def nearest(self) -> int | None:
-        """The affordable policy with the greatest difference; None without one."""
-        if self.compared is None:
-            return None
-        return max(self.place, key=lambda i: float(self.compared.queries.mean[self.place[i]]))  # type: ignore[union-attr]
 
 
 def decide(
@@ -79,8 +72,8 @@ def decide(
         pairs = [Pair(i, _at(lines, worths[i]), float(worths[i])) for i in policies]
         compared, place = compare(choices, pairs, fixed), {i: n for n, i in enumerate(policies)}
     pieces = lines if compared is None else _with_policies(choices, compared, fixed, lines, given)
-    doubted = {piece.choice: _doubted(choices, piece, fixed) for piece in lines}
-    return Decision(choices, parts, worths, affordable, pieces, lines, compared, place, doubted)
+    behind = {p.choice: found for p in lines if (found := _behind(choices, p, fixed, given)) is not None}
+    return Decision(choices, parts, worths, affordable, pieces, lines, compared, place, behind)
 
 
 def _pieces(choices: Choices, fixed: list[int], given: float | None) -> list[Piece]:
@@ -135,15 +128,21 @@ def _tried(choices: Choices, worths: Sequence[float]) -> Floats:
     return np.append(np.geomspace(min(ends) / 100, max(ends) * 100, _TRIED), math.inf)
 
 
-def _doubted(choices: Choices, piece: Piece, fixed: list[int]) -> list[int]:
-    """Return the single models that are not shown to be worse than the best one in the middle of its piece."""
+def _behind(choices: Choices, piece: Piece, fixed: list[int], given: float | None) -> Compared | None:
+    """Return the other single models compared with the best fixed choice, at the worth or amid its piece."""
     others = [i for i in fixed if i != piece.choice and choices.kinds[i] == "model"]
     if not others:
-        return []
+        return None
     low, high = piece.low, piece.high
     worth = high if math.isinf(high) else math.sqrt(low * high) if low > 0 else high / 2
-    found = compare(choices, [Pair(piece.choice, i, worth) for i in others], played=False)
-    return [i for n, i in enumerate(others) if not _won(found, n)]
+    worth = worth if given is None else given
+    return compare(choices, [Pair(i, piece.choice, worth) for i in others], played=False)
+
+
+def not_worse(behind: Compared) -> list[int]:
+    """Return the choices that are not shown to be behind."""
+    worse = behind.verdict.shown & (behind.queries.mean < 0)
+    return [pair.choice for pair, shown in zip(behind.pairs, worse, strict=True) if not shown]
 
 
 class Reach(NamedTuple):

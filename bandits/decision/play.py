@@ -47,8 +47,7 @@ def sweep(stream: Any, worth: float | None) -> dict[str, float]:
     if not stream.cost[stream.available].any():
         return {"0": math.inf}
     if worth is not None:
-        text = repr(stream.cost_scale / worth)
-        return {f"{float(text):g}": worth}
+        return {f"{stream.cost_scale / worth:g}": worth}
     mean = _models(stream)
     ends = [p.high for p in best_by_worth(mean[:, ACCURACY], mean[:, COST]) if math.isfinite(p.high)]
     ends = ends or [_DEAR * stream.cost_scale]
@@ -91,8 +90,7 @@ def play(
         ValueError: a spec is wrong.
     """
     worths = sweep(stream, worth)
-    texts = ",".join(worths) if worth is None else repr(stream.cost_scale / worth)
-    ask = asks.Ask(tuple(policies), preference=texts, seeds=seeds, seed=seed, rounds=rounds)
+    ask = asks.Ask(tuple(policies), preference=",".join(worths), seeds=seeds, seed=seed, rounds=rounds)
     apart = [[p for p in policies if ranged(p) is own] for own in (False, True)]
     parts = [list(asks.finish(stream, ask._replace(policies=tuple(own)), progress)) for own in apart if own]
     runs = []

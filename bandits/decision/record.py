@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.decision.choices import ACCURACY, COST, LATENCY
-from bandits.decision.compare import Pair, compare, net
-from bandits.decision.decide import Decision, calls, learning, reach
+from bandits.decision.compare import Pair, net
+from bandits.decision.decide import Decision, calls, learning, not_worse, reach
 from bandits.decision.limits import Limit
 from bandits.decision.play import Played
 from bandits.decision.worths import mixed_accuracy
@@ -66,8 +66,8 @@ def record(stream: Any, played: Played, decided: Decision, asked: Asked, money: 
         "most_accurate": _leader(decided, ACCURACY, -1),
         "cheapest": _leader(decided, COST, 1) if stream.outcomes.priced else None,
         "not_shown_worse": {
-            decided.choices.names[i]: [decided.choices.names[j] for j in others]
-            for i, others in decided.doubted.items()
+            decided.choices.names[i]: [decided.choices.names[j] for j in not_worse(behind)]
+            for i, behind in decided.behind.items()
             if any(piece.choice == i for piece in decided.pieces)
         },
     }
@@ -103,20 +103,19 @@ def _row(decided: Decision, i: int, asked: Asked, money: Money, stream: Any) -> 
     models = choices.of("model")
     points = choices.mean[models]
     row["mixture_accuracy"] = mixed_accuracy(points[:, ACCURACY], points[:, COST], mean[COST])
-    return row | _difference(decided, i, asked, money)
+    return row | _difference(decided, i, money)
 
 
-def _difference(decided: Decision, i: int, asked: Asked, money: Money) -> dict[str, Any]:
+def _difference(decided: Decision, i: int, money: Money) -> dict[str, Any]:
     """Return a choice's difference from the best fixed one, in right answers a query, cost taken off at the worth."""
     if i in decided.place and decided.compared is not None:
         found, n = decided.compared, decided.place[i]
     else:
-        worth = math.inf if asked.worth is None else asked.worth
-        rival = next((p.choice for p in decided.fixed if worth <= p.high), None)
-        several = asked.worth is None and len(decided.fixed) > 1
-        if rival in (None, i) or several or decided.choices.kinds[i] == "policy" or not decided.affordable[i]:
+        behind = decided.behind.get(decided.fixed[0].choice) if len(decided.fixed) == 1 else None
+        places = [] if behind is None else [pair.choice for pair in behind.pairs]
+        if behind is None or i not in places:
             return {"against": None, "shown": False, "why": ""}
-        found, n = compare(decided.choices, [Pair(i, rival, worth)], played=False), 0
+        found, n = behind, places.index(i)
     pair, told = found.pairs[n], found.verdict
     (low,), (high,) = (end[[n]] for end in found.widest)
     return {
@@ -175,9 +174,10 @@ def _unneeded(stream: Any, decided: Decision, rows: Sequence[Mapping[str, Any]])
 def _nearest(stream: Any, played: Played, decided: Decision, money: Money) -> dict[str, Any] | None:
     """Return of the policy that was deployed, else of the one with the greatest difference, what is known besides."""
     deployed = [p.choice for p in decided.pieces if decided.choices.kinds[p.choice] == "policy"]
-    i = deployed[-1] if deployed else decided.nearest
-    if i is None or decided.compared is None:
+    if decided.compared is None:
         return None
+    most = decided.compared.queries.mean
+    i = max(deployed or decided.place, key=lambda place: float(most[decided.place[place]]))
     n, pair = decided.place[i], decided.compared.pairs[decided.place[i]]
     far = reach(decided.compared, n, queries=len(decided.choices.rounds), seeds=played.ask.seeds)
     learnt = learning(_gap(stream, _trace(played, decided, i), decided, pair))
@@ -185,7 +185,7 @@ def _nearest(stream: Any, played: Played, decided: Decision, money: Money) -> di
     shown = decided.shown(i)
     return {
         "name": decided.choices.names[i], "against": decided.choices.names[pair.other],
-        "worth": pair.worth * money.factor, "shown": shown, "detectable": far.detectable,
+        "worth": pair.worth * money.factor, "shown": shown, "deployed": bool(deployed), "detectable": far.detectable,
         "more_queries": None if shown or far.queries is None else far.queries - len(decided.choices.rounds),
         "more_seeds": None if shown or far.seeds is None else far.seeds - played.ask.seeds,
         "learning_rounds": learnt.rounds, "learning_lost": learnt.lost,
@@ -224,9 +224,3 @@ def _gate(found: Mapping[str, Any], limit: Limit, money: Money) -> dict[str, Any
         "bound": shown,
         "kept": {name: bool(limit.kept(np.asarray(bound))) for name, bound in bounds.items()},
     }
-
-
-def passed(found: Mapping[str, Any]) -> list[str]:
-    """Return the recommended choices that keep all that was required."""
-    named = dict.fromkeys(piece["choice"] for piece in found["by_worth"])
-    return [name for name in named if all(one["kept"][name] for one in found["gate"])]

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bandits.money import Money
+from bandits.money import Money, plain
 
 Row = Mapping[str, Any]
 _NAMED = 3  # models that one sentence names
+_ROWS = 12  # of the table on a terminal
 
 
 def per_cent(share: float) -> str:
@@ -25,11 +26,15 @@ def points(share: float, *, signed: bool = False) -> str:
 
 def quality(row: Row, right: bool) -> str:
     """Return the accuracy of a choice with its interval."""
-    what = "of answers right" if right else "mean score"
-    span = "no interval"
-    if not math.isnan(row["accuracy_lo"]):
-        span = f"{100 * row['accuracy_lo']:.1f} to {100 * row['accuracy_hi']:.1f}"
-    return f"{per_cent(row['accuracy'])} {what} ({span})"
+    share = per_cent(row["accuracy"])
+    return f"{share} of answers right ({span(row)})" if right else f"a mean score of {share} ({span(row)})"
+
+
+def span(row: Row, to: str = " to ") -> str:
+    """Return the interval of a choice's accuracy in per cent, or that there is none."""
+    if math.isnan(row["accuracy_lo"]):
+        return "no interval"
+    return f"{100 * row['accuracy_lo']:.1f}{to}{100 * row['accuracy_hi']:.1f}"
 
 
 class Words:
@@ -61,7 +66,7 @@ class Words:
 
     def _deploy(self, piece: Row) -> str:
         row = self.rows[piece["choice"]]
-        where = "" if self._alone() else f" where a right answer is worth {self._between(piece)}"
+        where = "" if self._alone() else f" where a right answer is worth {self.between(piece)}"
         other = self.rows[row["against"]]
         call = "always calling" if other["kind"] == "model" else "calling"
         cost = f" at {self.money.shown(other['cost_per_1000'])}" if self.priced else ""
@@ -72,7 +77,7 @@ class Words:
         return len(self.record["by_worth"]) == 1
 
     def _got(self, name: str) -> str:
-        return f"It gets {self._figures(self.rows[name])}."
+        return f"It has {self._figures(self.rows[name])}."
 
     def _figures(self, row: Row) -> str:
         parts = [quality(row, self.record["right"])]
@@ -88,16 +93,17 @@ class Words:
         policies = [row for row in self.rows.values() if row["affordable"]]
         best = self.rows[self.record["most_accurate"]]
         text = f"Nothing is shown to fulfil {limits}: the most accurate model, {best['name']},"
-        text += f" gets {self._figures(best)}"
+        text += f" has {self._figures(best)}"
         if self.priced:
             cheap = self.rows[self.record["cheapest"]]
-            text += f"; the cheapest, {cheap['name']}, {self._figures(cheap)}"
+            text += f"; the cheapest, {cheap['name']}, has {self._figures(cheap)}"
         if policies:
             near = max(policies, key=lambda row: row["accuracy"])
             text += f". Of these queries {near['name']} alone fulfils it, with {self._figures(near)}"
         return text + "."
 
-    def _between(self, piece: Row) -> str:
+    def between(self, piece: Row) -> str:
+        """Return the worths of a piece."""
         low, high = (self.money.shown(piece[end]) for end in ("from", "to"))
         if math.isinf(piece["to"]):
             return f"more than {low}" if piece["from"] > 0 else "anything"
@@ -108,7 +114,7 @@ class Words:
         if self._alone():
             return []
         return [
-            f"{self._between(piece)}: {piece['choice']}, {self._figures(self.rows[piece['choice']])}"
+            f"{self.between(piece)}: {piece['choice']}, {self._figures(self.rows[piece['choice']])}"
             for piece in self.record["by_worth"]
         ]
 
@@ -148,6 +154,8 @@ class Words:
             call = "calling" if self.rows[near["against"]]["kind"] == "mixture" else "always calling"
             told.append(f"The nearest policy, {near['name']}, is {ahead} {call} {near['against']}{at}.")
         least = near["detectable"]
+        if math.isnan(row["p"]):
+            return [*told, f"There can be no verdict on {size} and {record['seeds']} seeds: {row['why']}."]
         if not math.isnan(least):
             told.append(
                 f"On {size} and {record['seeds']} seeds a difference below {points(least)} cannot be shown."
@@ -181,7 +189,7 @@ class Words:
             points(abs(near["after_learning"])),
         )
         return [
-            f"Learning costs {near['name']} {lost} in its first {near['learning_rounds']:,} queries, against its"
+            f"Learning costs {lost} in the first {near['learning_rounds']:,} queries of {near['name']}, against its"
             f" own rate in the last quarter; there it is {ahead} {side} {near['against']}."
         ]
 
@@ -192,7 +200,9 @@ class Words:
         shown = ", ".join(names[:_NAMED]) + (
             f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         )
-        return [f"Never needed: {shown} (best at no worth of a right answer, called by no choice above)."]
+        return [
+            f"Never needed: {shown} (best at no worth of a right answer, not called by what is recommended)."
+        ]
 
     def _constraints(self) -> list[str]:
         if not self.record["limits"] or not self.record["by_worth"]:
@@ -202,7 +212,66 @@ class Words:
             f"{out} of {len(self.rows)} choices do not fulfil {' and '.join(self.record['limits'])} by their means."
         ]
 
-    def gate(self, kept: Sequence[str]) -> list[str]:
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Return headings and cells of the choices that matter, the most accurate first; `*`: recommended."""
+        rows = sorted(self._that_matter(), key=lambda row: -row["accuracy"])
+        several = len({row["preference"] for row in rows if row["policy"]}) > 1
+        headings = [
+            "choice",
+            *["pref."] * several,
+            "accuracy %",
+            *[f"{self.money.currency} per 1,000"] * self.priced,
+        ]
+        return [*headings, "difference"], [self._cells(row, several) for row in rows]
+
+    def legend(self) -> list[str]:
+        """Return what the table's columns mean, and how many choices it leaves out."""
+        record, cost = self.record, f", cost in {self.money.per_1000}" if self.priced else ""
+        told = [f"Accuracy with its 95 % interval{cost}; difference to the best single model in points"]
+        worth = record["worth"]
+        if self.priced and worth is not None:
+            told[0] += f", cost taken off at {self.money.shown(worth)} a right answer"
+        elif self.priced and any(row.get("worth", math.inf) < math.inf for row in self.rows.values()):
+            told[0] += ", cost taken off at the worth that a policy plays for"
+        told[0] += ". *: recommended."
+        left = len(record["choices"]) - len(self._that_matter())
+        return [*told, *[f"{left} more choices: --wide."] * (left > 0)]
+
+    def _recommended(self) -> set[str]:
+        return {piece["choice"] for piece in self.record["by_worth"]}
+
+    def _that_matter(self) -> list[Row]:
+        """Return every choice where they are few, else those that are best, nearest, or best of their preference."""
+        rows: list[Row] = list(self.record["choices"])
+        if len(rows) <= _ROWS:
+            return rows
+        named = self._recommended() | {piece["choice"] for piece in self.record["fixed_by_worth"]}
+        named |= {self.record["most_accurate"], self.record["cheapest"]}
+        named |= {(self.record["nearest"] or {}).get("name")}
+        for text in dict.fromkeys(row["preference"] for row in rows if row["kind"] == "policy"):
+            same = [row for row in rows if row["preference"] == text and row["kind"] == "policy"]
+            named.add(max(same, key=lambda row: row.get("difference", -math.inf))["name"])
+        kept = [row for row in rows if row["name"] in named]
+        others = sorted((row for row in rows if row["name"] not in named), key=lambda row: -row["accuracy"])
+        return [*kept, *others[: max(_ROWS - len(kept), 0)]]
+
+    def _cells(self, row: Row, several: bool) -> list[str]:
+        mark = "*" if row["name"] in self._recommended() else " "
+        accuracy = f"{100 * row['accuracy']:.1f} ({span(row, '-')})"
+        difference = "-"
+        if row["against"] is not None:
+            size = 100 * row["difference"]
+            difference = f"{size:+.{1 if abs(size) >= 1 else 2}f} {'shown' if row['shown'] else 'not shown'}"
+        cost = [plain(row["cost_per_1000"])] * self.priced
+        return [
+            f"{mark}{row['policy'] or row['name']}",
+            *[row["preference"]] * several,
+            accuracy,
+            *cost,
+            difference,
+        ]
+
+    def gate(self) -> list[str]:
         """Return what was required, the bound that it is held against, and whether it is kept."""
         told = []
         for one in self.record["gate"]:
@@ -210,6 +279,14 @@ class Words:
                 word = "kept" if one["kept"][name] else "missed"
                 end = "lower" if ">=" in one["limit"] else "upper"
                 told.append(f"Required {one['limit']}: {word}, {end} bound {bound:.4g} ({name}).")
-        if self.record["gate"] and not kept:
-            told.append("Gate: not passed.")
+        if self.record["gate"]:
+            told.append(
+                f"Gate: {'passed by ' + ', '.join(kept) if (kept := passed(self.record)) else 'not passed'}."
+            )
         return told
+
+
+def passed(record: Mapping[str, Any]) -> list[str]:
+    """Return the recommended choices that keep all that was required."""
+    named = dict.fromkeys(piece["choice"] for piece in record["by_worth"])
+    return [name for name in named if all(one["kept"][name] for one in record["gate"])]

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,15 @@ def fingerprint(outcomes: Any) -> str:
     return digest.hexdigest()
 
 
-def keep(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any], *, whole: Any = None) -> None:
+def keep(
+    folder: Path,
+    run: Run,
+    ask: Ask,
+    known: Mapping[str, Any],
+    *,
+    whole: Any = None,
+    more: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
     """Write what cannot be made again of a finished run: its calls and the manifest, before any table is made.
 
     An earlier run's files make room for it. Until `publish` has gone after it, the manifest says `"tables": false`
@@ -59,8 +68,9 @@ def keep(folder: Path, run: Run, ask: Ask, known: Mapping[str, Any], *, whole: A
         ask: what was asked for.
         known: what only the caller knows: command, context, data, seconds.
         whole: the table before a warm start set a part of it aside; None: nothing was.
+        more: other files of `place.FILES`, written with them.
     """
-    files = {"trace.parquet": _trace(run.traces, run.stream)}
+    files = {**more, "trace.parquet": _trace(run.traces, run.stream)}
     if whole is not None:
         files["split.csv"] = _split(whole, run.stream).to_csv(index=False).encode()
     if probes := probed(run.traces):
