@@ -156,7 +156,11 @@ def work(digest: str, job: tuple[Any, ...]) -> tuple[str, str, str]:
 
     try:
         return digest, result(Job(*job)), ""
-    except Exception as error:  # of any kind: one job must not end the others
+    except (
+        Exception,
+        SystemExit,
+        KeyboardInterrupt,
+    ) as error:  # of any kind: one job must not end the others
         return digest, "", " ".join(f"{type(error).__name__}: {error}".split())
 
 
