@@ -127,6 +127,8 @@ def _why(error: Exception) -> str:
 def main() -> None:
     """Run the command; a user's mistake ends in one line on stderr and exit code 2, never in a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup's is left
+        signal.signal(signal.SIGINT, _terminated)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if sys.stdout is None:
@@ -151,7 +153,7 @@ def _swallowed() -> None:
 
 
 def _terminated(number: int, frame: Any) -> None:
-    """Take SIGTERM as Ctrl-C: what had finished is kept."""
+    """Take SIGTERM as Ctrl-C: what had finished is kept. `commands.stopping` knows both by this line."""
     raise KeyboardInterrupt
 
 

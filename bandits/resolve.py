@@ -16,6 +16,8 @@ import msgspec
 
 from envs.nearest import near
 
+_LOADED: dict[str, str] = {}  # files of the user's: full path to what it was called
+
 
 def function(spec: str, registry: Mapping[str, Callable[..., Any]], kind: str) -> Callable[..., Any]:
     """Return the function that a spec names, with its hyperparameters bound by keyword.
@@ -103,6 +105,7 @@ def _from_file(name: str, kind: str) -> Callable[..., Any]:
     if spec is None or spec.loader is None:
         raise ValueError(f"cannot load {path!r} as Python for the {kind} {name!r}")
     module = importlib.util.module_from_spec(spec)
+    _LOADED[str(Path(path).absolute())] = path
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -116,6 +119,18 @@ def _from_file(name: str, kind: str) -> Callable[..., Any]:
         ]
         raise ValueError(f"{path} has no function {wanted!r}; {near(wanted, own)}")
     return found  # type: ignore[no-any-return]
+
+
+def raised_in(error: BaseException) -> str:
+    """Return "file.py:12" where the line that raised is in a user's file, else "".
+
+    Ctrl-C ends in the handler of the signal, wherever it comes, so that a KeyboardInterrupt of a file's own is told
+    from it.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1] if frames else None
+    name = None if last is None else _LOADED.get(str(Path(last.filename).absolute()))
+    return "" if last is None or name is None else f"{name}:{last.lineno}"
 
 
 def where(function: Any, error: BaseException | None = None) -> str:

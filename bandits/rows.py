@@ -115,3 +115,14 @@ def plain(value: Any) -> Any:
 def number(value: Any) -> str:
     """Return a float with five significant digits, anything else as it is."""
     return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def counted(number: int, thing: str, many: str = "") -> str:
+    """Return so many things in words: "one seed", "2 seeds", "1,000 queries".
+
+    Args:
+        number: how many.
+        thing: the name of one.
+        many: of several, where it is not `thing` with an s.
+    """
+    return f"one {thing}" if number == 1 else f"{number:,} {many or thing + 's'}"

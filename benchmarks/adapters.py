@@ -8,6 +8,7 @@ A library is given what is good for it: contexts in its own form and the policy 
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import random
 import sys
@@ -215,13 +216,18 @@ def play(build: Callable[[Floats, int], Peer], context: Floats, table: Floats) -
 
 def main() -> None:
     """Play all streams of a file with one library."""
-    streams, library, out = sys.argv[1:]
-    given, build = np.load(streams), LIBRARIES[library].build
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("streams", metavar="STREAMS.npz")
+    parser.add_argument("library", metavar="LIBRARY")
+    parser.add_argument("out", metavar="OUT.npz")
+    asked = parser.parse_args()
+    library = asked.library
+    given, build = np.load(asked.streams), LIBRARIES[library].build
     context, table = given["context"].astype(float), given["table"].astype(float)
     play(build, context[0, :50], table[0, :50])  # imports, and whatever else is done once
     arms, seconds = zip(*(play(build, *one) for one in zip(context, table, strict=True)), strict=True)
     version = importlib.metadata.version(LIBRARIES[library].package)
-    np.savez(out, arms=np.array(arms, np.int32), seconds=np.array(seconds), version=version)
+    np.savez(asked.out, arms=np.array(arms, np.int32), seconds=np.array(seconds), version=version)
 
 
 if __name__ == "__main__":

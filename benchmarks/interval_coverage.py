@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 
 from bandits.metrics.intervals import student
@@ -30,4 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     main()

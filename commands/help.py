@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from commands.stopping import files_own
+
 F = TypeVar("F", bound=Callable[..., Any])
 OWN = "Options"
 OTHER = "Everywhere"  # the topic of options that every command has: --format, --quiet, --help
@@ -71,6 +73,14 @@ class Group(Topical, click.Group):
         commands = [(name, self.commands[name].get_short_help_str(90)) for name in self.list_commands(ctx)]
         with formatter.section(click.style("Commands (each has a --help of its own)", bold=True)):
             formatter.write_dl(commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            if told := files_own(error):
+                raise click.UsageError(told) from error
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -14,7 +14,7 @@ from commands import streams
 from commands.command_line import spoken
 from commands.memory import fits
 from commands.prepare import load, log, prepare_jax, reading
-from commands.stopping import stopping
+from commands.stopping import files_own, stopping
 from commands.terminal import Stopped, detail, progress, say, show, wrote
 
 
@@ -108,7 +108,8 @@ def _finished(
         for done, known_then in kept:
             made.append(artefacts.publish(places[done.name], done, ask, known_then, kept=True))
             points.append(points_of(done))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        _ours(error)
         stopped = True
     if stopped:
         raise _left(places, kept)
@@ -143,11 +144,22 @@ def _kept(
                     finished = len(done.traces) * next(iter(done.traces.values())).arms.size
                     seconds = known_now["seconds"]
                     detail(f"{places[done.name]}: {finished:,} rounds, {seconds:.1f} s since the start")
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            _ours(error)
             stopped = True
         if asked is not None and asked():
             raise _left(places, kept)
     return kept, stopped
+
+
+def _ours(error: KeyboardInterrupt) -> None:
+    """Do nothing where it was Ctrl-C.
+
+    Raises:
+        ValueError: a user's file raised it.
+    """
+    if told := files_own(error):
+        raise ValueError(told) from error
 
 
 def _left(places: dict[str, Path], kept: list[tuple[Any, dict[str, Any]]]) -> Stopped:

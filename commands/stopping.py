@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+
+def files_own(error: BaseException) -> str:
+    """Return what is wrong where a user's file raised KeyboardInterrupt itself; "" where it was Ctrl-C."""
+    resolve = sys.modules.get("bandits.resolve")  # not there yet: then no file of the user's is either
+    place = "" if resolve is None else resolve.raised_in(error)
+    return f"{place} raised {type(error).__name__}, which is for Ctrl-C alone" if place else ""
 
 
 @contextmanager

@@ -37,13 +37,14 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
     if (engine == "dask") != (address is not None):
         raise click.UsageError("--engine dask and --address tcp://host:port go together")
     prepare_jax()
+    from bandits.rows import counted
     from bandits.sweeps import engines, plan, results
 
     jobs = {job.digest: job for job in plan.jobs(file)}
     todo = {digest: job for digest, job in jobs.items() if not results.path(out, digest).is_file()}
     before = len(jobs) - len(todo)
     if dry_run:
-        click.echo(f"{len(jobs)} jobs, {before} done, {len(todo)} to do; results: {out}")
+        click.echo(f"{counted(len(jobs), 'job')}, {before} done, {len(todo)} to do; results: {out}")
         return 0
     results.prepare(out, jobs)
     plain = {digest: tuple(job) for digest, job in todo.items()}
@@ -62,12 +63,14 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
                 done += 1
     except KeyboardInterrupt:
         say(
-            f"simulate: stopped; {done} of {len(jobs)} jobs are done and kept in {out}; the same command goes on"
+            f"simulate: stopped; {done} of {counted(len(jobs), 'job')} {_be(done, 'is', 'are')} done and kept in {out};"
+            " the same command goes on"
         )
         return 130
     say(*(f"failed: {jobs[digest].title}: {error}" for digest, error in failed.items()))
     click.echo(
-        f"{len(jobs)} jobs: {before} were done, {done - before} computed, {len(failed)} failed; results: {out}"
+        f"{counted(len(jobs), 'job')}: {before} {_be(before, 'was', 'were')} done, {done - before} computed,"
+        f" {len(failed)} failed; results: {out}"
     )
     say(*sorted({f"numbers are from: {job.known['label']}" for job in jobs.values()}))
     return 1 if failed else 0
@@ -82,6 +85,7 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
 @option("--format", "form", type=FORMATS, default="table", show_default=True)
 def best(file: str, out: str, top: int, form: str) -> None:
     """Rank what a sweep has computed, with paired differences to the leader on the same seeds."""
+    from bandits.rows import counted
     from bandits.sweeps import plan, ranking, results
 
     jobs = plan.jobs(file, tried=False)
@@ -94,15 +98,17 @@ def best(file: str, out: str, top: int, form: str) -> None:
     else:
         for _, part in frame.groupby(list(ranking.QUESTION), sort=False):
             _table(part, top)
-    if len(finished) < len(jobs):
+    if left := len(jobs) - len(finished):
         say(
-            f"{len(jobs) - len(finished)} of {len(jobs)} jobs have no result yet; simulate.py sweep {file} goes on"
+            f"{left} of {counted(len(jobs), 'job')} {_be(left, 'has', 'have')} no result yet; simulate.py sweep {file}"
+            " goes on"
         )
     say(*sorted({f"numbers are from: {job.known['label']}" for job, _ in finished}))
 
 
 def _table(part: Any, top: int) -> None:
     """Print the ranking of one question."""
+    from bandits.rows import counted
     from bandits.sweeps.ranking import QUESTION
 
     first, seeds = part.iloc[0], int(part.iloc[0]["seeds"])
@@ -112,16 +118,21 @@ def _table(part: Any, top: int) -> None:
     contenders = int(part["rank"].notna().sum())
     click.echo(
         f"{first['stream']}, reward {first['reward_spec']}, preference {first['preference']}{budget}:"
-        f" {contenders} contenders, {seeds} seeds, {first['rounds']} rounds"
+        f" {counted(contenders, 'contender')}, {counted(seeds, 'seed')}, {first['rounds']} rounds"
     )
     silent = [] if part["unanswered"].any() else ["unanswered"]
     shown = part.drop(columns=[*QUESTION, "seeds", "rounds", *silent])
     show(shown.head(top) if top else shown, "table")
     click.echo(
         f"of {contenders}, {won} shown to beat the best fixed choice, {lost} to be below it, {contenders - won - lost}"
-        f" neither (5 % over {seeds} seeds and {first['queries']} queries, paired t-tests, Holm-adjusted)"
+        f" neither (5 % over {counted(seeds, 'seed')} and {counted(int(first['queries']), 'query', 'queries')}, paired"
+        " t-tests, Holm-adjusted)"
     )
     click.echo()
+
+
+def _be(number: int, one: str, many: str) -> str:
+    return one if number == 1 else many
 
 
 def _watched(ended: Iterator[Any], total: int) -> Iterator[Any]:
@@ -145,7 +156,11 @@ def work(digest: str, job: tuple[Any, ...]) -> tuple[str, str, str]:
 
     try:
         return digest, result(Job(*job)), ""
-    except Exception as error:  # of any kind: one job must not end the others
+    except (
+        Exception,
+        SystemExit,
+        KeyboardInterrupt,
+    ) as error:  # of any kind: one job must not end the others
         return digest, "", " ".join(f"{type(error).__name__}: {error}".split())
 
 

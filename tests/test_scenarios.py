@@ -106,7 +106,7 @@ def row(policy: str, scenario: str, said: int, why: str = "") -> dict[str, str]:
 def test_the_verdict_in_words_names_what_is_shown_and_counts_what_is_not() -> None:
     assert verdict([{"policy": "a", "scenario": "x"}], "a") == ""
     one = verdict([row("b", "x", 2, "a reason")], "a")
-    assert "for 1 comparison: not shown to differ from a: 1 of 1 (a reason)." in one
+    assert "for one comparison: not shown to differ from a: 1 of 1 (a reason)." in one
     many = [
         row("b", "x", 0),
         row("b", "y", 0),

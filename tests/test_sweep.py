@@ -440,7 +440,7 @@ def test_best_prints_a_table_for_each_question_and_says_what_it_stands_on(run) -
     more = asked('policies = ["oracle", "greedy", "uniform", "linucb"]\npreferences = [0, 0.5]')
     code, out, err = run("best", more, "--top", 2)
     assert (
-        code == 0 and "1 of 4 jobs have no result yet" in err and "numbers are from: recorded answers" in err
+        code == 0 and "1 of 4 jobs has no result yet" in err and "numbers are from: recorded answers" in err
     )
     assert "table.parquet:all, reward linear, preference 0: 2 contenders, 3 seeds, 150 rounds" in out
     assert out.count(" oracle ") == 2

@@ -13,6 +13,7 @@ from bandits.report.styles import tidy
 from bandits.report.words import number
 from bandits.results.by_dataset import MEASURES
 from bandits.results.differences import OVERALL, Scores, against, paired_differences
+from bandits.rows import counted
 
 _ARRAYS = ("difference", "lo", "hi", "p_holm", "queries_lo", "queries_hi")
 _HEADINGS = ("player", "accuracy", "mean cost", "regret, oracle")
@@ -99,7 +100,7 @@ def _select(name: str, label: str, options: list[str]) -> str:
 
 def note(got: Scores) -> str:
     """Return how to read the differences, as plain text."""
-    seeds = got.value["reward"].shape[0]
+    seeds = counted(got.value["reward"].shape[0], "seed")
     queries = 0 if got.queries is None else len(np.unique(got.queries.cluster))
     where = f" ({OVERALL}: over the policies alone)" if len(got.datasets) > 1 else ""
     known = (
@@ -108,8 +109,8 @@ def note(got: Scores) -> str:
         else "queries whose own numbers are not known, so that nothing is starred"
     )
     return (
-        f"Small print: 95 % t interval of the mean over {seeds} seeds; of a difference, a second one over the queries."
+        f"Small print: 95 % t interval of the mean over {seeds}; of a difference, a second one over the queries."
         f" A bold difference with a star holds at 5 % over both, by paired t-tests adjusted by Holm's method for all"
-        f" policies and datasets shown{where}; it stands on {seeds} seeds and {known}, and needs at least"
+        f" policies and datasets shown{where}; it stands on {seeds} and {known}, and needs at least"
         f" {FEWEST_SEEDS} seeds and {FEWEST_QUERIES} queries."
     )

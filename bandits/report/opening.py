@@ -12,6 +12,7 @@ from bandits.report.parts import records
 from bandits.report.styles import own
 from bandits.report.words import code, interval, number, per_cent, span
 from bandits.results.differences import Scores, against, paired_differences, scores
+from bandits.rows import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,20 +59,38 @@ def verdict(rows: Sequence[Row], got: Scores) -> str:
     told = _compared(got, pairs)
     won = told[told["shown"] & (told["difference"] > 0)]
     best = (told if won.empty else won).sort_values("difference", ascending=False, kind="stable").iloc[0]
-    seeds = f"{got.value['reward'].shape[0]} seeds"
+    seeds = counted(got.value["reward"].shape[0], "seed")
     if won.empty:
-        more = "more" if best["difference"] > 0 else "less"
-        gap = f"{best['policy']}, the nearest, earns {number(abs(best['difference']), 4)} a query {more}"
         spans = f"{_spans(best, seeds, got)}; {best['why'] or 'shown to be less'}"
-        text = f"No policy is shown to beat {what}: {gap} ({spans})."
+        none, near = ("No policy", f"{best['policy']}, the nearest,")
+        if len(told) == 1:
+            none, near = best["policy"], "it"
+        text = (
+            f"{none} is {'not ' * (len(told) == 1)}shown to beat {what}: {near} earns {_gap(best)} ({spans})."
+        )
     else:
-        also = f" So do {len(won) - 1} other policies of {len(told)}." if len(won) > 1 else ""
+        also = _also(len(won) - 1, len(told) - 1)
         by = number(best["difference"], 4)
         text = f"{best['policy']} beats {what} by {by} reward a query ({_spans(best, seeds, got)}).{also}"
     if other["kind"] == "model" and _answered(other) < 1:
         lacking = f"{1 - _answered(other):.0%} of rounds"
         text += f" {other['policy']} cannot be called in {lacking}; the fall-back answers there."
     return text
+
+
+def _gap(row: Any) -> str:
+    """Return how much more or less a policy earns, in words."""
+    gap = float(row["difference"])
+    return f"{number(abs(gap), 4)} a query {'more' if gap > 0 else 'less'}" if gap else "just as much"
+
+
+def _also(others: int, of: int) -> str:
+    """Return that so many of the other policies beat it too, as a sentence; "" where none does."""
+    if not others:
+        return ""
+    return (
+        f" So {'does' if others == 1 else 'do'} {counted(others, 'other policy', 'other policies')} of {of}."
+    )
 
 
 def _compared(got: Scores, pairs: list[tuple[str, str]]) -> pd.DataFrame:
@@ -140,7 +159,7 @@ def _random(rows: Sequence[Row], leader: Row, got: Scores) -> str:
     shown = "" if told["shown"] and told["difference"] > 0 else "not "
     return (
         f"It is {shown}shown to beat choosing at random: {number(float(told['difference']), 4)} a query"
-        f" ({_spans(told, str(leader['seeds']) + ' seeds', got)})."
+        f" ({_spans(told, counted(leader['seeds'], 'seed'), got)})."
     )
 
 
@@ -158,7 +177,7 @@ def _bargain(leader: Row, rows: Sequence[Row], got: Scores) -> str:
         cost = share(got, "cost", leader["policy"], best["policy"])
         says += f" at {per_cent(cost[0])}{' of' if cost[0] < 2 else ''} its cost"
         spans.append(_span(*cost[1:]))
-    over = f"{leader['seeds']} seeds" if leader["seeds"] > 1 else "one seed"
+    over = counted(leader["seeds"], "seed")
     none = math.isnan(accuracy[1])
     return f"{says} ({f'no interval over {over}' if none else f'95 % interval over {over} ' + ' and '.join(spans)})."
 
@@ -186,9 +205,10 @@ def apart(rows: Sequence[Row], got: Scores, label: str) -> str:
     """
     policies = [r for r in rows if r["kind"] == "policy"]
     best = max(policies, key=lambda r: r["accuracy"])
+    most = f"most often of {len(policies)}" if len(policies) > 1 else "in this share of the rounds"
     sentences = [
         _bargain(best, rows, got),
-        f"{code(best['policy'])} is right most often of {len(policies)}: {number(best['accuracy'], 4)}"
+        f"{code(best['policy'])} is right {most}: {number(best['accuracy'], 4)}"
         f" ({interval(best, 'accuracy', 4)}).",
     ]
     for least in (0.99, 0.9):

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bandits.rows import counted
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -31,7 +33,7 @@ def code(name: str) -> str:
 def interval(row: Row, name: str, decimals: int) -> str:
     """Return "95 % interval over S seeds lo to hi" of a quantity of the summary, or that there is none."""
     low, high = row[f"{name}_lo"], row[f"{name}_hi"]
-    return span(low, high, f"{row['seeds']} seeds" if row["seeds"] > 1 else "one seed", decimals)
+    return span(low, high, counted(row["seeds"], "seed"), decimals)
 
 
 def span(low: float, high: float, over: str, decimals: int | None) -> str:
@@ -64,7 +66,7 @@ def regret_caption(rows: Sequence[Row]) -> str:
         power = "" if growth == "n/a" else f", growing as rounds to the power {growth}"
         finals.append(f"{row['policy']} {number(row['regret_oracle'], 1)}{ends}{power}")
     seeds = f"95 % intervals over {rows[0]['seeds']} seeds" if rows[0]["seeds"] > 1 else "one seed"
-    run = f"after {rows[0]['rounds']:,} rounds, {seeds}"
+    run = f"after {counted(rows[0]['rounds'], 'round')}, {seeds}"
     return f"Cumulative regret against the per-query oracle {run}: {first(finals)}."
 
 
@@ -104,7 +106,8 @@ def reward_caption(rows: Sequence[Row]) -> str:
     """Return the mean reward of each policy and reference, as plain text."""
     ranked = sorted((r for r in rows if r["kind"] != "model"), key=lambda r: -r["reward_mean"])
     listed = first([f"{r['policy']} {number(r['reward_mean'], 4)}" for r in ranked])
-    return f"Reward a query, mean of the last {window(rows):,} rounds at each point. Over the whole run: {listed}."
+    last = "round" if window(rows) == 1 else f"{window(rows):,} rounds"
+    return f"Reward a query, mean of the last {last} at each point. Over the whole run: {listed}."
 
 
 def budget_caption(rows: Sequence[Row]) -> str:

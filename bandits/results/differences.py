@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bandits.metrics.intervals import Estimate, clustered, paired
 from bandits.metrics.verdict import judge
 from bandits.results.by_dataset import MEASURES, REGRETS
+from bandits.rows import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +35,9 @@ class Queries(NamedTuple):
 
     def counted(self, clusters: int) -> str:
         """Return so many clusters in words, and that some are batches where there are any."""
-        some = "query" if clusters == 1 else "queries"
-        return f"{clusters:,} {some}" + " and batches of queries" * bool((self.cluster < 0).any())
+        return counted(clusters, "query", "queries") + " and batches of queries" * bool(
+            (self.cluster < 0).any()
+        )
 
     def between(
         self, measure: str, first: Sequence[int], second: Sequence[int], dataset: str

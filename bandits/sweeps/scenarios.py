@@ -19,6 +19,7 @@ from bandits.metrics.verdict import judge
 from bandits.results.by_query import clusters
 from bandits.results.phases import outcome
 from bandits.rewards import PREFERENCE, Reward, reward_table
+from bandits.rows import counted
 from envs.changes.scenarios import SCENARIOS
 
 VERDICTS = ("less regret", "more regret", "not shown")
@@ -184,9 +185,5 @@ def verdict(rows: Sequence[Mapping[str, Any]], first: str) -> str:
     if open_ones:
         reasons = "; ".join(dict.fromkeys(row["why"] for row in open_ones))
         sentences.append(f"not shown to differ from {first}: {len(open_ones)} of {len(told)} ({reasons})")
-    over = f"verdicts at 5 % over seeds and over queries, after Holm's correction for {_counted(len(told))}"
-    return f"{over}: {'. '.join(sentences)}."
-
-
-def _counted(comparisons: int) -> str:
-    return "1 comparison" if comparisons == 1 else f"{comparisons} comparisons"
+    over = f"after Holm's correction for {counted(len(told), 'comparison')}"
+    return f"verdicts at 5 % over seeds and over queries, {over}: {'. '.join(sentences)}."
