@@ -38,12 +38,33 @@ def test_the_prior_is_the_formula(patchy) -> None:
         np.testing.assert_allclose(prior.mean[k, 0], patchy.cost[seen, k].mean())
 
 
-@pytest.mark.parametrize("name", warm.TARGETS)
+RIDGES = ("linucb", "thompson", "epsilon", "greedy", "softmax", "squarecb", "regcb", "dlinucb", "preference")
+
+
+def test_a_policy_is_asked_whether_its_state_is_a_ridge() -> None:
+    """By how it learns, not by its name: what chooses otherwise still has it, what learns otherwise has not."""
+    found = {}
+    for name in bandits.POLICIES:
+        if name not in ("llmbandit", "always"):  # they need a log or a model to be named
+            hyper = {"reward": accuracy} if name in ("preference", "glm") else {}
+            found[name] = warm.targets(bandits.POLICIES[name](4, 6, **hyper))
+    assert {name for name, known in found.items() if known} == set(RIDGES)
+    assert found["preference"] == ("utility", "cost in scale") and found["dlinucb"] == ("reward",)
+    drawn = bandits.POLICIES["regcb"](4, 6, mode="elimination")
+    assert warm.targets(drawn) == ("reward",) and drawn.index is None
+    other = bandits.linucb(4, 6)
+    assert warm.targets(other._replace(update=lambda *heard: heard[1])) is None
+
+
+@pytest.mark.parametrize("name", RIDGES)
 def test_every_policy_begins_where_the_prior_ends(name: str, known, halves) -> None:
     logged, stream = halves
     prior = warm.fit(logged, reward_table(accuracy, logged))
     hyper = {"reward": accuracy} if name == "preference" else {}
-    policy = warm.start(bandits.POLICIES[name](4, 6, **hyper), prior, warm.TARGETS[name])
+    policy = bandits.POLICIES[name](4, 6, **hyper)
+    targets = warm.targets(policy)
+    assert targets is not None
+    policy = warm.start(policy, prior, targets)
     state = policy.init(jax.random.key(0))
     if name == "dlinucb":  # by the normal equations: it has no inverse to read
         weight = [
@@ -55,7 +76,7 @@ def test_every_policy_begins_where_the_prior_ends(name: str, known, halves) -> N
         assert state.pulls.tolist() == [300] * 4
     assert mean.shape == ((4, 2) if name == "preference" else (4,))
     first = mean[:, 0] if name == "preference" else mean
-    np.testing.assert_allclose(first, prior.weight[warm.TARGETS[name][0]] @ known.context[3], rtol=1e-4)
+    np.testing.assert_allclose(first, prior.weight[targets[0]] @ known.context[3], rtol=1e-4)
     # The answer is known from the first query on: 0.9 for the topic's own arm, learned from 300 rows.
     trace = replay(policy, stream, reward_table(accuracy, stream), seeds=6, rounds=60)
     if name not in ("epsilon", "softmax", "squarecb"):

@@ -249,7 +249,7 @@ def _warmed(
     prior = warm.fit(log.stream, log.table, n_eff=ask.n_eff)
     warmed: dict[str, Policy | None] = {}
     for spec, policy in lineup.items():
-        targets = warm.TARGETS.get(spec.partition(",")[0])
+        targets = None if policy is None else warm.targets(policy)
         if policy is None:
             warmed[spec] = None
         elif targets is None:

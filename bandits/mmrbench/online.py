@@ -65,7 +65,7 @@ class Sweep(NamedTuple):
         reward: spec of what the policies hear.
         seeds: `S`, orders of the test queries.
         seed: fixes the orders and the policies' randomness.
-        warm_start: run each policy of `warm.TARGETS` a second time, with the training queries as its prior.
+        warm_start: run each policy that has `warm.targets` a second time, with the training queries as its prior.
     """
 
     policies: Sequence[str]
@@ -183,11 +183,10 @@ def _warmed(
 ) -> dict[str, Policy | None]:
     """Return the policies that a router's knowledge can start: its training queries as their prior."""
     prior = warm.fit(logged, table)
-    targets = {spec: warm.TARGETS.get(spec.partition(",")[0]) for spec in cold}
     return {
         spec + WARM: warm.start(policy, prior, known)
         for spec, policy in cold.items()
-        if policy is not None and (known := targets[spec]) is not None
+        if policy is not None and (known := warm.targets(policy)) is not None
     }
 
 

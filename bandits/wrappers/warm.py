@@ -17,20 +17,15 @@ from numpy.typing import NDArray
 
 from bandits import require
 from bandits.base import RESOURCES, Feedback, Policy, State, example
-from bandits.policies.linear.forgetting import Discounted
+from bandits.policies.linear.affine import Form, heard_reward
+from bandits.policies.linear.forgetting import Discount, Discounted
+from bandits.policies.linear.preference import both
 from bandits.policies.linear.ridge import Ridge
 from bandits.wrappers.pacing.paced import Means
 from bandits.wrappers.pacing.primal_dual import Past
 
 Floats = NDArray[np.float64]
-
-# Policies whose whole state is a ridge posterior or its sums, and what it predicts.
-TARGETS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("linucb", "thompson", "epsilon", "greedy", "softmax", "squarecb", "regcb", "dlinucb"), ("reward",)
-    ),
-    "preference": ("utility", "cost in scale"),
-}
+_LEARNED = {heard_reward: ("reward",), both: ("utility", "cost in scale")}  # what a linear form learns
 
 
 class Prior(NamedTuple):
@@ -177,6 +172,19 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
     return policy._replace(init=init)
 
 
+def targets(policy: Policy) -> tuple[str, ...] | None:
+    """Return what the ridge of a policy predicts whose whole state is a ridge posterior or its sums; None for others.
+
+    The policy is asked by its form, which stands for how it learns; it may choose in another way.
+    """
+    form = policy.form
+    if form is None or form.speaks_for is None or form.speaks_for[1] != policy.update:
+        return None
+    if isinstance(form, Discount):
+        return ("reward",)
+    return _LEARNED.get(form.target) if isinstance(form, Form) else None
+
+
 def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
     """Return the policy, paced or not, that begins where the prior ends.
 
@@ -184,9 +192,9 @@ def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
     first price from a log gets what this one would have spent.
 
     Args:
-        policy: one of `TARGETS`, in any wrappers.
+        policy: one that has `targets`, in any wrappers.
         prior: from `fit`, with the same number of models and features.
-        targets: of the policy's ridge, from `TARGETS`.
+        targets: of the policy's ridge, see `targets`.
     """
 
     cost = prior.mean.copy()
