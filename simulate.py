@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from commands.command_line import given
+from commands.decide import decide
 from commands.finished import diff, export, report
 from commands.help import Group
 from commands.mmrbench import mmrbench
@@ -63,8 +64,8 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 
 _COMMANDS = (
-    inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream, make_log,
-    evaluate, try_estimators,
+    decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
+    make_log, evaluate, try_estimators,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

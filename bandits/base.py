@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
 
 State = Any  # any pytree of arrays; its structure, shapes and dtypes never change
 RESOURCES = ("cost", "latency", "tokens")  # what a budget can be put on: `R` of them, in this order
@@ -60,6 +62,30 @@ class Feedback(NamedTuple):
     kept: Any = None
 
 
+class Prior(NamedTuple):
+    """What a log says of each arm, float64; made by `bandits.wrappers.warm.fit`.
+
+    Attributes:
+        inverse: `(K, d, d)`, `A^-1`.
+        weight: `(K, d)` for each target: `reward`, `utility`, `cost in scale` and each of `RESOURCES`.
+        mean: `(K, R)` mean use of each of `RESOURCES`.
+        n_eff: observations that it counts for, each arm.
+        worth: `(N, K)` reward that it expects of each logged call, -inf where there is no outcome.
+        used: `(N, K, R)` what each logged call used.
+        price: `(K,)` posted cost of a call, NaN where none is.
+        ridge: prior precision of every weight that it was fitted with.
+    """
+
+    inverse: NDArray[np.float64]
+    weight: dict[str, NDArray[np.float64]]
+    mean: NDArray[np.float64]
+    n_eff: float
+    worth: NDArray[np.float64]
+    used: NDArray[np.float64]
+    price: NDArray[np.float64]
+    ridge: float
+
+
 Index = Callable[[jax.Array | None, State, Observation], jax.Array]
 Chances = Callable[[jax.Array, State, Observation], jax.Array]
 
@@ -78,6 +104,8 @@ class Policy(NamedTuple):
             None: not known, see `chances_of`.
         form: of a linear policy, from which the block kernel plays it (`bandits.policies.linear.affine`).
         keep: `(state, observation) -> tree`, what `update` needs of the call where the outcome comes late.
+        prime: `(state, prior) -> state` that begins where a log's `Prior` ends; None: see `bandits.wrappers.warm`.
+        price: `(state) -> (R,)`, the dual price of a call that paces spending; None: none is set.
     """
 
     init: Callable[[jax.Array], State]
@@ -87,6 +115,8 @@ class Policy(NamedTuple):
     chances: Chances | None = None
     form: Any = None
     keep: Callable[[State, Observation], Any] | None = None
+    prime: Callable[[State, Prior], State] | None = None
+    price: Callable[[State], jax.Array] | None = None
 
 
 def ranked(

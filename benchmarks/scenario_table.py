@@ -19,7 +19,7 @@ from bandits.experiment import worlds
 from bandits.metrics.changing import best_of_phase, phase
 from bandits.metrics.regret import earned_by
 from bandits.rewards import reward_table
-from bandits.sweeps.scenarios import compare
+from bandits.sweeps.scenarios import VERDICTS, compare
 from envs.changes.scenarios import SCENARIOS
 
 SEEDS = 20
@@ -43,8 +43,9 @@ TABLE = (
     ("new-model", "all", 0.2),
 )  # fmt: skip
 _COLUMNS = (
-    "scenario", "policy", "regret, oracle of the moment", "against the first policy, paired",
-    "regret, best of each phase", "recovery", "take-up, rounds", "calls", "reward", "cost", "p (Holm)",
+    "scenario", "policy", "regret, oracle of the moment", "against the first policy, over seeds",
+    "the same over queries", "regret, best of each phase", "recovery", "take-up, rounds", "calls", "reward", "cost",
+    "p (Holm)",
 )  # fmt: skip
 _INTRODUCTION = f"""# Scenarios
 
@@ -58,8 +59,9 @@ This page is made by `python benchmarks/scenario_table.py TABLE`; {SEEDS} paired
 brackets. Regret is in rewards, over the whole run. Recovery, in rounds: from when on the mean reward over the seeds is
 within 5 % of that of the best model of the new phase, over 100 rounds and over the rest of the phase; of several
 changes the slowest counts, "never" is not before the next change. Take-up: rounds and calls until the arriving model
-holds a fifth of the latest calls, median over seeds, from the twentieth round on. A difference in bold is significant
-at 5 % after Holm's correction over its table. More: [Changing worlds](changing.md#what-is-measured).
+holds a fifth of the latest calls, median over seeds, from the twentieth round on. A difference in bold is shown at 5 %
+by both tests, over seeds and over queries (copies of a query, and a query that comes again, count once), after Holm's
+correction over its table; any other difference is not shown. More: [Changing worlds](changing.md#what-is-measured).
 """
 
 
@@ -78,16 +80,18 @@ def line(row: dict[str, Any]) -> str:
     """Return one row of the table."""
     if "note" in row:
         return f"| {row['scenario']} | not here: {row['note']} " + "| - " * (len(_COLUMNS) - 2) + "|"
-    paired = "-"
+    paired = other = "-"
     if "difference" in row:
-        mark = "**" if row["significant"] else ""
+        mark = "" if row["verdict"] == VERDICTS[2] else "**"
         paired = f"{mark}{cell(row, 'difference', '+,.0f')}{mark} {spread(row, 'difference', '+,.0f')}"
+        other = spread(row, "queries", "+,.0f")
     back = "never" if row["unrecovered"] else cell(row, "recovery")
     parts = [
         row["scenario"],
         f"`{row['policy']}`",
         f"{cell(row, 'regret')} {spread(row, 'regret')}",
         paired,
+        other,
         cell(row, "regret_best_of_phase"),
         back if row["recovery_lo"] != row["recovery_lo"] else f"{back} {spread(row, 'recovery')}",
         cell(row, "adoption"),

@@ -53,8 +53,7 @@ def rows(start: str, whole: Any, text: str, seeds: int, pacings: list[str]) -> p
         plain = bandits.POLICIES[name](stream.n_arms, stream.dim, **hyper)
         for pacing in pacings:
             policy = budget.held(plain, stream, pacing=pacing)
-            if prior is not None and (learned := warm.targets(plain)) is not None:
-                policy = warm.start(policy, prior, learned)
+            policy = policy if prior is None else warm.start(policy, prior)
             trace = bandits.replay(policy, stream, table, seeds=seeds, budget=limits)
             told.append(accounts.account(stream, table, {f"{name} {pacing}": trace}, limits))
     return pd.concat(told, ignore_index=True).assign(start=start)

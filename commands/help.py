@@ -10,7 +10,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 OWN = "Options"
-OTHER = "Everywhere"  # the topic of options that no command is about: --format, --quiet, --help
+OTHER = "Everywhere"  # the topic of options that every command has: --format, --quiet, --help
 EXIT_CODES = """\b
 Exit codes:
   0    done

@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 TABLE = "Which table, and what a policy sees of it"
-WHO = "Who plays, on what, for what"
+WHAT = "Policies, stream, reward"
 LIMITS = "Budgets and a log to start from"
 CHANGES = "A world that changes"
 SIZE = "How much is run"
@@ -81,20 +81,20 @@ voice = _all(
     option("--format", "form", topic=OTHER, type=FORMATS, default="table", show_default=True,
            help="Of what is on stdout."),
     option("-q", "--quiet", topic=OTHER, is_flag=True, expose_value=False, callback=tell,
-           help="Nothing on stderr but mistakes."),
+           help="Print errors only on stderr."),
     option("-v", "--verbose", topic=OTHER, is_flag=True, expose_value=False, callback=tell,
-           help="Say more on stderr: sizes, seconds, rounds a second."),
+           help="Print more on stderr: sizes, seconds, rounds a second."),
     option("--config", topic=OTHER, metavar="FILE", is_eager=True, expose_value=False, callback=read_config,
            help="TOML with these options by name; what is typed wins."),
 )  # fmt: skip
 
 replayed = _all(
-    option("--policy", "policies", topic=WHO, multiple=True, metavar="SPEC",
+    option("--policy", "policies", topic=WHAT, multiple=True, metavar="SPEC",
            help="name,key=value or file.py:name; repeatable; see list."),
-    option("--stream", topic=WHO, default="all", show_default=True, help="all, ocr, vqa, math, a dataset, a path."),
-    option("--reward", topic=WHO, default="linear", show_default=True, metavar="SPEC",
+    option("--stream", topic=WHAT, default="all", show_default=True, help="all, ocr, vqa, math, a dataset, a path."),
+    option("--reward", topic=WHAT, default="linear", show_default=True, metavar="SPEC",
            help="name,key=value or file.py:name."),
-    option("--preference", topic=WHO, default="0.2", show_default=True,
+    option("--preference", topic=WHAT, default="0.2", show_default=True,
            help="Weight on cost: number, list, uniform(0,2)."),
     option("--budget", topic=LIMITS, multiple=True, metavar="B",
            help="12.5, 30%, 0.0005/query, cost=..,latency=..; repeatable."),
@@ -103,7 +103,7 @@ replayed = _all(
     option("--hard", topic=LIMITS, is_flag=True, help="Never exceed the budget: mask what could."),
     option("--cap", topic=LIMITS, type=FINITE, help="No call that costs more, by posted or predicted cost."),
     option("--warm-start", "--train-share", "warm_start", topic=LIMITS, metavar="B",
-           help="A log: 10% or 500 rows set aside, or a table."),
+           help="A log: 10% or 500 rows set aside, a table, or a log of calls."),
     option("--n-eff", topic=LIMITS, type=FINITE, help="Observations of each arm that the log counts for."),
     option("--fit", topic=LIMITS, default="all", show_default=True,
            help="Context and scales by all rows, or by the log alone: warm."),

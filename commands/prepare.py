@@ -41,11 +41,10 @@ def prepare_jax() -> None:
 
 def log(stream: Any, options: dict[str, Any]) -> tuple[Any, Any]:
     """Return the log that `--warm-start` names as a table (None where it names rows), and the stream with its notes."""
-    from envs import logged
-    from envs import stream as streams
+    from envs import logged, selection
 
     named = options["warm_start"]
-    if named is None or not streams.is_path(named):
+    if named is None or not selection.is_path(named):
         return None, stream
     kept = {k: options[k] for k in ("prices", "embed", "modality", "fusion", "dim", "whiten")}
     told = {k: v for k, v in reading(options).items() if k not in ("duels", "keep_copies")}

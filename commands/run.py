@@ -35,9 +35,12 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
     from bandits.experiment import ask as runs
+    from bandits.experiment import logs
     from bandits.folders.place import check_folder
     from bandits.publish import overview
 
+    if logged is not None:
+        logged, loaded = logs.weighed(logged, loaded)
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     folder = Path(out or Path("runs") / safe(loaded.name)).expanduser()
     places = {name: folder / name for name in runs.names(ask)}
@@ -158,6 +161,7 @@ def _left(places: dict[str, Path], kept: list[tuple[Any, dict[str, Any]]]) -> St
 def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> None:
     from bandits import rows as tables
     from bandits.folders import read as compare
+    from bandits.report.opening import opened
 
     for tabled, place in zip(made, places.values(), strict=True):
         click.echo(f"{opened(tabled)}\n")
@@ -170,17 +174,6 @@ def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> 
     if len(places) > 1:
         tables.write(str(folder / "report.html"), compare.page(list(places.values())))
         wrote({"all runs in one report": str(folder / "report.html")}, "table")
-
-
-def opened(tabled: dict[str, Any]) -> str:
-    """Return the verdict that a run's page opens with."""
-    from bandits.report.opening import unanswered, verdict
-    from bandits.report.parts import records
-    from bandits.results.differences import scores
-
-    got = scores(tabled["by_dataset"], tabled.get("by_query"))
-    rows = records(tabled["summary"])
-    return " ".join(filter(None, (verdict(rows, got), unanswered(rows))))
 
 
 def _plots(wanted: str | None) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import say, show
 
+_LONG = ("why",)  # said once below a table for a terminal, and not in each of its rows
+
 
 @click.command(cls=Topical, context_settings=SETTINGS)
 @option(
@@ -34,10 +36,15 @@ def scenarios(
     stream = load(options)
     prepare_jax()
     from bandits import resolve, rewards
-    from bandits.sweeps.scenarios import compare
+    from bandits.sweeps.scenarios import compare, verdict
     from envs.changes.scenarios import SCENARIOS
 
     kept = {k: options[k] for k in ("preference", "seeds", "seed", "order", "rounds")}
     worth = resolve.function(reward, rewards.REWARDS, "reward")
-    show(compare(stream, policies, worth, scenarios=chosen or tuple(SCENARIOS), **kept), form)
-    say(*stream.notes, f"numbers are from: {stream.outcomes.label}")
+    rows = compare(stream, policies, worth, scenarios=chosen or tuple(SCENARIOS), **kept)
+    show([{k: v for k, v in row.items() if form != "table" or k not in _LONG} for row in rows], form)
+    say(
+        *filter(None, [verdict(rows, policies[0])]),
+        *stream.notes,
+        f"numbers are from: {stream.outcomes.label}",
+    )

@@ -66,7 +66,7 @@ def _needs_memory(options: dict[str, Any]) -> str:
     """Return the first option given that needs the table in memory, or ""."""
     prepare_jax()
     from bandits.experiment import ask as runs
-    from bandits.publish import streamed
+    from bandits.publish import asked
 
     for name in ("prices", "models", "embed", "dry_run"):
         if options[name]:
@@ -75,7 +75,7 @@ def _needs_memory(options: dict[str, Any]) -> str:
         return "--prices-per" if told[0] == "per" else f"--{told[0].replace('_', '-')}"
     if options["data"] and options["stream"] != "all":
         return f"--stream {options['stream']}"
-    return streamed.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}))
+    return asked.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}))
 
 
 def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options: Any) -> Path:
@@ -85,7 +85,8 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
     from bandits import rows as tables
     from bandits.experiment import ask as runs
     from bandits.folders.staged import Staged
-    from bandits.publish import streamed
+    from bandits.publish import asked, streamed
+    from bandits.report.opening import opened
     from envs.windows import big, survey
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
@@ -113,16 +114,17 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
                 told(", ".join(ask.policies), done)
 
         try:
-            summary = streamed.run(
+            tabled = streamed.run(
                 table, ask, folder, known, every=every, resume=options["resume"], stop=stop, progress=count
             )
         except streamed.Interrupted as stopped:
             again = known["command"] + " --resume" * (not options["resume"])
             raise Stopped(f"{stopped}; go on with: {again}") from None
     if form == "table":
-        show(tables.short(summary), form)
+        click.echo(f"{opened(tabled)}\n")
+        show(tables.short(tabled["summary"]), form)
         click.echo(f"\nreport: {folder / 'report.html'}")
     else:
-        show(summary, form)
-    say(*streamed.notes(table, ask), f"numbers are from: {table.label}")
+        show(tabled["summary"], form)
+    say(*asked.notes(table, ask), f"numbers are from: {table.label}")
     return folder

@@ -41,7 +41,7 @@ def coloured(stream: Any) -> bool:
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[str, int], None] | None]:
-    """Show rounds done, rounds a second and time left on stderr, only where somebody watches and wants it."""
+    """Show rounds done, rounds a second and time left on stderr, only on a terminal and without --quiet."""
     if sys.stderr is None or not sys.stderr.isatty() or _asked("quiet"):
         yield None
         return

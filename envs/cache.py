@@ -32,9 +32,9 @@ def folder() -> Path:
 def cached(name: str, digest: str, make: Callable[[], Arrays]) -> Arrays:
     """Return the arrays of `<name>-<digest>.npz`, made and stored on the first call.
 
-    What is read is what was stored, bit for bit, or it is made again. The file appears whole or not at all, whoever
-    writes it at the same time, and pickled arrays are neither written nor read. A cache that cannot be read or written
-    costs time, never the run.
+    What is read is what was stored, bit for bit, or it is made again. The file appears whole or not at all, also where
+    another process writes it at the same time, and pickled arrays are neither written nor read. A cache that cannot be
+    read or written costs time, never the run.
     """
     path = folder() / f"{name}-{digest[:16]}.npz"
     key = f"{name}\0{digest}\0".encode()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from envs.contexts import features
 from envs.outcomes import Floats, Outcomes
 from envs.stream import Stream
-from envs.tables import formats
+from envs.tables import formats, partial
 from envs.twin import twin
 
 
@@ -37,7 +37,8 @@ def beside(
 
     Args:
         stream: what is evaluated; it stays as it is.
-        path: a table as `formats.read` takes it, with the stream's models.
+        path: a table as `formats.read` takes it, with the stream's models, or a log of one call a query. A log of
+            the stream's own queries sets them aside: they are no longer evaluated.
         prices, embed: as `load` takes them; the same as for the stream.
         reading: what the columns cannot tell, as `load` takes it.
         select: leave out models that the stream has not, instead of refusing them.
@@ -47,13 +48,13 @@ def beside(
         ValueError: one line: the table cannot be read, its models are not the stream's, it lacks costs or embeddings
             that the stream has, or all of its rows are evaluated.
     """
-    outcomes = formats.read(
-        path, models=stream.models if select else None, prices=prices, **(reading or {}), logs=True
-    )
-    if embed is not None:
-        from envs.contexts.embed import embed as encoded
-
-        outcomes = encoded(outcomes, embed, folder=Path(path).parent)
+    told, chosen = dict(reading or {}), stream.models if select else None
+    calls = partial.read(path, models=chosen, **told)
+    if calls is not None:
+        how = {"modality": modality, "fusion": fusion, "dim": dim, "whiten": whiten}
+        return _called(stream, calls, path, prices=prices, embed=embed, **how)
+    outcomes = formats.read(path, models=chosen, prices=prices, **told)
+    outcomes = _embedded(outcomes, embed, path)
     outcomes = _same_models(outcomes, stream, path)
     _same_cost(outcomes, stream, path)
     own = ~_evaluated(outcomes, stream)
@@ -65,6 +66,69 @@ def beside(
     if not own.all():
         notes[0] += f"; {(~own).sum()} rows that are evaluated too were left out of it"
     return logged, replace(stream, notes=(*stream.notes, *notes))
+
+
+def _called(
+    stream: Stream,
+    calls: partial.Partial,
+    path: str | Path,
+    *,
+    prices: str | Path | None,
+    embed: str | None,
+    **how: Any,
+) -> tuple[Stream, Stream]:
+    """Return a log of calls and the stream: rows of both leave the log, or the stream where all are of both."""
+    if prices is not None:
+        raise ValueError(f"--warm-start {path} is a log of calls: it needs costs of its own, not --prices")
+    outcomes = _same_models(_embedded(calls.outcomes, embed, path), stream, path)
+    unstated = outcomes.cost_unit == "units/query" != stream.outcomes.cost_unit != ""
+    if unstated:
+        outcomes = replace(outcomes, cost_unit=stream.outcomes.cost_unit)
+    _same_cost(outcomes, stream, path)
+    chance = np.full(len(outcomes), np.nan) if calls.chance is None else calls.chance
+    place = {name: row for row, name in enumerate(stream.query_id.astype(str))}
+    rows = np.array([place.get(str(name), -1) for name in calls.asked])
+    same = _evaluated(outcomes, stream, calls.asked)
+    note = f"log of {{}} calls from {Path(path).name}, one a query"
+    note += f", its costs taken as {outcomes.cost_unit}" * unstated
+    if same.all() and (rows >= 0).all():
+        rest = _apart(stream, np.unique(rows), path)
+        logged = Stream(
+            Path(path).name, outcomes, stream.context[rows], unit=stream.cost_scale, chance=chance
+        )
+        note = f"{note.format(len(rows))}; its {len(np.unique(rows))} queries are not evaluated"
+        return logged, replace(rest, notes=(*stream.notes, note))
+    if same.all():
+        raise ValueError(f"--warm-start {path} needs rows that are not evaluated; all {len(same)} of it are")
+    context = _contexts(stream.outcomes, outcomes, f"--warm-start {path}", **how)
+    own = np.flatnonzero(~same)
+    logged = Stream(
+        Path(path).name, outcomes.take(own), context[own], unit=stream.cost_scale, chance=chance[own]
+    )
+    left = f"; {same.sum()} calls that are evaluated too were left out of it" * bool(same.any())
+    return logged, replace(stream, notes=(*stream.notes, note.format(len(own)) + left))
+
+
+def _apart(stream: Stream, rows: NDArray[np.int64], path: str | Path) -> Stream:
+    """Return the stream without these rows and their near copies, with the same unit of cost."""
+    group = stream.outcomes.group_id.astype(str)
+    gone = np.isin(np.arange(len(stream)), rows) | (np.isin(group, group[rows]) & (group != ""))
+    if gone.all():
+        raise ValueError(
+            f"--warm-start {path} needs to leave queries to evaluate; it has all {len(gone)} of them"
+        )
+    kept = np.flatnonzero(~gone)
+    return replace(
+        stream, outcomes=stream.outcomes.take(kept), context=stream.context[kept], unit=stream.cost_scale
+    )
+
+
+def _embedded(outcomes: Outcomes, embed: str | None, path: str | Path) -> Outcomes:
+    if embed is None:
+        return outcomes
+    from envs.contexts.embed import embed as encoded
+
+    return encoded(outcomes, embed, folder=Path(path).parent)
 
 
 def refit(
@@ -120,15 +184,19 @@ def _same_cost(outcomes: Outcomes, stream: Stream, path: str | Path) -> None:
         raise ValueError(f"--warm-start {path} needs costs in the stream's unit {there!r}, got {here!r}")
 
 
-def _evaluated(outcomes: Outcomes, stream: Stream) -> NDArray[np.bool_]:
-    """Return `(N,)`, which rows of the table the stream asks too, or has near copies of."""
+def _evaluated(outcomes: Outcomes, stream: Stream, asked_as: NDArray[Any] | None = None) -> NDArray[np.bool_]:
+    """Return `(N,)`, which rows of the table the stream asks too, or has near copies of.
+
+    `asked_as` are the rows' query ids, where they are not those of the table.
+    """
     question = dict(zip(stream.query_id.astype(str), stream.outcomes.question.astype(str), strict=True))
 
     def asked(name: str, text: str) -> bool:
         there = question.get(name)
         return there is not None and (not text or not there or text == there)
 
-    named = zip(outcomes.query_id.astype(str), outcomes.question.astype(str), strict=True)
+    ids = outcomes.query_id if asked_as is None else asked_as
+    named = zip(ids.astype(str), outcomes.question.astype(str), strict=True)
     same = np.array([asked(*each) for each in named])
     group = outcomes.group_id.astype(str)
     return np.asarray(same | (np.isin(group, stream.outcomes.group_id.astype(str)) & (group != "")))

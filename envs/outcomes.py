@@ -43,6 +43,7 @@ class Outcomes:
         label: what every output must say of these numbers, for example "recorded answers" or
             "calibrated twin, not recorded answers".
         source, licence: where it comes from, "" where unknown.
+        layout: the kind of file that it was read from, such as "RouterBench"; "" where it was made here.
         notes: one line each, shown to the user: what was assumed, derived or left out while reading.
         origin: `(T,)` int64 row of the table as it was read from its file, from 0; a subset keeps it.
 
@@ -68,6 +69,7 @@ class Outcomes:
     label: str = "recorded answers"
     source: str = ""
     licence: str = ""
+    layout: str = ""
     notes: tuple[str, ...] = field(default=())
     origin: NDArray[np.int64] = None  # type: ignore[assignment]  # filled with 0, 1, ... on construction
 

@@ -10,25 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from envs import selection
 from envs.calls import Several
 from envs.contexts import features
-from envs.nearest import near
 from envs.outcomes import Floats, Outcomes, Texts
 from envs.tables import formats
 from envs.tables.copies import grouped
-from envs.tables.datasets import SCENARIOS
 from envs.twin import twin
 
-_ALIASES = {
-    "seed": "seedbench2plus",
-    "seedv2": "seedbench2plus",
-    "seedbenchv2plus": "seedbench2plus",
-    "rwqa": "realworldqa",
-}
-
-
-# Changes apply in this order whatever the order given: which query comes, what models answer, what is heard, who is
-# there. Inside a stage the order given holds. So what a model would answer never depends on whether it was there.
+# Changes apply in this order whatever the order given: which query comes, what models answer, what is heard, which
+# models are there. Inside a stage the order given holds. So what a model would answer never depends on whether it was
+# there.
 ASKED, ANSWERED, HEARD, THERE = range(4)
 
 
@@ -79,6 +71,8 @@ class Stream:
         world: None, or of a stream that changes: its rows are those of each seed, round by round.
         unit: in which rewards count cost, of a stream made from another; 0: see `cost_scale`.
         several: how a query may be answered by several calls; None: by one.
+        chance: `(T,)` of a log with one call a query, the probability with which its model was called, NaN where it is
+            not recorded; None: no such log.
     """
 
     name: str
@@ -88,6 +82,7 @@ class Stream:
     world: World | None = None
     unit: float = 0.0
     several: Several | None = None
+    chance: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.context.ndim != 2 or len(self.context) != len(self.outcomes):
@@ -217,7 +212,7 @@ def load(
     Raises:
         ValueError: with one line that names the file or option, what it needs and what it got.
     """
-    if data is None and is_path(name):
+    if data is None and selection.is_path(name):
         data, name = name, "all"
     if data is not None:
         outcomes = formats.read(
@@ -233,7 +228,7 @@ def load(
         from envs.contexts.embed import embed as encoded
 
         outcomes = encoded(outcomes, embed, folder=None if data is None else _paths(data)[0].parent)
-    outcomes = _narrowed(
+    outcomes = selection.narrowed(
         outcomes, name, "the twin" if data is None else ", ".join(map(str, _paths(data))), models
     )
     context, note = features.context(outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten)
@@ -252,51 +247,3 @@ def _called(data: str | Path | Sequence[str | Path]) -> str:
     """Return what a table is called after its files."""
     first, *more = _paths(data)
     return first.name + (f" and {len(more)} more" if more else "")
-
-
-def names(outcomes: Outcomes) -> list[str]:
-    """Return the stream names that this table offers: `all`, then scenarios, then datasets."""
-    scenarios = [s for s in SCENARIOS if (outcomes.scenario == s).any()]
-    return ["all", *scenarios, *sorted({str(d) for d in outcomes.dataset if d})]
-
-
-def _narrowed(outcomes: Outcomes, name: str, where: str, models: Sequence[str] | None) -> Outcomes:
-    """Return the rows that a stream name selects, with these models or those that answered any of the rows."""
-    kept = select(outcomes, name, where)
-    heard = outcomes.available[kept].any(axis=0)
-    if models is not None:
-        outcomes = outcomes.select(models)
-    elif not heard.all():
-        answering = [m for m, any_row in zip(outcomes.models, heard, strict=True) if any_row]
-        silent = [m for m in outcomes.models if m not in answering]
-        notes = (*outcomes.notes, f"left out {', '.join(silent)}: no outcome in {name}")
-        outcomes = replace(outcomes.select(answering), notes=notes)
-    if len(outcomes) < len(kept):  # no selected model answered some queries: they are gone
-        kept = select(outcomes, name, where)
-    return outcomes if kept.all() else outcomes.take(kept)
-
-
-def select(outcomes: Outcomes, name: str, where: str) -> NDArray[Any]:
-    """Return the `(T,)` mask of the rows that a stream name selects."""
-    wanted = _plain(name)
-    wanted = _ALIASES.get(wanted, wanted)
-    if wanted == "all":
-        return np.ones(len(outcomes), bool)
-    if wanted in SCENARIOS and (outcomes.scenario == wanted).any():
-        return np.asarray(outcomes.scenario == wanted)
-    plain = {d: _plain(d) for d in {str(x) for x in outcomes.dataset}}
-    mask = np.array([plain[str(d)] == wanted for d in outcomes.dataset])
-    if mask.any():
-        return mask
-    raise ValueError(f"no stream {name!r} in {where}; {near(name, names(outcomes))}")
-
-
-def _plain(name: str) -> str:
-    return "".join(c for c in name.lower() if c.isalnum())
-
-
-def is_path(name: str) -> bool:
-    """Return whether this is the path of a table and not the name of a stream."""
-    if Path(name).suffix.lower() in formats.SUFFIXES or "/" in name or Path(name).is_file():
-        return True
-    return Path(name).is_dir() and name not in ("all", *SCENARIOS)

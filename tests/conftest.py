@@ -1,9 +1,7 @@
 """Streams with a known answer, shared by the suites, and the one folder that a test run keeps everything in.
 
 Nothing of the user's is read or written: home and every cache lie in that folder, for processes that tests start as for
-their own. Only JAX's compiled programs are kept nowhere by the tests' own processes: each would read thousands of them,
-and jaxlib now and then crashes on loading a sound one (jax-ml/jax#28908). Programs that tests start keep theirs, as
-users' do.
+their own. The workers of one run share it, so a program that one has compiled is there for the others.
 """
 
 from __future__ import annotations
@@ -22,25 +20,46 @@ KEPT = {
     "XDG_CACHE_HOME": RUN / "home" / ".cache",
     "ROUTEBANDIT_CACHE": RUN / "cache",
     "NUMBA_CACHE_DIR": RUN / "numba",
+    "JAX_COMPILATION_CACHE_DIR": RUN / "cache" / "xla",
 }
 if not WORKER:  # before jax and numba are imported
     KEPT["HOME"].mkdir()
     os.environ.update({name: str(place) for name, place in KEPT.items()})
-    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
 
 import numpy as np
 import pytest
 
+from commands.prepare import prepare_jax
 from envs.cores import cores
 
 os.environ.setdefault(
     "JAX_NUM_CPU_DEVICES", str(max(cores(), 2))
 )  # a user's layout; two where there is one core
+prepare_jax()
+
+import jax
 
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a program be compiled again where another worker is in the middle of storing it: JAX warns of that."""
+    config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache entry")
+
+
+_ended = 0  # tests of this process
+
+
+def pytest_runtest_teardown() -> None:
+    """Let go of compiled programs before their mappings run out: Linux gives a process 65,530, and XLA then crashes."""
+    global _ended
+    _ended += 1
+    mappings = Path("/proc/self/maps")
+    if _ended % 25 == 0 and mappings.exists() and mappings.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
 
 
 def pytest_unconfigure() -> None:

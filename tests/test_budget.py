@@ -189,7 +189,7 @@ def probed(pacing: str, known, policy: Policy | None = None, limit: float = 700.
     """Return the trace, the dual price before each round, and each round's cost, of two seeds."""
     paced = budget.PACINGS[pacing](policy or bandits.linucb(4, 6), 4, 6)
     table = reward_table(accuracy, known)
-    trace = replay(paced, known, table, seeds=2, budget=limited(limit), probe=budget.dual_price)
+    trace = replay(paced, known, table, seeds=2, budget=limited(limit), probe=paced.price)
     return trace, trace.probed[:, :, 0], np.where(trace.arms >= 0, known.cost[trace.order, trace.arms], 0.0)
 
 
@@ -375,6 +375,11 @@ def test_a_held_policy_is_the_wrappers_in_order(known) -> None:
         bandits.linucb(4, 6, alpha=0.5), known, pacing="mirror,step=0.1", hard=True, cap=2.5
     )
     state = wrapped.init(jax.random.key(0))
-    assert isinstance(state, promise.Capped) and budget.dual_price(state).tolist() == pytest.approx([0.1] * 3)
+    assert isinstance(state, promise.Capped) and wrapped.price(state).tolist() == pytest.approx([0.1] * 3)
     with pytest.raises(ValueError, match="no pacing 'mirrors'; did you mean mirror"):
         budget.held(bandits.linucb(4, 6, alpha=0.5), known, pacing="mirrors")
+
+
+def test_a_pacing_is_asked_whether_it_sets_a_price() -> None:
+    assert [name for name in budget.PACINGS if not budget.priced(name)] == ["stop"]
+    assert budget.priced("mirror,step=0.1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from scipy import stats
 
 from bandits import metrics
 from bandits.loop.replay import Trace
-from bandits.results.by_dataset import UNNAMED, by_dataset, by_query
+from bandits.results.by_dataset import UNNAMED, by_dataset
+from bandits.results.by_query import by_query, clusters
 from bandits.results.differences import OVERALL, Scores, against, paired_differences, scores
 from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table
@@ -136,6 +138,46 @@ def test_differences_are_paired_by_seed_and_by_query(made) -> None:
     assert (row["queries_lo"], row["queries_hi"]) == (pytest.approx(d - half), pytest.approx(d + half))
     over = 2 * stats.t.sf(d / error, len(rounds) - 1)
     assert row["p"] == pytest.approx(max(over, stats.ttest_1samp(gap[:, 0], 0).pvalue)) == row["p_holm"]
+
+
+def test_near_copies_are_one_cluster_and_a_group_named_like_a_query_is_not() -> None:
+    """The difference stands on clusters: groups of three rows are one query, by the delta method over the groups."""
+    stream = make_stream(rows=120)
+    group = np.array([f"g{i // 3}" if i < 60 else "" for i in range(120)], object)
+    group[:3] = "q100"  # as another query is called
+    stream = replace(stream, outcomes=replace(stream.outcomes, group_id=group))
+    number = clusters(stream)
+    assert len(set(number)) == 20 + 60 and number[0] == number[2] != number[100] and number[3] != number[2]
+    rng = np.random.default_rng(2)
+    order = np.stack([rng.permutation(120) for _ in range(4)]).astype(np.int32)
+    arms = rng.integers(0, 4, (2, *order.shape)).astype(np.int32)
+    traces = {"blind": Trace(order, arms[0]), "keen": Trace(order, arms[1])}
+    table = reward_table(linear, stream)
+    got = scores(by_dataset(stream, table, traces), by_query(stream, table, traces))
+    row = paired_differences(got, [("keen", "blind")], measures=("reward",)).iloc[0]
+    each = np.zeros(120)
+    np.add.at(each, order.ravel(), (table[order, arms[1]] - table[order, arms[0]]).ravel())
+    sums = np.array([each[number == one].sum() for one in range(80)])
+    size = np.array([4 * (number == one).sum() for one in range(80)])
+    d = sums.sum() / size.sum()
+    error = math.sqrt(80 / 79 * ((sums - d * size) ** 2).sum()) / size.sum()
+    half = stats.t.ppf(0.975, 79) * error
+    assert row["queries"] == 80
+    assert (row["queries_lo"], row["queries_hi"]) == (pytest.approx(d - half), pytest.approx(d + half))
+
+
+def test_all_data_sets_together_are_a_family_of_their_own(made) -> None:
+    """Holm over three policies together, and over three policies by as many data sets."""
+    stream, table, traces, _ = made
+    third = Trace(traces["keen"].order, (traces["keen"].arms + 1) % 4)
+    traces = {**traces, "third": third, "fourth": third._replace(arms=(third.arms + 1) % 4)}
+    got = scores(by_dataset(stream, table, traces), by_query(stream, table, traces))
+    assert against(got, "blind") == [(name, "blind") for name in ("keen", "third", "fourth")]
+    found = paired_differences(got, against(got, "blind"), measures=("accuracy",))
+    whole = found["dataset"] == OVERALL
+    for part in (whole, ~whole):
+        np.testing.assert_allclose(found["p_holm"][part], plain_holm(found["p"][part].tolist()))
+    assert not np.allclose(found["p_holm"][whole], plain_holm(found["p"].tolist())[:3])
 
 
 def test_without_the_queries_own_numbers_nothing_is_shown(made) -> None:

@@ -43,12 +43,12 @@ def test_preferences_side_by_side_are_each_alone(name: str, late: str | None, kn
 def test_budgets_side_by_side_are_each_alone(pacing: str, known) -> None:
     policy = budget.held(POLICIES["linucb"](known.n_arms, known.dim), known, pacing=pacing, hard=True)
     given = cases(known, limits=(150.0, 400.0, 1e6))
-    together = replays(policy, known, given, seeds=2, probe=budget.dual_price)
+    together = replays(policy, known, given, seeds=2, probe=policy.price)
     spent = []
     for case, trace in zip(given, together, strict=True):
         alone = replay(
             policy, known, case.table, preference=case.preference, budget=case.budget, seeds=2,
-            probe=budget.dual_price,
+            probe=policy.price,
         )  # fmt: skip
         assert (trace.arms == alone.arms).all()
         np.testing.assert_array_equal(trace.probed, alone.probed)

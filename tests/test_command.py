@@ -59,7 +59,7 @@ def test_a_run_prints_a_summary_and_writes_its_files(run, table) -> None:
     assert "linucb" in out and "best_fixed" in out and "done/report.html" in out
     assert "recorded answers" in err
     folder = Path("done")
-    tables = {"summary.csv", "curves.csv", "by_dataset.csv", "by_query.csv"}
+    tables = {"summary.csv", "curves.csv", "by_dataset.csv", "by_query.parquet"}
     assert {p.name for p in folder.iterdir()} == tables | {"trace.parquet", "manifest.json", "report.html"}
     summary = pd.read_csv(folder / "summary.csv")
     needed = (
@@ -570,7 +570,7 @@ def test_help_is_by_topic_and_ends_in_examples_and_exit_codes(run) -> None:
     code, out, _ = run("-h")
     assert code == 0
     titles = (
-        "Who plays",
+        "Policies, stream, reward",
         "Budgets",
         "A world",
         "How much",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import simulate
 from envs import load
 from envs.outcomes import Outcomes
 from envs.tables import files, formats, recognition
@@ -241,7 +243,25 @@ def test_battles_are_duels_and_nothing_else(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match="--feedback dueling"):
         formats.read(path)
-    np.testing.assert_array_equal(formats.read(path, duels=True).utility, [[1, 0], [0, 1], [0.5, 0.5]])
+    found = formats.read(path, duels=True)
+    np.testing.assert_array_equal(found.utility, [[1, 0], [0, 1], [0.5, 0.5]])
+    assert found.group_id.tolist() == ["1"] * 3 and not found.notes and found.layout == "battles (Arena)"
+
+
+def test_battles_are_played_as_duels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng, names = np.random.default_rng(0), np.array(["best", "good", "poor"])
+    rows = []
+    for i in range(60):
+        a, b = np.sort(rng.choice(3, 2, replace=False))  # the first of the list wins
+        rows.append(
+            {"question_id": i, "model_a": names[b], "model_b": names[a], "winner": "model_b", "prompt": "?"}
+        )
+    path = put(tmp_path / "arena.csv", rows)
+    asked = ["--data", str(path), "--feedback", "dueling", "--policy", "duel_ucb", "--seeds", "2"]
+    simulate.cli([*asked, "--format", "csv", "--out", str(tmp_path / "out")], standalone_mode=False)
+    told = pd.read_csv(io.StringIO(capsys.readouterr().out)).set_index("policy")
+    assert told.loc["oracle", "accuracy"] == 1.0  # the winner of each battle
+    assert {"best", "good", "poor"} <= set(told.index) and sum(" | " in name for name in told.index) == 3
 
 
 def test_what_measures_a_question_is_no_model(tmp_path: Path) -> None:

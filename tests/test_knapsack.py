@@ -68,6 +68,22 @@ def test_mixture_equals_the_linear_program_over_fixed_choices(seed: int) -> None
     assert best_mixture(value, cost, budget) <= best_within(value, cost, budget) + 1e-9
 
 
+@pytest.mark.parametrize("seed", range(0, 40, 2))
+def test_a_mixture_over_rows_asked_several_times_is_that_of_the_rows_repeated(seed: int) -> None:
+    value, cost, budget = instance(seed)
+    some = ~np.isnan(value).all(axis=1)
+    times = np.random.default_rng(seed).integers(1, 4, len(value))
+    rows = np.repeat(np.arange(len(value)), times)
+    if some.any():
+        for share in (0.3, 1.0, 9.0):
+            found = best_mixture(value, cost, share * budget, times=times)
+            wanted = best_mixture(value[rows], cost[rows], share * budget)
+            order = np.argsort(-(~np.isnan(value[some])).sum(axis=0), kind="stable")
+            again = np.argsort(-(~np.isnan(value[rows])).sum(axis=0), kind="stable")
+            if order.tolist() == again.tolist():  # else another model stands in
+                np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
 def test_one_curve_answers_every_budget() -> None:
     """Concave, from what is free to the oracle, and the same one budget at a time."""
     rng = np.random.default_rng(0)

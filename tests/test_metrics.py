@@ -153,9 +153,9 @@ def test_pareto_agrees_with_comparing_all_pairs() -> None:
 
 def test_hypervolume_is_the_area_of_the_steps() -> None:
     cost, value = (
-        [2.0, 1.0, 3.0, 9.0],
-        [0.8, 0.5, 0.7, 1.0],
-    )  # the third is dominated, the last beyond the reference
+        [2.0, 1.0, 3.0, 5.0, 9.0],
+        [0.8, 0.5, 0.7, 0.9, 1.0],
+    )  # the third is dominated, the last two beyond the reference
     expected = (2 - 1) * 0.5 + (4 - 2) * 0.8
     assert metrics.hypervolume(cost, value, worst_cost=4.0) == pytest.approx(expected)
     assert metrics.hypervolume([], [], worst_cost=4.0) == 0.0
@@ -178,6 +178,16 @@ def test_one_seed_has_no_interval_and_neither_have_seeds_that_are_one_draw() -> 
     np.testing.assert_allclose(metrics.band(alike), 0.3)
     gap = metrics.paired(alike, alike - 0.1)
     assert np.isnan([gap.lo, gap.hi, gap.p]).all() and gap.mean == pytest.approx([0.1, 0.1])
+
+
+@pytest.mark.parametrize("level", [1.0, 1e6])
+def test_seeds_that_differ_by_more_than_rounding_have_an_interval(level: float) -> None:
+    """A millionth of a millionth is rounding; a thousand times more is a difference, as is one between clusters."""
+    for share, alike in ((1e-12, True), (1e-9, False)):
+        values = level * (1 + share * np.arange(5.0))[:, None]
+        assert np.isnan(metrics.student(values)).all() == alike
+        assert np.isnan(metrics.paired(values, np.zeros_like(values)).p).all() == alike
+        assert np.isnan(metrics.clustered(values, np.ones(5)).p).all() == alike
 
 
 def test_paired_is_scipys_paired_t_test() -> None:

@@ -105,6 +105,63 @@ def test_the_interval_of_recovery_is_over_resampled_seeds(known) -> None:
     assert np.isnan(changing.recovery_interval(alone, table[:600], Trace(order[:1], arms[:1]))).all()
 
 
+def test_the_ends_of_the_interval_of_recovery_are_those_of_the_resamples(known) -> None:
+    """Six seeds come back after as many different rounds: every resample by itself, then sorted."""
+    world = worlds.changed(known, ["price,model=model-0,at=300"], seeds=6)
+    table, order = np.tile(WORTH, (len(world), 1)), orders(world, seeds=6)
+    arms = np.zeros((6, 600), np.int32)
+    for lane, lost in zip(arms, (3, 17, 40, 77, 101, 150), strict=True):
+        lane[300 : 300 + lost] = 1
+    apart = np.zeros(4, bool)
+    for draws in range(8):
+        drawn = np.random.default_rng(draws).integers(0, 6, (120, 6))
+        found = sorted(
+            changing.recovery(world, table, Trace(order[rows], arms[rows])).item() for rows in drawn
+        )
+        # 2.5 % of 119 steps is the third from either end.
+        ends = changing.recovery_interval(world, table, Trace(order, arms), resamples=120, seed=draws)
+        assert (ends[0].item(), ends[1].item()) == (found[2], found[-3])
+        apart |= [found[a] != found[b] for a, b in ((1, 2), (2, 3), (-2, -3), (-3, -4))]
+    assert apart.all()  # a neighbour would have been another number
+
+
+def test_recovery_is_the_first_round_near_enough_by_plain_loops(known) -> None:
+    """Random answers that grow better: near over the window and over all that is left, for windows up to the phase."""
+    rng = np.random.default_rng(1)
+    world = worlds.changed(known, ["price,model=model-0,at=560"], seeds=3)
+    table, order = np.tile(WORTH, (len(world), 1)), orders(world, seeds=3)
+    later = 0
+    for window in (2, 5, 13, 39, 40, 41):
+        for within in (0.05, 0.2):
+            arms = np.zeros((3, 600), np.int32)
+            arms[:, 560:] = np.where(rng.random((3, 40)) < np.linspace(0.9, 0, 40), 3, 0)
+            gap = (0.9 - WORTH[arms[:, 560:]]).mean(axis=0)
+            want = [
+                n
+                for n in range(40 - window + 1)
+                if max(gap[n : n + window].mean(), gap[n:].mean()) <= 0.9 * within + 1e-12
+            ]
+            (found,) = changing.recovery(world, table, Trace(order, arms), window=window, within=within)
+            np.testing.assert_equal(found, float(want[0]) if want else np.nan)
+            near = [n for n in range(40 - window + 1) if gap[n : n + window].mean() <= 0.9 * within]
+            later += bool(want and near[0] < want[0])
+    assert later  # a window alone would have said so earlier
+
+
+def test_a_newcomer_needs_its_share_and_a_fifth_of_the_window(known) -> None:
+    """Called from its first round on: held after 20 of 100 rounds. Once in five rounds: exactly a fifth is enough."""
+    arms = np.full((3, 400), 1, np.int32)
+    arms[0, 100:] = 2
+    arms[1, 104::5] = 2
+    arms[2, 105::6] = 2
+    trace = Trace(np.zeros_like(arms), arms)
+    rounds, calls = changing.adoption(trace, 2, 100)
+    np.testing.assert_array_equal(rounds, [20, 20, np.nan])
+    np.testing.assert_array_equal(calls, [20, 4, np.nan])
+    rounds, calls = changing.adoption(trace, 2, 100, share=0.5, window=50)
+    np.testing.assert_array_equal(rounds, [10, np.nan, np.nan])
+
+
 def test_who_arrives_is_found_among_models_and_among_pairs(known) -> None:
     world = worlds.changed(known, ["arrive,model=model-2,at=200", "outage,model=model-1"], seeds=1)
     ((name, at, columns),) = changing.arrivals(world)

@@ -26,7 +26,7 @@ from envs.windows import big, survey
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXT = {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False}
 KNOWN = {"command": "", "context": CONTEXT}
-EXACT = ("summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet")
+EXACT = ("summary.csv", "curves.csv", "by_dataset.csv", "by_query.parquet", "trace.parquet")
 
 
 def same(one: Path, other: Path) -> None:

@@ -44,7 +44,7 @@ def test_so_it_is_with_late_feedback_budgets_and_probes(known, monkeypatch) -> N
     policy = budget.held(POLICIES["swlinucb"](known.n_arms, known.dim), known, pacing="primal_dual")
     table, limits = reward_table(bandits.rewards.linear, known), np.array([900.0, np.inf, np.inf])
     late = feedback.parse("uniform,least=0,most=9")
-    options = {"seeds": 3, "budget": limits, "feedback": late, "probe": budget.dual_price}
+    options = {"seeds": 3, "budget": limits, "feedback": late, "probe": policy.price}
     alone, both = (on(monkeypatch, n, policy, known, table, **options) for n in (1, 2))
     np.testing.assert_array_equal(alone.arms, both.arms)
     np.testing.assert_array_equal(alone.probed, both.probed)

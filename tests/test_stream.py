@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import envs
-from envs import stream
+from envs import selection
 from envs.outcomes import Outcomes
 from envs.twin import twin
 
@@ -86,7 +86,7 @@ def test_unknown_stream_names_the_nearest(path: Path) -> None:
 
 
 def test_names_offered(path: Path) -> None:
-    names = stream.names(envs.read(path))
+    names = selection.names(envs.read(path))
     assert names == ["all", "ocr", "vqa", "text", "MMStar", "SEEDBench2_Plus", "gsm8k", "odd one"]
 
 

@@ -14,10 +14,12 @@ import pytest
 
 from bandits import POLICIES
 from bandits.experiment import ask as asks
+from bandits.folders import sheets
 from bandits.loop.replay import Trace, orders, replay
-from bandits.publish import streamed
+from bandits.publish import asked, streamed
 from bandits.results import books
 from bandits.results.by_dataset import by_dataset
+from bandits.results.by_query import by_query
 from bandits.results.summary import summarise
 from bandits.rewards import linear, preferences, reward_table
 from commands import streams
@@ -244,11 +246,14 @@ def test_tables_added_up_are_those_of_a_run_kept_whole(tmp_path, small_windows, 
     curves = curves[~curves["quantity"].str.startswith("share@")]  # shares by data set are not kept over time
     summary["preference"], summary["budget"] = "0.2", ""
     wanted = {"summary": summary, "curves": curves, "by_dataset": by_dataset(stream, values, traces)}
+    wanted["by_query"] = by_query(stream, values, traces).drop(columns="cluster")  # its number is any
+    keys = {"summary": ["policy"], "curves": ["policy", "quantity", "round"], "by_query": ["row"]}
     for name, frame in wanted.items():
-        key = {"summary": ["policy"], "curves": ["policy", "quantity", "round"]}.get(
-            name, ["policy", "dataset", "seed"]
-        )
-        found = pd.read_csv(tmp_path / "run" / f"{name}.csv", keep_default_na=False, na_values=[""])
+        key = keys.get(name, ["policy", "dataset", "seed"])
+        if name == "by_query":
+            found = sheets.read(tmp_path / "run", name).drop(columns="cluster")
+        else:
+            found = pd.read_csv(tmp_path / "run" / f"{name}.csv", keep_default_na=False, na_values=[""])
         frame = frame.replace({"": np.nan}) if name == "summary" else frame
         mine, theirs = (f.sort_values(key, ignore_index=True) for f in (found, frame))
         assert list(mine.columns) == list(theirs.columns) and len(mine) == len(theirs)
@@ -321,9 +326,9 @@ def test_which_tables_are_streamed(made, tmp_path, monkeypatch) -> None:
 def test_drawn_preferences_are_those_of_a_table_in_memory() -> None:
     ask = asks.Ask(("uniform",), preference="uniform(0,2)", seed=9)
     every = preferences("uniform(0,2)", 1000, 9)["uniform(0,2)"]
-    parts = [streamed.preference(ask, first, 250) for first in range(0, 1000, 250)]
+    parts = [asked.preference(ask, first, 250) for first in range(0, 1000, 250)]
     assert np.array_equal(np.concatenate(parts), every)
-    assert streamed.preference(asks.Ask(("uniform",), preference="0.3"), 5, 10) == 0.3
+    assert asked.preference(asks.Ask(("uniform",), preference="0.3"), 5, 10) == 0.3
 
 
 def test_the_command_makes_and_replays_a_stream(run) -> None:  # noqa: F811
@@ -368,7 +373,7 @@ def test_a_streamed_run_gives_index_policies_the_range_of_all_its_windows(
     rewards = [reward_table(linear, piece, 1.0) for piece in table.pieces(context=False)]
     low, high = min(float(np.nanmin(r)) for r in rewards), max(float(np.nanmax(r)) for r in rewards)
     ask = asks.Ask(("ucb1", f"ucb1,low={low!r},high={high!r}"), preference="1", seeds=1)
-    summary = streamed.run(table, ask, tmp_path / "run", {"command": "", "context": CONTEXT})
+    summary = streamed.run(table, ask, tmp_path / "run", {"command": "", "context": CONTEXT})["summary"]
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     mine, given = summary[summary["policy"].str.startswith("ucb1")]["accuracy"]
     assert low < -0.2 and mine == given and manifest["reward_range"] == [low, high]

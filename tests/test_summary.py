@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -205,10 +207,11 @@ def test_regret_within_a_budget_is_counted_from_the_knapsack() -> None:
     assert "regret_best_within" not in set(summarise(stream, table, traces).curves["quantity"])
 
 
-def test_shares_by_dataset_are_counted_among_its_own_queries() -> None:
+@pytest.mark.parametrize("name", ["mixed", "stopped"])  # the latter calls nothing in the second half
+def test_shares_by_dataset_are_counted_among_its_own_queries(name: str) -> None:
     stream = make_stream()
-    trace = make_traces(stream)["mixed"]
-    curves = summarise(stream, make_table(stream), {"mixed": trace}).curves
+    trace = make_traces(stream)[name]
+    curves = summarise(stream, make_table(stream), {name: trace}).curves
     rounds = trace.order.shape[1]
     window = max(1, rounds // 10)
     datasets = sorted(set(stream.dataset.tolist()))
@@ -222,3 +225,17 @@ def test_shares_by_dataset_are_counted_among_its_own_queries() -> None:
                 called = (trace.arms[:, ahead] == k) & here
                 expected = called.sum() / here.sum() if here.sum() else np.nan
                 assert share == pytest.approx(expected, nan_ok=True)
+
+
+def test_of_many_datasets_those_asked_most_have_shares_of_their_own() -> None:
+    """14 datasets of 2 to 15 queries: the two smallest are left out."""
+    stream = make_stream()
+    sizes = range(2, 16)
+    names = np.repeat([f"d{n:02}" for n in sizes], sizes)[:ROWS]
+    assert len(set(names)) == 14 and len(names) >= 119
+    dataset = np.append(names, ["d15"] * (ROWS - len(names))).astype(object)
+    stream = replace(stream, outcomes=replace(stream.outcomes, dataset=dataset))
+    trace = make_traces(stream)["mixed"]
+    curves = summarise(stream, make_table(stream), {"mixed": trace}).curves
+    quantities = curves["quantity"][curves["quantity"].str.startswith("share@")]
+    assert {q.removeprefix("share@").split(":")[0] for q in quantities} == {f"d{n:02}" for n in range(4, 16)}

@@ -38,33 +38,15 @@ def test_the_prior_is_the_formula(patchy) -> None:
         np.testing.assert_allclose(prior.mean[k, 0], patchy.cost[seen, k].mean())
 
 
-RIDGES = ("linucb", "thompson", "epsilon", "greedy", "softmax", "squarecb", "regcb", "dlinucb", "preference")
+PRIMED = ("linucb", "thompson", "epsilon", "greedy", "softmax", "squarecb", "regcb", "dlinucb", "preference")
 
 
-def test_a_policy_is_asked_whether_its_state_is_a_ridge() -> None:
-    """By how it learns, not by its name: what chooses otherwise still has it, what learns otherwise has not."""
-    found = {}
-    for name in bandits.POLICIES:
-        if name not in ("llmbandit", "always"):  # they need a log or a model to be named
-            hyper = {"reward": accuracy} if name in ("preference", "glm") else {}
-            found[name] = warm.targets(bandits.POLICIES[name](4, 6, **hyper))
-    assert {name for name, known in found.items() if known} == set(RIDGES)
-    assert found["preference"] == ("utility", "cost in scale") and found["dlinucb"] == ("reward",)
-    drawn = bandits.POLICIES["regcb"](4, 6, mode="elimination")
-    assert warm.targets(drawn) == ("reward",) and drawn.index is None
-    other = bandits.linucb(4, 6)
-    assert warm.targets(other._replace(update=lambda *heard: heard[1])) is None
-
-
-@pytest.mark.parametrize("name", RIDGES)
+@pytest.mark.parametrize("name", PRIMED)
 def test_every_policy_begins_where_the_prior_ends(name: str, known, halves) -> None:
     logged, stream = halves
     prior = warm.fit(logged, reward_table(accuracy, logged))
     hyper = {"reward": accuracy} if name == "preference" else {}
-    policy = bandits.POLICIES[name](4, 6, **hyper)
-    targets = warm.targets(policy)
-    assert targets is not None
-    policy = warm.start(policy, prior, targets)
+    policy = warm.start(bandits.POLICIES[name](4, 6, **hyper), prior)
     state = policy.init(jax.random.key(0))
     if name == "dlinucb":  # by the normal equations: it has no inverse to read
         weight = [
@@ -76,7 +58,8 @@ def test_every_policy_begins_where_the_prior_ends(name: str, known, halves) -> N
         assert state.pulls.tolist() == [300] * 4
     assert mean.shape == ((4, 2) if name == "preference" else (4,))
     first = mean[:, 0] if name == "preference" else mean
-    np.testing.assert_allclose(first, prior.weight[targets[0]] @ known.context[3], rtol=1e-4)
+    target = "utility" if name == "preference" else "reward"
+    np.testing.assert_allclose(first, prior.weight[target] @ known.context[3], rtol=1e-4)
     # The answer is known from the first query on: 0.9 for the topic's own arm, learned from 300 rows.
     trace = replay(policy, stream, reward_table(accuracy, stream), seeds=6, rounds=60)
     if name not in ("epsilon", "softmax", "squarecb"):
@@ -90,13 +73,13 @@ def test_pacers_and_caps_know_the_costs(halves) -> None:
     x = stream.context[0]
     for pacing in ("mirror", "bwk", "lp"):
         policy = budget.held(bandits.linucb(4, 6), stream, pacing=pacing, cap=9.0)
-        state = warm.start(policy, prior, ("reward",)).init(jax.random.key(0))
+        state = warm.start(policy, prior).init(jax.random.key(0))
         assert isinstance(state, promise.Capped)
         expected = prior.weight["cost"] @ x
         np.testing.assert_allclose(state.costs.weight @ x, expected, rtol=1e-4)
         np.testing.assert_allclose(state.policy.pacer.usage.expected(x)[:, 0], expected, rtol=1e-4)
         np.testing.assert_allclose(state.policy.policy.weight @ x, prior.weight["reward"] @ x, rtol=1e-4)
-    state = warm.start(budget.held(bandits.linucb(4, 6), stream, pacing="threshold"), prior, ("reward",))
+    state = warm.start(budget.held(bandits.linucb(4, 6), stream, pacing="threshold"), prior)
     means = state.init(jax.random.key(0)).pacer.means
     np.testing.assert_allclose(means.expected(np.full(4, np.nan))[:, 0], logged.cost.mean(axis=0), rtol=1e-5)
 
@@ -106,7 +89,7 @@ def test_primal_dual_begins_at_the_dual_price_of_the_log(patchy) -> None:
     logged, stream = warm.split(patchy, "200")
     table = reward_table(accuracy, logged)
     prior = warm.fit(logged, table)
-    policy = warm.start(budget.held(bandits.linucb(4, 6), stream, pacing="primal_dual"), prior, ("reward",))
+    policy = warm.start(budget.held(bandits.linucb(4, 6), stream, pacing="primal_dual"), prior)
     past = policy.init(jax.random.key(0)).pacer.past
     posted = logged.price
     scaled = np.log(posted / posted.min()) / np.log(posted.max() / posted.min())
@@ -129,7 +112,7 @@ def test_primal_dual_begins_at_the_dual_price_of_the_log(patchy) -> None:
     assert begun == grid[fits.argmax()] > 0
     # The first step of the pacer sets out from there, with smoothed spend at the budget: .05 (.95 + .05 c / B - 1).
     told = replay(
-        policy, stream, reward_table(accuracy, stream), seeds=2, probe=budget.dual_price,
+        policy, stream, reward_table(accuracy, stream), seeds=2, probe=policy.price,
         budget=np.array([each * len(stream), np.inf, np.inf]),
     )  # fmt: skip
     cost = stream.cost[told.order[:, 0], told.arms[:, 0]]

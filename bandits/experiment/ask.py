@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
-from bandits.experiment import worlds
+from bandits.experiment import logs, worlds
 from bandits.loop import feedback
 from bandits.loop.replay import Trace, orders
 from bandits.policies.llmbandit.tasks import Log
@@ -136,6 +136,8 @@ def finish(
     logged = log
     if log is None and ask.warm_start is not None:
         logged, stream = warm.split(stream, ask.warm_start, seed=ask.seed)
+    elif log is not None:
+        logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
         logged, stream = refit(logged, stream, **context)
     stream, late = _world(stream, ask)
@@ -144,8 +146,6 @@ def finish(
     limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
     asked = preferences(ask.preference, len(stream), ask.seed)
     options = {**_replayed(ask), "feedback": late}
-    if ask.pacing.partition(",")[0] != "stop":  # the others set a price
-        options["probe"] = budget.dual_price
     posed: dict[str, dict[str, experiment.Posed]] = {text: {} for text in asked}
     for text, value in asked.items():
         table = reward_table(worth, stream, value)
@@ -153,9 +153,10 @@ def finish(
         for amount in budgets:
             one = experiment.Posed(table, heard, value, limits[amount])
             posed[text][_name(text, amount, list(asked), budgets)] = one
+    priced = bool(ask.budget) and budget.priced(ask.pacing)
     order = orders(stream, **_replayed(ask)) if known else np.zeros((0, 0), np.int32)
     traces = {
-        name: _fitting(known.get(name, {}), order, one.table)
+        name: _fitting(known.get(name, {}), order, one.table, probed=priced)
         for runs in posed.values()
         for name, one in runs.items()
     }
@@ -200,12 +201,17 @@ def finish(
 
 
 def _fitting(
-    known: Mapping[str, Trace], order: NDArray[np.int32], table: NDArray[np.float64]
+    known: Mapping[str, Trace], order: NDArray[np.int32], table: NDArray[np.float64], *, probed: bool
 ) -> dict[str, Trace]:
-    """Return the traces that meet the queries in this `(S, T)` order and call only what `table` has an outcome of."""
+    """Return the traces that meet the queries in this `(S, T)` order and call only what `table` has an outcome of.
+
+    Where prices were set, `probed`, a trace without them is not whole.
+    """
 
     def fits(trace: Trace) -> bool:
         arms = trace.arms
+        if probed and (trace.probed is None or trace.probed.shape[:2] != order.shape):
+            return False
         if arms.shape != order.shape or not np.array_equal(trace.order, order):
             return False
         if arms.min() < -1 or arms.max() >= table.shape[1]:
@@ -249,13 +255,12 @@ def _warmed(
     prior = warm.fit(log.stream, log.table, n_eff=ask.n_eff)
     warmed: dict[str, Policy | None] = {}
     for spec, policy in lineup.items():
-        targets = None if policy is None else warm.targets(policy)
         if policy is None:
             warmed[spec] = None
-        elif targets is None:
+        elif policy.prime is None:
             warmed[spec] = _held(warm.hear(policy, log.stream, log.table, log.preference), stream, ask)
         else:
-            warmed[spec] = warm.start(_held(policy, stream, ask), prior, targets)
+            warmed[spec] = warm.start(_held(policy, stream, ask), prior)
     return warmed
 
 

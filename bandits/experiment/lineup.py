@@ -26,7 +26,7 @@ from bandits.wrappers.restart import restart
 from envs.changes.changes import CHANGES
 from envs.changes.scenarios import SCENARIOS
 from envs.nearest import near
-from envs.stream import names, select
+from envs.selection import names, select
 from envs.twin.twin import twin
 
 # Not policies: they know the outcomes. Computed from the reward table, in the same order of queries.
@@ -232,7 +232,7 @@ def run(
         posed: the runs by name; all hear the same stream.
         into: filled as policies finish, so that a stop loses none; what it holds is not run again.
         progress: called with the spec and the number of rounds done, all runs together.
-        options: as `replays` takes them (seeds, seed, order, rounds, feedback, probe).
+        options: as `replays` takes them (seeds, seed, order, rounds, feedback).
     """
     traces: dict[str, dict[str, Trace]] = {} if into is None else into
     for spec, policy in policies.items():
@@ -243,7 +243,7 @@ def run(
             told = None if progress is None else partial(progress, spec)
             cases = [Case(one.heard[1], one.preference, one.budget) for one in to_do.values()]
             asked = next(iter(to_do.values())).heard[0]
-            done = replays(policy, asked, cases, progress=told, **options)
+            done = replays(policy, asked, cases, progress=told, probe=policy.price, **options)
         else:
             done = []
         for name, trace in zip(to_do, done, strict=True):

@@ -12,9 +12,9 @@ from envs import parts
 
 FORMAT = "routebandit run 1"  # the mark, under "format" in a manifest.json of ours
 ABOVE = ("overview.html", "reward_by_budget.csv", "report.html")  # what several runs have above their folders
-FILES = (
+FILES = (  # by_query.csv: of earlier versions
     "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv",
-    "changes.csv", "by_query.csv", "split.csv", "probed.npz",
+    "changes.csv", "by_query.parquet", "by_query.csv", "split.csv", "probed.npz",
 )  # fmt: skip
 
 CALLS = ("policy", "seed", "round", "row", "arm", "query_id", "file_row")  # columns of trace.parquet

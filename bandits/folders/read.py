@@ -62,7 +62,7 @@ def read(folder: Path | str) -> Finished:
         )
     tables = {name: sheets.read(place, name) for name in ("summary", "curves", "by_dataset")}
     phases = sheets.read(place, "changes") if (place / "changes.csv").is_file() else None
-    queries = sheets.read(place, "by_query") if (place / "by_query.csv").is_file() else None
+    queries = sheets.read(place, "by_query") if (place / sheets.file("by_query")).is_file() else None
     return Finished(str(place), **tables, manifest=manifest, changes=phases, by_query=queries)
 
 

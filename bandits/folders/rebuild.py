@@ -13,8 +13,7 @@ from bandits.folders import manifest as manifests
 from bandits.folders import write as artefacts
 from bandits.folders.export import loaded_again
 from bandits.folders.unfinished import kept
-from envs import logged
-from envs import stream as streams
+from envs import logged, selection
 
 _Asked = msgspec.defstruct(
     "_Asked", [(name, hint, Ask._field_defaults.get(name, ())) for name, hint in get_type_hints(Ask).items()]
@@ -70,9 +69,7 @@ def _rebuild(place: Path, manifest: Mapping[str, Any]) -> None:
 def _tables(manifest: Mapping[str, Any], ask: Ask) -> tuple[Any, Any]:
     """Return the stream of a run and its log (None where it has none of its own), loaded again and found the same."""
     table, log = loaded_again(manifest), None
-    if artefacts.fingerprint(table.outcomes) != manifest.get("given_sha256"):
-        raise ValueError("they need the data that it was run on; it has changed since")
-    if ask.warm_start is not None and streams.is_path(ask.warm_start):
+    if ask.warm_start is not None and selection.is_path(ask.warm_start):
         load = manifest["load"]
         log, table = logged.beside(
             table,
@@ -83,4 +80,6 @@ def _tables(manifest: Mapping[str, Any], ask: Ask) -> tuple[Any, Any]:
         )
         if artefacts.fingerprint(log.outcomes) != manifest.get("log_sha256"):
             raise ValueError("they need the log that it was run on; it has changed since")
+    if artefacts.fingerprint(table.outcomes) != manifest.get("given_sha256"):
+        raise ValueError("they need the data that it was run on; it has changed since")
     return table, log

@@ -1,4 +1,9 @@
-"""The tables of a run's folder read again, their columns and types checked."""
+"""The tables of a run's folder: as files, and read again, their columns and types checked.
+
+All are CSV but `by_query`, three numbers for each query and player: as Parquet it keeps every digit in a third of the
+room (40,000 queries and 58 players: 34 MB, 103 MB as CSV) and is written in a fiftieth of the time. It has no more rows
+than the table has queries, whatever the seeds and rounds, and a streamed run bounds them (`results.cells`).
+"""
 
 from __future__ import annotations
 
@@ -32,6 +37,32 @@ _FULL = {
 _LARGEST = 1e15  # no quantity of a run comes near it; beyond, sums overflow and axes have no ticks
 _ENDLESS = "recovery"  # rounds, inf where it never came
 _LONGEST = 300  # characters of a name
+_PACKED = ("by_query",)
+
+
+def file(name: str) -> str:
+    """Return the name of a table's file."""
+    return f"{name}.parquet" if name in _PACKED else f"{name}.csv"
+
+
+def written(name: str, frame: pd.DataFrame) -> bytes:
+    """Return the file of a table."""
+    if name not in _PACKED:
+        return frame.to_csv(index=False).encode()
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table, sink = pa.Table.from_pandas(frame, preserve_index=False), pa.BufferOutputStream()
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    parquet.write_table(
+        table,
+        sink,
+        compression="zstd",
+        write_page_checksum=True,
+        use_dictionary=["dataset"],
+        use_byte_stream_split=floats,
+    )
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 def read(place: Path, name: str) -> pd.DataFrame:
@@ -40,22 +71,43 @@ def read(place: Path, name: str) -> pd.DataFrame:
     Raises:
         ValueError: it lacks a column, or holds something else under its name; one line.
     """
-    import pandas as pd
-
-    file, shown = place / f"{name}.csv", str(place)[:_LONGEST]
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "low_memory": False}
+    path, shown = place / file(name), str(place)[:_LONGEST]
     try:
-        frame = pd.read_csv(file, dtype=dict.fromkeys(_TEXT, str), **options)
+        frame = _parquet(path) if name in _PACKED else _csv(path)
     except FileNotFoundError as error:
         raise ValueError(
-            f"{shown} needs to be the folder of a finished run; it has no {file.name}"
+            f"{shown} needs to be the folder of a finished run; it has no {path.name}"
         ) from error
     except (ValueError, OSError, OverflowError, MemoryError) as error:
         why = " ".join(str(error).split())[:_LONGEST]
-        raise ValueError(f"{shown} needs to be the folder of a finished run: {file.name}: {why}") from error
+        raise ValueError(f"{shown} needs to be the folder of a finished run: {path.name}: {why}") from error
     if fault := _fault(frame, name):
-        raise ValueError(f"{shown} needs to be the folder of a finished run: {file.name}: {fault}")
-    return frame  # type: ignore[no-any-return]
+        raise ValueError(f"{shown} needs to be the folder of a finished run: {path.name}: {fault}")
+    return frame
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "low_memory": False}
+    return pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), **options)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    """Return a Parquet file's table.
+
+    Raises:
+        ValueError: it is damaged; FileNotFoundError: there is none.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        # A plain table: pandas' own metadata in a foreign file is not followed.
+        read = parquet.read_table(path, page_checksum_verification=True).replace_schema_metadata(None)
+        return read.to_pandas()  # type: ignore[no-any-return]
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
 
 
 def _fault(frame: pd.DataFrame, name: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.folders import place
+from bandits.folders import place, sheets
 from bandits.folders.write import trace_schema
 from envs.windows import big
 
@@ -99,7 +99,7 @@ class Staged:
         from pyarrow import parquet
 
         for name, frame in tables.items():
-            frame.to_csv(self.place / f"{name}.csv", index=False)
+            (self.place / sheets.file(name)).write_bytes(sheets.written(name, frame))
         (self.place / "report.html").write_text(page, encoding="utf-8")
         (self.place / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         with parquet.ParquetWriter(self.place / "trace.parquet", trace_schema(), **_PACKED) as whole:
@@ -109,7 +109,7 @@ class Staged:
                 except (OSError, ValueError) as error:
                     raise ValueError(f"{part} is damaged; remove {self.place} to begin anew") from error
         earlier = place.marked(self.folder)
-        names = ("trace.parquet", *[f"{name}.csv" for name in tables], "report.html", "manifest.json")
+        names = ("trace.parquet", *map(sheets.file, tables), "report.html", "manifest.json")
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in names:  # the manifest after all others
             os.replace(self.place / name, self.folder / name)

@@ -76,7 +76,6 @@ def kept(place: Path, ask: Ask) -> dict[str, Trace]:
     import pyarrow.parquet as pq
 
     found: dict[str, Trace] = {}
-    priced = bool(ask.budget) and ask.pacing.partition(",")[0] != "stop"
     try:
         calls = pq.read_table(
             place / "trace.parquet", columns=["policy", "row", "arm"], page_checksum_verification=True
@@ -88,10 +87,7 @@ def kept(place: Path, ask: Ask) -> dict[str, Trace]:
         for name in dict.fromkeys(names.tolist()):
             own = calls.filter(names == name)
             order, arms = (own[c].to_numpy().astype(np.int32).reshape(ask.seeds, -1) for c in ("row", "arm"))
-            probes = probed.get(name)
-            if priced and (probes is None or probes.shape[:2] != order.shape):
-                continue
-            found[name] = Trace(order, arms, probes)
+            found[name] = Trace(order, arms, probed.get(name))
     except Exception:  # Parquet, zip files and NumPy's header fail in a dozen ways on damaged bytes
         return {}
     return found

@@ -14,6 +14,7 @@ import numpy as np
 
 from bandits.experiment.ask import Ask, Run
 from bandits.experiment.lineup import REFERENCES
+from bandits.folders import sheets
 from bandits.folders.place import CALLS, FORMAT, replace
 from bandits.folders.unfinished import PROBED, probed
 from bandits.loop.replay import Trace
@@ -83,7 +84,7 @@ def publish(
         keep(folder, run, ask, known)
 
     tables, manifest = _tables(run, ask), _manifest(run, ask, known)
-    files = {f"{name}.csv": frame.to_csv(index=False).encode() for name, frame in tables.items()}
+    files = {sheets.file(name): sheets.written(name, frame) for name, frame in tables.items()}
     page = report.render(
         tables["summary"],
         tables["curves"],
@@ -155,7 +156,8 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     """Return the tables of a run by name: summary, curves, by_dataset; changes and budget where there were any."""
     import pandas as pd
 
-    from bandits.results.by_dataset import by_dataset, by_query
+    from bandits.results.by_dataset import by_dataset
+    from bandits.results.by_query import by_query
     from bandits.results.spending import account, burn_down
     from bandits.results.summary import summarise
 

@@ -141,7 +141,7 @@ def replay_rounds(
     pulled, along = np.empty((block, d), np.float32), np.empty((block, block), np.float32)
     spread, mean = np.empty((arms, block), np.float32), np.empty((arms, targets, block), np.float32)
     steps = np.empty((block, targets), np.float32)
-    who, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
+    pulls_of, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
     index = np.empty(arms, np.float32)
     for start in range(0, rounds, block):
         size = min(block, rounds - start)
@@ -168,7 +168,7 @@ def replay_rounds(
             for q in range(d):
                 u[q] = product[k * d + q, i]
             for p in range(count[k]):
-                r = who[k, p]
+                r = pulls_of[k, p]
                 for q in range(d):
                     u[q] -= along[r, i] * pulled[r, q]
             root = np.sqrt(np.float32(1.0) / (np.float32(1.0) + spread[k, i]))
@@ -186,11 +186,11 @@ def replay_rounds(
                     mean[k, f, j] += step * along[i, j]
                 for q in range(d):
                     weight[k, f, q] += step * u[q]
-            who[k, count[k]] = i
+            pulls_of[k, count[k]] = i
             count[k] += 1
             pulls[k] += 1
             if i + 1 == edge < size:
                 _reach(i // _SPAN * _SPAN, edge, pulled, here, called[start:], steps, along, spread, mean)
         for k in range(arms):
             if count[k] > 0:
-                _settle(inverse[k], pulled[who[k, : count[k]]])
+                _settle(inverse[k], pulled[pulls_of[k, : count[k]]])

@@ -65,7 +65,7 @@ class Sweep(NamedTuple):
         reward: spec of what the policies hear.
         seeds: `S`, orders of the test queries.
         seed: fixes the orders and the policies' randomness.
-        warm_start: run each policy that has `warm.targets` a second time, with the training queries as its prior.
+        warm_start: run each policy that has `prime` a second time, with the training queries as its prior.
     """
 
     policies: Sequence[str]
@@ -184,9 +184,9 @@ def _warmed(
     """Return the policies that a router's knowledge can start: its training queries as their prior."""
     prior = warm.fit(logged, table)
     return {
-        spec + WARM: warm.start(policy, prior, known)
+        spec + WARM: warm.start(policy, prior)
         for spec, policy in cold.items()
-        if policy is not None and (known := warm.targets(policy)) is not None
+        if policy is not None and policy.prime is not None
     }
 
 

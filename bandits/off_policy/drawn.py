@@ -120,8 +120,8 @@ def _play(
 def write(drawn: Drawn, stream: Any, table: Floats, path: str | Path, about: dict[str, Any]) -> None:
     """Write a log as Parquet, whole or not at all.
 
-    Columns: `query_id`, `dataset`, `model`, `utility`, `cost` (where the table has one), `reward`, `propensity`,
-    `own_arm`, `candidates` (a list), `chance:MODEL` for each model, and the context `x0`, `x1` ...
+    Columns: `query_id`, `dataset`, `model`, `utility`, `reward`, `propensity`, `own_arm`, `candidates` (a list),
+    `chance:MODEL` for each model, the context `x0`, `x1` ..., and `question` and `cost` where the table has them.
 
     Raises:
         ValueError: the name does not end in .parquet, the file is there and no log of this command, or the disk
@@ -133,11 +133,13 @@ def write(drawn: Drawn, stream: Any, table: Floats, path: str | Path, about: dic
     place = Path(path)
     check_place(place)
     names, at = np.array(stream.models, object), (drawn.row, drawn.arm)
+    question = stream.outcomes.question.astype(object)
     masks, code = np.unique(stream.available[drawn.row], axis=0, return_inverse=True)
     lists = pa.array([names[mask].tolist() for mask in masks], pa.list_(pa.string()))
     columns: dict[str, Any] = {
         "query_id": pa.array(stream.query_id[drawn.row], pa.string()),
         "dataset": pa.array(stream.dataset[drawn.row], pa.string()),
+        **({"question": pa.array(question[drawn.row], pa.string())} if question.any() else {}),
         "model": pa.array(names[drawn.arm], pa.string()),
         "utility": stream.utility[at],
         **({"cost": stream.cost[at]} if stream.outcomes.priced else {}),

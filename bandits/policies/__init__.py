@@ -32,22 +32,22 @@ from bandits.policies.tabular.klucb import klucb
 from bandits.policies.tabular.ucb1 import ucb1
 
 # Name on the command line -> factory `(n_arms, dim, *, hyper=...) -> Policy`. `simulate.py list` and the
-# conformance suite walk this table; a user's own policy needs no entry.
+# conformance suite walk this table, and the place gives the colour in reports; a user's own policy needs no entry.
 POLICIES: dict[str, Callable[..., Policy]] = {
     "linucb": linucb,
     "thompson": thompson,
     "epsilon": epsilon,
+    "preference": preference,
+    "squarecb": squarecb,
+    "averaged": averaged,
+    "swlinucb": swlinucb,
+    "dlinucb": dlinucb,
     "greedy": greedy,
     "softmax": softmax,
-    "squarecb": squarecb,
     "regcb": regcb,
     "hybrid": hybrid,
-    "dlinucb": dlinucb,
-    "swlinucb": swlinucb,
     "glm": glm,
     "bootstrap": bootstrap,
-    "averaged": averaged,
-    "preference": preference,
     "barp": barp,
     "llmbandit": llmbandit,
     "neuralucb": neuralucb,

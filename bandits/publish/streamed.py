@@ -22,10 +22,12 @@ from bandits.loop import lanes
 from bandits.loop import streamed as windows
 from bandits.loop.lanes import CHUNK
 from bandits.metrics.regret import fall_back, played
+from bandits.publish import asked
 from bandits.results import accumulated
-from bandits.results.books import Best, Book, best, book
+from bandits.results.books import REFERENCES, Best, Book, best, book
+from bandits.results.cells import Cells
 from bandits.results.tally import Tally
-from bandits.rewards import REWARDS, Reward, preferences, reward_table
+from bandits.rewards import REWARDS, Reward, reward_table
 from envs.ahead import ahead
 from envs.windows import big
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.integer[Any]]
 EVERY = 1024  # chunks between checkpoints by default: about a million rounds
-_PLAIN = ("policies", "reward", "preference", "seeds", "seed", "order", "rounds")  # what may be asked for
 
 
 class Interrupted(Exception):
@@ -63,6 +64,8 @@ class _Run:
         self.playing = windows.players(built, table, seeds=ask.seeds, seed=ask.seed)
         stops = accumulated.stops(self.total)
         self.tally = Tally(len(built), table.n_arms, ask.seeds, len(table.datasets), stops)
+        players = len(built) + len(REFERENCES) + table.n_arms
+        self.cells = Cells(players, len(table.datasets), len(table))
         self.first = 0  # round that the present window begins with
         self.called: list[list[Any]] = []  # in the present window: chunk by chunk, policy by policy
         # A window is added up in a second thread while the next one is played; one at a time.
@@ -80,14 +83,15 @@ class _Run:
         for piece in self.table.pieces(context=False):
             if piece.first >= self.total:
                 break
-            asked = preference(self.ask, piece.first, len(piece))
-            ends += experiment.bounds_of(reward_table(self.worth, piece, asked))
+            weight = asked.preference(self.ask, piece.first, len(piece))
+            ends += experiment.bounds_of(reward_table(self.worth, piece, weight))
         return min(ends), max(ends)
 
     def save(self) -> None:
         """Write the checkpoint."""
         self.adding.result()
         arrays = {f"tally.{name}": array for name, array in self.tally.arrays.items()}
+        arrays |= {f"cells.{name}": array for name, array in self.cells.arrays.items()}
         for p, one in enumerate(self.playing):
             arrays |= checkpoint.packed(one.carry, f"carry{p}")
         arrays["called"] = self._arms(self.called)
@@ -108,6 +112,7 @@ class _Run:
         self.first = self.tally.done = about["done"]
         self.staged.parts(-(-self.first // big.WINDOW))
         self.tally.arrays = {name: arrays[f"tally.{name}"] for name in self.tally.arrays}
+        self.cells.arrays = {name: arrays[f"cells.{name}"] for name in self.cells.arrays}
         for p, one in enumerate(self.playing):
             one.carry = checkpoint.unpacked(arrays, f"carry{p}", one.carry)
         self.called = [list(arrays["called"])] if arrays["called"].shape[2] else []
@@ -116,10 +121,10 @@ class _Run:
         """Yield the windows that are still to be played, as far as the run goes."""
         ask, first, last = self.ask, self.first // big.WINDOW, -(-self.total // big.WINDOW)
         for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
-            asked = preference(ask, piece.first, len(piece))
-            reward = reward_table(self.worth, piece, asked)
-            own = book(reward, piece.utility, piece.cost, piece.code, means)
-            yield _Window(number, lanes.sheet(piece, reward, asked), own, piece.query_id)
+            weight = asked.preference(ask, piece.first, len(piece))
+            reward = reward_table(self.worth, piece, weight)
+            own = book(reward, piece, means)
+            yield _Window(number, lanes.sheet(piece, reward, weight), own, piece.query_id)
 
     def play(
         self, window: _Window, every: int, stop: Callable[[], bool], told: Callable[[int], object]
@@ -147,7 +152,8 @@ class _Run:
 
     def _add(self, window: _Window, order: Ints, first: int, called: list[list[Any]]) -> None:
         arms = self._arms(called)
-        self.tally.add(window.book, order, arms)
+        often, got = self.tally.add(window.book, order, arms)
+        self.cells.add(window.book, window.number * big.WINDOW, often, got)
         rows = order + window.number * big.WINDOW
         self.staged.write(window.number, list(self.ask.policies), first, rows, arms, window.ids)
 
@@ -170,8 +176,8 @@ def run(
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int], object] = lambda rounds: None,
-) -> pd.DataFrame:
-    """Play policies through a table, write the run's folder, and return the summary.
+) -> dict[str, pd.DataFrame]:
+    """Play policies through a table, write the run's folder, and return its tables by name.
 
     Args:
         table: from `envs.windows.survey.opened`.
@@ -187,7 +193,7 @@ def run(
         ValueError: something cannot be had of a streamed run, or an option is wrong; one line.
         Interrupted: `stop` said so.
     """
-    refuse(table, ask, every)
+    asked.refuse(table, ask, every)
     folder = place.check_folder(folder)
     started, staged = time.perf_counter(), Staged(folder)
     left = staged.checkpoint.is_file()
@@ -196,7 +202,7 @@ def run(
             f"{staged.place} holds a run that was stopped; --resume goes on with it, or remove it to begin anew"
         )
     about: dict[str, Any] = {
-        "asked": {k: v for k, v in ask._asdict().items() if k in _PLAIN},
+        "asked": {k: v for k, v in ask._asdict().items() if k in asked.PLAIN},
         "context": known["context"],
         "chunk, window": [CHUNK, big.WINDOW],
         "versions": artefacts.versions(),
@@ -219,54 +225,6 @@ def run(
     return _published(going, manifest)
 
 
-def refuse(table: big.Big, ask: Ask, every: int) -> None:
-    """Raise where something is asked for that a streamed run cannot give."""
-    if option := needs_memory(ask):
-        raise ValueError(f"{option} needs a table held in memory; {table.name} is read as it is needed")
-    known = [spec for spec in ask.policies if spec in experiment.REFERENCES]
-    if known:
-        raise ValueError(f"--policy {known[0]} is in every table of a streamed run already; leave it out")
-    if ask.seeds < 1 or every < 1:
-        raise ValueError(f"a run needs --seeds >= 1 and --checkpoint >= 1, got {ask.seeds} and {every}")
-    if ask.rounds is not None and not 1 <= ask.rounds <= len(table):
-        raise ValueError(
-            f"--rounds of a streamed run needs 1 to {len(table):,}, the rows of {table.name}, got {ask.rounds}"
-        )
-
-
-def needs_memory(ask: Ask) -> str:
-    """Return the first option of an ask that needs the whole table in memory, or ""."""
-    plain = Ask(ask.policies)
-    given = [
-        name for name in Ask._fields if name not in _PLAIN and getattr(ask, name) != getattr(plain, name)
-    ]
-    if given:
-        return f"--{given[0].replace('_', '-')}"
-    if ask.order not in windows.ORDERS:
-        return f"--order {ask.order}"
-    return (
-        f"--preference {ask.preference} (more than one)" if len(preferences(ask.preference, 1, 0)) > 1 else ""
-    )
-
-
-def preference(ask: Ask, first: int, n: int) -> Any:
-    """Return the preference of `n` rows from `first` on: a number, or `(n,)` of what `preferences` draws for all."""
-    ((text, value),) = preferences(ask.preference, 1, ask.seed).items()
-    if isinstance(value, float):
-        return value
-    low, high = (float(end) for end in text.removeprefix("uniform(").rstrip(") ").split(","))
-    # Each row takes one draw of the generator, so those of the rows before are stepped over.
-    bits = np.random.PCG64([ask.seed, 7]).advance(first)
-    return np.random.Generator(bits).uniform(low, high, n)
-
-
-def notes(table: big.Big, ask: Ask) -> list[str]:
-    """Return what a reader has to know, a line each."""
-    shuffled = ask.order == "shuffle" and len(table) > big.WINDOW
-    how = f"the file was read as needed: queries were shuffled within windows of {big.WINDOW:,} rows"
-    return [*table.notes, *([how] if shuffled else [])]
-
-
 def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints, Ints]]:
     """Yield the reward table, the data sets and how often each row is played, of every window that is played."""
     ask = going.ask
@@ -278,7 +236,11 @@ def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints, Ints]]:
         if rest < len(piece):
             rows = windows.order(len(piece), number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
             often = played(rows[:, :rest], len(piece))
-        yield reward_table(going.worth, piece, preference(ask, piece.first, len(piece))), piece.code, often
+        yield (
+            reward_table(going.worth, piece, asked.preference(ask, piece.first, len(piece))),
+            piece.code,
+            often,
+        )
 
 
 def _manifest(going: _Run) -> dict[str, Any]:
@@ -289,7 +251,7 @@ def _manifest(going: _Run) -> dict[str, Any]:
         "title": f"{', '.join(ask.policies)} on {table.name}",
         "stream": table.name,
         "label": table.label,
-        "notes": notes(table, ask),
+        "notes": asked.notes(table, ask),
         "cost_unit": table.cost_unit,
         "models": list(table.models),
         **ask._asdict(),
@@ -308,12 +270,16 @@ def _manifest(going: _Run) -> dict[str, Any]:
     }
 
 
-def _published(going: _Run, manifest: Mapping[str, Any]) -> pd.DataFrame:
-    """Write the folder of a finished run, and return its summary."""
+def _published(going: _Run, manifest: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Write the folder of a finished run, and return its tables."""
     from bandits import report
 
     ask = going.ask
-    tables = accumulated.tables(going.tally, going.table, list(ask.policies), preference=ask.preference)
-    page = report.render(tables["summary"], tables["curves"], tables["by_dataset"], manifest)
+    tables = accumulated.tables(
+        going.tally, going.cells, going.table, list(ask.policies), preference=ask.preference
+    )
+    page = report.render(
+        tables["summary"], tables["curves"], tables["by_dataset"], manifest, by_query=tables["by_query"]
+    )
     going.staged.publish(tables, page, manifest)
-    return tables["summary"]
+    return tables

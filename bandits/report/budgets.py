@@ -142,7 +142,7 @@ def _series(rows: pd.DataFrame, name: str, x: str, y: str) -> Figure:
 
 
 def _headline(frame: pd.DataFrame) -> str:
-    """Return who earns most in each run, as HTML."""
+    """Return the policy that earns most in each run, as HTML."""
     best = (
         frame[frame["kind"] == "policy"]
         .sort_values("reward", ascending=False)

@@ -1,4 +1,4 @@
-"""The charts of who is called: shares over time, by dataset, and the heat map of dataset and model."""
+"""The charts of which models are called: shares over time, by dataset, and the heat map of dataset and model."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def called(frame: pd.DataFrame) -> dict[str, float]:
 def routed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the share of each model in the rounds of a player in a dataset, the datasets asked most first.
 
-    Rows have the index (policy, dataset), columns are models; players that call nobody (the uniform reference, single
-    models) are left out. Beyond a dozen datasets the smaller ones are one row together.
+    Rows have the index (policy, dataset), columns are models; the uniform reference and single models, for which no
+    calls are kept, are left out. Beyond a dozen datasets the smaller ones are one row together.
     """
     columns = [c for c in frame.columns if c.startswith(CALLS)]
     calling = frame[frame["kind"].isin(("policy", "reference")) & frame[columns].notna().all(axis=1)]

@@ -19,7 +19,7 @@ _HEADINGS = ("player", "accuracy", "mean cost", "regret, oracle")
 
 
 def baselines(got: Scores) -> list[str]:
-    """Return who can be compared with: policies and references, the best fixed model first where it is there."""
+    """Return what can be compared with: policies and references, the best fixed model first where there is one."""
     names = [name for name, kind in zip(got.players, got.kinds, strict=True) if kind != "model"]
     return sorted(names, key=lambda name: name.partition(" [")[0] != "best_fixed")
 
@@ -86,7 +86,7 @@ def _cell(span: list[float], decimals: int | None) -> str:
 
 
 def choices(got: Scores, *, comparable: bool) -> str:
-    """Return the two choices above the table as HTML: with whom, and in what."""
+    """Return the two choices above the table as HTML: the baseline and the measure."""
     return _select("baseline", "Difference from", baselines(got)) + _select(
         "measure", "in", measures(got, comparable=comparable)
     )
@@ -103,8 +103,8 @@ def note(got: Scores) -> str:
     queries = 0 if got.queries is None else len(np.unique(got.queries.cluster))
     where = f" ({OVERALL}: over the policies alone)" if len(got.datasets) > 1 else ""
     known = (
-        f"{queries:,} queries"
-        if queries
+        got.queries.counted(queries)
+        if got.queries is not None
         else "queries whose own numbers are not known, so that nothing is starred"
     )
     return (

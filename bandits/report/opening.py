@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bandits.metrics.intervals import student
+from bandits.report.parts import records
 from bandits.report.styles import own
 from bandits.report.words import code, interval, number, per_cent, span
-from bandits.results.differences import Scores, against, paired_differences
+from bandits.results.differences import Scores, against, paired_differences, scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,12 @@ def _answered(row: Row) -> float:
     return 1.0 if math.isnan(lacking) else 1.0 - float(lacking)
 
 
+def opened(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return the verdict that a run's page opens with, from the run's tables by name."""
+    rows, got = records(tables["summary"]), scores(tables["by_dataset"], tables.get("by_query"))
+    return " ".join(filter(None, (verdict(rows, got), unanswered(rows))))
+
+
 def verdict(rows: Sequence[Row], got: Scores) -> str:
     """Return the verdict on a run as plain text: which policy is shown to beat the best single model, if any is.
 
@@ -55,11 +62,12 @@ def verdict(rows: Sequence[Row], got: Scores) -> str:
     if won.empty:
         more = "more" if best["difference"] > 0 else "less"
         gap = f"{best['policy']}, the nearest, earns {number(abs(best['difference']), 4)} a query {more}"
-        text = f"No policy is shown to beat {what}: {gap} ({_spans(best, seeds)}; {best['why'] or 'shown to be less'})."
+        spans = f"{_spans(best, seeds, got)}; {best['why'] or 'shown to be less'}"
+        text = f"No policy is shown to beat {what}: {gap} ({spans})."
     else:
         also = f" So do {len(won) - 1} other policies of {len(told)}." if len(won) > 1 else ""
         by = number(best["difference"], 4)
-        text = f"{best['policy']} beats {what} by {by} reward a query ({_spans(best, seeds)}).{also}"
+        text = f"{best['policy']} beats {what} by {by} reward a query ({_spans(best, seeds, got)}).{also}"
     if other["kind"] == "model" and _answered(other) < 1:
         lacking = f"{1 - _answered(other):.0%} of rounds"
         text += f" {other['policy']} cannot be called in {lacking}; the fall-back answers there."
@@ -72,9 +80,9 @@ def _compared(got: Scores, pairs: list[tuple[str, str]]) -> pd.DataFrame:
     return frame[frame["dataset"] == got.datasets[0]]
 
 
-def _spans(row: Any, seeds: str) -> str:
+def _spans(row: Any, seeds: str, got: Scores) -> str:
     """Return both intervals of a difference, with what they are over."""
-    queries = f"{row['queries']:,} queries" if row["queries"] else "queries"
+    queries = "queries" if got.queries is None else got.queries.counted(int(row["queries"]))
     over = span(row["queries_lo"], row["queries_hi"], queries, 4)
     return f"{span(row['lo'], row['hi'], seeds, 4)}, {over.removeprefix('95 % interval ')}"
 
@@ -132,7 +140,7 @@ def _random(rows: Sequence[Row], leader: Row, got: Scores) -> str:
     shown = "" if told["shown"] and told["difference"] > 0 else "not "
     return (
         f"It is {shown}shown to beat choosing at random: {number(float(told['difference']), 4)} a query"
-        f" ({_spans(told, str(leader['seeds']) + ' seeds')})."
+        f" ({_spans(told, str(leader['seeds']) + ' seeds', got)})."
     )
 
 

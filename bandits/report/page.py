@@ -41,7 +41,7 @@ def render(
             and `time`; `comparable` is False where several runs counted reward in different ways; `marks` are the
             rounds and labels of what changes.
         phases: of a world that changes, from `phases.phases`.
-        by_query: from `by_dataset.by_query`; without it there is no interval over queries and no verdict.
+        by_query: from `by_query.by_query`; without it there is no interval over queries and no verdict.
 
     Raises:
         ValueError: a table lacks a column.
@@ -137,7 +137,7 @@ def _contents(frontier: list[str], left: Figure | None) -> list[tuple[str, str]]
 
 
 def _of(areas: list[Figure]) -> str:
-    """Return the choice of whose queries the charts of shares are about; empty where there is one dataset."""
+    """Return the choice of the dataset that the charts of shares are about; empty where there is one dataset."""
     labels = [view["label"] for view in areas[0]["views"]] if areas else []
     if len(labels) < 2:
         return ""

@@ -17,8 +17,8 @@ def plane(
     """Return the chart of accuracy against mean cost, and the names on its frontier, cheapest first.
 
     A single model's circle has an area that grows with its share of the policies' calls, where `called` has it.
-    Without costs it is a dot plot of accuracies, and nobody is on a frontier. References are drawn but cannot
-    be on the frontier: nobody could deploy hindsight.
+    Without costs it is a dot plot of accuracies, and there is no frontier. References are drawn but cannot
+    be on the frontier: hindsight cannot be deployed.
     """
     if all(math.isnan(r["cost_mean"]) for r in rows):
         return _dots(rows), []

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from bandits.policies import POLICIES
+
 Row = Mapping[str, Any]  # one row of the summary
 Figure = dict[str, Any]  # what page.js draws: id, views of traces, axes, height
 # Okabe and Ito's palette, safe for colour-blind readers, and three more that stand as far apart from all the others,
@@ -19,22 +21,10 @@ COLOURS = (
 )  # fmt: skip
 AREAS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 GREY = "#808080"
-# The same policy has the same colour in every report: its column here, so that policies which are often compared
-# differ. Names that are not here get a column by their letters. Within a report, dashes and symbols tell apart
-# whoever shares a colour.
-_COLUMNS = (
-    ("linucb", "neuralts", "klucb"),
-    ("thompson", "neuralucb", "exp3"),
-    ("epsilon", "dropout", "ucb1"),
-    ("preference", "regcb", "exp4"),
-    ("squarecb", "dlinucb", "beta_thompson"),
-    ("llmbandit", "glm", "successive_elimination"),
-    ("swlinucb", "barp", "always"),
-    ("greedy", "hybrid", "averaged"),
-    ("softmax", "bootstrap", "neurallinear"),
-)
-_WRAPPED = {"restart": 4, "explore_new": 7}  # columns further than the policy inside
-_COLUMN = {name: column for column, names in enumerate(_COLUMNS) for name in names}
+# The same policy has the same colour in every report: by its place in `POLICIES`, whose first nine are compared most.
+# A user's own policy gets one by its letters. Within a report, dashes and symbols tell apart policies of one colour.
+_WRAPPED = {"restart": 4, "explore_new": 7}  # places further than the policy inside
+_PLACE = {name: place for place, name in enumerate(POLICIES)}
 OTHER_MODELS = "other models"
 SYMBOLS = {"oracle": "star", "best_fixed": "square", "best_per_dataset": "triangle-up", "uniform": "x"}
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -65,12 +55,12 @@ def colour(name: str) -> str:
     base = (inside if wrapper in _WRAPPED else name).partition(",")[0].strip("() ")
     if base == "uniform":
         return GREY
-    column = _COLUMN.get(base, zlib.crc32(base.encode()))
-    return COLOURS[(column + _WRAPPED.get(wrapper, 0)) % len(COLOURS)]
+    place = _PLACE.get(base, zlib.crc32(base.encode()))
+    return COLOURS[(place + _WRAPPED.get(wrapper, 0)) % len(COLOURS)]
 
 
 def styles(rows: Sequence[Row]) -> dict[str, Figure]:
-    """Return the line of each policy and reference; who shares a colour differs in dashes."""
+    """Return the line of each policy and reference; those of one colour differ in dashes."""
     found: dict[str, Figure] = {}
     for row in rows:
         if row["kind"] == "policy":

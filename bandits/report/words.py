@@ -69,7 +69,7 @@ def regret_caption(rows: Sequence[Row]) -> str:
 
 
 def plane_caption(rows: Sequence[Row], frontier: Sequence[str], unit: str) -> str:
-    """Return who is on the frontier of cost and accuracy, as plain text."""
+    """Return the policies and models on the frontier of cost and accuracy, as plain text."""
     at = {r["policy"]: r for r in rows}
     if not frontier:
         best = sorted((r for r in rows if r["kind"] != "reference"), key=lambda r: -r["accuracy"])[:5]

@@ -11,6 +11,7 @@ from bandits.metrics.intervals import band
 from bandits.metrics.regret import BASELINES, growth_rounds, slope
 from bandits.results.books import REFERENCES
 from bandits.results.by_dataset import CALLS, MEASURES, REGRETS, UNNAMED
+from bandits.results.cells import Cells
 from bandits.results.summary import COLUMNS, fell_back, frame_of, kept_rounds
 from bandits.results.tally import QUANTITIES, Tally
 
@@ -28,11 +29,13 @@ def stops(rounds: int) -> NDArray[np.int64]:
     return np.unique(np.concatenate([points, begins[begins > 0], growth_rounds(rounds)]))
 
 
-def tables(tally: Tally, table: Any, policies: list[str], *, preference: str) -> dict[str, pd.DataFrame]:
-    """Return `summary`, `curves` and `by_dataset` of a finished run.
+def tables(
+    tally: Tally, cells: Cells, table: Any, policies: list[str], *, preference: str
+) -> dict[str, pd.DataFrame]:
+    """Return `summary`, `curves`, `by_dataset` and `by_query` of a finished run.
 
     Args:
-        tally: of all rounds.
+        tally, cells: of all rounds.
         table: a `Big`.
         policies: specs.
         preference: as it was asked for.
@@ -45,6 +48,7 @@ def tables(tally: Tally, table: Any, policies: list[str], *, preference: str) ->
         "summary": _summary(tally, table, names, kinds, kept).assign(preference=preference, budget=""),
         "curves": _curves(tally, table, names, kept),
         "by_dataset": _by_dataset(tally, table, names, kinds, kept),
+        "by_query": _by_query(cells, table, names, kept),
     }
 
 
@@ -129,6 +133,13 @@ def _rows(
             "hi": high.ravel(),
         }
     )
+
+
+def _by_query(cells: Cells, table: Any, names: list[str], kept: list[int]) -> pd.DataFrame:
+    frame = cells.table(names, kept, table.datasets)
+    if not table.priced:
+        frame[[column for column in frame if column.startswith("cost:")]] = np.nan
+    return frame
 
 
 def _by_dataset(

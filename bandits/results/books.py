@@ -63,6 +63,7 @@ class Book(NamedTuple):
         sheets: `(3, K, n)` reward, utility and cost, NaN where unavailable.
         fixed: `(3, K, n)` the same of each fixed choice, which falls back there.
         code: `(n,)` data set.
+        alike: `(n,)` a number that near copies of a query share.
         arms: `(3, n)` what each of `BASELINES` calls.
         reference: `(3, R, n)` reward, accuracy and cost of each of `REFERENCES`.
         lines: `(2 R + K, n)` what curves are made of: reward and cost of `REFERENCES`, and for each model how much
@@ -73,14 +74,22 @@ class Book(NamedTuple):
     sheets: Floats
     fixed: Floats
     code: Ints
+    alike: NDArray[np.uint64]
     arms: Ints
     reference: Floats
     lines: Floats
     sums: tuple[Floats, Ints] | None = None
 
 
-def book(reward: Floats, utility: Any, cost: Any, code: Ints, means: Best) -> Book:
-    """Return the book of a window; what is the best fixed choice comes from `means`, over all rows played."""
+def book(reward: Floats, piece: Any, means: Best) -> Book:
+    """Return the book of a window; what is the best fixed choice comes from `means`, over all rows played.
+
+    Args:
+        reward: `(n, K)`.
+        piece: an `envs.windows.big.Piece` of these rows.
+        means: from `best`.
+    """
+    utility, cost, code = piece.utility, piece.cost, piece.code
     sheets = np.stack([reward.T, utility.T, cost.T])
     seen = ~np.isnan(sheets[0])
     every = bool(seen.all())
@@ -95,7 +104,7 @@ def book(reward: Floats, utility: Any, cost: Any, code: Ints, means: Best) -> Bo
     reference = np.concatenate([called, (known.sum(axis=1) / there)[:, None]], axis=1)
     behind = reference[0, 0] - fixed[0]
     lines = np.concatenate([reference[0], reference[2], behind])
-    made = Book(sheets, fixed, code, arms, reference, lines)
+    made = Book(sheets, fixed, code, piece.alike, arms, reference, lines)
     return made._replace(sums=settled(made, None, len(means.by_dataset)))
 
 

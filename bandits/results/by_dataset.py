@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.metrics.regret import BASELINES, earned_by, played
+from bandits.metrics.regret import BASELINES, earned_by
 from bandits.results.players import Play, hindsight, plays, shared_order
 
 if TYPE_CHECKING:
@@ -62,47 +62,6 @@ def by_dataset(stream: Stream, table: ArrayLike, traces: dict[str, Trace]) -> pd
     if not stream.outcomes.priced:
         frame["cost"] = np.nan
     return frame.reset_index(drop=True)
-
-
-def by_query(stream: Stream, table: ArrayLike, traces: dict[str, Trace]) -> pd.DataFrame:
-    """Return one row for each query that was asked, its numbers means over its rounds with all seeds.
-
-    What an interval over queries is made of: seeds permute one table, and do not tell what other queries would give.
-
-    Args:
-        stream, table, traces: as for `by_dataset`.
-
-    Returns:
-        A frame with the columns `row` (of the stream), `cluster` (queries of one `group_id`, or of one id, share a
-        number), dataset, rounds, and for each player `reward:<player>`, `accuracy:` and `cost:`, a round.
-
-    Raises:
-        ValueError: as `summary.summarise`.
-    """
-    import pandas as pd
-
-    values, order = np.asarray(table, np.float64), shared_order(traces)
-    flat, often = order.ravel(), played(order, len(values))
-    asked = np.flatnonzero(often)
-    columns: dict[str, Any] = {
-        "row": asked,
-        "cluster": clusters(stream)[asked],
-        "dataset": np.where(stream.dataset.astype(str) == "", UNNAMED, stream.dataset.astype(str))[asked],
-        "rounds": often[asked],
-    }
-    for play in plays(stream, values, traces, hindsight(stream, values, order)):
-        for name in MEASURES:
-            sums = np.bincount(flat, getattr(play, name).ravel(), len(values))[asked]
-            known = stream.outcomes.priced or name != "cost"
-            columns[f"{name}:{play.name}"] = sums / often[asked] if known else np.nan
-    return pd.DataFrame(columns)
-
-
-def clusters(stream: Stream) -> NDArray[np.intp]:
-    """Return `(N,)` a number for each row, shared by near copies: rows of one `group_id`, else of one query."""
-    group = stream.outcomes.group_id.astype(str)
-    alike = np.where(group == "", np.char.add("id ", stream.outcomes.query_id.astype(str)), group)
-    return np.asarray(np.unique(alike, return_inverse=True)[1])
 
 
 def _of_one(

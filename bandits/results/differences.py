@@ -23,7 +23,7 @@ class Queries(NamedTuple):
     """What `P` players got with each of `N` queries, means over all rounds and seeds.
 
     Attributes:
-        dataset, cluster, rounds: `(N,)`; near copies share a cluster.
+        dataset, cluster, rounds: `(N,)`; near copies share a cluster; below 0 it is a batch of queries (`cells`).
         value: measure -> `(N, P)`.
     """
 
@@ -31,6 +31,11 @@ class Queries(NamedTuple):
     cluster: NDArray[np.int64]
     rounds: NDArray[np.int64]
     value: dict[str, Floats]
+
+    def counted(self, clusters: int) -> str:
+        """Return so many clusters in words, and that some are batches where there are any."""
+        some = "query" if clusters == 1 else "queries"
+        return f"{clusters:,} {some}" + " and batches of queries" * bool((self.cluster < 0).any())
 
     def between(
         self, measure: str, first: Sequence[int], second: Sequence[int], dataset: str

@@ -106,7 +106,7 @@ def _bought(buy: Any, stream: Any, table: Floats, trace: Trace, spent: Mapping[s
 
 
 def burn_down(stream: Any, traces: Mapping[str, Trace], limits: Floats, *, points: int = 200) -> pd.DataFrame:
-    """Return what was left over time, and the dual price where a run was probed for it (`budget.dual_price`).
+    """Return what was left over time, and the dual price where a run was probed for it (`Policy.price`).
 
     Long, like the curves of a summary: policy, round (from 1), quantity, mean, lo, hi. Quantities are
     `left:<resource>`, as a share of the limit, and `price:<resource>`, in the unit of the pacing.

@@ -39,8 +39,8 @@ class Tally:
             "kept_calls": np.zeros((policies, seeds, len(stops), arms), np.int64),
         }
 
-    def add(self, window: Book, order: Ints, arms: Ints) -> None:
-        """Add a window.
+    def add(self, window: Book, order: Ints, arms: Ints) -> tuple[Ints, Floats]:
+        """Add a window; return the rounds of its rows `(n,)` and what each policy got with them `(P, 3, n)`, summed.
 
         Args:
             window: from `book`.
@@ -57,6 +57,7 @@ class Tally:
         places = slice(first, first + len(inside))
         whole = window.sums if m == len(window.code) else None
         totals, lines = np.empty_like(self.arrays["totals"][0]), []
+        often, own = np.zeros(len(window.code), np.int64), np.zeros((policies, 3, len(window.code)))
         for s, rows in enumerate(order):
             others, called = whole or settled(window, rows, datasets)
             totals[policies:, s] = others
@@ -64,9 +65,11 @@ class Tally:
             self.arrays["answered"] += (~np.isnan(window.sheets[0][:, rows])).sum(axis=1)
             rivals = others[: len(BASELINES), :, _REWARD].T
             earned = [self._played(window, rows, arms[p, s], p, s, places, inside) for p in range(policies)]
-            for p, (sums, _) in enumerate(earned):
+            often[rows] += 1  # a seed meets each row once
+            for p, (sums, got) in enumerate(earned):
                 totals[p, s] = np.concatenate([sums, rivals], axis=1)
-            every = [window.lines[:, rows], *(line for _, line in earned)]
+                own[p][:, rows] += got
+            every = [window.lines[:, rows], *(got[::2] for _, got in earned)]
             lines.append(_cumulative(np.concatenate(every), inside))
         add(self.arrays["totals"], totals)
         before = self.arrays["running"].sum(axis=0)
@@ -74,19 +77,20 @@ class Tally:
             self.arrays["kept"][s, places] = before[s] + line[: len(inside)]
         add(self.arrays["running"], np.stack([line[-1] for line in lines]))
         self.done += m
+        return often, own
 
     def _played(
         self, window: Book, rows: Ints, arms: Ints, policy: int, seed: int, places: slice, inside: Ints
     ) -> tuple[Floats, Floats]:
-        """Return what a policy got with one seed, by data set `(D, 4)` and by round `(2, m)`; count its calls."""
+        """Return what a policy got with one seed, by data set `(D, 4)` and by round `(3, m)`; count its calls."""
         _, n_arms, _, datasets = self.shape
         if arms.min() < 0:
             raise ValueError("a policy that answers -1 (no call) needs a budget, and a streamed run has none")
         code = window.code[rows]
-        reward, accuracy, cost = window.sheets[:, arms, rows]
-        if np.isnan(reward).any():
+        got = window.sheets[:, arms, rows]
+        if np.isnan(reward := got[0]).any():
             raise ValueError(f"a policy called an unavailable model in row {int(np.isnan(reward).argmax())}")
-        sums = [np.bincount(code, weights=x, minlength=datasets) for x in (None, reward, accuracy, cost)]
+        sums = [np.bincount(code, weights=x, minlength=datasets) for x in (None, *got)]
         counts = np.bincount(code * n_arms + arms, minlength=datasets * n_arms).reshape(datasets, n_arms)
         self.arrays["calls"][policy, seed] += counts
         so_far = self.arrays["running_calls"][policy, seed]
@@ -94,7 +98,7 @@ class Tally:
         each = np.cumsum([np.bincount(part, minlength=n_arms) for part in parts], axis=0)
         self.arrays["kept_calls"][policy, seed, places] = so_far + each[: len(inside)]
         so_far += each[-1]
-        return np.stack(sums, axis=1), np.stack([reward, cost])
+        return np.stack(sums, axis=1), got
 
     def totals(self) -> Floats:
         """Return `(players, S, D, 7)`, `QUANTITIES` last."""

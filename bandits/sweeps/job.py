@@ -26,7 +26,7 @@ from bandits.experiment import ask as runs
 from bandits.folders import write as artefacts
 from bandits.metrics.intervals import clustered
 from bandits.metrics.regret import earned_by, rewards
-from bandits.results.by_dataset import clusters
+from bandits.results.by_query import clusters
 from bandits.results.players import hindsight, plays
 
 OWN = re.compile(r"[^\s,()]+\.py(?=:)")  # a user's own file in a spec

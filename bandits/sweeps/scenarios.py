@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,15 @@ from bandits.experiment import worlds
 from bandits.experiment.lineup import Posed, bounds_of, lineup, ranged, run
 from bandits.loop import feedback
 from bandits.loop.replay import Trace
-from bandits.metrics.intervals import paired, student
+from bandits.metrics.intervals import Estimate, clustered, paired, student
 from bandits.metrics.regret import cumulative_regret, rewards
-from bandits.metrics.significance import holm
-from bandits.metrics.verdict import ALPHA
+from bandits.metrics.verdict import judge
+from bandits.results.by_query import clusters
 from bandits.results.phases import outcome
 from bandits.rewards import PREFERENCE, Reward, reward_table
 from envs.changes.scenarios import SCENARIOS
+
+VERDICTS = ("less regret", "more regret", "not shown")
 
 
 def compare(
@@ -30,6 +32,7 @@ def compare(
     preference: float = PREFERENCE,
     scenarios: Sequence[str] = tuple(SCENARIOS),
     progress: Callable[[str, int], object] | None = None,
+    seeds: int,
     **replayed: Any,
 ) -> list[dict[str, Any]]:
     """Return a row for each scenario and policy; differences are from the first policy, seed by seed.
@@ -41,19 +44,24 @@ def compare(
         preference: the weight on cost.
         scenarios: names from `envs.changes.scenarios.SCENARIOS`.
         progress: called with "scenario: spec" and the number of rounds done.
-        replayed: seeds, seed, order, rounds, as `replay` takes them.
+        seeds, replayed: seed, order, rounds, as `replay` takes them.
 
     Returns:
         Rows with the columns scenario, policy, `regret` against the oracle of the moment (`regret_lo`, `regret_hi`),
         all of `phases.outcome` (regret against the best model of each phase, recovery, take-up of an arriving model),
-        `reward` and `cost` a round, `difference` in final regret from the first policy with its paired interval, `p`,
-        Holm's over the whole table, and whether it is `significant` at 5 %. A scenario that the table cannot show has
-        one row with `note`.
+        `reward` and `cost` a round, `difference` in final regret from the first policy with its intervals over seeds
+        (`difference_lo`, `difference_hi`) and over queries (`queries_lo`, `queries_hi`; a query that comes again with
+        another seed or in another round is the same one, and near copies are one), `queries` that it stands on, `p`,
+        the larger of the two tests after Holm's correction over the whole table, `verdict` by
+        `metrics.verdict.judge`, one of `VERDICTS`, and `why` where nothing is shown. A scenario that the table cannot
+        show has one row with `note`.
 
     Raises:
         ValueError: an unknown scenario, or as `lineup`.
     """
+    replayed |= {"seeds": seeds}
     rows: list[dict[str, Any]] = []
+    compared: list[_Compared | None] = []
     known: dict[
         tuple[int, int], dict[str, Policy | None]
     ] = {}  # policies compile by identity: build once a shape
@@ -63,6 +71,7 @@ def compare(
             world = worlds.changed(stream, asked.changes, **replayed)
         except ValueError as error:
             rows.append({"scenario": name, "policy": "-", "note": str(error)})
+            compared.append(None)
             continue
         shape = world.n_arms, world.dim
         if shape not in known:
@@ -77,7 +86,8 @@ def compare(
             world, {**known[shape], **fitted}, {name: posed}, progress=told, feedback=late, **replayed
         )[name]
         rows += _rows(name, world, table, traces, replayed.get("seed", 0))
-    return _corrected(rows)
+        compared += _compared(world, table, traces)
+    return _judged(rows, compared, seeds)
 
 
 def _told(progress: Callable[[str, int], object], name: str) -> Callable[[str, int], object]:
@@ -87,29 +97,96 @@ def _told(progress: Callable[[str, int], object], name: str) -> Callable[[str, i
 def _rows(
     name: str, world: Any, table: NDArray[np.float64], traces: Mapping[str, Trace], seed: int
 ) -> list[dict[str, Any]]:
-    final = {spec: cumulative_regret(table, trace)[:, -1] for spec, trace in traces.items()}
-    first = next(iter(final.values()))
+    """Return what each policy came to in one scenario."""
     found = []
     for spec, trace in traces.items():
-        regret = final[spec]
+        regret = cumulative_regret(table, trace)[:, -1]
         low, high = student(regret)
         row: dict[str, Any] = {"scenario": name, "policy": spec, "regret": float(regret.mean())}
         row |= {"regret_lo": float(low), "regret_hi": float(high)}
         row |= outcome(world, table, trace, seed=seed)
         row["reward"] = float(rewards(table, trace).mean())
         row["cost"] = float(rewards(world.cost, trace).mean()) if world.outcomes.priced else np.nan
-        if regret is not first:
-            gap = paired(regret, first)
-            row |= {"difference": float(gap.mean), "difference_lo": float(gap.lo)}
-            row |= {"difference_hi": float(gap.hi), "p": float(gap.p)}
         found.append(row)
     return found
 
 
-def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows with p-values corrected for all that the table compares."""
-    adjusted = holm([row.get("p", np.nan) for row in rows]) if rows else np.empty(0)
-    return [
-        {**row, "p": float(p), "significant": bool(p < ALPHA)} if "p" in row else row
-        for row, p in zip(rows, adjusted, strict=True)
-    ]
+class _Compared(NamedTuple):
+    """A policy's regret less the first one's, a run: over seeds, over queries, and the clusters of queries."""
+
+    seeds: Estimate
+    queries: Estimate
+    clusters: int
+
+
+def _compared(world: Any, table: NDArray[np.float64], traces: Mapping[str, Trace]) -> list[_Compared | None]:
+    """Return how far each policy is from the first, None for that one itself; the oracle of both is the same."""
+    found: list[_Compared | None] = [None]
+    (_, first), *others = traces.items()
+    cluster = clusters(world)[first.order].ravel()
+    rounds = np.bincount(cluster)
+    asked = rounds > 0
+    theirs = rewards(table, first)
+    for _, trace in others:
+        mine = rewards(table, trace)
+        gap = theirs - mine  # (S, T), what regret grows by
+        a_round = clustered(np.bincount(cluster, gap.ravel())[asked], rounds[asked])
+        a_run = Estimate(*(value * gap.shape[1] for value in a_round[:3]), p=a_round.p)
+        found.append(_Compared(paired(theirs.sum(axis=1), mine.sum(axis=1)), a_run, int(asked.sum())))
+    return found
+
+
+def _judged(
+    rows: list[dict[str, Any]], compared: Sequence[_Compared | None], seeds: int
+) -> list[dict[str, Any]]:
+    """Return the rows with the verdict on each difference, corrected for all that the table compares."""
+    told = [(row, one) for row, one in zip(rows, compared, strict=True) if one is not None]
+    if not told:
+        return rows
+    over_seeds, over_queries = (
+        Estimate(*(np.array(column) for column in zip(*side, strict=True)))
+        for side in ([one.seeds for _, one in told], [one.queries for _, one in told])
+    )
+    stands = np.array([one.clusters for _, one in told])
+    found = judge(over_seeds, over_queries, seeds=seeds, queries=stands)
+    for i, (row, _) in enumerate(told):
+        side = VERDICTS[0] if over_seeds.mean[i] < 0 else VERDICTS[1]
+        row |= {
+            "difference": float(over_seeds.mean[i]),
+            "difference_lo": float(over_seeds.lo[i]), "difference_hi": float(over_seeds.hi[i]),
+            "queries_lo": float(over_queries.lo[i]), "queries_hi": float(over_queries.hi[i]),
+            "queries": int(stands[i]), "p": float(found.p_holm[i]),
+            "verdict": side if found.shown[i] else VERDICTS[2], "why": str(found.why[i]),
+        }  # fmt: skip
+    return rows
+
+
+def verdict(rows: Sequence[Mapping[str, Any]], first: str) -> str:
+    """Return what a table of `compare` shows and what it does not, as plain text; "" where it compares nothing.
+
+    Args:
+        rows: from `compare`.
+        first: the policy that the others are compared with.
+    """
+    told = [row for row in rows if "verdict" in row]
+    if not told:
+        return ""
+    sentences = []
+    for side in VERDICTS[:2]:
+        shown: dict[str, list[str]] = {}
+        for row in told:
+            if row["verdict"] == side:
+                shown.setdefault(row["policy"], []).append(row["scenario"])
+        if shown:
+            listed = "; ".join(f"{policy} in {', '.join(where)}" for policy, where in shown.items())
+            sentences.append(f"shown to have {side} than {first}: {listed}")
+    open_ones = [row for row in told if row["verdict"] == VERDICTS[2]]
+    if open_ones:
+        reasons = "; ".join(dict.fromkeys(row["why"] for row in open_ones))
+        sentences.append(f"not shown to differ from {first}: {len(open_ones)} of {len(told)} ({reasons})")
+    over = f"verdicts at 5 % over seeds and over queries, after Holm's correction for {_counted(len(told))}"
+    return f"{over}: {'. '.join(sentences)}."
+
+
+def _counted(comparisons: int) -> str:
+    return "1 comparison" if comparisons == 1 else f"{comparisons} comparisons"

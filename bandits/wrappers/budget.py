@@ -10,18 +10,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
-from bandits.base import RESOURCES, Policy
+from bandits.base import RESOURCES, Policy, ranked
 from bandits.wrappers import promise
 from bandits.wrappers.pacing.adaptive_lp import lp
 from bandits.wrappers.pacing.bwk import bwk
 from bandits.wrappers.pacing.mirror import mirror
-from bandits.wrappers.pacing.paced import Paced, R, stop
+from bandits.wrappers.pacing.paced import R, stop
 from bandits.wrappers.pacing.primal_dual import primal_dual
 from bandits.wrappers.pacing.threshold import threshold
 from envs.nearest import near
@@ -60,15 +59,10 @@ def held(
     return promise.hard(wrapped, promise.worst_case(stream)) if hard else wrapped
 
 
-def dual_price(state: Any) -> jax.Array:
-    """Return the `(R,)` price that a pacer has set, 0 without one: a probe for `replay`.
-
-    In rewards: for the log cost (`primal_dual`), a round's budget (`mirror`, `bwk`), a unit (`lp`, `threshold`).
-    """
-    if isinstance(state, promise.Capped):
-        return dual_price(state.policy)
-    price: jax.Array = state.pacer.price if isinstance(state, Paced) else jnp.zeros(R)
-    return price
+def priced(pacing: str) -> bool:
+    """Return whether a pacing sets a dual price, which `Policy.price` then reads, by asking it."""
+    plain = ranked(lambda key: (), lambda key, state, seen: jnp.zeros(1), lambda key, state, *heard: state)
+    return resolve.function(pacing, PACINGS, "pacing")(plain, 1, 1).price is not None
 
 
 def forms(texts: Sequence[str]) -> list[str]:

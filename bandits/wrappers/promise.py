@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
-from bandits.base import RESOURCES, Feedback, Observation, Policy, State, around
-from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
+from bandits.base import RESOURCES, Feedback, Observation, Policy, Prior, State, around
+from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn, primed
 from bandits.wrappers.pacing.paced import among
 
 Tree = TypeVar("Tree")
@@ -54,7 +54,8 @@ def hard(policy: Policy, worst: NDArray[np.floating[Any]]) -> Policy:
     def seen(state: State, observation: Observation) -> tuple[State, Observation]:
         return state, observation._replace(available=observation.available & affordable(observation))
 
-    return around(policy, Policy(policy.init, act, update), seen)
+    outside = Policy(policy.init, act, update, prime=policy.prime, price=policy.price)
+    return around(policy, outside, seen)
 
 
 def cap(policy: Policy, n_arms: int, dim: int, *, limit: float, ridge: float = 1.0) -> Policy:
@@ -96,7 +97,20 @@ def cap(policy: Policy, n_arms: int, dim: int, *, limit: float, ridge: float = 1
         open_arms = observation.available & below(state, observation)
         return state.policy, observation._replace(available=open_arms)
 
-    return around(policy, Policy(init, act, update), seen)
+    known, priced = policy.prime, policy.price
+
+    def prime(state: Capped, prior: Prior) -> Capped:
+        assert known is not None
+        return Capped(known(state.policy, prior), primed(state.costs, prior, ("cost",)))
+
+    def price(state: Capped) -> jax.Array:
+        assert priced is not None
+        return priced(state.policy)
+
+    outside = Policy(
+        init, act, update, prime=None if known is None else prime, price=None if priced is None else price
+    )
+    return around(policy, outside, seen)
 
 
 def _among(

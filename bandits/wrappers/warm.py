@@ -3,12 +3,17 @@
 ParetoBandit, arXiv 2604.00136, section 3: with `A_off`, `b_off` from the log, `s = n_eff / A_off[d, d]` (the constant's
 entry, the number of logged rows), `A = s A_off + ridge I` and `b = s b_off + ridge theta_off`: the log counts as
 `n_eff` observations of each arm, and the prior is centred on what it says.
+
+Of a log with one call a query an arm's rows are those in which it was called, each with importance weight
+`min(1 / p, CLIP)`, `p` its propensity (the MTR regression of Bietti, Agarwal, Langford 2018, 1802.04064, section 2.3):
+the fit is then of all logged queries, not of those that the log's policy gave to the arm. Weights of an arm are scaled
+to add up to their effective number `(sum w)^2 / sum w^2` (Kish 1965), which is what the log counts for.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,40 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
-from bandits.base import RESOURCES, Feedback, Policy, State, example
-from bandits.policies.linear.affine import Form, heard_reward
-from bandits.policies.linear.forgetting import Discount, Discounted
-from bandits.policies.linear.preference import both
-from bandits.policies.linear.ridge import Ridge
-from bandits.wrappers.pacing.paced import Means
-from bandits.wrappers.pacing.primal_dual import Past
+from bandits.base import RESOURCES, Feedback, Policy, Prior, State, example
 
 Floats = NDArray[np.float64]
-_LEARNED = {heard_reward: ("reward",), both: ("utility", "cost in scale")}  # what a linear form learns
 
-
-class Prior(NamedTuple):
-    """What the log says of each arm.
-
-    Attributes:
-        inverse: `(K, d, d)`, `A^-1`.
-        weight: `(K, d)` for each target: `reward`, `utility`, `cost in scale` and each of `RESOURCES`.
-        mean: `(K, R)` mean use of each of `RESOURCES`.
-        n_eff: observations that it counts for, each arm.
-        worth: `(N, K)` reward that it expects of each logged call, -inf where there is no outcome.
-        used: `(N, K, R)` what each logged call used.
-        price: `(K,)` posted cost of a call, NaN where none is.
-        ridge: prior precision of every weight that it was fitted with.
-    """
-
-    inverse: Floats
-    weight: dict[str, Floats]
-    mean: Floats
-    n_eff: float
-    worth: Floats
-    used: Floats
-    price: Floats
-    ridge: float
+CLIP = 20.0  # the most that one call of a partial log counts for, against a call of probability 1
 
 
 def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
@@ -97,7 +73,7 @@ def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float 
     """Return the prior that the log supports.
 
     Args:
-        logged: a `Stream` of rows that are not evaluated.
+        logged: a `Stream` of rows that are not evaluated; with a `chance` without NaN where it has one call a query.
         table: `(N, K)` the logged outcomes' reward, from `reward_table`.
         n_eff: observations of each arm that the log counts for, > 0; None: as many as there are.
         ridge: `l0`, prior precision of every weight, > 0; the policy's own.
@@ -113,23 +89,44 @@ def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float 
     known = {name: np.zeros_like(table) if x is None else np.nan_to_num(x) for name, x in recorded.items()}
     targets = {"reward": table, "utility": logged.utility, "cost in scale": logged.cost / logged.cost_scale}
     y = np.stack([np.where(seen, np.nan_to_num(x), 0.0) for x in (targets | known).values()], axis=-1)
-    x, eye = logged.context.astype(np.float64), ridge * np.eye(logged.dim)
+    x, eye, counts = logged.context.astype(np.float64), ridge * np.eye(logged.dim), counted(logged)
     inverse, weight = [], []
     for k in range(logged.n_arms):
-        precision, moment = (x * seen[:, k, None]).T @ x, x.T @ y[:, k]
+        each = x * counts[:, k, None]
+        precision, moment = each.T @ x, each.T @ y[:, k]
         scale = 1.0 if n_eff is None else n_eff / precision[-1, -1]
         centre = np.linalg.solve(precision + eye, moment)
         inverse.append(np.linalg.inv(scale * precision + eye))
         weight.append(inverse[-1] @ (scale * moment + ridge * centre))
     each = np.stack(weight)
     used = y[:, :, -len(RESOURCES) :]
-    mean = used.sum(axis=0) / seen.sum(axis=0)[:, None]
-    count = float(seen.sum(axis=0).mean()) if n_eff is None else n_eff
+    mean = (counts[..., None] * used).sum(axis=0) / counts.sum(axis=0)[:, None]
+    count = float(counts.sum(axis=0).mean()) if n_eff is None else n_eff
     named = {name: each[:, :, i] for i, name in enumerate(targets | known)}
-    worth = np.where(seen, x @ named["reward"].T, -np.inf)
+    worth = x @ named["reward"].T
+    if logged.chance is None:
+        worth = np.where(seen, worth, -np.inf)
+    else:  # what was not called would have been worth and used what the ridge says
+        said = np.stack([x @ named[name].T for name in RESOURCES], axis=-1)
+        used = np.where(seen[..., None], used, np.maximum(said, 0.0))
     return Prior(
         np.stack(inverse), named, mean, count, worth, used, np.asarray(logged.price, np.float64), ridge
     )
+
+
+def counted(logged: Any) -> Floats:
+    """Return `(N, K)` what each outcome counts in a fit: 1 where all are known, scaled importance weights of one call.
+
+    Raises:
+        ValueError: a propensity of a log with one call a query is not in (0, 1].
+    """
+    seen = logged.available.astype(np.float64)
+    if logged.chance is None:
+        return seen  # type: ignore[no-any-return]
+    if not ((logged.chance > 0) & (logged.chance <= 1)).all():
+        raise ValueError(f"a warm start from calls needs propensities in (0, 1], got {logged.chance.min():g}")
+    w = seen * np.minimum(1 / logged.chance, CLIP)[:, None]
+    return np.asarray(w * w.sum(axis=0) / (w**2).sum(axis=0))
 
 
 def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Policy:
@@ -146,7 +143,9 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
     recorded = [getattr(logged, name) for name in RESOURCES]
     every = [logged.utility, *(unknown if x is None else x for x in recorded), table]
     utility, cost, latency, tokens, reward = (jnp.asarray(x[row, arm], jnp.float32) for x in every)
-    told = utility, cost, reward, latency, tokens
+    told = [utility, cost, reward, latency, tokens]
+    if logged.chance is not None:
+        told.append(jnp.asarray(logged.chance[row], jnp.float32))
     context = jnp.asarray(logged.context, jnp.float32)
     available = jnp.asarray(logged.available)
     blank = example(logged.n_arms, logged.dim)[0]._replace(
@@ -172,68 +171,16 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
     return policy._replace(init=init)
 
 
-def targets(policy: Policy) -> tuple[str, ...] | None:
-    """Return what the ridge of a policy predicts whose whole state is a ridge posterior or its sums; None for others.
-
-    The policy is asked by its form, which stands for how it learns; it may choose in another way.
-    """
-    form = policy.form
-    if form is None or form.speaks_for is None or form.speaks_for[1] != policy.update:
-        return None
-    if isinstance(form, Discount):
-        return ("reward",)
-    return _LEARNED.get(form.target) if isinstance(form, Form) else None
-
-
-def start(policy: Policy, prior: Prior, targets: tuple[str, ...]) -> Policy:
+def start(policy: Policy, prior: Prior) -> Policy:
     """Return the policy, paced or not, that begins where the prior ends.
 
-    The policy's own ridge is set to predict `targets`, a pacer's to predict what calls use, and a pacer that takes its
-    first price from a log gets what this one would have spent.
+    The policy's own ridge is set to predict what it learns, a pacer's to predict what calls use, and a pacer that takes
+    its first price from a log gets what this one would have spent.
 
     Args:
-        policy: one that has `targets`, in any wrappers.
+        policy: one that has `prime`.
         prior: from `fit`, with the same number of models and features.
-        targets: of the policy's ridge, see `targets`.
     """
-
-    cost = prior.mean.copy()
-    cost[:, 0] = np.where(np.isnan(prior.price), cost[:, 0], prior.price)
-
-    def informed(path: Any, leaf: Any) -> Any:
-        if isinstance(leaf, Past):
-            return leaf.after(*(jnp.asarray(x, jnp.float32) for x in (prior.worth, prior.used, cost)))
-        if isinstance(leaf, Means):
-            calls = jnp.full_like(leaf.calls, prior.n_eff)
-            return Means(jnp.asarray(prior.mean * prior.n_eff, leaf.total.dtype), calls)
-        if isinstance(leaf, Discounted):
-            return _discounted(leaf, prior)
-        if not isinstance(leaf, Ridge):
-            return leaf
-        if any(getattr(step, "name", "") == "costs" for step in path):
-            predicted: tuple[str, ...] = RESOURCES if leaf.weight.ndim == 3 else ("cost",)
-        else:
-            predicted = targets
-        weight = np.stack([prior.weight[name] for name in predicted], axis=1).reshape(leaf.weight.shape)
-        pulls = jnp.full_like(leaf.pulls, round(prior.n_eff))
-        return Ridge(jnp.asarray(prior.inverse, jnp.float32), jnp.asarray(weight, jnp.float32), pulls)
-
-    def init(key: jax.Array) -> State:
-        return jax.tree_util.tree_map_with_path(
-            informed,
-            policy.init(key),
-            is_leaf=lambda node: isinstance(node, (Ridge, Discounted, Means, Past)),
-        )
-
-    return policy._replace(init=init)
-
-
-def _discounted(state: Discounted, prior: Prior) -> Discounted:
-    """Return what a `dlinucb` begins with: the log as evidence of one moment, which fades from then on.
-
-    `V = A`, so that the sums are `A - ridge I`, and `b = A theta`.
-    """
-    precision = np.linalg.inv(prior.inverse)
-    evidence = jnp.asarray(precision - prior.ridge * np.eye(precision.shape[1]), jnp.float32)
-    moment = jnp.asarray(np.einsum("kij,kj->ki", precision, prior.weight["reward"]), jnp.float32)
-    return state._replace(evidence=evidence, squared=evidence, moment=moment)
+    prime = policy.prime
+    assert prime is not None
+    return policy._replace(init=lambda key: prime(policy.init(key), prior))

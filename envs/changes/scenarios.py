@@ -3,12 +3,12 @@
 Models are roles (see `world.arm`), so that a scenario fits any table; `@value` is the model that a learner with the
 default preference comes to rely on.
 
-What a change is worth depends on who pays and on what is asked. A price cut is worth something to recover only where
-the preference makes cost count for more than the 5 % within which a policy is said to have recovered: on the twin at
-the default 0.2 (the new phase's best model earns .745, the old one .620), on ParetoBandit's table
-from about 2 on (at 0.2 its three good models are within 2 % of each other, cut or not). A regression is hard to leave
-behind only for who relied on the model that regresses: on one kind of traffic, not on a mixture in which no model has
-more than a fifth of the calls. And plain evidence weighs by its amount: see `--rounds`.
+What a change is worth depends on the preference and on the queries. A price cut is worth something to recover only
+where the preference makes cost count for more than the 5 % within which a policy is said to have recovered: on the twin
+at the default 0.2 (the new phase's best model earns .745, the old one .620), on ParetoBandit's table from about 2 on
+(at 0.2 its three good models are within 2 % of each other, cut or not). A regression is hard to recover from only where
+a policy relied on the model that regresses: on one kind of traffic, not on a mixture in which no model has more than a
+fifth of the calls. And plain evidence weighs by its amount: see `--rounds`.
 """
 
 from __future__ import annotations

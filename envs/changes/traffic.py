@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from envs.changes.world import draws, entered, moment, noted, parts, placed
 from envs.outcomes import Floats
-from envs.stream import ASKED, Stream, select
+from envs.selection import select
+from envs.stream import ASKED, Stream
 
 SHAPES = ("steps", "ramp", "cycle")
 

@@ -1,4 +1,4 @@
-"""Embeddings of questions and images from a pretrained encoder, for those who have one installed (extra `embed`)."""
+"""Embeddings of questions and images from a pretrained encoder (extra `embed`)."""
 
 from __future__ import annotations
 

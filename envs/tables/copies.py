@@ -24,11 +24,11 @@ def grouped(outcomes: Outcomes) -> Outcomes:
     same = np.arange(len(outcomes))
     for row, (question, path, image, group) in enumerate(rows):
         if question and not group:
-            same[row] = first.setdefault((" ".join(question.lower().split()), path, image), row)
+            same[row] = first.setdefault((plain(question), path, image), row)
     again = np.flatnonzero(same != np.arange(len(outcomes)))
     if not len(again):
         return outcomes
-    if len(again) >= (1 - 1 / _TEMPLATE) * len(outcomes):
+    if templates(len(again), len(outcomes)):
         note = (
             f"{len(outcomes):,} queries share {len(first):,} texts: templates, by which copies cannot be told"
         )
@@ -41,3 +41,13 @@ def grouped(outcomes: Outcomes) -> Outcomes:
         " side (--keep-copies lets them straddle)"
     )
     return replace(outcomes, group_id=groups, notes=(*outcomes.notes, note))
+
+
+def plain(question: str) -> str:
+    """Return a question without what copies of it may differ in: case and spaces."""
+    return " ".join(question.lower().split())
+
+
+def templates(again: int, rows: int) -> bool:
+    """Return whether so many rows repeat an earlier one that their texts name no query."""
+    return again >= (1 - 1 / _TEMPLATE) * rows

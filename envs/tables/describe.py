@@ -21,6 +21,7 @@ def overview(outcomes: Outcomes) -> dict[str, Any]:
     if seen.all(axis=0).any():
         means = np.where(seen.all(axis=0), means, -np.inf)
     return {
+        "format": outcomes.layout or "made here, not read from a file",
         "queries": len(outcomes),
         "models": len(outcomes.models),
         "datasets": len({d for d in outcomes.dataset.tolist() if d}),

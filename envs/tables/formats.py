@@ -38,10 +38,12 @@ def read(path: str | Path | Sequence[str | Path], **how: Any) -> Outcomes:
     given = [path] if isinstance(path, (str, Path)) else list(path)
     paths = joined.paths(given)
     wanted = checked(How(**how))
-    parts = []
+    parts, layouts = [], dict[str, None]()
     for file in paths:
         sheet = files.opened(file)
-        found = recognition.answers(sheet, wanted)
+        kind = recognition.recognised(sheet, wanted)
+        found = kind.read(sheet, wanted)
+        layouts[kind.name] = None
         if isinstance(found, Log):
             if not wanted.logs or np.isnan(found.utility).all():
                 raise ValueError(found.refusal())
@@ -50,7 +52,7 @@ def read(path: str | Path | Sequence[str | Path], **how: Any) -> Outcomes:
         parts.append((file, found._replace(notes=notes)))
     said = about.parsed(paths[0], _said(sheet)) if len(paths) == 1 else about.About()
     answers = parts[0][1] if len(parts) == 1 else joined.joined(parts)
-    return _outcomes(Path(given[0]), answers, said, wanted)
+    return _outcomes(Path(given[0]), answers, said, wanted, ", ".join(layouts))
 
 
 def _said(sheet: Sheet) -> str:
@@ -61,7 +63,7 @@ def _said(sheet: Sheet) -> str:
     return next((str(text) for text in held if text), "")
 
 
-def _outcomes(path: Path, answers: Answers, said: about.About, how: How) -> Outcomes:
+def _outcomes(path: Path, answers: Answers, said: about.About, how: How, layout: str) -> Outcomes:
     """Return a validated table of what the models gave."""
     if len(answers.models) == 1:
         raise ValueError(
@@ -101,6 +103,7 @@ def _outcomes(path: Path, answers: Answers, said: about.About, how: How) -> Outc
             label=said.label,
             source=said.source,
             licence=said.licence,
+            layout=layout,
             notes=(*said.notes, *answers.notes, *notes),
         )
     except ValueError as error:

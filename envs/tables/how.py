@@ -1,4 +1,4 @@
-"""How a table is to be read: what its columns cannot tell and somebody has to say."""
+"""How a table is to be read: settings that its columns do not determine."""
 
 from __future__ import annotations
 

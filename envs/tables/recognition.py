@@ -10,19 +10,9 @@ from envs.tables.about import COLUMN
 from envs.tables.answers import Answers, long_columns
 from envs.tables.how import How
 from envs.tables.kinds import KINDS, Kind, named, wide
-from envs.tables.log import Log
 from envs.tables.sheet import Sheet, cut, shown
 
 _NAMED = 12  # columns that a note lists one by one
-
-
-def answers(sheet: Sheet, how: How) -> Answers | Log:
-    """Return what the models of a file gave, or the log that it is.
-
-    Raises:
-        ValueError: one line that names the file: it fits no kind or two, or it is damaged.
-    """
-    return recognised(sheet, how).read(sheet, how)
 
 
 def recognised(sheet: Sheet, how: How) -> Kind:

@@ -35,9 +35,9 @@ class Cells(NamedTuple):
     latency: Floats | None
     tokens: Floats | None
     dataset: Any  # a pyarrow array of strings
-    query_id: Any = (
-        None  # another one; None where the table has no such column, or contexts were not asked for
-    )
+    # The two are None where the table has no such column, or contexts were not asked for.
+    query_id: Any = None  # another one
+    alike: NDArray[np.uint64] | None = None  # `(n,)`, shared by near copies, from `envs.windows.alike`
 
 
 class Layout(Protocol):
@@ -75,6 +75,7 @@ class Piece:
     context: Floats | None
     cost_scale: float
     named: Any = None
+    keyed: NDArray[np.uint64] | None = None
 
     def __len__(self) -> int:
         return len(self.utility)
@@ -87,6 +88,13 @@ class Piece:
         if self.named is not None:
             return self.named
         return pa.array(np.arange(self.first, self.first + len(self)) + 1).cast(pa.string())
+
+    @property
+    def alike(self) -> NDArray[np.uint64]:
+        """`(n,)` a number for each row, shared by near copies; where the table does not tell, its row."""
+        if self.keyed is not None:
+            return self.keyed
+        return np.arange(self.first, self.first + len(self), dtype=np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +179,7 @@ class Big:
         seen = self.layout.context(table) if context else None
         return Piece(
             first, self.models, utility, cost, cells.latency, cells.tokens, available, cells.dataset, code, seen,
-            self.cost_scale, cells.query_id,
+            self.cost_scale, cells.query_id, cells.alike,
         )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from envs.outcomes import Floats, Texts
 from envs.tables import answers, columnar, columns, kinds, metadata, recognition
 from envs.tables.about import parsed
 from envs.tables.how import How
+from envs.windows import alike
 from envs.windows.big import WINDOW, Big, Cells, windows
 
 Embed = Callable[[Any], dict[str, Floats]]  # a pyarrow table to embeddings by modality
@@ -35,14 +36,15 @@ class Wide:
         about = metadata.wanted(self.sheet)
         used = [column.name for cell in self.found.values() for column in cell.values()]
         self.question, self.named = about.get("question", ""), about.get("dataset", "")
-        self.key = about.get("query_id", "")
+        self.key, self.group = about.get("query_id", ""), about.get("group_id", "")
+        self.pictured = about.get("image_path", "")
         embedded = metadata.embedding_columns(self.sheet.names)
-        self.apart = [
-            n for n in dict.fromkeys([*embedded, self.question, self.key]) if n
-        ]  # not read in a survey
+        told = (*embedded, self.question, self.key, self.group, self.pictured)
+        self.apart = [n for n in dict.fromkeys(told) if n]  # not read in a survey
         self.kept = list(dict.fromkeys([*used, *self.apart, *([self.named] if self.named else [])]))
         self.models: tuple[str, ...] = ()
         self.seen: Callable[[Any], Floats] | None = None
+        self.copies = True  # whether questions name queries; False where they are templates
 
     def columns(self, context: bool) -> list[str]:
         """Return the columns to read."""
@@ -61,7 +63,26 @@ class Wide:
 
         given, ids = found.fields, texts(self.key) if self.key in table.column_names else None
         matrices = (given["utility"], given.get("cost"), given.get("latency"), given.get("tokens"))
-        return Cells(*matrices, texts(self.named), ids)
+        same = self.keys(table) if set(self.apart) <= set(table.column_names) else None
+        return Cells(*matrices, texts(self.named), ids, same)
+
+    def keys(self, table: Any) -> alike.Keys | None:
+        """Return `(n,)` numbers that near copies share, None where nothing tells which those are."""
+
+        def flat(name: str) -> str:
+            return name if name and not columns.is_nested(table, name) else ""
+
+        asked = flat(self.question) if self.copies else ""
+        if not (self.group or asked or self.key):
+            return None
+        none = [""] * len(table)
+        group, question, path, own = (
+            columns.texts(self.path, table, n).tolist() if n else none
+            for n in (self.group, asked, flat(self.pictured), self.key)
+        )
+        image = columns.embeddings(self.path, table).get("image") if asked else None
+        seen = [b""] * len(table) if image is None else [row.tobytes() for row in image]
+        return alike.keys(group, question, path, seen, own)
 
     def context(self, table: Any) -> Floats:
         """Return the contexts of some rows."""
@@ -79,6 +100,8 @@ def table(path: Path, rows: int, **options: Any) -> Big:
     said = parsed(path, layout.sheet.said)
     _, first = next(windows(path, layout.columns(True), 0))
     found = answers.cells_of(layout.sheet, first, layout.found, How())
+    first_keys = layout.keys(first) if layout.question else None
+    layout.copies = first_keys is None or alike.named(first_keys)
     layout.models = found.models
     layout.seen, notes = _fitted(path, layout, first, **options)
     return Big(

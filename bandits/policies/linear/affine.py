@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from bandits import base
-from bandits.base import Feedback, Observation, Policy, choose, even, formed, ranked
+from bandits.base import Feedback, Observation, Policy, Prior, choose, even, formed, ranked
 from bandits.policies.linear.exploring import Boltzmann, Coin, Explore, Gaps, Weights
-from bandits.policies.linear.ridge import Estimate, Ridge, estimate, fresh, learn
+from bandits.policies.linear.ridge import Estimate, Ridge, estimate, fresh, learn, primed
 
 
 def heard_reward(observation: Observation, feedback: Feedback) -> jax.Array:
@@ -146,7 +146,14 @@ def affine(n_arms: int, dim: int, form: Form) -> Policy:
         assert known is not None
         return known(form.explore, estimate(state, observation.context), observation.available)
 
-    return formed(ranked(init, index, update, chances=chances if known is not None else None), form)
+    made = ranked(init, index, update, chances=chances if known is not None else None)
+    return formed(made._replace(prime=prime(form)), form)
+
+
+def prime(form: Form) -> Callable[[Ridge, Prior], Ridge]:
+    """Return how a policy of this form begins where a log's prior ends."""
+    targets = ("utility", "cost in scale") if form.targets else ("reward",)
+    return lambda state, prior: primed(state, prior, targets)
 
 
 def _softmax(explore: Any, now: Estimate, available: jax.Array) -> jax.Array:

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.base import Feedback, Observation, Policy, Prior, formed, ranked
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 
 
@@ -88,7 +89,18 @@ def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, 
             now,
         )
 
-    return formed(ranked(init, index, update), Discount(gamma, alpha, ridge))
+    return formed(ranked(init, index, update)._replace(prime=_primed), Discount(gamma, alpha, ridge))
+
+
+def _primed(state: Discounted, prior: Prior) -> Discounted:
+    """Return what `dlinucb` begins with: the log as evidence of one moment, which fades from then on.
+
+    `V = A`, so that the sums are `A - ridge I`, and `b = A theta`.
+    """
+    precision = np.linalg.inv(prior.inverse)
+    evidence = jnp.asarray(precision - prior.ridge * np.eye(precision.shape[1]), jnp.float32)
+    moment = jnp.asarray(np.einsum("kij,kj->ki", precision, prior.weight["reward"]), jnp.float32)
+    return state._replace(evidence=evidence, squared=evidence, moment=moment)
 
 
 def _kept(state: Discounted, gamma: float) -> jax.Array:

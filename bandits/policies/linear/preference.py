@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
-from bandits.policies.linear.affine import Form, affine
+from bandits.policies.linear.affine import Form, affine, prime
 from bandits.policies.linear.exploring import Bonus
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 from bandits.rewards import Outcome, Reward, linear
@@ -76,4 +76,4 @@ def _any_reward(n_arms: int, dim: int, alpha: float, ridge: float, prior: float,
         return learn(state, observation.context, arm, both(observation, feedback))
 
     form = Form(Bonus(alpha), ridge, prior, both, targets=(2,), rewarded=True)
-    return formed(ranked(init, index, update), form)
+    return formed(ranked(init, index, update)._replace(prime=prime(form)), form)

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from bandits.base import Prior
 
 
 class Ridge(NamedTuple):
@@ -48,6 +51,13 @@ def fresh(n_arms: int, dim: int, ridge: float, targets: tuple[int, ...] = (), *,
     first = (slice(None), *(0 for _ in targets), -1)
     weight = jnp.zeros((n_arms, *targets, dim), jnp.float32).at[first].set(prior)
     return Ridge(inverse, weight, jnp.zeros(n_arms, jnp.int32))
+
+
+def primed(state: Ridge, prior: Prior, targets: tuple[str, ...]) -> Ridge:
+    """Return the posterior that begins where the prior ends; `targets` are the names of what its weights predict."""
+    weight = np.stack([prior.weight[name] for name in targets], axis=1).reshape(state.weight.shape)
+    pulls = jnp.full_like(state.pulls, round(prior.n_eff))
+    return Ridge(jnp.asarray(prior.inverse, jnp.float32), jnp.asarray(weight, jnp.float32), pulls)
 
 
 def estimate(state: Ridge, context: jax.Array) -> Estimate:

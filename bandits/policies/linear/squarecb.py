@@ -69,4 +69,4 @@ def regcb(n_arms: int, dim: int, *, mode: str = "optimistic", c: float = 0.1, ri
         del key
         return even(alive(state, observation))
 
-    return optimistic._replace(act=act, index=None, chances=chances)
+    return Policy(optimistic.init, act, optimistic.update, chances=chances, prime=optimistic.prime)

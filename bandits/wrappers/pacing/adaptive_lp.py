@@ -14,7 +14,18 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
-from bandits.wrappers.pacing.paced import Pacer, R, Terms, Usage, Worth, first, no_usage, paced, used
+from bandits.wrappers.pacing.paced import (
+    Pacer,
+    R,
+    Terms,
+    Usage,
+    Worth,
+    first,
+    no_usage,
+    paced,
+    primed_usage,
+    used,
+)
 
 _HALVINGS = 30
 _CHEAPEST, _DEAREST = -16.0, 8.0  # logs of the dual prices between which the program is solved
@@ -132,4 +143,4 @@ def lp(
         )
         return after._replace(price=price)
 
-    return paced(policy, Pacer(init, terms, update), "lp")
+    return paced(policy, Pacer(init, terms, update, primed_usage), "lp")

@@ -10,7 +10,18 @@ import jax.numpy as jnp
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
 from bandits.policies.linear.ridge import estimate
-from bandits.wrappers.pacing.paced import Pacer, R, Terms, Usage, Worth, first, no_usage, paced, used
+from bandits.wrappers.pacing.paced import (
+    Pacer,
+    R,
+    Terms,
+    Usage,
+    Worth,
+    first,
+    no_usage,
+    paced,
+    primed_usage,
+    used,
+)
 
 _FLOOR = -12.0  # of a log weight: below a price of 6e-6 nothing is charged, and the way back up stays short
 
@@ -89,4 +100,4 @@ def bwk(
         usage = state.usage.heard(observation.context, arm, amount)
         return Knapsack(share / (1.0 + share.sum()), weight, target, rounds, usage)
 
-    return paced(policy, Pacer(init, terms, update), "bwk")
+    return paced(policy, Pacer(init, terms, update, primed_usage), "bwk")

@@ -9,7 +9,18 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
-from bandits.wrappers.pacing.paced import Pacer, R, Terms, Usage, Worth, first, no_usage, paced, used
+from bandits.wrappers.pacing.paced import (
+    Pacer,
+    R,
+    Terms,
+    Usage,
+    Worth,
+    first,
+    no_usage,
+    paced,
+    primed_usage,
+    used,
+)
 
 _LOWEST, _HIGHEST = 1e-5, 10.0  # dual prices: from one that no reward feels to one that no reward bears
 
@@ -70,4 +81,4 @@ def mirror(
         price = jnp.clip(state.price * jnp.exp(step * (amount / target - pace)), _LOWEST, _HIGHEST)
         return Mirror(price, target, state.usage.heard(observation.context, arm, amount))
 
-    return paced(policy, Pacer(init, terms, update), "mirror")
+    return paced(policy, Pacer(init, terms, update, primed_usage), "mirror")

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from bandits.base import RESOURCES, Feedback, Observation, Policy, State, choose
-from bandits.policies.linear.ridge import Ridge, fresh, learn
+from bandits.base import RESOURCES, Feedback, Observation, Policy, Prior, State, choose
+from bandits.policies.linear.ridge import Ridge, fresh, learn, primed
 
 R = len(RESOURCES)
 Worth = Callable[[jax.Array], jax.Array]  # context (d,) -> (K,), what the policy expects of a call
@@ -36,11 +36,13 @@ class Pacer(NamedTuple):
         init: `() -> state`.
         terms: `(state, worth (K,), observation) -> Terms`.
         update: `(key, state, observation, arm, feedback, worth) -> state`; the last a `Worth`.
+        prime: `(state, prior) -> state` that knows what a log says of the use of each arm.
     """
 
     init: Callable[[], Any]
     terms: Callable[[Any, jax.Array, Observation], Terms]
     update: Callable[[jax.Array, Any, Observation, jax.Array, Feedback, Worth], Any]
+    prime: Callable[[Any, Prior], Any]
 
 
 class Paced(NamedTuple):
@@ -88,7 +90,15 @@ def paced(policy: Policy, pacer: Pacer, name: str) -> Policy:
 
         return Paced(learned, pacer.update(key, state.pacer, observation, arm, feedback, now))
 
-    return Policy(init, act, update)
+    known = policy.prime
+
+    def prime(state: Paced, prior: Prior) -> Paced:
+        assert known is not None
+        return Paced(known(state.policy, prior), pacer.prime(state.pacer, prior))
+
+    return Policy(
+        init, act, update, prime=None if known is None else prime, price=lambda state: state.pacer.price
+    )
 
 
 def among(observation: Observation, allowed: jax.Array, arm: jax.Array) -> Observation:
@@ -111,6 +121,11 @@ class Means(NamedTuple):
     def heard(self, arm: jax.Array, amount: jax.Array) -> Means:
         """Return the means after a call of `arm` that used `amount (R,)`."""
         return Means(self.total.at[arm].add(amount), self.calls.at[arm].add(1.0))
+
+    def primed(self, prior: Prior) -> Means:
+        """Return the means after the calls that a prior counts for."""
+        calls = jnp.full_like(self.calls, prior.n_eff)
+        return Means(jnp.asarray(prior.mean * prior.n_eff, self.total.dtype), calls)
 
     def expected(self, price: jax.Array) -> jax.Array:
         """Return `(K, R)`: the posted price where there is one, else the mean heard, else the least of the others."""
@@ -135,6 +150,10 @@ class Usage(NamedTuple):
         """Return the usage after a call of `arm` that used `amount (R,)`."""
         return Usage(learn(self.costs, context, arm, amount), self.means.heard(arm, amount))
 
+    def primed(self, prior: Prior) -> Usage:
+        """Return the usage that begins where a log's prior ends."""
+        return Usage(primed(self.costs, prior, RESOURCES), self.means.primed(prior))
+
     def at_least(self, predicted: jax.Array) -> jax.Array:
         """Return predictions `(..., K, R)`, none below a quarter of the arm's mean: a line may cross 0, a cost not."""
         return jnp.maximum(predicted, 0.25 * jnp.nan_to_num(self.means.total / self.means.calls[:, None]))
@@ -147,6 +166,11 @@ class Usage(NamedTuple):
 def no_usage(n_arms: int, dim: int, ridge: float) -> Usage:
     """Return the usage before the first call."""
     return Usage(fresh(n_arms, dim, ridge, targets=(R,)), no_means(n_arms))
+
+
+def primed_usage(state: Any, prior: Prior) -> Any:
+    """Return a pacer's state with its field `usage` primed."""
+    return state._replace(usage=state.usage.primed(prior))
 
 
 def first(kept: jax.Array, now: jax.Array) -> jax.Array:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
+from bandits.base import Feedback, Observation, Policy, Prior
 from bandits.wrappers.pacing.paced import Means, Pacer, R, Terms, Worth, first, no_means, paced, used
 
 _PRICES = 201  # at which a log is asked what it would have spent; denser towards 0, where most budgets end up
@@ -134,7 +135,15 @@ def primal_dual(
         price = jnp.clip(price + step * (smooth - 1.0), 0.0, highest)
         return Dual(price, smooth, target, state.means.heard(arm, amount), state.past)
 
-    return paced(policy, Pacer(init, terms, update), "primal_dual")
+    return paced(policy, Pacer(init, terms, update, _primed), "primal_dual")
+
+
+def _primed(state: Dual, prior: Prior) -> Dual:
+    """Return the state that knows what calls use and what a log would have spent at each price."""
+    cost = prior.mean.copy()
+    cost[:, 0] = np.where(np.isnan(prior.price), cost[:, 0], prior.price)
+    past = state.past.after(*(jnp.asarray(x, jnp.float32) for x in (prior.worth, prior.used, cost)))
+    return state._replace(means=state.means.primed(prior), past=past)
 
 
 def charged(cost: jax.Array, price: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
+from bandits.base import Feedback, Observation, Policy, Prior
 from bandits.wrappers.pacing.paced import Means, Pacer, R, Terms, Worth, first, no_means, paced, used
 
 
@@ -89,4 +89,7 @@ def threshold(policy: Policy, n_arms: int, dim: int, *, bin_size: int = 100) -> 
         whole, rounds = first(state.whole, observation.budget), first(state.rounds, observation.rounds_left)
         return Bins(now.height, whole, rounds, now.opened, state.means.heard(arm, used(feedback)))
 
-    return paced(policy, Pacer(init, terms, update), "threshold")
+    def prime(state: Bins, prior: Prior) -> Bins:
+        return state._replace(means=state.means.primed(prior))
+
+    return paced(policy, Pacer(init, terms, update, prime), "threshold")

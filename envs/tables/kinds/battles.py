@@ -47,7 +47,8 @@ def read(sheet: Sheet, how: How) -> Answers:
                 f"{sheet.path}: row {row + 1} needs two models, found {cut(one)!r} and {cut(other)!r}"
             )
         utility[row, place[one]], utility[row, place[other]] = worth, 1 - worth
-    about.pop("query_id", None)  # one question is fought over many times
+    if question := about.pop("query_id", ""):  # one question has many battles: they are of one group
+        about.setdefault("group_id", question)
     meta = metadata(sheet, table, about, np.arange(len(a)))
     used = frozenset([*about.values(), "model_a", "model_b", *told])
     return Answers(tuple(models), {"utility": utility}, meta, np.arange(1, len(a) + 1), used)

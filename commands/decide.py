@@ -1,0 +1,131 @@
+"""The command decide: from a table to what to call, at what accuracy and cost."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+
+from commands.help import Topical, option
+from commands.numbers import FINITE, SEED, WHOLE
+from commands.options import SETTINGS, voice, world
+from commands.prepare import load, prepare_jax
+from commands.terminal import progress, say
+
+MISSED = 3  # exit code: what was required is not met
+_ASKED, _SIZE = "What is asked", "How much is run"
+
+
+@click.command(cls=Topical, context_settings=SETTINGS)
+@click.argument("file", metavar="[FILE]", required=False)
+@option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset of the table.")
+@world
+@option(
+    "--worth",
+    topic=_ASKED,
+    type=FINITE,
+    metavar="W",
+    help="What a right answer is worth, in the table's money: worth x accuracy - cost is what counts.",
+)
+@option("--queries-per-month", "month", topic=_ASKED, type=FINITE, metavar="N", help="For the cost a month.")
+@option(
+    "--min-accuracy", topic=_ASKED, type=FINITE, metavar="A", help="Only choices with at least this accuracy."
+)
+@option(
+    "--max-cost", topic=_ASKED, type=FINITE, metavar="C", help="Only choices that cost at most this a query."
+)
+@option(
+    "--max-latency",
+    topic=_ASKED,
+    type=FINITE,
+    metavar="S",
+    help="Only choices that take at most this on average.",
+)
+@option(
+    "--require",
+    topic=_ASKED,
+    metavar="LIMITS",
+    help='Exit code 3 where an interval misses: "accuracy>=0.9, cost<=0.002".',
+)
+@option(
+    "--seeds", topic=_SIZE, type=WHOLE, help="Orders of the queries.  [default: 20, fewer on large tables]"
+)
+@option(
+    "--seed", topic=_SIZE, type=SEED, default=0, show_default=True, help="Fixes everything that is drawn."
+)
+@option("--rounds", topic=_SIZE, type=WHOLE, help="So many queries of the table, each seed draws its own.")
+@option("--out", metavar="DIR", help="Write decision.html, decision.json and the run that can be exported.")
+@option("--wide", is_flag=True, help="Every choice and figure.")
+@voice
+@click.pass_context
+def decide(ctx: click.Context, file: str | None, stream: str, form: str, **options: Any) -> int:
+    """Say what to call: one model always, or a policy that is shown to be better, and what it costs.
+
+    FILE is a table of outcomes; without it, the calibrated twin. Policies that are good without settings are played
+    beside every single model; see docs/decide.md.
+    """
+    asked = _asked(options)
+    if file is not None and options["data"] is not None:
+        raise click.UsageError("decide needs FILE or --data, not both")
+    table = load({**options, "data": options["data"] or file, "stream": stream})
+    prepare_jax()
+    from bandits.decision import choices, record, words
+    from bandits.decision.decide import decide as decided
+    from bandits.decision.play import affordable_seeds, play, sweep
+    from bandits.money import money
+
+    unit = money(table.outcomes.cost_unit)
+    asked = _in_table(asked, unit, table)
+    worths = sweep(table, asked.worth)
+    seeds = options["seeds"] or affordable_seeds(table, len(worths), options["rounds"])
+    with progress(len(worths) * seeds * (options["rounds"] or len(table)) * 3) as told:
+        made = play(
+            table, asked.worth, seeds=seeds, seed=options["seed"], rounds=options["rounds"], progress=told
+        )
+    got = choices.measured(table, [(run.preference, run.traces) for run in made.runs])
+    found = record.record(
+        table, made, decided(got, made.worths, given=asked.worth, limits=asked.limits), asked, unit
+    )
+    speech = words.Words(found)
+    click.echo(speech.verdict())
+    for line in (*speech.by_worth(), *speech.carried(), *speech.gate(record.passed(found))):
+        click.echo(line)
+    say(*table.notes, f"numbers are from: {table.outcomes.label}")
+    return MISSED if found["gate"] and not record.passed(found) else 0
+
+
+def _asked(options: dict[str, Any]) -> Any:
+    """Return what was asked for, checked, amounts still in the currency."""
+    from bandits.decision.limits import limit, parse
+    from bandits.decision.record import Asked
+
+    for name, text in (("worth", "--worth"), ("month", "--queries-per-month")):
+        if options[name] is not None and not options[name] > 0:
+            raise click.UsageError(f"{text} needs a number > 0, got {options[name]:g}")
+    limits = [
+        limit(measure, options[name], f"--{name.replace('_', '-')}")
+        for name, measure in (("min_accuracy", "accuracy"), ("max_cost", "cost"), ("max_latency", "latency"))
+        if options[name] is not None
+    ]
+    required = () if options["require"] is None else parse(options["require"])
+    return Asked(options["worth"], options["month"], tuple(limits), required)
+
+
+def _in_table(asked: Any, unit: Any, table: Any) -> Any:
+    """Return what was asked for in the table's unit of cost, refused where the table does not record it."""
+    for one in (*asked.limits, *asked.required):
+        if one.measure == "latency" and table.latency is None:
+            raise click.UsageError(f"{one.text} needs a table that records latency, {table.name} does not")
+        if one.measure == "cost" and not table.outcomes.priced:
+            raise click.UsageError(f"{one.text} needs a table with costs, {table.name} has none")
+
+    def scaled(limits: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(
+            one._replace(value=one.value / unit.factor) if one.measure == "cost" else one for one in limits
+        )
+
+    worth = None if asked.worth is None else asked.worth / unit.factor
+    if worth is not None and not math.isfinite(worth):
+        raise click.UsageError(f"--worth needs a finite number, got {asked.worth:g}")
+    return asked._replace(worth=worth, limits=scaled(asked.limits), required=scaled(asked.required))

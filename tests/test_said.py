@@ -1,0 +1,68 @@
+"""Does what a report says in words follow from the numbers: the yardstick, the nearest, shares, and what is named?"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bandits.report import opening, words
+from bandits.results.differences import Scores, scores
+from tests.test_report import make_parts, make_summary, row
+
+
+def test_what_a_policy_is_measured_by_and_which_differences_are_told() -> None:
+    models = [row("right", "model", 0.3, 0.0, accuracy=0.9), row("worth", "model", 0.6, 0.0, accuracy=0.5)]
+    fixed = row("best_fixed", "reference", 0.6, 0.0)
+    assert opening.yardstick([*models, fixed])["policy"] == "worth"
+    for lacking, name in ((0.49, "worth"), (0.51, "best_fixed")):
+        assert opening.yardstick([models[0], models[1] | {"fell_back": lacking}, fixed])["policy"] == name
+    text = opening.verdict(
+        [r | {"fell_back": 0.2} if r["kind"] == "model" else r for r in make_summary()],
+        scores(make_parts()),
+    )
+    assert "cannot be called in 20% of rounds" in text
+    for silent, said in ((0.004, ""), (0.005, "a in 0%"), (0.02, "a in 2%")):
+        assert said in opening.unanswered([row("a", "policy", 0.1, 0.0, unanswered=silent)])
+    assert opening.unanswered([row("a", "policy", 0.1, 0.0, unanswered=0.004)]) == ""
+
+
+def test_the_verdict_names_the_policy_that_is_nearest() -> None:
+    """linucb is right .60 to .64, epsilon .50, the best model .40: without queries nothing is shown."""
+    told = opening.verdict(make_summary(), scores(make_parts()))
+    assert "linucb, the nearest, earns 0.2200 a query more" in told
+
+
+def test_a_share_is_the_mean_of_each_seeds_own() -> None:
+    mine, theirs = np.array([1.0, 2.0, 4.0]), np.array([1.0, 4.0, 5.0])
+    got = Scores(
+        ("a", "m"), ("policy", "model"), ("x",), {"cost": np.stack([mine, theirs], axis=1)[:, :, None]}
+    )
+    each = mine / theirs
+    want = (each.mean(), *stats.t.interval(0.95, 2, each.mean(), stats.sem(each)))
+    assert opening.share(got, "cost", "a", "m") == pytest.approx(want)
+
+
+def test_captions_name_the_highest_and_in_the_right_unit() -> None:
+    assert [words.per_cent(v) for v in (0.123, 1.5, 2.5, math.nan)] == ["12.3 %", "150 %", "2.5 times", "n/a"]
+    rows = [row(f"p{i}", "policy", 0.5, 0.0, accuracy=0.1 * i) for i in range(1, 8)]
+    assert "p7 0.700; p6 0.600; p5 0.500; p4 0.400; p3 0.300." in words.plane_caption(rows, [], "")
+    share = pd.DataFrame(
+        {"m": [0.2, 0.7], "n": [0.8, 0.3]},
+        pd.MultiIndex.from_product([["a"], ["x", "y"]], names=["policy", "dataset"]),
+    )
+    assert words.heat_caption(share).endswith("a sends most of x to n 80%; y to m 70%.")
+    assert words.bars_caption("x", share) == "Called most in x: a n 80%."
+    known = [row("a", "policy", 0.5, 0.0, spent_most=0.873, unanswered=0.04)]
+    assert "a used at most 87.3%, no call in 4% of rounds." in words.budget_caption(known)
+    told = words.regret_caption(
+        [row("a", "policy", 0.5, 0.0, regret_oracle=31.0, regret_lo=30.5, regret_hi=31.5)]
+    )
+    assert "a 31.0 (30.5 to 31.5), growing as rounds to the power 0.90" in told and "5 seeds" in told
+    ranked = words.reward_caption(
+        [row("a", "policy", 0.5, 0.0), row("b", "policy", 0.7, 0.0), row("m", "model", 0.9, 0.0)]
+    )
+    assert ranked.endswith("b 0.7000; a 0.5000.")

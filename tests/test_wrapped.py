@@ -1,0 +1,300 @@
+"""Wrappers and pacing one call at a time, against NumPy: what is charged, forbidden, begun anew, heard before a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bandits
+from bandits.base import Feedback, Observation, Policy, example, ranked
+from bandits.policies.linear.ridge import Ridge
+from bandits.wrappers import budget, promise, warm
+from bandits.wrappers.newcomers import Introduced, _begun_from_pool, explore_new
+from bandits.wrappers.pacing.paced import Means, Usage
+from bandits.wrappers.pacing.primal_dual import Past, charged
+from bandits.wrappers.restart import restart
+from tests.conftest import make_stream
+
+K, D = 4, 3
+KEY = jax.random.key(0)
+ROUND = jnp.array([1.0, -0.5, 1.0])  # a context
+
+
+def told(worth: bool = True) -> Policy:
+    """Return a policy whose index is its state `(K,)`, and which learns nothing."""
+
+    def index(key: Any, state: Any, seen: Observation) -> Any:
+        return state + (0.0 if key is None else 0.0 * seen.context[0])
+
+    policy = ranked(lambda key: jnp.zeros(K), index, lambda key, state, seen, arm, heard: state)
+    return policy if worth else policy._replace(index=None)
+
+
+def ridge(costs: np.ndarray) -> Ridge:
+    """Return a ridge that foresees these costs `(K,)` of the first resource everywhere, as wide as before a call."""
+    weight = jnp.zeros((K, 3, D)).at[:, 0, -1].set(jnp.asarray(costs, jnp.float32))
+    return Ridge(jnp.broadcast_to(jnp.eye(D), (K, D, D)), weight, jnp.zeros(K, jnp.int32))
+
+
+@pytest.mark.parametrize("pacing", ["mirror", "bwk", "lp"])
+def test_expected_costs_are_charged_at_the_price(pacing: str) -> None:
+    """200 draws of worth, cost and price: the highest of worth less charge, by the formula of each docstring."""
+    rng = np.random.default_rng(0)
+    policy = budget.PACINGS[pacing](told(), K, D)
+    start = policy.init(KEY)
+    seen = example(K, D)[0]._replace(context=ROUND, budget=jnp.array([50.0, jnp.inf, jnp.inf]),
+                                     rounds_left=jnp.float32(20.0))  # fmt: skip
+    n = 200
+    worth, cost = rng.random((n, K)), rng.lognormal(0, 1, (n, K))
+    price = rng.choice([0.02, 0.1, 0.4], n)
+    target = 2.5
+    if pacing == "lp":  # in rewards a unit
+        charge = cost * price[:, None]
+    else:
+        charge = cost * price[:, None] / target
+    if pacing == "bwk":  # alpha .1, width |x|
+        charge = np.maximum(charge * (1 - 0.1 * np.linalg.norm(ROUND)), 0)
+
+    def one(worth: Any, cost: Any, price: Any) -> Any:
+        weight = jnp.zeros((K, 3, D)).at[:, 0, -1].set(cost)
+        none = Means(jnp.zeros((K, 3)), jnp.zeros(K))
+        usage = Usage(ridge(np.zeros(K))._replace(weight=weight), none)
+        rest: dict[str, Any] = {} if pacing == "lp" else {"target": jnp.array([target, jnp.inf, jnp.inf])}
+        if pacing == "bwk":
+            rest["rounds"] = jnp.float32(40.0)
+        pacer = start.pacer._replace(price=jnp.zeros(3).at[0].set(price), usage=usage, **rest)
+        return policy.act(KEY, start._replace(policy=worth, pacer=pacer), seen)
+
+    arms = jax.jit(jax.vmap(one))(*(jnp.asarray(x, jnp.float32) for x in (worth, cost, price)))
+    net = np.sort(worth - charge, axis=1)
+    clear = net[:, -1] - net[:, -2] > 1e-4
+    assert clear.sum() > 150
+    np.testing.assert_array_equal(np.asarray(arms)[clear], (worth - charge).argmax(axis=1)[clear])
+    if (
+        pacing != "lp"
+    ):  # in the first round the target is what is left a round, and the price the pacing's first
+        first = 0.1 if pacing == "mirror" else 0.0
+        np.testing.assert_allclose(start.pacer.price, np.full(3, first), rtol=1e-6)
+
+
+def test_the_ceiling_and_the_scale_of_primal_dual_in_numpy() -> None:
+    """ctil = log(c / c_min) / log(c_max / c_min), three decades at most; above c_max / (1 + price) none is called."""
+    cost = np.array([[1e-6, 2.0], [1.0, 2.0], [100.0, 2.0], [3.0, 2.0]])
+    for price in ([0.0, 0.0], [2.0, 0.0], [0.5, 0.3]):
+        charge, below = charged(jnp.asarray(cost, jnp.float32), jnp.asarray(price))
+        least = max(1e-6, 1e-3 * 100)
+        scaled = np.log(np.maximum(cost[:, 0], least) / least) / np.log(100 / least)
+        np.testing.assert_allclose(charge, scaled * price[0], rtol=1e-5)  # no spread: the second is free
+        want = (cost <= cost.max(axis=0) / (1 + np.array(price))) | (np.array(price) <= 0)
+        np.testing.assert_array_equal(below, want.all(axis=1))
+
+
+def test_a_log_prices_the_least_that_fits() -> None:
+    past = Past(jnp.array([0.0, 1.0, 2.0]), jnp.array([[5.0, 1.0, 0.0], [3.0, 1.0, 0.0], [2.0, 1.0, 0.0]]))
+    np.testing.assert_array_equal(past.first(jnp.array([3.0, 0.5, 9.0])), [1.0, 2.0, 0.0])
+
+
+def test_what_no_call_has_told_counts_as_the_least_and_posted_prices_come_first() -> None:
+    means = Means(
+        jnp.array([[6.0, 0, 0], [10.0, 0, 0], [0.0, 0, 0], [0.0, 0, 0]]), jnp.array([3.0, 2.0, 0.0, 0.0])
+    )
+    nan = jnp.nan
+    np.testing.assert_allclose(means.expected(jnp.array([nan, nan, nan, nan]))[:, 0], [2, 5, 2, 2])
+    np.testing.assert_allclose(means.expected(jnp.array([nan, 1.0, 7.0, nan]))[:, 0], [2, 1, 7, 1])
+    after = means.heard(jnp.int32(2), jnp.array([4.0, 1.0, 0.0]))
+    np.testing.assert_allclose(after.expected(jnp.full(4, nan))[:, 0], [2, 5, 4, 2])
+    usage = Usage(ridge(np.array([0.1, 4.0, -1.0, 3.0])), means)  # a line may cross 0, a cost does not
+    np.testing.assert_allclose(usage.expected(ROUND)[:, 0], [0.5, 4.0, 0.0, 3.0], rtol=1e-6)
+
+
+def test_where_nothing_may_be_called_the_cheapest_available_is() -> None:
+    """One round left that fits no call: threshold forbids all, and the cheapest of those there is called."""
+    policy = budget.PACINGS["threshold"](told(), K, D)
+    seen = example(K, D)[0]._replace(
+        price=jnp.array([2.0, 1.0, 5.0, 9.0]),
+        budget=jnp.array([0.5, jnp.inf, jnp.inf]),
+        rounds_left=jnp.float32(1.0),
+    )
+    state = policy.init(KEY)._replace(policy=jnp.array([1.0, 0.0, 2.0, 3.0]))
+    assert int(policy.act(KEY, state, seen)) == 1
+    assert int(policy.act(KEY, state, seen._replace(available=jnp.array([True, False, True, True])))) == 0
+
+
+def test_a_program_is_solved_for_what_is_left_after_the_call() -> None:
+    """lp, one query in a window of 8: two arms, worth 1 at a cost of 3 and .4 at 1; what is left a round decides.
+
+    At 2 a round the dear one has to be as good as the cheap one: 1 - 3 p = .4 - p, p = .3. At 4 nothing binds.
+    """
+    policy = budget.PACINGS["lp"](told(), 2, D, resolve_every=2, window=8)
+    seen, heard = example(2, D)
+    state = policy.init(KEY)
+    weight = jnp.zeros((2, 3, D)).at[:, 0, -1].set(jnp.array([3.0, 1.0]))
+    costs = Ridge(
+        jnp.zeros((2, D, D)), weight, jnp.zeros(2, jnp.int32)
+    )  # so sure that a call changes nothing
+    pacer = state.pacer._replace(usage=state.pacer.usage._replace(costs=costs))
+    state = state._replace(policy=jnp.array([1.0, 0.4]), pacer=pacer)
+    update = jax.jit(policy.update)
+    for left, wanted in ((2.0, 0.3), (4.0, 0.0)):
+        now = seen._replace(context=ROUND, rounds_left=jnp.float32(5.0),
+                            budget=jnp.array([4 * left + 3.0, jnp.inf, jnp.inf]))  # fmt: skip
+        call = heard._replace(
+            cost=jnp.float32(3.0), latency=jnp.float32(jnp.nan), tokens=jnp.float32(jnp.nan)
+        )
+        after = update(KEY, state, now, jnp.int32(0), call)
+        assert float(after.pacer.price[0]) == pytest.approx(wanted, rel=2e-3)
+        late = update(KEY, state, now._replace(rounds_left=jnp.float32(6.0)), jnp.int32(0), call)
+        assert np.isnan(late.pacer.price[0])  # five rounds to come: no program now
+
+
+def test_the_dearest_newcomer_is_called_until_heard_and_the_least_heard_first() -> None:
+    policy = explore_new(told(), K, D, pulls=5)
+    state = Introduced(jnp.array([3.0, 0, 0, 0]), jnp.array([9, 4, 2, 5]), jnp.array([True, False, False, False]),
+                       jnp.array(True))  # fmt: skip
+    seen = example(K, D)[0]
+    assert int(policy.act(KEY, state, seen)) == 2  # heard twice; the last has had its five
+    away = seen._replace(available=jnp.array([True, True, False, True]))
+    assert int(policy.act(KEY, state, away)) == 1
+    assert int(policy.act(KEY, state._replace(heard=jnp.array([9, 5, 5, 5])), seen)) == 0
+    assert int(policy.act(KEY, state._replace(begun=jnp.array(False)), seen)) == 0
+
+
+def test_an_arm_that_has_calls_is_no_newcomer() -> None:
+    weight = jnp.array([[1.0, 0], [3.0, 2.0], [9.0, 9.0], [0.0, 0.0]])
+    arms = Ridge(jnp.zeros((4, 2, 2)), weight, jnp.array([3, 1, 2, 0]))
+    begun = _begun_from_pool(arms, jnp.array([False, False, True, True]))
+    np.testing.assert_allclose(begun.weight[:3], weight[:3])
+    np.testing.assert_allclose(begun.weight[3], (3 * weight[0] + weight[1] + 2 * weight[2]) / 6)
+
+
+def test_a_price_has_to_move_by_its_share_and_an_arm_is_tested_after_so_many_calls() -> None:
+    policy = restart(told(), K, D, repriced=0.2, threshold=1.0, slack=0.0, after=3, ridge=1e9)
+    seen, heard = example(K, D)
+    update = jax.jit(policy.update)
+    state = policy.init(KEY)._replace(price=jnp.array([10.0, 10.0, 1.0, jnp.nan]))
+    moved = update(KEY, state, seen._replace(price=jnp.array([11.9, 12.1, 0.7, 5.0])), jnp.int32(3), heard)
+    np.testing.assert_array_equal(moved.restarts, [0, 1, 1, 0])
+    np.testing.assert_allclose(moved.price, [10.0, 12.1, 0.7, 5.0])
+    # Errors of -.8 and then +.8: the fourth call is the first to be tested, and the sums forget at a restart.
+    state, errors = policy.init(KEY), (-0.8, -0.8, -0.8, -0.8, -0.8, 0.8, 0.8)
+    restarts, below = [], []
+    for error in errors:
+        state = update(KEY, state, seen, jnp.int32(1), heard._replace(reward=jnp.float32(error)))
+        restarts.append(int(state.restarts[1]))
+        below.append(round(float(state.below[1]), 3))
+    assert restarts == [0, 0, 0, 0, 1, 1, 1]
+    assert below == [0, 0, 0, 0.8, 0, 0, 0]
+
+
+def test_a_restarted_policys_chances_are_those_of_a_coin() -> None:
+    inner = told()._replace(chances=lambda key, state, seen: jnp.array([0.7, 0.3, 0.0, 0.0]))
+    policy = restart(inner, K, D, explore=0.1)
+    seen = example(K, D)[0]._replace(available=jnp.array([True, True, True, False]))
+    assert policy.chances is not None
+    chances = policy.chances(KEY, policy.init(KEY), seen)
+    np.testing.assert_allclose(chances, [0.63 + 0.1 / 3, 0.27 + 0.1 / 3, 0.1 / 3, 0], rtol=1e-5)
+
+
+def test_a_promise_learns_of_every_model_and_stops_at_what_a_float_may_hide() -> None:
+    """Arm 0 is heard like every other; -1 is not heard; a worst case just above what is left is not called."""
+    before, after = {"a": jnp.zeros(2)}, {"a": jnp.ones(2)}
+    assert [float(promise._kept(jnp.int32(arm), after, before)["a"][0]) for arm in (-1, 0, 1)] == [0, 1, 1]
+    worst = np.zeros((K, 3))
+    worst[:, 0] = [0.1, 0.2, 0.1, 9.0]
+    policy = promise.hard(told(), worst)
+    state = jnp.array([1.0, 2.0, 0.0, 3.0])
+
+    def called(left: float) -> int:
+        left_over = jnp.array([left, jnp.inf, jnp.inf], jnp.float32)
+        return int(policy.act(KEY, state, example(K, D)[0]._replace(budget=left_over)))
+
+    assert called(5.0) == 1 and called(0.15) == 0
+    assert called(float(np.float32(0.1))) == -1  # float32(.1) is above .1: rounded up it does not fit
+    assert called(float(np.nextafter(np.float32(0.1), np.float32(1)))) == 0
+
+
+def test_a_cap_holds_posted_and_foreseen_costs_up_to_itself() -> None:
+    policy = promise.cap(told(), K, D, limit=2.0)
+    costs = ridge(np.array([2.0, 2.1, 1.0, 0.5]))
+    single = costs._replace(weight=costs.weight[:, 0])
+    state = policy.init(KEY)._replace(policy=jnp.array([1.0, 9.0, 2.0, 8.0]), costs=single)
+    seen = example(K, D)[0]._replace(context=ROUND, price=jnp.array([jnp.nan, 1.0, 2.0, 2.5]))
+    assert (
+        int(policy.act(KEY, state, seen)) == 2
+    )  # the second is foreseen above the cap, the last posted above it
+    alone = seen._replace(available=jnp.array([True, True, False, True]))
+    assert int(policy.act(KEY, state, alone)) == 0
+    assert int(policy.act(KEY, state, seen._replace(available=jnp.array([False, True, False, True])))) == -1
+
+
+def test_a_log_is_heard_once_each_in_an_order_of_the_seeds_own() -> None:
+    """A policy that writes down all that it hears: every outcome once, rounds counted down, with the preference."""
+    stream = make_stream(rows=12, missing=0.4, seed=3)
+    table = np.where(stream.available, stream.utility + 0.25, np.nan)
+    total = int(stream.available.sum())
+
+    def update(key: Any, state: Any, seen: Observation, arm: Any, heard: Feedback) -> Any:
+        number, kept = state
+        line = jnp.concatenate(
+            [seen.context, jnp.stack([arm, heard.utility, heard.cost, heard.reward, seen.rounds_left, seen.preference]),
+             jax.random.uniform(key, (1,)), seen.available]
+        )  # fmt: skip
+        return number + 1, kept.at[number].set(line)
+
+    policy = Policy(
+        lambda key: (jnp.int32(0), jnp.zeros((total, 6 + 7 + 4))), lambda *_: jnp.int32(0), update
+    )
+    begun = jax.jit(warm.hear(policy, stream, table, 0.7).init)
+    found = [np.asarray(begun(jax.random.key(seed))[1]) for seed in (0, 1)]
+    row, arm = np.nonzero(stream.available)
+    want = np.column_stack([stream.context[row], arm, stream.utility[row, arm], stream.cost[row, arm], table[row, arm],
+                            stream.available[row]])  # fmt: skip
+    for lines in found:
+        np.testing.assert_array_equal(lines[:, 10], np.arange(total, 0, -1))
+        np.testing.assert_allclose(lines[:, 11], 0.7, rtol=1e-6)
+        assert len(set(lines[:, 12].tolist())) == total  # each update has a key of its own
+        got = lines[:, [*range(10), *range(13, 17)]]
+        np.testing.assert_allclose(got[np.lexsort(got.T)], want[np.lexsort(want.T)], rtol=1e-5)
+    assert not np.array_equal(found[0][:, :10], found[1][:, :10])
+    assert not np.array_equal(found[0][:, 6], arm)
+
+
+def test_a_prior_counts_the_outcomes_that_there_are(patchy: Any) -> None:
+    prior = warm.fit(patchy, np.where(patchy.available, 1.0, np.nan))
+    mean = patchy.available.sum(axis=0).mean()
+    assert prior.n_eff == pytest.approx(mean) and mean < len(patchy)
+    assert prior.ridge == 1.0
+
+
+def test_dlinucb_begins_with_the_evidence_of_the_log_without_the_ridge(known: Any) -> None:
+    table = known.utility.astype(float)
+    for strength in (1.0, 4.0):
+        prior = warm.fit(known, table, ridge=strength)
+        policy = warm.start(bandits.dlinucb(4, 6, ridge=strength), prior, ("reward",))
+        state = policy.init(KEY)
+        x = known.context.astype(float)
+        np.testing.assert_allclose(state.evidence[1], x.T @ x, atol=0.01 * len(known))
+        weight = np.linalg.solve(np.asarray(state.evidence[1]) + strength * np.eye(6), state.moment[1])
+        np.testing.assert_allclose(weight, prior.weight["reward"][1], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"), [("1.0", 1.0), ("0.9", None), ("0.004/query", None), ("25%", 75.0)]
+)
+def test_a_budget_pays_for_the_cheapest_call(text: str, limit: float | None) -> None:
+    """Two models of cost 1 and 3; the dear one is the more accurate, so 25 % of it over 100 rounds are 75."""
+    stream = make_stream(rows=10, arms=2, features=1)
+    outcomes = replace(
+        stream.outcomes, utility=np.tile([0.0, 1.0], (10, 1)), cost=np.tile([1.0, 3.0], (10, 1))
+    )
+    stream = replace(stream, outcomes=outcomes)
+    if limit is None:
+        with pytest.raises(ValueError, match="pays for no call: the least cost of one is 1"):
+            budget.parse(text, stream, 100)
+    else:
+        assert budget.parse(text, stream, 100)[0] == pytest.approx(limit)
