@@ -70,6 +70,16 @@ class Rounds:
         p = self.propensity
         return p is not None and bool(np.abs(p * self.available.sum(axis=1) - 1).max() < 1e-3)
 
+    @property
+    def distribution(self) -> Floats:
+        """`(n, K)` the log's probabilities; where it tells its own call's alone, the rest is spread evenly."""
+        if self.every is not None or self.propensity is None:
+            return self.available / self.available.sum(axis=1)[:, None] if self.every is None else self.every
+        others = np.maximum(self.available.sum(axis=1) - 1, 1)
+        every = self.available * ((1 - self.propensity) / others)[:, None]
+        every[np.arange(len(self)), self.arm] = self.propensity
+        return np.asarray(every)
+
 
 def ready(
     log: Log, reward: Reward, *, preference: float | None = None, context: Floats | None = None,
