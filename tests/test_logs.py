@@ -14,7 +14,7 @@ import simulate
 from bandits.experiment.lineup import build
 from bandits.metrics import off_policy as ope
 from bandits.off_policy import ask, drawn, objectives, rounds, targets, trials, words
-from bandits.off_policy.valued import RECOMMENDED, modelled, recommended, valued
+from bandits.off_policy.valued import RECOMMENDED, How, modelled, recommended, tuned, valued
 from bandits.rewards import linear, reward_table
 from bandits.serving.router import load
 from envs.tables.log import read_log
@@ -47,7 +47,8 @@ def test_real_logs_give_the_published_figures(shared: Path) -> None:
     assert found.effective == pytest.approx(2479, abs=1)
     assert found.mean_weight == pytest.approx(1, abs=2 * found.mean_error)
     own = {
-        e.estimator: e.mean for e in valued(uniform, chances, "utility", np.zeros_like(chances), wide=True)
+        e.estimator: e.mean
+        for e in valued(uniform, chances, "utility", np.zeros_like(chances), How(wide=True))
     }
     assert own["IPS"] == pytest.approx(0.00454, abs=5e-6)
     assert own["SNIPS"] == pytest.approx(0.00461, abs=5e-6)
@@ -311,7 +312,7 @@ def test_the_design_holds_the_truth_where_students_interval_does_not(known: Any,
             log = log.__class__(**{**vars(log), "every": None})
         model = modelled(log)["reward"]
         one = recommended(log, target[row], "reward", model)
-        plain = valued(log, target[row], "reward", model, wide=True)[1]
+        plain = valued(log, target[row], "reward", model, How(wide=True))[1]
         assert plain.estimator == "DR"
         inside.append([e.low <= truth <= e.high for e in (one, plain)])
     design, student = np.mean(inside, axis=0)
@@ -348,3 +349,68 @@ def test_an_exported_router_calls_on_a_log_what_it_calls_in_service(tmp_path: Pa
     np.testing.assert_allclose(np.sort(found, axis=1)[:, -1], 1)
     called = [log.models[k] for k in found.argmax(axis=1)]
     assert called == [router.settings.models[k] for k in worth.argmax(axis=1)]
+
+
+def test_mips_slope_and_the_bootstrap_from_the_command(tmp_path: Path) -> None:
+    """MIPS is the hand-made ratio of groups, SLOPE the choice of `slope`, the bootstrap an interval of its own."""
+    rng = np.random.default_rng(0)
+    n, p = 400, np.array([0.5, 0.3, 0.2])
+    arm = rng.choice(3, n, p=p)
+    y = (rng.random(n) < np.array([0.2, 0.5, 0.8])[arm]).astype(float)
+    frame = pd.DataFrame({"model": np.array(list("abc"))[arm], "utility": y, "propensity": p[arm]})
+    for name, chance in zip("abc", p, strict=True):
+        frame[f"chance:{name}"] = chance
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    out = tmp_path / "rows.csv"
+    asked = [
+        "ope",
+        str(tmp_path / "log.csv"),
+        "--policy",
+        "always,model=c",
+        "--wide",
+        "--out",
+        str(out),
+        "-q",
+    ]
+    more = ["--groups", "b,c", "--tune", "slope", "--bootstrap", "200"]
+    done = CliRunner().invoke(simulate.cli, [*asked, *more])
+    assert done.exit_code == 0, done.output
+    rows = pd.read_csv(out)
+    rows = rows[(rows["policy"] != ask.LOGGED) & (rows["quantity"] == "utility")].set_index("estimator")
+    by_hand = np.where(arm == 0, 0, y / 0.5).mean()  # p(group of c) = .5
+    assert rows.loc["MIPS", "mean"] == pytest.approx(by_hand, abs=1e-12)
+    w = (arm == 2) / p[2]
+    tried = [(c, ope.ips(w, y, clip=c), np.minimum(w, c)) for c in (2.0, 5.0, 10.0, 30.0, 100.0)]
+    assert f"IPS clipped at {tuned(tried, w, y, by='slope'):g}" in rows.index
+    booted = rows[rows["interval"] == "bootstrap"]
+    assert {RECOMMENDED, "DR", "SNIPS", "SNDR"} <= set(booted.index)
+    again = np.random.default_rng(0)
+    ratios = []
+    for _ in range(200):
+        drawn = again.integers(0, n, n)
+        ratios.append(np.average(y[drawn], weights=w[drawn]))
+    assert rows.loc["SNIPS", "lo"] == pytest.approx(np.quantile(ratios, 0.025), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--groups", "a,b"], "one of the estimators of --wide"),
+        (["--groups", "a,z", "--wide"], "names 'z'"),
+        (["--groups", "a,b;a", "--wide"], "each model once"),
+        (["--groups", "no.csv", "--wide"], "no.csv"),
+    ],
+)
+def test_senseless_groups_are_one_line(tmp_path: Path, options: list[str], says: str) -> None:
+    place = tmp_path / "log.csv"
+    place.write_text(GOOD)
+    done = CliRunner().invoke(simulate.cli, ["ope", str(place), "--policy", "uniform", *options])
+    assert isinstance(done.exception, ValueError)
+    assert says in str(done.exception)
+
+
+def test_mips_needs_the_whole_distribution(tmp_path: Path) -> None:
+    place = tmp_path / "log.csv"
+    place.write_text(GOOD.replace("0.5,a|b", "0.4,a|b"))
+    asked = ["ope", str(place), "--policy", "uniform", "--wide", "--groups", "a,b"]
+    assert "whole distribution" in str(CliRunner().invoke(simulate.cli, asked).exception)

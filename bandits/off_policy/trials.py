@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bandits import require
 from bandits.metrics.off_policy import models
 from bandits.off_policy.rounds import Rounds
-from bandits.off_policy.valued import RECOMMENDED, modelled, valued
+from bandits.off_policy.valued import RECOMMENDED, How, modelled, valued
 from bandits.rewards import Reward, reward_table
 
 Floats = NDArray[np.float64]
@@ -150,7 +150,7 @@ def _one(
     for number, pi in enumerate(named.values()):
         weight = pi[row, rounds.arm] / rounds.propensity
         effective = float(weight.sum() ** 2 / max((weight**2).sum(), 1e-300))
-        for one in valued(rounds, pi[row], "reward", model, wide=True):
+        for one in valued(rounds, pi[row], "reward", model, How(wide=True)):
             label = one.estimator.partition(" at ")[0]
             label += f" ({one.interval})" if one.interval in ("Clopper-Pearson", "Bernstein") else ""
             found[label].append((number, one.mean, one.low, one.high, effective))
