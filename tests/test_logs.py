@@ -156,6 +156,11 @@ GOOD = "query_id,model,utility,cost,propensity,candidates\n" + "".join(
             "q3,b,0.0,1,0.5,a|c",
             "row 4 needs a model among its candidates (a, c), found 'b'",
         ),
+        (
+            "q3,b,0.0,1,0.5,a|b",
+            "q3,b,0.0,1,0.5,a:0.6|b:0.6",
+            "row 4, column 'candidates' needs probabilities that add up to 1, found 'a:0.6|b:0.6'",
+        ),
         ("query_id,model", "query_id,something", "a log needs a column model"),
     ],
 )
@@ -414,3 +419,39 @@ def test_mips_needs_the_whole_distribution(tmp_path: Path) -> None:
     place.write_text(GOOD.replace("0.5,a|b", "0.4,a|b"))
     asked = ["ope", str(place), "--policy", "uniform", "--wide", "--groups", "a,b"]
     assert "whole distribution" in str(CliRunner().invoke(simulate.cli, asked).exception)
+
+
+@pytest.mark.parametrize("cell", ["a:0.7|openai/b:free:0.3", '"{""a"": 0.7, ""openai/b:free"": 0.3}"'])
+@pytest.mark.parametrize("column", [True, False])
+def test_candidates_with_probabilities_are_the_whole_distribution(
+    tmp_path: Path, cell: str, column: bool
+) -> None:
+    """Of models whose names have colons too; the propensity is that of the model called."""
+    place = tmp_path / "log.csv"
+    lines = [("a", 0.7), ("openai/b:free", 0.3)] * 5
+    head = "model,utility,propensity,candidates" if column else "model,utility,candidates"
+    rows = [f"{m},{i % 3 / 2},{f'{p},' if column else ''}{cell}" for i, (m, p) in enumerate(lines)]
+    place.write_text("\n".join([head, *rows]) + "\n")
+    log = _ready(place)
+    assert log.models == ("a", "openai/b:free")
+    np.testing.assert_allclose(log.every, np.tile([0.7, 0.3], (10, 1)), rtol=1e-12)
+    np.testing.assert_allclose(log.propensity, [p for _, p in lines], rtol=1e-12)
+
+
+def test_candidates_that_contradict_the_propensity_are_one_line(tmp_path: Path) -> None:
+    place = tmp_path / "log.csv"
+    place.write_text(GOOD.replace("a|b", "a:0.5|b:0.5").replace("q3,b,0.0,1,0.5", "q3,b,0.0,1,0.4"))
+    with pytest.raises(ValueError, match=r"row 4 needs one probability .* found 0.4 .* and 0.5 among"):
+        _ready(place)
+    place.write_text(GOOD.replace("a|b", "a:0.5|b:0.5").replace("1,0.5,a:0.5|b:0.5", "1,0.5,a:1|b:0", 1))
+    with pytest.raises(ValueError, match="row 1 needs one probability"):
+        _ready(place)
+
+
+def test_a_number_after_a_colon_may_be_of_a_name(tmp_path: Path) -> None:
+    place = tmp_path / "log.csv"
+    rows = [f"llama:{7 + i % 2},{i % 3 / 2},0.5,llama:7|llama:8\n" for i in range(10)]
+    place.write_text("model,utility,propensity,candidates\n" + "".join(rows))
+    log = _ready(place)
+    assert log.models == ("llama:7", "llama:8")
+    assert log.even

@@ -204,6 +204,8 @@ def _chances(
     if log.propensity is None:
         return None, None
     own = log.propensity[kept]
+    if log.every is not None:
+        return own, log.every[kept]
     if all(CHANCE + m in log.context for m in log.models):
         every = np.stack([_numbers(log.context[CHANCE + m])[kept] for m in log.models], axis=1)
         total = np.nansum(every, axis=1)
