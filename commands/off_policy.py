@@ -81,6 +81,19 @@ def make_log(
 @option("--boosted", is_flag=True, help="Reward models of gradient boosting instead of ridge.")
 @option("--wide", is_flag=True, help="Every estimator, a row each.")
 @option(
+    "--tune",
+    type=click.Choice(["mse", "slope"]),
+    default="mse",
+    show_default=True,
+    help="What chooses clips, thresholds and shrinkages: the MSE score or SLOPE.",
+)
+@option(
+    "--bootstrap", type=WHOLE, metavar="N", help="Intervals by so many resamples, where an estimator allows."
+)
+@option(
+    "--groups", metavar="A,B;C", help="Models that are alike, or a CSV of model, group: MIPS, with --wide."
+)
+@option(
     "--truth", metavar="TABLE", help="A full table of the log's queries, or a stream: the truth beside it."
 )
 @option(
@@ -100,13 +113,15 @@ def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> 
     """Value policies on a LOG of one call a query: what they would have earned, and whether the log can tell."""
     prepare_jax()
     from bandits import resolve, rewards, rows
-    from bandits.off_policy import ask, rounds
+    from bandits.off_policy import ask, rounds, valued
     from envs.tables.log import read_log
 
     if options["out"] and not options["out"].endswith((".csv", ".json")):
         raise ValueError(f"--out needs a name that ends in .csv or .json, got {options['out']!r}")
     if repeated := [s for i, s in enumerate(policies) if s in policies[:i]]:
         raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
+    if options["groups"] is not None and not options["wide"]:
+        raise ValueError("--groups is for MIPS, one of the estimators of --wide; give that too")
     worth, seed = resolve.function(options["reward"] or "linear", rewards.REWARDS, "reward"), options["seed"]
     weight = rewards.PREFERENCE if options["preference"] is None else options["preference"]
     own = options["reward"] is None and options["preference"] is None  # then a column `reward` stands
@@ -127,7 +142,14 @@ def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> 
             for spec in policies
             for p, one in at.items()
         }
-    found = ask.answer(given, wanted, wide=options["wide"], boosted=options["boosted"], seed=seed)
+    how = valued.How(
+        options["wide"],
+        options["tune"],
+        options["bootstrap"] or 0,
+        None if options["groups"] is None else ask.grouped(given, options["groups"]),
+        seed,
+    )
+    found = ask.answer(given, wanted, how, boosted=options["boosted"], seed=seed)
     told = found.rows
     if options["truth"]:
         stream = load(

@@ -14,7 +14,7 @@ import simulate
 from bandits.experiment.lineup import build
 from bandits.metrics import off_policy as ope
 from bandits.off_policy import ask, drawn, objectives, rounds, targets, trials, words
-from bandits.off_policy.valued import modelled, valued
+from bandits.off_policy.valued import RECOMMENDED, How, modelled, recommended, tuned, valued
 from bandits.rewards import linear, reward_table
 from bandits.serving.router import load
 from envs.tables.log import read_log
@@ -47,7 +47,8 @@ def test_real_logs_give_the_published_figures(shared: Path) -> None:
     assert found.effective == pytest.approx(2479, abs=1)
     assert found.mean_weight == pytest.approx(1, abs=2 * found.mean_error)
     own = {
-        e.estimator: e.mean for e in valued(uniform, chances, "utility", np.zeros_like(chances), wide=True)
+        e.estimator: e.mean
+        for e in valued(uniform, chances, "utility", np.zeros_like(chances), How(wide=True))
     }
     assert own["IPS"] == pytest.approx(0.00454, abs=5e-6)
     assert own["SNIPS"] == pytest.approx(0.00461, abs=5e-6)
@@ -155,6 +156,11 @@ GOOD = "query_id,model,utility,cost,propensity,candidates\n" + "".join(
             "q3,b,0.0,1,0.5,a|c",
             "row 4 needs a model among its candidates (a, c), found 'b'",
         ),
+        (
+            "q3,b,0.0,1,0.5,a|b",
+            "q3,b,0.0,1,0.5,a:0.6|b:0.6",
+            "row 4, column 'candidates' needs probabilities that add up to 1, found 'a:0.6|b:0.6'",
+        ),
         ("query_id,model", "query_id,something", "a log needs a column model"),
     ],
 )
@@ -198,7 +204,8 @@ def test_without_propensities_only_the_model_is_used(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs propensities, which the log lacks"):
         objectives.chances(plain, "learned,objective=ips")
     assert (
-        ask.answer(rounds.estimated(plain), {"uniform": np.full((40, 2), 0.5)}).rows[1]["estimator"] == "DR"
+        ask.answer(rounds.estimated(plain), {"uniform": np.full((40, 2), 0.5)}).rows[1]["estimator"]
+        == RECOMMENDED
     )
 
 
@@ -206,7 +213,7 @@ def test_a_log_of_certain_calls_is_called_what_it_is(tmp_path: Path) -> None:
     place = tmp_path / "log.csv"
     place.write_text(GOOD.replace(",0.5,a|b", ",1,a|b"))
     found = ask.answer(_ready(place), {"uniform": np.full((40, 2), 0.5)})
-    assert "every propensity is 1" in found.warnings[0]
+    assert any("every propensity is 1" in line for line in found.warnings)
     assert not found.verdict
 
 
@@ -274,7 +281,48 @@ def test_the_benchmark_counts_errors_against_the_truth(known: Any) -> None:
     assert at[800, "IPS"]["bias"] < 3 * at[800, "IPS"]["sd"] / np.sqrt(30)
     assert at[800, "DR"]["coverage"] > 0.85
     assert at[800, "DM"]["coverage"] < 0.8
-    assert "DM" in trials.trusted(rows)
+    said = trials.trusted(rows)
+    assert said.startswith(f"to trust here: {RECOMMENDED}") and said.split("fail")[1].count("DM") == 1
+    told = ask.answer(*_small(stream)).warnings[0]
+    assert RECOMMENDED in told  # what ope uses is what the trials name
+
+
+def _small(stream: Any) -> tuple[rounds.Rounds, dict[str, np.ndarray]]:
+    """Return a uniform log of 100 rounds and the uniform target."""
+    even = np.full((len(stream), stream.n_arms), 1 / stream.n_arms)
+    log, row = trials.log_of(stream, reward_table(linear, stream), even, 100, np.random.default_rng(0))
+    return log, {"uniform": even[row]}
+
+
+def test_another_estimator_is_named_where_it_is_better_by_a_tenth() -> None:
+    def rows(score: float) -> list[dict[str, Any]]:
+        best = {"explore": 0.1, "rounds": 9, "coverage": 0.95, "score": 1.0}
+        return [best | {"estimator": "IPS"}, best | {"estimator": RECOMMENDED, "score": score}]
+
+    assert trials.trusted(rows(1.05)).startswith(f"to trust here: {RECOMMENDED}")
+    assert trials.trusted(rows(1.2)).startswith("to trust here: IPS")
+    assert f"ope has {RECOMMENDED} (95%), whose score is 20% more" in trials.trusted(rows(1.2))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_design_holds_the_truth_where_students_interval_does_not(known: Any, whole: bool) -> None:
+    """300 logs of 500 rounds, 8 % explored: about ten calls of the target's arm; with p of every arm or one."""
+    stream, table = known
+    every = np.full(table.shape, 0.02) + 0.92 * (np.arange(stream.n_arms) == 0)
+    target = np.eye(stream.n_arms)[np.full(len(stream), 2)]
+    truth, inside = float(table[:, 2].mean()), []
+    for number in range(300):
+        log, row = trials.log_of(stream, table, every, 500, np.random.default_rng([6, number]))
+        if not whole:
+            log = log.__class__(**{**vars(log), "every": None})
+        model = modelled(log)["reward"]
+        one = recommended(log, target[row], "reward", model)
+        plain = valued(log, target[row], "reward", model, How(wide=True))[1]
+        assert plain.estimator == "DR"
+        inside.append([e.low <= truth <= e.high for e in (one, plain)])
+    design, student = np.mean(inside, axis=0)
+    assert design >= 0.93  # .95 less two standard errors of 300 trials, .013
+    assert student < 0.92
 
 
 def test_more_rounds_than_named_part_two_targets(known: Any) -> None:
@@ -284,7 +332,7 @@ def test_more_rounds_than_named_part_two_targets(known: Any) -> None:
     log, _ = trials.log_of(stream, table, every, 2000, np.random.default_rng(4))
     model = modelled(log)["reward"]
     apart = np.tile([1.0, -1.0, 0.0, 0.0], (2000, 1))
-    texts = [words.needed(log, apart, np.full(2000, gap), model) for gap in (0.02, 0.04)]
+    texts = [words.needed(log, apart, gap, model) for gap in (0.02, 0.04)]
     numbers = [float(t.split("about ")[1].split(" more")[0].replace(",", "")) for t in texts]
     assert numbers[0] / numbers[1] == pytest.approx(4, rel=0.1)
 
@@ -306,3 +354,104 @@ def test_an_exported_router_calls_on_a_log_what_it_calls_in_service(tmp_path: Pa
     np.testing.assert_allclose(np.sort(found, axis=1)[:, -1], 1)
     called = [log.models[k] for k in found.argmax(axis=1)]
     assert called == [router.settings.models[k] for k in worth.argmax(axis=1)]
+
+
+def test_mips_slope_and_the_bootstrap_from_the_command(tmp_path: Path) -> None:
+    """MIPS is the hand-made ratio of groups, SLOPE the choice of `slope`, the bootstrap an interval of its own."""
+    rng = np.random.default_rng(0)
+    n, p = 400, np.array([0.5, 0.3, 0.2])
+    arm = rng.choice(3, n, p=p)
+    y = (rng.random(n) < np.array([0.2, 0.5, 0.8])[arm]).astype(float)
+    frame = pd.DataFrame({"model": np.array(list("abc"))[arm], "utility": y, "propensity": p[arm]})
+    for name, chance in zip("abc", p, strict=True):
+        frame[f"chance:{name}"] = chance
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    out = tmp_path / "rows.csv"
+    asked = [
+        "ope",
+        str(tmp_path / "log.csv"),
+        "--policy",
+        "always,model=c",
+        "--wide",
+        "--out",
+        str(out),
+        "-q",
+    ]
+    more = ["--groups", "b,c", "--tune", "slope", "--bootstrap", "200"]
+    done = CliRunner().invoke(simulate.cli, [*asked, *more])
+    assert done.exit_code == 0, done.output
+    rows = pd.read_csv(out)
+    rows = rows[(rows["policy"] != ask.LOGGED) & (rows["quantity"] == "utility")].set_index("estimator")
+    by_hand = np.where(arm == 0, 0, y / 0.5).mean()  # p(group of c) = .5
+    assert rows.loc["MIPS", "mean"] == pytest.approx(by_hand, abs=1e-12)
+    w = (arm == 2) / p[2]
+    tried = [(c, ope.ips(w, y, clip=c), np.minimum(w, c)) for c in (2.0, 5.0, 10.0, 30.0, 100.0)]
+    assert f"IPS clipped at {tuned(tried, w, y, by='slope'):g}" in rows.index
+    booted = rows[rows["interval"] == "bootstrap"]
+    assert {RECOMMENDED, "DR", "SNIPS", "SNDR"} <= set(booted.index)
+    again = np.random.default_rng(0)
+    ratios = []
+    for _ in range(200):
+        drawn = again.integers(0, n, n)
+        ratios.append(np.average(y[drawn], weights=w[drawn]))
+    assert rows.loc["SNIPS", "lo"] == pytest.approx(np.quantile(ratios, 0.025), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--groups", "a,b"], "one of the estimators of --wide"),
+        (["--groups", "a,z", "--wide"], "names 'z'"),
+        (["--groups", "a,b;a", "--wide"], "each model once"),
+        (["--groups", "no.csv", "--wide"], "no.csv"),
+    ],
+)
+def test_senseless_groups_are_one_line(tmp_path: Path, options: list[str], says: str) -> None:
+    place = tmp_path / "log.csv"
+    place.write_text(GOOD)
+    done = CliRunner().invoke(simulate.cli, ["ope", str(place), "--policy", "uniform", *options])
+    assert isinstance(done.exception, ValueError)
+    assert says in str(done.exception)
+
+
+def test_mips_needs_the_whole_distribution(tmp_path: Path) -> None:
+    place = tmp_path / "log.csv"
+    place.write_text(GOOD.replace("0.5,a|b", "0.4,a|b"))
+    asked = ["ope", str(place), "--policy", "uniform", "--wide", "--groups", "a,b"]
+    assert "whole distribution" in str(CliRunner().invoke(simulate.cli, asked).exception)
+
+
+@pytest.mark.parametrize("cell", ["a:0.7|openai/b:free:0.3", '"{""a"": 0.7, ""openai/b:free"": 0.3}"'])
+@pytest.mark.parametrize("column", [True, False])
+def test_candidates_with_probabilities_are_the_whole_distribution(
+    tmp_path: Path, cell: str, column: bool
+) -> None:
+    """Of models whose names have colons too; the propensity is that of the model called."""
+    place = tmp_path / "log.csv"
+    lines = [("a", 0.7), ("openai/b:free", 0.3)] * 5
+    head = "model,utility,propensity,candidates" if column else "model,utility,candidates"
+    rows = [f"{m},{i % 3 / 2},{f'{p},' if column else ''}{cell}" for i, (m, p) in enumerate(lines)]
+    place.write_text("\n".join([head, *rows]) + "\n")
+    log = _ready(place)
+    assert log.models == ("a", "openai/b:free")
+    np.testing.assert_allclose(log.every, np.tile([0.7, 0.3], (10, 1)), rtol=1e-12)
+    np.testing.assert_allclose(log.propensity, [p for _, p in lines], rtol=1e-12)
+
+
+def test_candidates_that_contradict_the_propensity_are_one_line(tmp_path: Path) -> None:
+    place = tmp_path / "log.csv"
+    place.write_text(GOOD.replace("a|b", "a:0.5|b:0.5").replace("q3,b,0.0,1,0.5", "q3,b,0.0,1,0.4"))
+    with pytest.raises(ValueError, match=r"row 4 needs one probability .* found 0.4 .* and 0.5 among"):
+        _ready(place)
+    place.write_text(GOOD.replace("a|b", "a:0.5|b:0.5").replace("1,0.5,a:0.5|b:0.5", "1,0.5,a:1|b:0", 1))
+    with pytest.raises(ValueError, match="row 1 needs one probability"):
+        _ready(place)
+
+
+def test_a_number_after_a_colon_may_be_of_a_name(tmp_path: Path) -> None:
+    place = tmp_path / "log.csv"
+    rows = [f"llama:{7 + i % 2},{i % 3 / 2},0.5,llama:7|llama:8\n" for i in range(10)]
+    place.write_text("model,utility,propensity,candidates\n" + "".join(rows))
+    log = _ready(place)
+    assert log.models == ("llama:7", "llama:8")
+    assert log.even

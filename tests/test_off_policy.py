@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from bandits.metrics import off_policy as ope
-from bandits.metrics.off_policy import intervals, models, tuning
+from bandits.metrics.off_policy import design, intervals, models, tuning
 
 
 @pytest.fixture(scope="module")
@@ -257,3 +257,50 @@ def test_estimated_propensities_are_near_the_true_ones() -> None:
     assert found.sum(axis=1) == pytest.approx(np.ones(n))
     for arm in range(3):  # calibrated: mean probability is the share of calls, within 4 standard errors
         assert found[:, arm].mean() == pytest.approx((arms == arm).mean(), abs=4 * 0.5 / np.sqrt(n))
+
+
+def test_dr_likelihood_is_the_likelihoods_value_of_the_residual(golden: Any) -> None:
+    """Its rounds' mean is V and VW's Cressie-Read of the residual; equal weights give the mean; none, the model's."""
+    _, x = golden
+    given = x["w"], x["r"], x["crossfit"], x["v_crossfit"]
+    want = x["v_crossfit"].mean() + ope.cressie_read(x["w"], x["r"] - x["crossfit"])
+    assert ope.dr_likelihood(*given).mean() == pytest.approx(want, abs=1e-12)
+    rng = np.random.default_rng(9)
+    r, q, v = rng.random((3, 40))
+    assert ope.dr_likelihood(np.ones(40), r, q, v) == pytest.approx(v + r - q)
+    assert ope.dr_likelihood(np.zeros(40), r, q, v).mean() == pytest.approx((v + r - q).mean())
+
+
+def test_the_designs_variance_is_that_of_dr() -> None:
+    """Over 40,000 drawn rounds of one context each: sampled variance of DR within 3 % of the one known beforehand."""
+    rng = np.random.default_rng(10)
+    n, k = 40_000, 3
+    x = rng.integers(0, 5, n)
+    p, pi = (rng.dirichlet(np.ones(k), 5)[x] * 0.9 + 0.1 / k for _ in range(2))
+    q, noise = rng.random((5, k))[x], np.array([0.1, 0.2, 0.3])
+    arms = (p.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    at = np.arange(n), arms
+    r = q[at] + noise[arms] * rng.choice([-1.0, 1.0], n)
+    rounds = ope.dr(pi[at] / p[at], r, q[at], ope.dm(pi, q))
+    found = design.noise_of(r - q[at], arms, p[at], k, 1.0)
+    assert found == pytest.approx(noise**2, rel=1e-2)
+    low, high = design.designed(rounds.mean(), ope.dm(pi, q), pi, design.Design(p, found, 0.0, 1.0))
+    assert (low + high) / 2 == pytest.approx(rounds.mean())
+    assert high - low == pytest.approx(2 * 1.96 * rounds.std() / math.sqrt(n), rel=0.03)
+    # An arm that the log never calls: its share of the target's calls, 20 %, may be worth anything from 0 to 1.
+    p, pi = np.tile([0.5, 0.5, 0.0], (n, 1)), np.tile([0.4, 0.4, 0.2], (n, 1))
+    low, high = design.designed(0.5, np.full(n, 0.5), pi, design.Design(p, np.zeros(k), 0.0, 1.0))
+    assert (low, high) == pytest.approx((0.3, 0.7))
+
+
+def test_noise_is_that_of_all_rounds_not_of_those_that_the_log_chose() -> None:
+    """Arm 0 is called nine times in ten where it is exact, once in ten where it is not: E e^2 = .5, not .1."""
+    rng = np.random.default_rng(11)
+    n = 20_000
+    hard = rng.random(n) < 0.5
+    p = np.where(hard, 0.1, 0.9)
+    arms = (rng.random(n) > p).astype(int)
+    found = design.noise_of(np.where(hard, 1.0, 0.0), arms, np.where(arms == 0, p, 1 - p), 2, 1.0)
+    assert found[0] == pytest.approx(0.5, abs=0.04)
+    never = design.noise_of([0.5], [0], [0.5], 2, 1.0)
+    assert never[1] == 0.25  # never called: the worst there can be

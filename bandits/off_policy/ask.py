@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +13,17 @@ from bandits.experiment.lineup import REFERENCES, build
 from bandits.metrics.off_policy.intervals import student
 from bandits.off_policy import objectives, targets, words
 from bandits.off_policy.rounds import QUANTITIES, Rounds
-from bandits.off_policy.valued import Estimate, modelled, valued
+from bandits.off_policy.valued import PLAIN, RECOMMENDED, Estimate, How, modelled, valued
 from bandits.rewards import Reward
 from bandits.serving.router import load
+from envs.tables import columns, files
 
 Floats = NDArray[np.float64]
 LOGGED = "the log's own policy"
+MEASURED = (
+    f"estimated by {RECOMMENDED} with the interval of the log's design, the most exact of those that hold the truth in"
+    " trials on logs of 500 to 2,000 rounds (docs/logs.md); ope-benchmark tries it on a table of your own"
+)
 
 
 class Answer(NamedTuple):
@@ -55,33 +61,31 @@ def chances(rounds: Rounds, spec: str, reward: Reward, *, seed: int = 0) -> Floa
 
 
 def answer(
-    rounds: Rounds, wanted: dict[str, Floats], *, wide: bool = False, boosted: bool = False, seed: int = 0
+    rounds: Rounds, wanted: dict[str, Floats], how: How = PLAIN, *, boosted: bool = False, seed: int = 0
 ) -> Answer:
     """Return the table, the diagnostics and the words.
 
     Args:
         rounds: the log.
         wanted: `(n, K)` probabilities of each target by its name.
-        wide: every estimator.
+        how: which estimators and intervals.
         boosted: reward models of gradient boosting, not ridge.
         seed: of the folds.
     """
     model = modelled(rounds, boosted=boosted, seed=seed)
-    rows, looked, said = _own(rounds, wide), [], words.of_the_log(rounds)
-    earned: dict[str, Floats] = {}
+    rows, looked, said = _own(rounds, how.wide), [], words.of_the_log(rounds)
     for target, pi in wanted.items():
-        found = {name: valued(rounds, pi, name, model[name], wide=wide) for name in rounds.values}
-        rows += _rows(target, found, wide)
-        best = found["reward"][0].rounds
-        assert best is not None
-        earned[target] = best
+        found = {name: valued(rounds, pi, name, model[name], how) for name in rounds.values}
+        rows += _rows(target, found, how.wide)
         diagnosed = words.diagnosed(rounds, pi)
         said += words.warnings(rounds, target, diagnosed)
         if diagnosed is not None:
             looked.append({"policy": target} | diagnosed._asdict())
+    if rounds.propensity is not None:
+        said.insert(0, MEASURED)
     if rounds.propensity is None or (rounds.propensity == 1).all():
         return Answer(rows, looked, said, [])
-    return Answer(rows, looked, said, words.verdict(rounds, wanted, earned, model["reward"]))
+    return Answer(rows, looked, said, words.verdict(rounds, wanted, model["reward"]))
 
 
 def _own(rounds: Rounds, wide: bool) -> list[dict[str, Any]]:
@@ -146,6 +150,37 @@ def truths(
         }
         for target, pi in wanted.items()
     }
+
+
+def grouped(rounds: Rounds, text: str) -> NDArray[np.int64]:
+    """Return `(K,)` the group of each model, from `a,b;c,d`, groups parted by semicolons, or a CSV: model, group.
+
+    Models that are not named are each a group of their own.
+
+    Raises:
+        ValueError: an unknown model, one in two groups, or a file without these columns.
+    """
+    if text.endswith(".csv"):
+        sheet = files.opened(Path(text))
+        if not {"model", "group"} <= set(sheet.names):
+            raise ValueError(
+                f"{text}: --groups needs columns model and group, found {', '.join(sheet.names)}"
+            )
+        table = sheet.table(["model", "group"])
+        pairs = [
+            (str(m), str(g))
+            for m, g in zip(*(columns.texts(sheet.path, table, c) for c in ("model", "group")), strict=True)
+        ]
+    else:
+        parts = [part.split(",") for part in text.split(";")]
+        pairs = [(name.strip(), str(i)) for i, part in enumerate(parts) for name in part if name.strip()]
+    named = dict(pairs)
+    if unknown := [m for m in named if m not in rounds.models]:
+        raise ValueError(f"--groups names {unknown[0]!r}, which {rounds.name} does not")
+    if len(named) < len(pairs):
+        raise ValueError("--groups needs each model once, in one group")
+    keys = [f"group {named[m]}" if m in named else f"model {m}" for m in rounds.models]
+    return np.unique(np.array(keys), return_inverse=True)[1].astype(np.int64)
 
 
 def replayed(rounds: Rounds, spec: str, reward: Reward, *, seed: int = 0) -> dict[str, Any]:

@@ -70,6 +70,16 @@ class Rounds:
         p = self.propensity
         return p is not None and bool(np.abs(p * self.available.sum(axis=1) - 1).max() < 1e-3)
 
+    @property
+    def distribution(self) -> Floats:
+        """`(n, K)` the log's probabilities; where it tells its own call's alone, the rest is spread evenly."""
+        if self.every is not None or self.propensity is None:
+            return self.available / self.available.sum(axis=1)[:, None] if self.every is None else self.every
+        others = np.maximum(self.available.sum(axis=1) - 1, 1)
+        every = self.available * ((1 - self.propensity) / others)[:, None]
+        every[np.arange(len(self)), self.arm] = self.propensity
+        return np.asarray(every)
+
 
 def ready(
     log: Log, reward: Reward, *, preference: float | None = None, context: Floats | None = None,
@@ -194,6 +204,8 @@ def _chances(
     if log.propensity is None:
         return None, None
     own = log.propensity[kept]
+    if log.every is not None:
+        return own, log.every[kept]
     if all(CHANCE + m in log.context for m in log.models):
         every = np.stack([_numbers(log.context[CHANCE + m])[kept] for m in log.models], axis=1)
         total = np.nansum(every, axis=1)

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from bandits import require
 from bandits.metrics.off_policy import models
 from bandits.off_policy.rounds import Rounds
-from bandits.off_policy.valued import modelled, valued
+from bandits.off_policy.valued import RECOMMENDED, How, modelled, valued
 from bandits.rewards import Reward, reward_table
 
 Floats = NDArray[np.float64]
+ALPHA = 0.05  # of the intervals
+TIE = 1.1  # scores this near are a tie, which ope's own estimator wins: a hundred logs tell no more
 TOP = 3  # policies that would go into an A/B test, for SharpeRatio@k
 
 
@@ -44,8 +46,10 @@ def trials(
 
     The logging policy is the greedy ridge of a tenth of the table, with `explore` uniform calls in between. `bias` is
     the root mean square over targets of the mean error, `sd` of the deviation from it, `coverage` the share of
-    intervals that hold the truth, `sharpe` SharpeRatio@3 (Kiyohara et al. 2024, 2311.18207): the best of the three
-    targets that look best less the logged policy's value, over the standard deviation among the three.
+    intervals that hold the truth, `score` the mean interval score (Gneiting, Raftery 2007, Eq. 43: width, and 2 / .05
+    times how far the truth lies outside), `effective` the median effective sample size, `sharpe` SharpeRatio@3
+    (Kiyohara et al. 2024, 2311.18207): the best of the three targets that look best less the logged policy's value,
+    over the standard deviation among the three.
 
     Raises:
         ValueError: a number out of range.
@@ -80,30 +84,42 @@ def trials(
                 both = set.intersection(*({one[0] for one in log} for log in each))  # replay may lack a match
                 if not both:
                     continue
-                # (L, targets, 4), the first of the four the target's number
+                # (L, targets, 5), the first of the five the target's number
                 values = np.array([[one for one in log if one[0] in both] for log in each])
                 scored = _scored(values[..., 1:], truth[values[0, :, 0].astype(int)], logged)
                 rows.append({"explore": explore, "rounds": size, "estimator": name} | scored)
-    return sorted(rows, key=lambda row: (row["explore"], row["rounds"], row["rmse"]))
+    return sorted(rows, key=lambda row: (row["explore"], row["rounds"], row["score"]))
 
 
 def trusted(rows: list[dict[str, Any]], coverage: float = 0.9) -> str:
-    """Return which estimator to trust: the least error among those whose interval holds the truth nine times in ten.
+    """Return which estimator to trust: of those whose interval holds the truth nine times in ten, the least score.
 
-    Judged by the worst cell for coverage and the mean rank of the error.
+    Judged by the worst cell for coverage and by the mean over cells of the interval score, in units of the least score
+    of the cell. That is how `valued.RECOMMENDED` was chosen; where another one is better by a tenth, both are named.
     """
+    cells: dict[tuple[float, int], float] = defaultdict(lambda: np.inf)
     by_name: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_name[row["estimator"]].append(row)
-    cells = len({(row["explore"], row["rounds"]) for row in rows})
-    whole = {n: each for n, each in by_name.items() if len(each) == cells}  # replay needs a uniform log
+    whole = {n: each for n, each in by_name.items() if len(each) == max(map(len, by_name.values()))}
     honest = {n: each for n, each in whole.items() if min(r["coverage"] for r in each) >= coverage}
     pool = honest or whole
-    best = min(pool, key=lambda n: np.mean([r["rmse"] for r in pool[n]]))
+    for row in (row for each in pool.values() for row in each):
+        cell = row["explore"], row["rounds"]
+        cells[cell] = min(cells[cell], row["score"])
+    score = {n: np.mean([r["score"] / cells[r["explore"], r["rounds"]] for r in pool[n]]) for n in pool}
+    best = min(score, key=lambda n: score[n])
+    if score.get(RECOMMENDED, np.inf) <= TIE * score[best]:
+        best = RECOMMENDED
     worst = min(r["coverage"] for r in pool[best])
     said = f"to trust here: {best} (its interval holds the truth in at least {worst:.0%} of the trials)"
     if not honest:
-        said = f"no interval holds the truth in {coverage:.0%} of the trials; the least error has {best} ({worst:.0%})"
+        said = f"no interval holds the truth in {coverage:.0%} of the trials; the least score has {best} ({worst:.0%})"
+    if best == RECOMMENDED:
+        said += ", as ope has it"
+    elif RECOMMENDED in score:
+        own = min(r["coverage"] for r in pool[RECOMMENDED])
+        said += f"; ope has {RECOMMENDED} ({own:.0%}), whose score is {score[RECOMMENDED] / score[best] - 1:.0%} more"
     low = sorted({r["estimator"] for r in rows if r["coverage"] < 0.8})
     return said + (f"; intervals that fail (below 80 %): {', '.join(low)}" if low else "")
 
@@ -126,23 +142,27 @@ def log_of(
 
 def _one(
     stream: Any, table: Floats, every: Floats, named: dict[str, Floats], size: int, rng: np.random.Generator
-) -> dict[str, list[tuple[int, float, float, float]]]:
-    """Return `(target's number, mean, low, high)` of each target by estimator, on one log."""
+) -> dict[str, list[tuple[int, float, float, float, float]]]:
+    """Return `(target's number, mean, low, high, effective size)` of each target by estimator, on one log."""
     rounds, row = log_of(stream, table, every, size, rng)
     model = modelled(rounds)["reward"]
-    found: dict[str, list[tuple[int, float, float, float]]] = defaultdict(list)
+    found: dict[str, list[tuple[int, float, float, float, float]]] = defaultdict(list)
     for number, pi in enumerate(named.values()):
-        for one in valued(rounds, pi[row], "reward", model, wide=True):
+        weight = pi[row, rounds.arm] / rounds.propensity
+        effective = float(weight.sum() ** 2 / max((weight**2).sum(), 1e-300))
+        for one in valued(rounds, pi[row], "reward", model, How(wide=True)):
             label = one.estimator.partition(" at ")[0]
             label += f" ({one.interval})" if one.interval in ("Clopper-Pearson", "Bernstein") else ""
-            found[label].append((number, one.mean, one.low, one.high))
+            found[label].append((number, one.mean, one.low, one.high, effective))
     return found
 
 
 def _scored(found: Floats, truth: Floats, logged: float) -> dict[str, float]:
-    """Return a row's figures from `(L, targets, 3)`."""
+    """Return a row's figures from `(L, targets, 4)`: mean, low, high and effective size."""
     error = found[..., 0] - truth
     inside = (found[..., 1] <= truth) & (truth <= found[..., 2])
+    width = found[..., 2] - found[..., 1]
+    missed = np.maximum(np.maximum(found[..., 1] - truth, truth - found[..., 2]), 0.0)
     top = np.argsort(-found[..., 0], axis=1)[:, :TOP]
     chosen = truth[top]
     sharpe = (chosen.max(axis=1) - logged) / np.maximum(chosen.std(axis=1), 1e-12)
@@ -152,7 +172,9 @@ def _scored(found: Floats, truth: Floats, logged: float) -> dict[str, float]:
         "bias": float(np.sqrt((error.mean(axis=0) ** 2).mean())),
         "sd": float(np.sqrt(error.var(axis=0).mean())),
         "coverage": float(inside.mean()),
-        "width": float(np.nanmean(found[..., 2] - found[..., 1])),
+        "width": float(np.nanmean(width)),
+        "score": float(np.nanmean(width + 2 / ALPHA * missed)),
+        "effective": float(np.median(found[..., 3])),
         "sharpe": float(np.median(sharpe)),
     }
 

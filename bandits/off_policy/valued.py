@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +11,16 @@ from numpy.typing import NDArray
 
 from bandits.metrics import off_policy as ope
 from bandits.metrics.off_policy import intervals, models, tuning
+from bandits.metrics.off_policy.design import Design, designed, noise_of
 from bandits.off_policy.rounds import Rounds
 
 Floats = NDArray[np.float64]
 CLIPS = (2.0, 5.0, 10.0, 30.0, 100.0)  # thresholds and shrinkages that are tried
+
+
+# What `ope` recommends where the log has propensities: of the estimators whose interval holds the truth nine times in
+# ten, the one of the least interval score in every cell of `ope-benchmark`, see docs/logs.md.
+RECOMMENDED = "DR-CR"
 
 
 class Estimate(NamedTuple):
@@ -36,32 +44,63 @@ def modelled(rounds: Rounds, *, boosted: bool = False, parts: int = 3, seed: int
     }
 
 
-def valued(
-    rounds: Rounds, chances: Floats, quantity: str, model: Floats, *, wide: bool = False
-) -> list[Estimate]:
-    """Return estimates of one quantity of a target; the recommended one first, alone unless `wide`.
+class How(NamedTuple):
+    """How targets are valued.
+
+    Attributes:
+        wide: every estimator, not the recommended one alone.
+        tune: what chooses thresholds and shrinkages: `mse` or `slope`.
+        resamples: of the bootstrap, which then makes every interval that it can; 0: none.
+        groups: `(K,)` embedding of each model, for MIPS; None: no MIPS.
+        seed: of the resamples.
+    """
+
+    wide: bool = False
+    tune: str = "mse"
+    resamples: int = 0
+    groups: NDArray[np.int64] | None = None
+    seed: int = 0
+
+
+PLAIN = How()
+
+
+def valued(rounds: Rounds, chances: Floats, quantity: str, model: Floats, how: How = PLAIN) -> list[Estimate]:
+    """Return estimates of one quantity of a target; the recommended one first, alone unless `how.wide`.
 
     Args:
         rounds: the log.
         chances: `(n, K)` the target's probabilities.
         quantity: one of `QUANTITIES`.
         model: `(n, K)` cross-fitted predictions of it.
-        wide: all estimators.
+        how: which estimators and intervals.
+
+    Raises:
+        ValueError: MIPS on a log that does not tell its whole distribution.
     """
     y, at = rounds.values[quantity], (np.arange(len(rounds)), rounds.arm)
     v = ope.dm(chances, model)
+    if how.groups is not None and rounds.every is None:
+        raise ValueError(
+            f"{rounds.name}: --groups needs the log's whole distribution: columns chance:MODEL, or candidates model:p"
+        )
     if rounds.propensity is None:
         return [_student("DM", v)]
     w = chances[at] / rounds.propensity
-    q = model[at]
-    best = _student("DR", ope.dr(w, y, q, v))
-    if not wide:
+    q, boot = model[at], partial(_booted, how)
+    best = boot(recommended(rounds, chances, quantity, model), ope.dr_likelihood, w, y, q, v)
+    if not how.wide:
         return [best]
-    low, high = float(min(y.min(), 0.0)), float(max(y.max(), 1.0 if quantity != "cost" else y.max()))
-    found = [best, _student("DM", v), _student("IPS", ope.ips(w, y))]
+    low, high = ranged(rounds, quantity)
+    found = [
+        best,
+        boot(_student("DR", ope.dr(w, y, q, v)), ope.dr, w, y, q, v),
+        _student("DM", v),
+        boot(_student("IPS", ope.ips(w, y)), ope.ips, w, y),
+    ]
     if rounds.even and np.isin(chances, (0.0, 1.0)).all() and chances[at].any():
         found.append(_ratio("replay", ope.replay(chances[at], y), chances[at], y))
-    cut, shrunk = _shrunk(w, y, q, v)
+    cut, shrunk = _shrunk(w, y, q, v, how)
     found += shrunk
     found.append(_student("MRDR", _mrdr(rounds, chances, y, w)))
     if rounds.every is not None:
@@ -69,22 +108,59 @@ def valued(
         weights[chances == 0] = 0.0
         rows = ope.switch(w, y, weights, chances, model, threshold=cut)
         found.append(_student(f"SWITCH at {cut:g}", rows))
+        if how.groups is not None:
+            found.append(_student("MIPS", ope.mips(chances, rounds.every, rounds.arm, y, how.groups)))
     return found + _ranged(w, y, low, high)
 
 
-def _shrunk(w: Floats, y: Floats, q: Floats, v: Floats) -> tuple[float, list[Estimate]]:
+def _booted(how: How, one: Estimate, estimate: Callable[..., Floats], *given: Floats) -> Estimate:
+    """Return an estimate with the interval of the bootstrap, where that is asked for."""
+    if not how.resamples:
+        return one
+    ends = intervals.bootstrap(estimate, *given, resamples=how.resamples, seed=how.seed)
+    return one._replace(low=ends[0], high=ends[1], interval="bootstrap")
+
+
+def recommended(rounds: Rounds, chances: Floats, quantity: str, model: Floats) -> Estimate:
+    """Return DR-CR with the interval of the log's design; arguments as `valued`, of a log with propensities."""
+    y, at = rounds.values[quantity], (np.arange(len(rounds)), rounds.arm)
+    assert rounds.propensity is not None
+    v = ope.dm(chances, model)
+    rows = ope.dr_likelihood(chances[at] / rounds.propensity, y, model[at], v)
+    ends = designed(float(rows.mean()), v, chances, design_of(rounds, quantity, model))
+    return Estimate(RECOMMENDED, float(rows.mean()), *ends, "design", rows)
+
+
+def design_of(rounds: Rounds, quantity: str, model: Floats) -> Design:
+    """Return what the interval of a quantity needs to know of a log with propensities."""
+    least, most = ranged(rounds, quantity)
+    residual = rounds.values[quantity] - model[np.arange(len(rounds)), rounds.arm]
+    assert rounds.propensity is not None
+    noise = noise_of(residual, rounds.arm, rounds.propensity, len(rounds.models), most - least)
+    return Design(rounds.distribution, noise, least, most)
+
+
+def ranged(rounds: Rounds, quantity: str) -> tuple[float, float]:
+    """Return the least and the largest value that a quantity can have: what was seen, and 0 to 1 but for costs."""
+    y = rounds.values[quantity]
+    return float(min(y.min(), 0.0)), float(max(y.max(), 1.0 if quantity != "cost" else y.max()))
+
+
+def _shrunk(w: Floats, y: Floats, q: Floats, v: Floats, how: How) -> tuple[float, list[Estimate]]:
     """Return SWITCH's threshold and the estimators that change weights, at the settings that the log itself chooses."""
-    clip = tuned([(c, ope.ips(w, y, clip=c), np.minimum(w, c)) for c in CLIPS], w, y)
-    cut = tuned([(c, ope.switch_dr(w, y, q, v, threshold=c), w * (w <= c)) for c in CLIPS], w, y, q)
+    clip = tuned([(c, ope.ips(w, y, clip=c), np.minimum(w, c)) for c in CLIPS], w, y, by=how.tune)
+    switched = [(c, ope.switch_dr(w, y, q, v, threshold=c), w * (w <= c)) for c in CLIPS]
     squared = [(c, ope.dros(w, y, q, v, shrink=c), c * w / (w**2 + c)) for c in (c * c for c in CLIPS)]
-    shrink = tuned(squared, w, y, q)
+    cut, shrink = tuned(switched, w, y, q, by=how.tune), tuned(squared, w, y, q, by=how.tune)
+    clipped, switch = partial(ope.ips, clip=clip), partial(ope.switch_dr, threshold=cut)
+    shrunk, boot = partial(ope.dros, shrink=shrink), partial(_booted, how)
     return cut, [
-        _student(f"IPS clipped at {clip:g}", ope.ips(w, y, clip=clip)),
-        _ratio("SNIPS", ope.snips(w, y), w, y),
-        _student("sub-Gaussian IPS", ope.subgaussian(w, y)),
-        _ratio("SNDR", ope.sndr(w, y, q, v), w, y - q),
-        _student(f"SWITCH-DR at {cut:g}", ope.switch_dr(w, y, q, v, threshold=cut)),
-        _student(f"DRos at {shrink:g}", ope.dros(w, y, q, v, shrink=shrink)),
+        boot(_student(f"IPS clipped at {clip:g}", clipped(w, y)), clipped, w, y),
+        boot(_ratio("SNIPS", ope.snips(w, y), w, y), ope.snips, w, y),
+        boot(_student("sub-Gaussian IPS", ope.subgaussian(w, y)), ope.subgaussian, w, y),
+        boot(_ratio("SNDR", ope.sndr(w, y, q, v), w, y - q), ope.sndr, w, y, q, v),
+        boot(_student(f"SWITCH-DR at {cut:g}", switch(w, y, q, v)), switch, w, y, q, v),
+        boot(_student(f"DRos at {shrink:g}", shrunk(w, y, q, v)), shrunk, w, y, q, v),
     ]
 
 
@@ -103,8 +179,14 @@ def _ranged(w: Floats, y: Floats, low: float, high: float) -> list[Estimate]:
     ]
 
 
-def tuned(tried: list[tuple[float, Floats, Floats]], w: Floats, y: Floats, q: Floats | None = None) -> float:
-    """Return the setting of the least MSE score; `tried` are settings, round values and changed weights."""
+def tuned(
+    tried: list[tuple[float, Floats, Floats]], w: Floats, y: Floats, q: Floats | None = None, *, by: str = "mse"
+) -> float:  # fmt: skip
+    """Return the setting that the MSE score or SLOPE chooses; `tried` are settings, round values, changed weights."""
+    if by == "slope":
+        spans = [intervals.student(rows) for _, rows, _ in tried]
+        means = [float(rows.mean()) for _, rows, _ in tried]
+        return tried[tuning.slope(means, [(high - low) / 2 for low, high in spans])][0]
     scores = [tuning.mse_score(rows, w, changed, y, q) for _, rows, changed in tried]
     return tried[int(np.argmin(scores))][0]
 

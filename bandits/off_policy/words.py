@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.metrics import off_policy as ope
+from bandits.metrics.off_policy.design import designed
 from bandits.metrics.off_policy.diagnostics import Diagnostics
-from bandits.metrics.off_policy.intervals import student
 from bandits.off_policy.rounds import Rounds
+from bandits.off_policy.valued import design_of, recommended
 
 Floats = NDArray[np.float64]
 EXPLORE = 0.1  # the exploration that a longer log is imagined with
@@ -91,44 +92,41 @@ def _uneven(rounds: Rounds) -> list[str]:
     ]
 
 
-def verdict(
-    rounds: Rounds, chances: Mapping[str, Floats], values: Mapping[str, Floats], model: Floats
-) -> list[str]:
-    """Return what the log tells of the best target against each other one.
+def verdict(rounds: Rounds, chances: Mapping[str, Floats], model: Floats) -> list[str]:
+    """Return what the log tells of the best target against each other one, by the recommended estimator.
 
     Args:
-        rounds: the log.
+        rounds: the log, with propensities.
         chances: `(n, K)` of each target.
-        values: `(n,)` round values of the reward by the recommended estimator.
         model: `(n, K)` predictions of the reward.
     """
-    if len(values) < 2:
+    if len(chances) < 2:
         return []
-    best, *others = sorted(values, key=lambda name: -values[name].mean())
+    values = {name: recommended(rounds, pi, "reward", model) for name, pi in chances.items()}
+    best, *others = sorted(values, key=lambda name: -values[name].mean)
     # The best was found by looking at these rounds, so every pair counts as compared (Bonferroni).
-    pairs, said = len(values) * (len(values) - 1) // 2, []
+    pairs, said, design = len(values) * (len(values) - 1) // 2, [], design_of(rounds, "reward", model)
     for other in others:
-        gap = values[best] - values[other]
-        low, high = student(gap, alpha=0.05 / pairs)
+        gap, apart = values[best].mean - values[other].mean, chances[best] - chances[other]
+        low, high = designed(gap, (apart * model).sum(axis=1), apart, design, alpha=0.05 / pairs)
         if low > 0:
-            said.append(f"{best} beats {other}: {gap.mean():.4g} a query more ({low:.4g} to {high:.4g})")
+            said.append(f"{best} beats {other}: {gap:.4g} a query more ({low:.4g} to {high:.4g})")
             continue
-        line = f"this log cannot tell {best} from {other}: {gap.mean():.4g} a query ({low:.4g} to {high:.4g})"
-        more = needed(rounds, chances[best] - chances[other], gap, model)
-        said.append(line + more)
+        line = f"this log cannot tell {best} from {other}: {gap:.4g} a query ({low:.4g} to {high:.4g})"
+        said.append(line + needed(rounds, apart, gap, model))
     return said
 
 
-def needed(rounds: Rounds, apart: Floats, gap: Floats, model: Floats) -> str:
+def needed(rounds: Rounds, apart: Floats, gap: float, model: Floats) -> str:
     """Return how many more rounds, 10 % of them explored, would part two targets if the gap is what it looks like."""
     p, at = rounds.propensity, (np.arange(len(rounds)), rounds.arm)
-    if p is None or gap.mean() == 0:
+    if p is None or not (apart.any() and gap):
         return "" if p is None else "; they are alike on every round"
     explored = (1 - EXPLORE) * p + EXPLORE / rounds.available.sum(axis=1)
     residual = rounds.values["reward"] - model[at]
     noise = float(((apart[at] / p) ** 2 * residual**2 * p / explored).mean())
     between = float((apart * model).sum(axis=1).var())
-    total = (1.959964 / gap.mean()) ** 2 * (noise + between)
+    total = (1.959964 / gap) ** 2 * (noise + between)
     if total > 1e8:
         return "; they are as good as alike: more than 100,000,000 rounds would be needed"
     figures = 10 ** max(0, math.floor(math.log10(max(total, 1))) - 1)

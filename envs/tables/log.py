@@ -44,6 +44,7 @@ class Log(NamedTuple):
         tokens, input_tokens: of the answer, of the question.
         propensity: probability in (0, 1] with which the model was chosen.
         candidates: the models that could have been chosen, as places among `models`, one tuple a request.
+        every: `(N, K)` probabilities of all models, where candidates come with theirs, `a:0.7|b:0.3`.
         question: text.
         timestamp: as recorded.
         context: every other column as text, by its name.
@@ -67,6 +68,7 @@ class Log(NamedTuple):
     context: Mapping[str, Texts] = {}
     cost_unit: str = ""
     notes: tuple[str, ...] = ()
+    every: Floats | None = None
 
     def refusal(self) -> str:
         """Why this is no table of outcomes, and what it is good for, on one line."""
@@ -138,7 +140,9 @@ def log_of(sheet: Sheet, how: How, *, renamed: Mapping[str, str] | None = None) 
         utility = columns.utilities(sheet.path, table, named["utility"].name, scale=how.span, clip=how.clip)
     words: dict[str, Any] = {f: columns.texts(sheet.path, table, named[f].name) for f in _WORDS if f in named}
     rest = [n for n in sheet.names if n not in {c.name for c in named.values()} and columns.is_text(table, n)]
-    candidates = _candidates(sheet, table, named, models)  # may add models that were never chosen
+    candidates, every = _candidates(sheet, table, named, models)  # may add models that were never chosen
+    if every is not None:
+        kept["propensity"] = _agreeing(sheet, every, place, kept.get("propensity"))
     unit = f"{how.unit}/query" if how.unit else named["cost"].unit or "units/query" if "cost" in named else ""
     return Log(
         sheet.path,
@@ -147,6 +151,7 @@ def log_of(sheet: Sheet, how: How, *, renamed: Mapping[str, str] | None = None) 
         query_id=words.pop("query_id", np.array([str(i + 1) for i in range(table.num_rows)], object)),
         utility=utility,
         candidates=candidates,
+        every=every,
         context={n: columns.texts(sheet.path, table, n) for n in rest},
         cost_unit=unit if "cost" in named else "",
         notes=sheet.notes,
@@ -180,32 +185,81 @@ def _probabilities(sheet: Sheet, named: Mapping[str, Column], values: Floats | N
 
 def _candidates(
     sheet: Sheet, table: Any, named: Mapping[str, Column], models: list[str]
-) -> tuple[tuple[int, ...], ...] | None:
-    """Return the candidates of each request: a list, JSON, or names parted by `|`, `;` or `,`."""
+) -> tuple[tuple[tuple[int, ...], ...] | None, Floats | None]:
+    """Return the candidates of each request, and the probabilities `(N, K)` of all models where every cell has them.
+
+    A cell is a list, JSON, or names parted by `|`, `;` or `,`; with probabilities a JSON object, or `name:p` for each.
+    """
     if "candidates" not in named:
-        return None
+        return None, None
     name, place = named["candidates"].name, {model: k for k, model in enumerate(models)}
-    found = []
+    known: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = {}
+    found, told = [], []
     for row, cell in enumerate(table.column(name).to_pylist(), 1):
-        listed = cell if isinstance(cell, list) else _listed(str(cell or ""))
-        for model in listed:
-            if not isinstance(model, str):
+        key = json.dumps(cell) if isinstance(cell, list) else str(cell or "")
+        if key not in known:
+            listed, chances = (cell, []) if isinstance(cell, list) else _listed(key, place)
+            if wrong := [m for m in listed if not isinstance(m, str)]:
                 raise ValueError(
-                    f"{sheet.path}: row {row}, column {name!r} needs names of models, found {cut(model)!r}"
+                    f"{sheet.path}: row {row}, column {name!r} needs names of models, found {cut(wrong[0])!r}"
                 )
-            if model not in place:  # a candidate that was never chosen
-                place[model] = len(place)
-                models.append(model)
-        found.append(tuple(place[model] for model in listed))
-    return tuple(found)
+            if chances and not (min(chances) >= 0 and abs(sum(chances) - 1) < 1e-3):
+                raise ValueError(
+                    f"{sheet.path}: row {row}, column {name!r} needs probabilities that add up to 1, found {cut(key)!r}"
+                )
+            for model in listed:  # one that was never chosen is new
+                if model not in place:
+                    place[model] = len(place)
+                    models.append(model)
+            known[key] = tuple(place[model] for model in listed), tuple(chances)
+        found.append(known[key][0])
+        told.append(known[key][1])
+    if not all(told):
+        return tuple(found), None
+    every = np.zeros((len(found), len(models)))
+    rows = np.repeat(np.arange(len(found)), [len(each) for each in found])
+    every[rows, [k for each in found for k in each]] = [p for each in told for p in each]
+    return tuple(found), every / every.sum(axis=1, keepdims=True)
 
 
-def _listed(text: str) -> list[Any]:
-    if text.startswith("["):
+def _agreeing(sheet: Sheet, every: Floats, place: NDArray[Any], given: Floats | None) -> Floats:
+    """Return the probability of each chosen model, the same in the column of propensities where there is one.
+
+    Raises:
+        ValueError: the two differ, or a model was chosen that had no probability.
+    """
+    own = every[np.arange(len(place)), place]
+    if not (own > 0).all():
+        row = int((own <= 0).argmax())
+        raise ValueError(
+            f"{sheet.path}: row {row + 1} needs a probability above 0 for the model called among its candidates"
+        )
+    if given is not None and (far := np.abs(given - own) > 1e-3).any():
+        row = int(far.argmax())
+        raise ValueError(
+            f"{sheet.path}: row {row + 1} needs one probability of the model called, found {given[row]:g} as its"
+            f" propensity and {own[row]:g} among its candidates"
+        )
+    return np.asarray(own)
+
+
+def _listed(text: str, models: Mapping[str, int]) -> tuple[list[Any], list[float]]:
+    """Return the models of a cell, and their probabilities where it has them; `llama:7` may be a model's name."""
+    if text.startswith(("[", "{")):
         try:
             read = json.loads(text)
         except ValueError:
-            return []
-        return list(read) if isinstance(read, list) else []
+            return [], []
+        if isinstance(read, dict):
+            return list(read), [float(p) if isinstance(p, (int, float)) else -1.0 for p in read.values()]
+        return (list(read) if isinstance(read, list) else []), []
     mark = next((m for m in "|;," if m in text), ",")
-    return [part.strip() for part in text.split(mark) if part.strip()]
+    listed = [part.strip() for part in text.split(mark) if part.strip()]
+    pairs = [part.rpartition(":") for part in listed]
+    try:
+        chances = [float(p) for _, _, p in pairs]
+    except ValueError:
+        return listed, []
+    if not all(name for name, _, _ in pairs) or any(name in models for name in listed):
+        return listed, []
+    return [name.strip() for name, _, _ in pairs], chances

@@ -17,4 +17,5 @@ from bandits.metrics.off_policy.estimators import subgaussian as subgaussian
 from bandits.metrics.off_policy.estimators import switch as switch
 from bandits.metrics.off_policy.estimators import switch_dr as switch_dr
 from bandits.metrics.off_policy.likelihood import cressie_read as cressie_read
+from bandits.metrics.off_policy.likelihood import dr_likelihood as dr_likelihood
 from bandits.metrics.off_policy.likelihood import mle as mle
