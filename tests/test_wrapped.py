@@ -53,10 +53,9 @@ def test_expected_costs_are_charged_at_the_price(pacing: str) -> None:
     worth, cost = rng.random((n, K)), rng.lognormal(0, 1, (n, K))
     price = rng.choice([0.02, 0.1, 0.4], n)
     target = 2.5
-    if pacing == "lp":  # in rewards a unit
-        charge = cost * price[:, None]
-    else:
-        charge = cost * price[:, None] / target
+    charge = (
+        cost * price[:, None] / (1.0 if pacing == "lp" else target)
+    )  # in rewards a unit, or a round's budget
     if pacing == "bwk":  # alpha .1, width |x|
         charge = np.maximum(charge * (1 - 0.1 * np.linalg.norm(ROUND)), 0)
 
