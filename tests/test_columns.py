@@ -14,6 +14,7 @@ from bandits.experiment import worlds
 from bandits.loop import feedback
 from bandits.loop.replay import Trace, orders
 from bandits.results import phases
+from bandits.results.spending import account
 from bandits.results.summary import kept_rounds, summarise
 from tests.test_summary import make_stream, make_table
 
@@ -157,3 +158,13 @@ def test_a_phases_interval_is_of_its_own_reward_a_round(known) -> None:
         assert (row["reward_lo"], row["reward_hi"]) == pytest.approx(ends)
         behind = (table.max(axis=1)[order] - got)[:, part].sum(axis=1).mean()
         assert row["regret_oracle"] == pytest.approx(behind)
+
+
+def test_the_first_round_without_a_call_is_a_mean_over_the_seeds_that_had_one() -> None:
+    """Three seeds: out after two rounds, after four, and never; silent in 4, 2 and 0 of six rounds."""
+    stream = make_stream()
+    order = np.stack([np.arange(6)] * 3).astype(np.int32)
+    arms = np.zeros((3, 6), np.int32)
+    arms[0, 2:], arms[1, 4:] = -1, -1
+    told = account(stream, make_table(stream), {"p": Trace(order, arms)}, np.array([9.0, np.inf, np.inf]))
+    assert told["out_at"].item() == (3 + 5) / 2 and told["unanswered"].item() == 2

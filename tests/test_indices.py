@@ -179,7 +179,7 @@ def test_index_policies_answer_in_units_of_reward() -> None:
 
 
 def test_successive_elimination_by_its_width_and_in_turn() -> None:
-    """sqrt(ln(4 K n^2 / delta) / (2 n)) for each arm's own n; those heard least in turn; else the best of the dropped."""
+    """sqrt(ln(4 K n^2 / delta) / (2 n)) for each arm's own n; those heard least in turn; else the best dropped."""
     rng = np.random.default_rng(8)
     for _ in range(20):
         pulls, mean = rng.integers(1, 400, 3), rng.random(3)
