@@ -26,8 +26,8 @@ def test_what_a_policy_is_measured_by_and_which_differences_are_told() -> None:
         scores(make_parts()),
     )
     assert "cannot be called in 20% of rounds" in text
-    for silent, said in ((0.004, ""), (0.005, "a in 0%"), (0.02, "a in 2%")):
-        assert said in opening.unanswered([row("a", "policy", 0.1, 0.0, unanswered=silent)])
+    for silent, told in ((0.004, ""), (0.005, "a in 0%"), (0.02, "a in 2%")):
+        assert told in opening.unanswered([row("a", "policy", 0.1, 0.0, unanswered=silent)])
     assert opening.unanswered([row("a", "policy", 0.1, 0.0, unanswered=0.004)]) == ""
 
 
