@@ -29,7 +29,7 @@ _METRICS = (
     "tests/test_metrics.py",
     "tests/test_ends.py",
     "-k",
-    "not band and not warm and not draw and not router",
+    "not band and not warm and not evenly and not router",
 )
 _VERDICT = (
     "tests/test_verdict.py",
