@@ -350,6 +350,7 @@ def test_the_plan_of_a_budget_earns_what_the_budget_buys(seed: int) -> None:
         (0.01, 0.01, 29, 5, "a verdict needs at least 30 queries that are not near copies"),
         (0.01, 0.01, 0, 5, "what each query got is not known, so there is no interval over queries"),
         (0.01, 0.01, 50, 2, "a verdict needs at least 3 seeds"),
+        (0.05, 0.01, 30, 3, "the intervals over seeds and over queries do not both exclude 0"),
     ],
 )
 def test_a_verdict_gives_its_own_reason(
