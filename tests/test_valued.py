@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import stats
 from bandits.metrics import off_policy as ope
 from bandits.metrics.off_policy import Diagnostics, models, tuning
 from bandits.off_policy import ask, objectives, valued, words
-from bandits.off_policy.rounds import Rounds, _dearest
+from bandits.off_policy.rounds import Rounds, _contexts, _dearest
 from bandits.rewards import linear
 
 
@@ -237,3 +238,23 @@ def test_uneven_calls_of_a_log_that_says_even_are_found_at_bonferronis_bound() -
             every=np.full((1000, 2), 0.5),
         )  # fmt: skip
         assert any("was called" in line for line in words.of_the_log(rounds)) is said
+
+
+def test_few_texts_are_coded_numbers_are_kept_and_many_texts_are_left_out() -> None:
+    """50 different texts are 49 indicators; 51 are none; 60 different numbers are one column, 3 are two indicators."""
+    n = 120
+    cells = {
+        "kind": np.array([f"t{i % 50}" for i in range(n)], object),
+        "words": np.array([f"w{i % 51}" for i in range(n)], object),
+        "size": np.array([str(i % 60) for i in range(n)], object),
+        "level": np.array([str(i % 3) for i in range(n)], object),
+        "tokens_out": np.array([str(i) for i in range(n)], object),
+    }
+    made = SimpleNamespace(context=cells, model=np.zeros(n, int), path="log.csv")
+    features, notes = _contexts(made)  # type: ignore[arg-type]
+    assert features.shape == (n, 49 + 1 + 2 + 1) and notes == [
+        "columns not used as context, too many texts: words"
+    ]
+    np.testing.assert_array_equal(features[:, 49], np.arange(n) % 60)
+    np.testing.assert_array_equal(features[:, 50:52], (np.arange(n)[:, None] % 3) == [1, 2])
+    assert (features[:, :49].sum(axis=1) == (np.arange(n) % 50 != 0)).all() and (features[:, -1] == 1).all()
