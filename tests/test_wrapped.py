@@ -126,7 +126,8 @@ def test_where_nothing_may_be_called_the_cheapest_available_is() -> None:
 def test_a_program_is_solved_for_what_is_left_after_the_call() -> None:
     """lp, one query in a window of 8: two arms, worth 1 at a cost of 3 and .4 at 1; what is left a round decides.
 
-    At 2 a round the dear one has to be as good as the cheap one: 1 - 3 p = .4 - p, p = .3. At 4 nothing binds.
+    At 2.9 a round the dear one has to be as good as the cheap one: 1 - 3 p = .4 - p, p = .3. At 4 nothing binds, nor
+    would it at 2.9 if the call that was just made had not been paid for.
     """
     policy = budget.PACINGS["lp"](told(), 2, D, resolve_every=2, window=8)
     seen, heard = example(2, D)
@@ -138,7 +139,7 @@ def test_a_program_is_solved_for_what_is_left_after_the_call() -> None:
     pacer = state.pacer._replace(usage=state.pacer.usage._replace(costs=costs))
     state = state._replace(policy=jnp.array([1.0, 0.4]), pacer=pacer)
     update = jax.jit(policy.update)
-    for left, wanted in ((2.0, 0.3), (4.0, 0.0)):
+    for left, wanted in ((2.9, 0.3), (4.0, 0.0)):
         now = seen._replace(context=ROUND, rounds_left=jnp.float32(5.0),
                             budget=jnp.array([4 * left + 3.0, jnp.inf, jnp.inf]))  # fmt: skip
         call = heard._replace(
