@@ -56,7 +56,12 @@ def test_a_router_in_service_gives_ties_to_the_lowest_index() -> None:
     x = np.zeros(FEATURES)
     assert router.choose(x).arm == 0
     assert router.choose(x, available=["model-3", "model-1"]).arm == 1
+    router.weight[2, 0, -1] *= 1 + 5e-6  # a tie up to the rounding of float32
+    assert router.choose(x).arm == 0
+    router.weight[2, 0, -1] *= 1 + 2e-5
+    assert router.choose(x).arm == 2
     router.weight[0, 0, -1] -= 0.5  # the others tie above it
+    router.weight[2, 0, -1] = 1.0
     assert router.choose(x).arm == 1
 
 

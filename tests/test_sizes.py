@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import jax.numpy as jnp
 import pytest
 
@@ -57,3 +60,17 @@ def test_speed_is_that_of_the_last_chunk_and_what_came_before_is_the_start() -> 
 def test_seconds_are_told_in_the_unit_of_their_size() -> None:
     told = [dry_run._told(seconds) for seconds in (0.04, 89.9, 90, 5399, 5400)]
     assert told == ["0.0 s", "89.9 s", "1.5 min", "90.0 min", "1.5 h"]
+
+
+def test_a_rehearsal_adds_the_start_and_the_rounds_at_full_speed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Two runs of 4 seeds and 50 rounds at 200 a second after 3 seconds; a reference takes none."""
+    monkeypatch.setattr(dry_run, "_measure", lambda *_: {"linucb": (3.0, 200.0)})
+    ask = Ask(policies=("linucb", "oracle"), seeds=4)
+    places = {"a": tmp_path / "a", "b": tmp_path / "b"}
+    dry_run.rehearse(make_stream(rows=50), ask, places, "json", 0)
+    linucb, oracle = json.loads(capsys.readouterr().out)
+    assert (linucb["in_all"], linucb["rounds_per_s"], linucb["seconds"]) == (400, 200, 5.0)
+    assert (oracle["rounds_per_s"], oracle["seconds"]) == (None, 0.0)
+    assert not list(tmp_path.iterdir())
