@@ -25,22 +25,36 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 60  # seconds: a fault that hangs is noticed
-_METRICS = ("tests/test_metrics.py", "tests/test_ends.py")
+_METRICS = (
+    "tests/test_metrics.py",
+    "tests/test_ends.py",
+    "-k",
+    "not band and not warm and not evenly and not router",
+)
 _VERDICT = (
     "tests/test_verdict.py",
     "--deselect=tests/test_verdict.py::test_equal_policies_are_rarely_said_to_beat_anything",
 )
 TESTS: dict[str, tuple[str, ...]] = {
     "metrics/frontier": _METRICS,
-    "metrics/significance": (*_METRICS, *_VERDICT),
-    "metrics/verdict": (*_METRICS, *_VERDICT),
-    "metrics/intervals": (*_METRICS, *_VERDICT),
-    "metrics/knapsack": ("tests/test_knapsack.py", "tests/test_ends.py"),
-    "metrics/curve": ("tests/test_curve.py", "tests/test_ends.py"),
-    "metrics/regret": _METRICS,
-    "metrics/changing": ("tests/test_changes.py", "-k", "phases_recovery"),
-}
-_ALIASES = {"Floats", "Ints", "Integers"}  # names of types
+    "metrics/significance": (*_VERDICT, *_METRICS),
+    "metrics/verdict": (*_VERDICT, *_METRICS),
+    "metrics/intervals": (*_VERDICT, *_METRICS),
+    "metrics/knapsack": ("tests/test_knapsack.py", "tests/test_ends.py", "-k", "not band and not warm and not router"),
+    "metrics/curve": ("tests/test_curve.py", "tests/test_ends.py", "-k", "not band and not warm and not router"),
+    "metrics/regret": ("tests/test_columns.py", *_METRICS),
+    "metrics/changing": (
+        "tests/test_phases.py", "tests/test_columns.py", "-k",
+        "not browser and (row or add_up or lucky or recovery or newcomer or arrives)",
+    ),
+    "wrappers/promise": ("tests/test_wrapped.py", "tests/test_ends.py", "-k", "promise or cap or worst_case"),
+    "results/shares": ("tests/test_summary.py", "tests/test_describe.py", "-k", "dataset"),
+    "results/differences": ("tests/test_by_dataset.py",),
+    "results/spending": (
+        "tests/test_columns.py", "tests/test_ends.py", "-k", "account or left or gap or price_over or without_a_call",
+    ),
+}  # fmt: skip
+_ALIASES = {"Arms", "Floats", "Ints", "Integers"}  # names of types
 # hypothesis is loaded before the fork.
 _QUIET = ("-x", "-q", "-n0", "-pno:cacheprovider", "-Wignore::pytest.PytestAssertRewriteWarning")
 # The changed line -> why nothing can tell it from the right one.

@@ -14,7 +14,11 @@ from bandits.experiment import worlds
 from bandits.loop import feedback
 from bandits.loop.replay import Trace, orders
 from bandits.results import phases
+from bandits.results.players import planned
+from bandits.results.spending import account
 from bandits.results.summary import kept_rounds, summarise
+from envs.outcomes import Outcomes
+from envs.stream import Stream
 from tests.test_summary import make_stream, make_table
 
 ROUNDS, SEEDS = 90, 6
@@ -157,3 +161,40 @@ def test_a_phases_interval_is_of_its_own_reward_a_round(known) -> None:
         assert (row["reward_lo"], row["reward_hi"]) == pytest.approx(ends)
         behind = (table.max(axis=1)[order] - got)[:, part].sum(axis=1).mean()
         assert row["regret_oracle"] == pytest.approx(behind)
+
+
+def test_the_first_round_without_a_call_is_a_mean_over_the_seeds_that_had_one() -> None:
+    """Three seeds: out after two rounds, after four, and never; silent in 4, 2 and 0 of six rounds."""
+    stream = make_stream()
+    order = np.stack([np.arange(6)] * 3).astype(np.int32)
+    arms = np.zeros((3, 6), np.int32)
+    arms[0, 2:], arms[1, 4:] = -1, -1
+    told = account(stream, make_table(stream), {"p": Trace(order, arms)}, np.array([9.0, np.inf, np.inf]))
+    assert told["out_at"].item() == (3 + 5) / 2 and told["unanswered"].item() == 2
+
+
+def test_the_best_fixed_model_is_that_of_the_rows_that_were_asked() -> None:
+    """In the table the large model earns most; of the forty rows that are asked, the small one does."""
+    stream = make_stream()
+    table = np.tile([0.4, 0.2, 0.6], (120, 1))
+    table[:40] = [0.5, 0.2, 0.1]
+    order = np.stack([np.random.default_rng(s).permutation(40) for s in range(3)]).astype(np.int32)
+    rows = summarise(stream, table, {"p": Trace(order, np.zeros_like(order))}).summary.set_index("policy")
+    assert rows.loc["best_fixed", "reward_mean"] == pytest.approx(0.5)
+    assert rows.loc["best_per_dataset", "reward_mean"] == pytest.approx(0.5)
+
+
+def test_under_two_budgets_the_plan_is_that_of_the_one_that_buys_least() -> None:
+    """Four rounds ask one query three times: cost 2 buys two answers, latency 9 all but one, over the rows asked."""
+    table, cost = np.array([[1.0, 0.0], [0.5, 0.0]]), np.ones((2, 2))
+    stream = Stream(
+        "two",
+        Outcomes(models=("m", "n"), utility=table, cost=cost, query_id=np.array(["a", "b"], object), cost_unit="USD",
+                 latency=np.full((2, 2), 3.0)),
+        np.ones((2, 1), np.float32),
+    )  # fmt: skip
+    order = np.array([[0, 0, 1, 0]], np.int32)
+    for limits, want in (([2.0, np.inf], 2.0), ([np.inf, 9.0], 3.0), ([2.0, 9.0], 2.0), ([3.5, 6.0], 2.0)):
+        plan = planned(stream, table, order, np.array([*limits, np.inf]))
+        assert plan is not None and plan.sum() == pytest.approx(want)
+    assert planned(stream, table, order, None) is None

@@ -16,7 +16,8 @@ from bandits import POLICIES
 from bandits.experiment.ask import Ask
 from bandits.experiment.lineup import WRAPPERS
 from bandits.loop.feedback import DELAYS
-from bandits.metrics import verdict
+from bandits.metrics import changing, intervals, regret, verdict
+from bandits.metrics.off_policy import intervals as ope
 from bandits.metrics.off_policy import models
 from bandits.mmrbench.online import Sweep
 from bandits.mmrbench.protocol import Protocol
@@ -134,6 +135,14 @@ def test_what_a_verdict_and_an_estimate_from_a_log_are_made_with() -> None:
     assert defaults(models.cross_fitted) == "weight=None parts=3 seed=0"
     assert defaults(models.propensities) == "parts=5 seed=0 least=0.001"
     assert defaults(models.ridge) == "penalty=1.0"
+    assert defaults(changing.recovery) == "window=100 within=0.05"
+    assert defaults(changing.recovery_interval) == "window=100 within=0.05 resamples=400 seed=0"
+    assert defaults(changing.adoption) == "share=0.2 window=100"
+    assert defaults(intervals.student) == defaults(intervals.band) == "level=0.95"
+    assert defaults(regret.exponent) == "skip=0.5"
+    for interval in (ope.student, ope.gaussian):
+        assert defaults(interval) == "alpha=0.05"
+    assert defaults(ope.bootstrap) == "resamples=1000 alpha=0.05 seed=0"
 
 
 def test_what_contexts_and_the_twin_are_made_with() -> None:

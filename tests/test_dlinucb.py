@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from bandits.loop import lanes, scan
 from bandits.loop.discounts import discount_of
 from bandits.loop.replay import replay
 from bandits.rewards import linear, reward_table
+from bandits.wrappers import warm
 from tests.conftest import make_stream
 
 
@@ -57,3 +59,15 @@ def test_the_scan_and_the_kernel_call_the_papers_choice(gamma: float, missing: f
             for t, index in indices(stream.context[rows], arms, told, stream.n_arms, gamma):
                 assert there[t, arms[t]]
                 assert index[there[t]].max() - index[arms[t]] < 1e-3, t
+
+
+def test_dlinucb_begins_with_the_evidence_of_the_log_without_the_ridge(known) -> None:
+    table = known.utility.astype(float)
+    for strength in (1.0, 4.0):
+        prior = warm.fit(known, table, ridge=strength)
+        policy = warm.start(bandits.dlinucb(4, 6, ridge=strength), prior, ("reward",))
+        state = policy.init(jax.random.key(0))
+        x = known.context.astype(float)
+        np.testing.assert_allclose(state.evidence[1], x.T @ x, atol=0.01 * len(known))
+        weight = np.linalg.solve(np.asarray(state.evidence[1]) + strength * np.eye(6), state.moment[1])
+        np.testing.assert_allclose(weight, prior.weight["reward"][1], atol=2e-3)

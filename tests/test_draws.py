@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_datasets_come_in_file_order_with_their_own_queries_shuffled() -> None:
         assert sorted(once) == list(range(60))
         names = stream.dataset[once].tolist()
         assert list(dict.fromkeys(names)) == list(dict.fromkeys(stream.dataset.tolist()))
-        assert sum(a != b for a, b in zip(names, names[1:], strict=False)) == len(set(names)) - 1
+        assert sum(a != b for a, b in pairwise(names)) == len(set(names)) - 1
 
 
 def test_the_clock_counts_up_from_0_and_down_to_1() -> None:

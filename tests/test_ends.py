@@ -56,7 +56,12 @@ def test_a_router_in_service_gives_ties_to_the_lowest_index() -> None:
     x = np.zeros(FEATURES)
     assert router.choose(x).arm == 0
     assert router.choose(x, available=["model-3", "model-1"]).arm == 1
+    router.weight[2, 0, -1] *= 1 + 5e-6  # a tie up to the rounding of float32
+    assert router.choose(x).arm == 0
+    router.weight[2, 0, -1] *= 1 + 2e-5
+    assert router.choose(x).arm == 2
     router.weight[0, 0, -1] -= 0.5  # the others tie above it
+    router.weight[2, 0, -1] = 1.0
     assert router.choose(x).arm == 1
 
 
@@ -350,6 +355,7 @@ def test_the_plan_of_a_budget_earns_what_the_budget_buys(seed: int) -> None:
         (0.01, 0.01, 29, 5, "a verdict needs at least 30 queries that are not near copies"),
         (0.01, 0.01, 0, 5, "what each query got is not known, so there is no interval over queries"),
         (0.01, 0.01, 50, 2, "a verdict needs at least 3 seeds"),
+        (0.05, 0.01, 30, 3, "the intervals over seeds and over queries do not both exclude 0"),
     ],
 )
 def test_a_verdict_gives_its_own_reason(

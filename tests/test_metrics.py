@@ -11,7 +11,7 @@ from scipy import stats
 from bandits import metrics
 from bandits.loop.replay import Trace
 from bandits.metrics import kernels
-from bandits.metrics.regret import fall_back
+from bandits.metrics.regret import fall_back, slope
 
 ROWS, MODELS, SEEDS, ROUNDS = 40, 4, 3, 90  # more rounds than rows: rows repeat
 
@@ -139,6 +139,11 @@ def test_exponent_recovers_the_power_of_a_power_law(power: float) -> None:
 
 def test_exponent_of_no_regret_is_unknown() -> None:
     assert np.isnan(metrics.exponent(np.zeros(1000)))
+    for positive, known in ((9, False), (10, True)):  # of twenty rounds that are looked at
+        rounds = np.arange(1, 21)
+        line = np.where(rounds > 20 - positive, 2.0 * rounds**0.7, -1.0)
+        assert np.isfinite(slope(rounds, line)) == known
+    assert slope(rounds, line) == pytest.approx(0.7)
 
 
 def test_pareto_agrees_with_comparing_all_pairs() -> None:

@@ -134,7 +134,7 @@ def test_recovery_is_the_first_round_near_enough_by_plain_loops(known) -> None:
     for window in (2, 5, 13, 39, 40, 41):
         for within in (0.05, 0.2):
             arms = np.zeros((3, 600), np.int32)
-            arms[:, 560:] = np.where(rng.random((3, 40)) < np.linspace(0.9, 0, 40), 3, 0)
+            arms[:, 560:] = np.where(rng.random((3, 40)) < np.linspace(0.9, 0.1, 40), 3, 0)
             gap = (0.9 - WORTH[arms[:, 560:]]).mean(axis=0)
             want = [
                 n

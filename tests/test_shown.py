@@ -162,7 +162,8 @@ def test_shares_of_calls_are_sums_over_policies_and_the_last_ones_are_the_last()
     frame = pd.DataFrame(
         {
             "policy": ["a", "a", "b", "oracle"], "kind": ["policy"] * 3 + ["reference"],
-            "dataset": ["x", "y", "x", "x"], "seed": 0, "rounds": [10, 90, 10, 10], f"{CALLS}m": [10, 0, 5, 0], f"{CALLS}n": [0, 90, 5, 10],
+            "dataset": ["x", "y", "x", "x"], "seed": 0, "rounds": [10, 90, 10, 10],
+            f"{CALLS}m": [10, 0, 5, 0], f"{CALLS}n": [0, 90, 5, 10],
         }
     )  # fmt: skip
     assert calls.called(frame) == pytest.approx({"m": 15 / 110, "n": 95 / 110})

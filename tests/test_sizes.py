@@ -1,0 +1,76 @@
+"""What a run is said to take before it begins: bytes by its parts, seconds by its speed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+
+from bandits.experiment.ask import Ask
+from commands import dry_run, memory
+from tests.conftest import make_stream
+
+
+def test_memory_is_states_twice_traces_and_tables() -> None:
+    """linucb: an inverse, a weight and a count an arm, in four bytes each; twice for each lane."""
+    stream = make_stream(rows=50, arms=3, features=4)
+    d, k = 5, 3
+    state = 4 * (k * d * d + k * d + k)
+
+    def wanted(policies: int, lanes: int, seeds: int, rounds: int) -> int:
+        tables = 50 * k * (4 * 8 + 5 * 4) + stream.context.nbytes + 3 * 8 * seeds * rounds
+        return 2 * lanes * state + 2 * 4 * lanes * rounds * policies + tables
+
+    assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4)) == wanted(1, 4, 4, 50)
+    assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4, rounds=700)) == wanted(1, 4, 4, 700)
+    two = Ask(policies=("linucb", "greedy"), seeds=4, preference="0,0.5,1")
+    assert memory.estimate(stream, two) == wanted(2, 12, 4, 50)  # the largest state, not their sum
+
+
+def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = make_stream(rows=50, arms=3, features=4)
+    ask = Ask(policies=("linucb",), seeds=4)
+    needed = memory.estimate(stream, ask)
+    monkeypatch.setattr(memory, "available", lambda: needed)
+    assert memory.fits(stream, ask) == needed
+    monkeypatch.setattr(memory, "available", lambda: needed - 1)
+    with pytest.raises(ValueError, match=r"GiB of memory, .* GiB are free here"):
+        memory.fits(stream, ask)
+    state = memory._state(make_policy())
+    assert state == 4 * 6 + 5
+
+
+def make_policy() -> object:
+    """Return what has an `init` of six float32 and five bools."""
+    from bandits.base import Policy
+
+    return Policy(lambda key: (jnp.zeros((2, 3)), jnp.zeros(5, bool)), lambda *_: 0, lambda *_: 0)
+
+
+def test_speed_is_that_of_the_last_chunk_and_what_came_before_is_the_start() -> None:
+    """100 rounds by second 11, of which 10 seconds compiled; 300 by second 13: 100 a second, and 9 to begin."""
+    begin, rate = dry_run._speed(1.0, [(11.0, 100), (13.0, 300)])
+    assert (begin, rate) == (pytest.approx(9.0), pytest.approx(100.0))
+    assert dry_run._speed(1.0, [(3.0, 100)]) == (0.0, pytest.approx(50.0))
+    assert dry_run._speed(1.0, [(1.5, 100), (3.5, 200)])[0] == 0.0  # never less than nothing
+
+
+def test_seconds_are_told_in_the_unit_of_their_size() -> None:
+    told = [dry_run._told(seconds) for seconds in (0.04, 89.9, 90, 5399, 5400)]
+    assert told == ["0.0 s", "89.9 s", "1.5 min", "90.0 min", "1.5 h"]
+
+
+def test_a_rehearsal_adds_the_start_and_the_rounds_at_full_speed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Two runs of 4 seeds and 50 rounds at 200 a second after 3 seconds; a reference takes none."""
+    monkeypatch.setattr(dry_run, "_measure", lambda *_: {"linucb": (3.0, 200.0)})
+    ask = Ask(policies=("linucb", "oracle"), seeds=4)
+    places = {"a": tmp_path / "a", "b": tmp_path / "b"}
+    dry_run.rehearse(make_stream(rows=50), ask, places, "json", 0)
+    linucb, oracle = json.loads(capsys.readouterr().out)
+    assert (linucb["in_all"], linucb["rounds_per_s"], linucb["seconds"]) == (400, 200, 5.0)
+    assert (oracle["rounds_per_s"], oracle["seconds"]) == (None, 0.0)
+    assert not list(tmp_path.iterdir())
