@@ -23,6 +23,11 @@ def estimate(loaded: Any, ask: Any) -> int:
     from bandits.rewards import REWARDS
     from envs.changes import duels
 
+    laid = 0
+    if (
+        ask.change or ask.scenario
+    ):  # a world's rows are the rounds of its seeds, each with outcomes of its own
+        laid = laid_out(loaded, ask.seeds, ask.rounds)
     if ask.feedback == "dueling":  # its arms are pairs, of which there are more
         loaded = duels.pairs(loaded)
     runs, rounds = len(names(ask)), ask.rounds or len(loaded)
@@ -37,7 +42,7 @@ def estimate(loaded: Any, ask: Any) -> int:
     traces = 2 * 4 * played * len(ask.policies)
     plays = 3 * 8 * ask.seeds * rounds  # reward, accuracy and cost of one player while tables are made
     cells = len(loaded) * loaded.n_arms
-    return int(states + traces + plays + cells * (4 * 8 + 5 * 4) + loaded.context.nbytes)
+    return int(laid + states + traces + plays + cells * (4 * 8 + 5 * 4) + loaded.context.nbytes)
 
 
 def _state(policy: Any) -> int:
@@ -65,17 +70,78 @@ def available() -> int | None:
     return min(found, default=None)
 
 
-def fits(loaded: Any, ask: Any) -> int:
+def laid_out(loaded: Any, seeds: int, rounds: int | None) -> int:
+    """Return the bytes of a world that changes: utility and cost before and after, reward, texts, contexts."""
+    matrices, texts = 5 * 8 * loaded.n_arms, 10 * 8 + 80  # names by reference, an id of its own a row
+    return int(seeds * (rounds or len(loaded)) * (matrices + texts + 2 * 4 * loaded.dim))
+
+
+def streamed(table: Any, ask: Any) -> int:
+    """Return the bytes of a run on a table too large to hold: a few windows, all states at once, sums and curves.
+
+    Raises:
+        ValueError: a spec is wrong.
+    """
+    from bandits import resolve
+    from bandits.experiment.lineup import build
+    from bandits.results import accumulated, cells
+    from bandits.results.books import REFERENCES
+    from bandits.rewards import REWARDS
+    from envs.windows.big import WINDOW
+
+    worth = resolve.function(ask.reward, REWARDS, "reward")
+    rows, policies = min(WINDOW, len(table)), len(ask.policies)
+    players = policies + len(REFERENCES) + table.n_arms
+    states = 2 * ask.seeds * sum(_state(build(spec, table, worth, checked=False)) for spec in ask.policies)
+    window = rows * (table.n_arms * 8 * 12 + table.dim * 4 * 2 + players * 3 * 8)
+    played = ask.seeds * rows * (8 + 2 * 4 * policies)  # orders and arms; none is kept beyond its window
+    lines = 2 * (policies + len(REFERENCES)) + table.n_arms
+    kept = (
+        ask.seeds
+        * len(accumulated.stops(ask.rounds or len(table)))
+        * (8 * lines + 8 * policies * table.n_arms)
+    )
+    queries = 2 * min(cells.MOST, len(table)) * players * 3 * 8
+    sums = ask.seeds * len(table.datasets) * players * (2 * 7 * 8 + table.n_arms * 8)
+    return int(states + 3 * window + played + kept + queries + sums)
+
+
+def routed(table: Any, seeds: int, policies: int) -> int:
+    """Return the bytes of MMR-Bench's protocol: what each repetition's split takes, and traces of online policies."""
+    from bandits.mmrbench.online import Sweep
+
+    calls = 2 * 4 * policies * len(Sweep(("",)).preferences)
+    return int(seeds * len(table) * (16 + 2 * 8 * len(table.models) + calls))
+
+
+def fits(loaded: Any, ask: Any, *, at_once: int = 1) -> int:
     """Return the estimate in bytes.
+
+    Args:
+        loaded: a `Stream`.
+        ask: an `Ask`.
+        at_once: how many of it are played side by side, in processes of their own.
 
     Raises:
         ValueError: it is more than this machine has free; the line has both figures and what to make smaller.
     """
-    needed, free = estimate(loaded, ask), available()
+    what = (
+        f"--seeds {ask.seeds} x --rounds {ask.rounds or len(loaded)} x {len(ask.policies)} --policy on"
+        f" {loaded.dim} features"
+    )
+    return check(at_once * estimate(loaded, ask), what + f" in {at_once} processes" * (at_once > 1))
+
+
+def check(needed: int, what: str) -> int:
+    """Return the bytes needed.
+
+    Raises:
+        ValueError: they are more than this machine has free.
+    """
+    free = available()
     if free is not None and needed > free:
         raise ValueError(
-            f"--seeds {ask.seeds} x --rounds {ask.rounds or len(loaded)} x {len(ask.policies)} --policy on"
-            f" {loaded.dim} features needs about {needed / 2**30:,.1f} GiB of memory, {free / 2**30:,.1f} GiB are"
-            " free here; make the largest of them smaller"
+            f"{what} needs about {needed / 2**30:,.1f} GiB of memory, {free / 2**30:,.1f} GiB are free here; make the"
+            " largest of them smaller"
         )
     return needed

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from commands import memory
 from commands.command_line import given
 from commands.help import Topical, option
 from commands.numbers import FINITE, SEED, WHOLE
@@ -80,6 +81,10 @@ def mmrbench(
     if table.image is None and not given(ctx, "mode"):
         settings["mode"] = "11"
         say("the table has no image embeddings: --mode 11, text only")
+    memory.check(
+        memory.routed(table, settings["seeds"], len(settings["online"])),
+        f"--seeds {settings['seeds']} on {len(table):,} queries and {len(table.models)} models",
+    )
     with progress(0) as told:
         text, written = command.answer(table, form, out, progress=told, **settings)
     click.echo(text)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from commands.help import Topical, option
+from commands.memory import fits
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
@@ -36,10 +37,12 @@ def scenarios(
     stream = load(options)
     prepare_jax()
     from bandits import resolve, rewards
+    from bandits.experiment.ask import Ask
     from bandits.sweeps.scenarios import compare, verdict
     from envs.changes.scenarios import SCENARIOS
 
     kept = {k: options[k] for k in ("preference", "seeds", "seed", "order", "rounds")}
+    fits(stream, Ask(policies, reward=reward, change=("",), **{k: kept[k] for k in ("seeds", "rounds")}))
     worth = resolve.function(reward, rewards.REWARDS, "reward")
     rows = compare(stream, policies, worth, scenarios=chosen or tuple(SCENARIOS), **kept)
     show([{k: v for k, v in row.items() if form != "table" or k not in _LONG} for row in rows], form)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from commands import memory
 from commands.command_line import given, spoken
 from commands.help import Topical, option
 from commands.numbers import SEED, WHOLE
@@ -95,6 +96,9 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
     if big.kind(path) == "ready" and changed:
         raise ValueError(f"{path} has its contexts ready; {', '.join(changed)} cannot change them")
     table = survey.opened(path, **context)
+    asked.refuse(table, ask, 1)
+    what = f"--seeds {ask.seeds} x {len(ask.policies)} --policy on {table.dim} features"
+    memory.check(memory.streamed(table, ask), what)
     folder = Path(out or Path("runs") / table.path.stem)
     known: dict[str, Any] = {
         "command": spoken(ctx),

@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
 from commands.help import Topical, option
+from commands.memory import fits
 from commands.options import FORMATS, SETTINGS
 from commands.prepare import prepare_jax
 from commands.terminal import say, show
@@ -39,8 +40,11 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
     prepare_jax()
     from bandits.rows import counted
     from bandits.sweeps import engines, plan, results
+    from envs.cores import cores
 
-    jobs = {job.digest: job for job in plan.jobs(file)}
+    # A cluster's memory is its own; here each job is tried with one seed before it is sent there.
+    at_once = workers or cores()
+    jobs = {job.digest: job for job in plan.jobs(file, fits=_fitting(at_once, here=address is None))}
     todo = {digest: job for digest, job in jobs.items() if not results.path(out, digest).is_file()}
     before = len(jobs) - len(todo)
     if dry_run:
@@ -74,6 +78,13 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
     )
     say(*sorted({f"numbers are from: {job.known['label']}" for job in jobs.values()}))
     return 1 if failed else 0
+
+
+def _fitting(at_once: int, *, here: bool) -> Callable[[Any, Any], object]:
+    """Return what refuses a job that so many processes of this machine, or the trial of one, have no memory for."""
+    if here:
+        return lambda stream, ask: fits(stream, ask, at_once=at_once)
+    return lambda stream, ask: fits(stream, ask._replace(seeds=1))
 
 
 @click.command(cls=Topical, context_settings=SETTINGS)

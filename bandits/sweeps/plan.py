@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,16 @@ from bandits.sweeps.job import CONTEXT, Job, job, sha256
 from bandits.wrappers import budget
 
 
-def jobs(path: Path | str, *, tried: bool = True) -> list[Job]:
+def jobs(
+    path: Path | str, *, tried: bool = True, fits: Callable[[Any, Ask], object] = lambda stream, ask: None
+) -> list[Job]:
     """Return the jobs of a sweep's file, those of one stream together.
 
     Args:
         path: of the TOML file.
         tried: build every policy and price every outcome first, so that nothing is refused later; False for jobs
             whose results are only looked up.
+        fits: called with a stream and an ask before it is tried; it raises where they do not fit the machine.
 
     Raises:
         ValueError: the file is wrong (`grid.read`), or a table, a spec or an option is; one line.
@@ -34,6 +37,8 @@ def jobs(path: Path | str, *, tried: bool = True) -> list[Job]:
         data = sha256(stream.outcomes)
         asks = list(_asks(asked))
         if tried:
+            for ask in asks:
+                fits(stream, ask)
             _try(stream, asks, {k: load[k] for k in CONTEXT if k in load})
         for ask in asks:
             made = job(ask, load, stream, data)
