@@ -11,6 +11,7 @@ from typing import Any
 from envs import parts
 
 FORMATS = ("table", "csv", "json")
+PAPER = (*FORMATS, "markdown", "latex")  # of commands whose tables go into papers
 # The columns of a summary that fit a terminal; the files hold them all.
 SHORT = (
     "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
@@ -23,13 +24,14 @@ BUDGET_SHORT = (
 )  # fmt: skip
 ROUTER_SHORT = (
     "dataset", "mode", "split", "router", "method", "n_test", "Ps", "Ps_lo", "Ps_hi", "Ps_paper", "Ps_difference",
-    "behind", "behind_lo", "behind_hi", "nAUC", "nAUC_lo", "nAUC_hi", "nAUC_paper", "nAUC_difference", "nAUC_fair",
+    "over_single", "over_single_lo", "over_single_hi", "over_single_p", "beats", "behind", "behind_lo", "behind_hi",
+    "behind_p", "nAUC", "nAUC_lo", "nAUC_hi", "nAUC_paper", "nAUC_difference", "nAUC_fair",
     "QNC", "QNC_99", "n_pareto", "best_single",
 )  # fmt: skip
 
 
 def render(rows: Any, form: str) -> str:
-    """Return rows (a DataFrame or a list of dicts) in one of `FORMATS`, without a newline at the end."""
+    """Return rows (a DataFrame or a list of dicts) in one of `PAPER`, without a newline at the end."""
     import pandas as pd
 
     frame = pd.DataFrame(rows)
@@ -37,10 +39,12 @@ def render(rows: Any, form: str) -> str:
         return json.dumps(plain(frame.to_dict("records")), indent=2)
     if form == "csv":
         return str(frame.to_csv(index=False)).rstrip("\n")
+    if form in ("markdown", "latex"):
+        return _typeset(frame, form)
     return str(frame.to_string(index=False, float_format=number, na_rep="-"))
 
 
-WIDTH = 80  # columns of a terminal that nobody has widened
+WIDTH = 80  # columns of a terminal that has not been widened
 
 
 def narrow(headings: Sequence[str], lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
@@ -68,6 +72,28 @@ def cut(name: str, size: int) -> str:
     return f"{name[: size - 2 - tail]}..{name[len(name) - tail :]}"
 
 
+def _typeset(frame: Any, form: str) -> str:
+    """Return a table in Markdown, or in LaTeX with booktabs; numbers to the right."""
+    right = [frame[c].dtype.kind in "if" for c in frame]
+    cells = [["-" if v != v else number(v) for v in row] for row in frame.itertuples(index=False)]
+    if form == "markdown":
+        rule = [("---:" if r else "---") for r in right]
+        texts = [[str(v).replace("|", "\\|") for v in row] for row in ([*frame], *cells)]
+        lines = ["| " + " | ".join(row) + " |" for row in texts]
+        return "\n".join([lines[0], "|" + "|".join(rule) + "|", *lines[1:]])
+    body = [" & ".join(_escaped(v) for v in row) + r" \\" for row in ([*frame], *cells)]
+    columns = "".join("r" if r else "l" for r in right)
+    head = [f"\\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule"]
+    return "\n".join([*head, *body[1:], r"\bottomrule", r"\end{tabular}"])
+
+
+def _escaped(text: Any) -> str:
+    """Return a text that LaTeX prints as it is."""
+    special = {c: f"\\{c}" for c in "&%$#_{}"}
+    named = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join((special | named).get(c, c) for c in str(text))
+
+
 def short(summary: Any) -> Any:
     """Return the columns of a summary that fit a terminal: of spending, where there was a budget."""
     kept = BUDGET_SHORT if "within" in summary else SHORT
@@ -75,12 +101,14 @@ def short(summary: Any) -> Any:
 
 
 def routers(rows: list[dict[str, Any]], form: str) -> list[dict[str, Any]]:
-    """Return rows of MMR-Bench's protocol with the best single model by name; for a terminal, those that fit."""
+    """Return rows of MMR-Bench's protocol with the best single model by name; for reading, those that fit."""
     flat = [
         {**row, "best_single": row["best_single"]["model_name"]} if "best_single" in row else row
         for row in rows
     ]
-    return [{k: row[k] for k in ROUTER_SHORT if k in row} for row in flat] if form == "table" else flat
+    if form in ("csv", "json"):
+        return flat
+    return [{k: row[k] for k in ROUTER_SHORT if k in row} for row in flat]
 
 
 def write(path: str, text: str) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.metrics import curve
-from bandits.metrics.bootstrap import bca
+from bandits.metrics.bootstrap import bca, interval
 from bandits.mmrbench import resampling, scores
 
 Floats = NDArray[np.float64]
 POPULATION, SIZES, RESAMPLES = 200_000, {200: 400, 631: 400, 2000: 200}, 500
-FORMS = ("percentile", "basic", "BCa", "wider of both")
+FORMS = ("percentile", "basic", "BCa", "percentile and BCa")
 SKILL, PRICE = np.array([-0.2, 0.4, 0.6, 1.0, 1.1]), np.array([0.1, 0.3, 0.5, 2.3, 4.0])
 
 
@@ -70,8 +70,8 @@ def intervals(queries: Queries, resamples: int, seed: int) -> Floats:
         known = drawn[~np.isnan(drawn[:, j]), j]
         low, high = np.quantile(known, (0.025, 0.975), method="inverted_cdf")
         basic = (2 * estimate - high, 2 * estimate - low) if np.isfinite(estimate) else (low, high)
-        wider = min(low, basic[0]), max(high, basic[1])
-        out[:, j] = (low, high), basic, bca(estimate, drawn[:, j], left[:, j]), wider
+        given = float(estimate), drawn[:, j], left[:, j]
+        out[:, j] = (low, high), basic, bca(*given), interval(*given)
     return out
 
 

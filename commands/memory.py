@@ -106,14 +106,6 @@ def streamed(table: Any, ask: Any) -> int:
     return int(states + 3 * window + played + kept + queries + sums)
 
 
-def routed(table: Any, seeds: int, policies: int) -> int:
-    """Return the bytes of MMR-Bench's protocol: what each repetition's split takes, and traces of online policies."""
-    from bandits.mmrbench.online import Sweep
-
-    calls = 2 * 4 * policies * len(Sweep(("",)).preferences)
-    return int(seeds * len(table) * (16 + 2 * 8 * len(table.models) + calls))
-
-
 def fits(loaded: Any, ask: Any, *, at_once: int = 1) -> int:
     """Return the estimate in bytes.
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from commands import memory
 from commands.command_line import given
 from commands.help import Topical, option
+from commands.memory import available
 from commands.numbers import FINITE, SEED, WHOLE
-from commands.options import SCORED, SETTINGS, data, scored, voice
+from commands.options import SCORED, SETTINGS, data, scored, typeset
 from commands.prepare import prepare_jax
 from commands.terminal import progress, say
 
@@ -45,6 +45,13 @@ from commands.terminal import progress, say
 @option(
     "--seeds", type=WHOLE, default=1, show_default=True, help="Repetitions, each with a split of its own."
 )
+@option(
+    "--resamples",
+    type=WHOLE,
+    default=2000,
+    show_default=True,
+    help="Of the queries, for intervals over them.",
+)
 @option("--missing", default="mean", show_default=True, help="Outcomes not recorded: mean or drop.")
 @option("--table2", is_flag=True, help="Put nAUC and peak score beside the paper's Table 2.")
 @option(
@@ -61,14 +68,15 @@ from commands.terminal import progress, say
     help="Principal components in the policies' context.",
 )
 @option("--out", metavar="PATH", help="Also write: rows to a .csv or .json; with --online, a folder.")
-@voice
+@typeset
 @click.pass_context
 def mmrbench(
     ctx: click.Context, /, data: Any, models: str | None, out: str | None, form: str, **settings: Any
 ) -> None:
     """Train and score full-information routers by MMR-Bench's protocol (arXiv 2601.17814)."""
     prepare_jax()
-    from bandits.mmrbench import command
+    from bandits.mmrbench import command, size, trial
+    from bandits.mmrbench.online import PREFERENCES
     from envs.tables import formats
     from envs.tables.copies import grouped
     from envs.twin import twin
@@ -81,9 +89,15 @@ def mmrbench(
     if table.image is None and not given(ctx, "mode"):
         settings["mode"] = "11"
         say("the table has no image embeddings: --mode 11, text only")
-    memory.check(
-        memory.routed(table, settings["seeds"], len(settings["online"])),
-        f"--seeds {settings['seeds']} on {len(table):,} queries and {len(table.models)} models",
+    playing = len(settings["online"])
+    size.check(
+        table,
+        available(),
+        routers=len(trial.makers(settings["routers"])),
+        seeds=max(settings["seeds"], 5) if playing else settings["seeds"],
+        resamples=settings["resamples"],
+        policies=playing,
+        preferences=len(PREFERENCES),
     )
     with progress(0) as told:
         text, written = command.answer(table, form, out, progress=told, **settings)

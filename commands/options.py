@@ -14,6 +14,7 @@ from commands.numbers import FINITE, SEED, WHOLE
 from commands.terminal import tell
 
 FORMATS = click.Choice(["table", "csv", "json"])
+TYPESET = click.Choice(["table", "csv", "json", "markdown", "latex"])
 F = TypeVar("F", bound=Callable[..., Any])
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -77,9 +78,10 @@ world = _all(
     option("--whiten", topic=TABLE, is_flag=True, help="Give every component the same variance."),
 )  # fmt: skip
 
-voice = _all(
-    option("--format", "form", topic=OTHER, type=FORMATS, default="table", show_default=True,
-           help="Of what is on stdout."),
+_format: dict[str, Any] = {
+    "topic": OTHER, "default": "table", "show_default": True, "help": "Of what is on stdout.",
+}  # fmt: skip
+_speaking = (
     option("-q", "--quiet", topic=OTHER, is_flag=True, expose_value=False, callback=tell,
            help="Print errors only on stderr."),
     option("-v", "--verbose", topic=OTHER, is_flag=True, expose_value=False, callback=tell,
@@ -87,6 +89,8 @@ voice = _all(
     option("--config", topic=OTHER, metavar="FILE", is_eager=True, expose_value=False, callback=read_config,
            help="TOML with these options by name; what is typed wins."),
 )  # fmt: skip
+voice = _all(option("--format", "form", type=FORMATS, **_format), *_speaking)
+typeset = _all(option("--format", "form", type=TYPESET, **_format), *_speaking)  # where tables go into papers
 
 replayed = _all(
     option("--policy", "policies", topic=WHAT, multiple=True, metavar="SPEC",

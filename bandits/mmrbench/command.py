@@ -9,10 +9,18 @@ from typing import Any
 
 from bandits import rows as tables
 from bandits.folders import place
+from bandits.mmrbench import contest
 from bandits.mmrbench.online import Sweep, meet
-from bandits.mmrbench.protocol import evaluate, printable
+from bandits.mmrbench.protocol import Row, evaluate, printable
+from bandits.mmrbench.table2 import latex as table2_as_latex
+from bandits.mmrbench.table2 import markdown as table2_as_markdown
 from bandits.mmrbench.table2 import side_by_side
 from envs.outcomes import Outcomes
+
+_UNJUDGED = (
+    "Nothing here is shown to beat anything: intervals of policies are over orders of the queries, those of routers"
+    " over other queries, and no two are paired."
+)
 
 
 def answer(
@@ -30,7 +38,7 @@ def answer(
 
     Args:
         table: the whole table.
-        form: one of `tables.FORMATS`.
+        form: one of `tables.PAPER`; all but csv and json begin with the verdict.
         out: a .csv or .json for the rows, with `online` a folder; None: nothing is written.
         table2: put the paper's figures beside ours.
         online: specs of policies that meet the routers on the same test queries.
@@ -57,8 +65,24 @@ def answer(
         tables.write(
             out, as_json if out.endswith(".json") else tables.render(tables.routers(rows, "csv"), "csv")
         )
-    text = as_json if form == "json" else tables.render(tables.routers(rows, form), form)
+    if form in ("csv", "json"):
+        text = as_json if form == "json" else tables.render(tables.routers(rows, form), form)
+    else:
+        text = _told(contest.sentence(rows), _shown(rows, form, table2), form)
     return text, [] if out is None else [out]
+
+
+def _shown(rows: list[Row], form: str, paper: bool) -> str:
+    """Return the rows in a form for reading; Table 2 as in the paper."""
+    if paper:
+        return table2_as_latex(rows) if form == "latex" else table2_as_markdown(rows)
+    return tables.render(tables.routers(rows, form), form)
+
+
+def _told(verdict: str, text: str, form: str) -> str:
+    """Return the verdict above a table, as a comment in LaTeX."""
+    said = "\n".join(f"% {line}" for line in verdict.splitlines()) if form == "latex" else verdict
+    return f"{said}\n\n{text}"
 
 
 def _meeting(
@@ -76,7 +100,10 @@ def _meeting(
     routers = settings.pop("routers")
     sweep = Sweep(policies=online, seeds=max(settings.pop("seeds"), 5))
     met = meet(table, sweep, routers, dim=dim, progress=progress, **settings)
+    text = tables.render(met.table, form)
+    if form not in ("csv", "json"):
+        text = _told(_UNJUDGED, text, form)
     if folder is None:
-        return tables.render(met.table, form), []
+        return text, []
     frontiers.publish(folder, met)
-    return tables.render(met.table, form), [str(Path(str(out)) / "frontiers.html")]
+    return text, [str(Path(str(out)) / "frontiers.html")]

@@ -165,20 +165,27 @@ def pairs(contests: Sequence[Contest]) -> list[dict[tuple[str, str], float]]:
 
 
 def sentence(rows: Sequence[Row]) -> str:
-    """Return which routers the rows of `protocol.evaluate` show to beat the best single model, or that none is."""
-    said = []
-    for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        own = [row for row in rows if row["dataset"] == dataset and row["kind"] == "router"]
-        model = rows[0]["best_single"]["model_name"] if not own else own[0]["single"]
-        name = f"{model}, the best single model"
-        won = [_won(row) for row in own if row["beats"]]
-        if won:
-            text = f"Shown to beat {name}: {'; '.join(won)}."
+    """Return which routers the rows of `protocol.evaluate` show to beat the best single model, or that none is.
+
+    A line for each dataset where one is, then one for all where none is.
+    """
+    shown: dict[str, list[Row]] = {}
+    for row in rows:
+        shown.setdefault(row["dataset"], []).extend([row] if row["kind"] == "router" else [])
+    if not any(shown.values()):
+        return "No learned router was asked for, so nothing is compared with the best single model."
+    said, none = [], []
+    for dataset, own in shown.items():
+        on = f" on {dataset}" if len(shown) > 1 else ""
+        if won := [_won(row) for row in own if row["beats"]]:
+            said.append(f"Shown to beat {own[0]['single']}, the best single model{on}: {'; '.join(won)}.")
         elif own:
-            text = f"No router is shown to beat {name}, in accuracy or in cost: {_reason(own)}."
-        else:
-            text = f"No router was asked for; {name}, was found on the queries that are tested."
-        said.append(text if len({row["dataset"] for row in rows}) == 1 else f"{dataset}: {text}")
+            none.append(dataset)
+    if none:
+        name = f"{shown[none[0]][0]['single']}, the best single model" if len(shown) == 1 else ""
+        where = name or f"the best single model of {', '.join(none)}"
+        why = _reason([row for dataset in none for row in shown[dataset]])
+        said.append(f"No router is shown to beat {where}, in accuracy or in cost: {why}.")
     return "\n".join(said)
 
 
@@ -193,7 +200,7 @@ def _won(row: Row) -> str:
 
 
 def _reason(own: list[Row]) -> str:
-    """Return why none is shown: what all lack, else what most do."""
+    """Return why none is shown, in the words of most."""
     reasons = [row["why"] for row in own if row["why"]]
     return max(reasons, key=reasons.count) if reasons else "all are shown to lie below it"
 

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.metrics import curve
-from bandits.metrics.curve import Path
-from bandits.metrics.intervals import student
-from bandits.mmrbench import contest, modes, resampling, scores, splits, trial
+from bandits.mmrbench import modes, splits, standing, trial
 from envs.outcomes import Outcomes
 
 if TYPE_CHECKING:
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating[Any]]
 Row = dict[str, Any]
+MOST_RESAMPLES = 100_000
 
 
 class Protocol(NamedTuple):
@@ -35,7 +34,7 @@ class Protocol(NamedTuple):
         seeds: repetitions, >= 1; scores are their means.
         missing: outcomes not recorded are filled with the model's `mean` over the selected queries (published),
             or left out of training and of choice (`drop`).
-        resamples: of the bootstrap over queries, >= 1; fewer than 1,000 are too few for an interval to rely on.
+        resamples: of the bootstrap over queries, from 1 to 100,000; below 1,000 an interval is rough.
     """
 
     dataset: str = "all"
@@ -47,21 +46,6 @@ class Protocol(NamedTuple):
     seeds: int = 1
     missing: str = "mean"
     resamples: int = 2000
-
-
-class _Entry(NamedTuple):
-    """A router with its paths, one a repetition."""
-
-    maker: trial.Maker
-    paths: list[Path]
-
-
-class _Part(NamedTuple):
-    """One split: its repetitions, the routers' paths, and which rows of the table are near copies."""
-
-    cases: list[trial.Case]
-    entries: list[_Entry]
-    unit: NDArray[np.intp]
 
 
 def evaluate(outcomes: Outcomes, **settings: Any) -> list[Row]:
@@ -82,7 +66,24 @@ def evaluate(outcomes: Outcomes, **settings: Any) -> list[Row]:
         ValueError: with one line that names the setting, what it needs and what it got.
     """
     protocol = Protocol(**settings)
-    return _finished(outcomes, list(_played(outcomes, protocol)), protocol)
+    return standing.rows(outcomes.label, list(_played(outcomes, protocol)), protocol)
+
+
+def evaluate_each(outcomes: Outcomes, figures: standing.Figures, **settings: Any) -> list[Row]:
+    """Return the rows of `evaluate` for several datasets one by one, judged together.
+
+    Args:
+        outcomes: the whole table.
+        figures: dataset, as for `Protocol` -> router -> score -> a figure to compare with; the same routers in all.
+        settings: the fields of `Protocol` other than `dataset` and `routers`.
+
+    Returns:
+        Rows as from `evaluate`, with `<score>_p`, see `standing.rows`.
+    """
+    routers = tuple(next(iter(figures.values())))
+    asked = [Protocol(**settings, dataset=dataset, routers=routers) for dataset in figures]
+    played = [(part, figures[one.dataset]) for one in asked for part in _played(outcomes, one)]
+    return standing.rows(outcomes.label, [p for p, _ in played], asked[0], [f for _, f in played])
 
 
 def frontier_points(outcomes: Outcomes, **settings: Any) -> pd.DataFrame:
@@ -109,7 +110,7 @@ def scores_and_points(outcomes: Outcomes, **settings: Any) -> tuple[list[Row], p
     protocol = Protocol(**settings)
     played = list(_played(outcomes, protocol))
     drawn = pd.concat([_drawn(part) for part in played], ignore_index=True)
-    return _finished(outcomes, played, protocol), drawn
+    return standing.rows(outcomes.label, played, protocol), drawn
 
 
 def sides(outcomes: Outcomes, **settings: Any) -> tuple[Outcomes, splits.Split]:
@@ -143,12 +144,14 @@ def _splits(
     return splits.make(table, protocol.dataset, datasets, protocol.split, protocol.train_share, seed)
 
 
-def _played(outcomes: Outcomes, protocol: Protocol) -> Iterator[_Part]:
+def _played(outcomes: Outcomes, protocol: Protocol) -> Iterator[trial.Part]:
     """Yield each split."""
     modes.parse(protocol.mode)
     for name in ("seeds", "resamples"):
         if getattr(protocol, name) < 1:
             raise ValueError(f"{name} needs to be 1 or more, got {getattr(protocol, name)}")
+    if protocol.resamples > MOST_RESAMPLES:
+        raise ValueError(f"resamples needs at most {MOST_RESAMPLES:,}, got {protocol.resamples:,}")
     table, datasets = splits.select(outcomes, protocol.dataset)
     table = modes.embedded(table)
     makers = trial.makers(tuple(protocol.routers))
@@ -160,33 +163,11 @@ def _played(outcomes: Outcomes, protocol: Protocol) -> Iterator[_Part]:
         for maker in makers:
             seeds = (protocol.random_state + s for s in repetitions)
             paths = [trial.walk(maker, c, protocol.mode, seed) for c, seed in zip(cases, seeds, strict=True)]
-            entries.append(_Entry(maker, paths))
-        yield _Part(cases, entries, splits.units(table))
+            entries.append(trial.Entry(maker, paths))
+        yield trial.Part(cases, entries, splits.units(table))
 
 
-def _finished(outcomes: Outcomes, played: Sequence[_Part], protocol: Protocol) -> list[Row]:
-    """Return the rows of all splits, judged together."""
-    rivals = [_contest(part, protocol) for part in played]
-    own, between = contest.columns(rivals), contest.pairs(rivals)
-    common = {"seeds": protocol.seeds, "label": outcomes.label}
-    rows = []
-    for part, rival, found, differ in zip(played, rivals, own, between, strict=True):
-        made, leader = _rows(part, protocol)
-        for row in made:
-            name = row["router"]
-            judged = {"single": rival.single} | found.get(name, contest.REFERENCE)
-            if leader is not None:
-                judged["behind_p"] = differ.get((leader, name), math.nan)
-            rows.append(row | judged | common)
-    return rows
-
-
-def _contest(part: _Part, protocol: Protocol) -> contest.Contest:
-    learned = {e.maker.spec: e.paths for e in part.entries if e.maker.learns}
-    return contest.contest(part.cases, learned, part.unit, protocol.random_state)
-
-
-def _drawn(part: _Part) -> pd.DataFrame:
+def _drawn(part: trial.Part) -> pd.DataFrame:
     """Return the frontiers of one split's routers in their first repetition."""
     import pandas as pd
 
@@ -199,61 +180,3 @@ def _drawn(part: _Part) -> pd.DataFrame:
         points = {"threshold": paths[0].threshold[kept], "cost": cost[kept], "utility": utility[kept]}
         frames.append(pd.DataFrame(about | points))
     return pd.concat(frames, ignore_index=True)
-
-
-def _rows(part: _Part, protocol: Protocol) -> tuple[list[Row], str | None]:
-    """Return the rows of one split, its intervals from resamples that all routers share, and the leader's spec."""
-    cases, entries = part.cases, part.entries
-    plan = resampling.scheme(part.unit, protocol.resamples, protocol.random_state)
-    values = [[scores.score(p, c.true) for p, c in zip(e.paths, cases, strict=True)] for e in entries]
-    means = [{name: _mean([v[name] for v in many]) for name in many[0]} for many in values]
-    drawn = [
-        resampling.resampled(e.paths, cases, np.array([mean[name] for name in scores.RESAMPLED]), plan)
-        for e, mean in zip(entries, means, strict=True)
-    ]
-    learned = [i for i, e in enumerate(entries) if e.maker.learns]
-    leader = max(learned, key=lambda i: means[i]["Ps"]) if learned else None
-    rows = []
-    for i, entry in enumerate(entries):
-        row = _about(cases[0], entry.maker, protocol) | means[i] | _intervals(drawn[i], values[i])
-        if leader is not None:
-            low, high = drawn[leader].less(drawn[i]).interval("Ps")
-            row |= {"behind": means[leader]["Ps"] - means[i]["Ps"], "behind_lo": low, "behind_hi": high}
-        rows.append(row)
-    return rows, None if leader is None else entries[leader].maker.spec
-
-
-def _about(case: trial.Case, maker: trial.Maker, protocol: Protocol) -> Row:
-    best = case.true.best
-    single = {
-        "model_id": best,
-        "model_name": case.test.models[best],
-        "accuracy": float(case.true.model_utility[best]),
-        "avg_cost": float(case.true.model_cost[best]),
-    }
-    return {
-        "dataset": case.split.name,
-        "mode": protocol.mode,
-        "split": protocol.split,
-        "router": maker.spec,
-        "kind": "router" if maker.learns else "reference",
-        "n_train": len(case.split.train),
-        "n_test": len(case.split.test),
-        "best_single": single,
-    }
-
-
-def _mean(values: list[float]) -> float:
-    """Return the mean over repetitions; a single value stays what it is, an integer included."""
-    return values[0] if len(values) == 1 else float(np.mean(values))
-
-
-def _intervals(drawn: resampling.Resampled, many: list[dict[str, float]]) -> Row:
-    """Return the intervals over queries and over repetitions of the resampled scores."""
-    row: Row = {}
-    for name in scores.RESAMPLED:
-        row[f"{name}_lo"], row[f"{name}_hi"] = drawn.interval(name)
-        with np.errstate(invalid="ignore"):  # a cost to match that is never reached has no mean
-            low, high = student([v[name] for v in many])
-        row[f"{name}_seed_lo"], row[f"{name}_seed_hi"] = float(low), float(high)
-    return row

@@ -1,4 +1,4 @@
-"""Bootstrap over queries of the scores of routers that are trained once: BCa intervals, the same resamples for all."""
+"""Bootstrap over queries of the scores of routers that are trained once, with the same resamples for all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.bootstrap import bca, p_value
+from bandits.metrics.bootstrap import interval, p_value
 from bandits.metrics.curve import Path
 from bandits.mmrbench import scores, trial
 
@@ -41,8 +41,8 @@ class Resampled(NamedTuple):
     left_out: Floats
 
     def interval(self, score: str) -> tuple[float, float]:
-        """Return the BCa interval of one score."""
-        return bca(*self._of(score))
+        """Return the interval of one score, see `metrics.bootstrap`."""
+        return interval(*self._of(score))
 
     def p(self, score: str, value: float) -> float:
         """Return the p-value of a score's being `value`."""

@@ -49,6 +49,27 @@ class Maker(NamedTuple):
     learns: bool
 
 
+class Entry(NamedTuple):
+    """A router with its paths, one a repetition."""
+
+    maker: Maker
+    paths: list[Path]
+
+
+class Part(NamedTuple):
+    """One split that was played.
+
+    Attributes:
+        cases: one a repetition.
+        entries: the routers.
+        unit: `(N,)`, see `splits.units`, of the table that the cases come from.
+    """
+
+    cases: list[Case]
+    entries: list[Entry]
+    unit: NDArray[np.intp]
+
+
 def makers(specs: tuple[str, ...]) -> list[Maker]:
     """Return what the specs name; `all` stands for every reference and router.
 
