@@ -130,8 +130,11 @@ def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> 
     if given.propensity is None and options["estimate_propensities"]:
         given = rounds.estimated(given)
     if options["replay"]:
-        show([ask.replayed(given, spec, worth, seed=seed) for spec in policies], form)
-        say(*given.notes)
+        ran = [ask.replayed(given, spec, worth, seed=seed) for spec in policies]
+        if options["out"]:
+            rows.write(options["out"], rows.render(ran, options["out"].rpartition(".")[2]))
+        show(ran, form)
+        say(*ask.of_replay(ran), *given.notes)
         return
     if options["sweep"] is None:
         wanted = {spec: ask.chances(given, spec, worth, seed=seed) for spec in policies}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from click.testing import CliRunner
 
 import simulate
 from bandits.experiment.lineup import build
+from bandits.loop.replay import replay
 from bandits.metrics import off_policy as ope
 from bandits.off_policy import ask, drawn, objectives, rounds, targets, trials, words
 from bandits.off_policy.valued import RECOMMENDED, How, modelled, recommended, tuned, valued
 from bandits.rewards import linear, reward_table
 from bandits.serving.router import load
+from envs.outcomes import Outcomes
 from envs.tables.log import read_log
 from tests.conftest import make_stream
 
@@ -455,3 +458,57 @@ def test_a_number_after_a_colon_may_be_of_a_name(tmp_path: Path) -> None:
     log = _ready(place)
     assert log.models == ("llama:7", "llama:8")
     assert log.even
+
+
+@pytest.mark.parametrize("spec", ["linucb", "exp3", "ucb1"])
+def test_what_rejection_replay_accepts_is_the_loops_own_run(known: Any, spec: str) -> None:
+    """The loop, given the accepted queries in their order, calls what the log has called in each of them."""
+    stream, table = known
+    even = np.full(table.shape, 1 / stream.n_arms)
+    log, row = trials.log_of(stream, table, even, 1500, np.random.default_rng(7))
+    log = replace(log, values={"utility": stream.utility[row, log.arm], **log.values})
+    policy = build(spec, stream, linear)
+    found = targets.rejection(policy, log, seed=3)
+    part = row[found.accepted]
+    assert abs(len(part) - 1500 / 4) < 3 * np.sqrt(1500 * 3 / 16)
+    ids = np.array([f"r{i}" for i in range(len(part))], object)
+    queries = Outcomes(stream.models, stream.utility[part], stream.cost[part], ids)
+    short = replace(stream, outcomes=queries, context=stream.context[part], unit=log.scale)
+    trace = replay(policy, short, table[part], seeds=1, seed=3, order="given")
+    np.testing.assert_array_equal(trace.arms[0], log.arm[found.accepted])
+
+
+@pytest.mark.parametrize("floor", [0.25, 0.1])
+def test_rejection_replay_earns_what_the_policy_earns_online(known: Any, floor: float) -> None:
+    """LinUCB over 40 logs, uniform or not: its mean reward is that of online runs just as long, within four errors."""
+    stream, table = known
+    every = np.full(table.shape, floor) + (1 - 4 * floor) * (np.arange(stream.n_arms) == 0)
+    policy, earned, lengths = build("linucb", stream, linear), [], []
+    for number in range(40):
+        log, row = trials.log_of(stream, table, every, 1200, np.random.default_rng([8, number]))
+        log = replace(log, values={"utility": stream.utility[row, log.arm], **log.values})
+        found = targets.rejection(policy, log, seed=number)
+        assert found.bound == pytest.approx(floor)
+        earned.append(log.values["reward"][found.accepted].mean())
+        lengths.append(int(found.accepted.sum()))
+    assert np.mean(lengths) == pytest.approx(1200 * floor, rel=0.05)
+    online = replay(policy, stream, table, seeds=40, rounds=int(np.mean(lengths)))
+    truth = table[online.order, online.arms].mean(axis=1)
+    error = np.sqrt((np.var(earned) + np.var(truth)) / 40)
+    assert abs(np.mean(earned) - truth.mean()) < 4 * error
+
+
+def test_replay_says_how_little_was_accepted(tmp_path: Path) -> None:
+    place = tmp_path / "log.csv"
+    place.write_text(GOOD)
+    out = tmp_path / "rows.csv"
+    asked = ["ope", str(place), "--replay", "--policy"]
+    done = CliRunner().invoke(simulate.cli, [*asked, "ucb1", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    count = pd.read_csv(out).loc[0, "accepted"]
+    assert f"ucb1: {count} of 40 rounds accepted" in done.output
+    assert "fewer than 100 tell little" in done.output
+    for spec in ("oracle", "learned,objective=dm", "router.npz"):
+        assert "needs a policy that plays" in str(CliRunner().invoke(simulate.cli, [*asked, spec]).exception)
+    place.write_text(GOOD.replace(",propensity", ",other"))
+    assert "needs propensities" in str(CliRunner().invoke(simulate.cli, [*asked, "ucb1"]).exception)

@@ -20,6 +20,7 @@ from envs.tables import columns, files
 
 Floats = NDArray[np.float64]
 LOGGED = "the log's own policy"
+FEW = 100  # accepted rounds below which a replay says little
 MEASURED = (
     f"estimated by {RECOMMENDED} with the interval of the log's design, the most exact of those that hold the truth in"
     " trials on logs of 500 to 2,000 rounds (docs/logs.md); ope-benchmark tries it on a table of your own"
@@ -189,6 +190,8 @@ def replayed(rounds: Rounds, spec: str, reward: Reward, *, seed: int = 0) -> dic
     Raises:
         ValueError: as `chances`, or no propensities.
     """
+    if spec.endswith(".npz") or spec.partition(",")[0].strip() in (*REFERENCES, "learned"):
+        raise ValueError(f"--replay needs a policy that plays, got {spec!r}")
     policy = build(spec, targets.sized(rounds), reward, checked=".py:" in spec)
     found = targets.rejection(policy, rounds, seed=seed)
     count = int(found.accepted.sum())
@@ -198,3 +201,16 @@ def replayed(rounds: Rounds, spec: str, reward: Reward, *, seed: int = 0) -> dic
         mean = float(y[found.accepted].mean()) if count else np.nan
         row |= {name: mean, f"{name}_lo": low, f"{name}_hi": high}
     return row
+
+
+def of_replay(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what is to be known of rejection replay, one line a policy."""
+    said = []
+    for row in rows:
+        count, total = row["accepted"], row["of"]
+        line = f"{row['policy']}: {count:,} of {total:,} rounds accepted ({count / total:.1%})"
+        line += "; it learned from those alone, so this is what it earns in as short a run"
+        if count < FEW:
+            line += f"; fewer than {FEW} tell little: the least propensity, {row['bound']:.3g}, bounds the acceptance"
+        said.append(line)
+    return said

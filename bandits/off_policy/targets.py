@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Feedback, Observation, Policy, chances_of
+from bandits.loop.rejection import accepted
+from bandits.loop.replay import seed_keys
+from bandits.loop.rounds import Chunk, Shared
 from bandits.metrics.off_policy.models import folds
 from bandits.off_policy.rounds import Rounds
 
@@ -156,42 +159,36 @@ class Replayed(NamedTuple):
 
 
 def rejection(policy: Policy, rounds: Rounds, *, seed: int = 0) -> Replayed:
-    """Run an online policy on a log by rejection: it hears only of rounds in which it would have made the logged call.
+    """Run an online policy on a log by rejection, in the order of time, through the loop's own round.
 
-    A round in which it chooses the logged model is accepted with probability `c / p`, `c` the least propensity (Dudik
-    et al. 2012, 1210.4862, section 3; on a uniform log that is Li et al. 2011, 1003.5956): accepted rounds are those of
-    a run of the policy itself, fewer of them.
+    A round in which it chooses the logged model is accepted with probability `c / p`, so each with `c pi / p`, `c` the
+    least propensity of the log, the largest bound that needs no knowledge of `pi` (Dudik et al. 2012, 1210.4862,
+    section 3; on a uniform log `c / p` is 1: Li et al. 2011, 1003.5956): accepted rounds are those of a run of the policy
+    itself, fewer of them.
 
     Raises:
         ValueError: no propensities.
     """
     p = rounds.propensity
     if p is None:
-        raise ValueError(f"{rounds.name}: rejection replay needs propensities")
-    seen, arms, heard = _laid_out(rounds)
+        raise ValueError(
+            f"{rounds.name}: rejection replay needs propensities; --estimate-propensities estimates them"
+        )
     order, bound = np.argsort(rounds.time, kind="stable"), float(p.min())
-    coin = jnp.asarray(np.random.default_rng([seed, 13]).random(len(p)) < bound / p)
+    coin = np.random.default_rng([seed, 13]).random(len(p)) < bound / p
+    unknown = np.full(len(p), np.nan)
+    y = rounds.values
+    told = (y["utility"], y["reward"], y.get("cost", np.zeros(len(p))), unknown, unknown)
+    met = Chunk(
+        jnp.asarray(rounds.context[order], jnp.float32),
+        jnp.asarray(rounds.available[order]),
+        jnp.asarray(np.stack(told, axis=1)[order], jnp.float32),
+        jnp.full(len(p), rounds.preference, jnp.float32),
+    )
+    shared = Shared(jnp.full(len(rounds.models), jnp.nan), jnp.float32(rounds.scale))
+    arms = jnp.asarray(rounds.arm[order], jnp.int32)
     kept = np.zeros(len(p), bool)
     kept[order] = np.asarray(
-        _reject(policy, jax.random.key(seed), seen, arms, heard, jnp.asarray(order), coin)
+        accepted(policy, seed_keys(seed, 1)[0], shared, met, arms, jnp.asarray(coin[order]))
     )
     return Replayed(kept, bound)
-
-
-@partial(jax.jit, static_argnums=0)
-def _reject(
-    policy: Policy, key: jax.Array, seen: Any, arms: jax.Array, heard: Any, rows: jax.Array, coin: jax.Array
-) -> jax.Array:
-    def step(state: Any, i: jax.Array) -> tuple[Any, jax.Array]:
-        observation, feedback = (jax.tree.map(lambda x: x[i], tree) for tree in (seen, heard))
-        to_act, to_learn = jax.random.split(jax.random.fold_in(key, i))
-        own = policy.act(to_act, state, observation)
-        if policy.chances is not None:
-            feedback = feedback._replace(chance=policy.chances(to_act, state, observation)[own])
-        if policy.keep is not None:
-            feedback = feedback._replace(kept=policy.keep(state, observation))
-        taken = (own == arms[i]) & coin[i]
-        after = policy.update(to_learn, state, observation, own, feedback)
-        return jax.tree.map(lambda new, old: jnp.where(taken, new, old), after, state), taken
-
-    return jax.lax.scan(step, policy.init(key), rows)[1]
