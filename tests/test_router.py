@@ -16,7 +16,7 @@ from bandits.experiment.lineup import build
 from bandits.folders.export import routed
 from bandits.policies.linear.affine import any_form_of, gap_weights
 from bandits.rewards import REWARDS, linear, reward_table
-from bandits.serving.router import Choice, Router
+from bandits.serving.router import Choice, Router, _log_gap_weights
 from bandits.serving.settings import Settings
 from envs.contexts.projection import Projection
 from tests.conftest import make_stream
@@ -255,3 +255,16 @@ def test_ties_go_to_the_lowest_model() -> None:
     router, _ = served("greedy")
     assert router.choose(np.ones(FEATURES)).arm == 0
     assert bandits.choose(jnp.zeros(4), jnp.ones(4, bool)) == 0
+
+
+def test_gaps_are_weighed_among_the_models_that_can_be_called() -> None:
+    """The service's logarithm against the policy's own probabilities, models away or near ties included."""
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        mean, mask = rng.random(5), rng.random(5) < 0.7
+        mask[rng.integers(5)] = True
+        rate = float(rng.choice([0.5, 20.0]))
+        want = gap_weights(jnp.asarray(mean), jnp.asarray(mask), jnp.float32(rate))
+        np.testing.assert_allclose(
+            np.exp(_log_gap_weights(mean, mask, rate))[mask], want[mask], rtol=1e-5, atol=1e-7
+        )
