@@ -44,8 +44,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "metrics/curve": ("tests/test_curve.py", "tests/test_ends.py", "-k", "not band and not warm and not router"),
     "metrics/regret": ("tests/test_columns.py", *_METRICS),
     "metrics/changing": (
-        "tests/test_phases.py", "tests/test_columns.py", "-k",
-        "not browser and (row or add_up or lucky or recovery or newcomer or arrives)",
+        "tests/test_phases.py", "tests/test_columns.py", "tests/test_defaults.py", "-k",
+        "not browser and (row or add_up or lucky or recovery or newcomer or arrives or verdict)",
     ),
     "wrappers/promise": ("tests/test_wrapped.py", "tests/test_ends.py", "-k", "promise or cap or worst_case"),
     "results/shares": ("tests/test_summary.py", "tests/test_describe.py", "-k", "dataset"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from bandits.results.by_query import by_query, clusters
 from bandits.results.differences import OVERALL, Scores, against, paired_differences, scores
 from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table
+from bandits.sweeps.job import _over_fixed
 from envs.stream import Stream
 from tests.conftest import make_stream
 
@@ -164,6 +166,27 @@ def test_near_copies_are_one_cluster_and_a_group_named_like_a_query_is_not() -> 
     half = stats.t.ppf(0.975, 79) * error
     assert row["queries"] == 80
     assert (row["queries_lo"], row["queries_hi"]) == (pytest.approx(d - half), pytest.approx(d + half))
+
+
+def test_a_sweep_keeps_the_interval_over_queries_of_the_same_clusters() -> None:
+    """Queries asked one to four times, near copies together: `metrics.clustered` of sums that a loop has made."""
+    stream = make_stream(rows=90)
+    group = np.array([f"g{i // 2}" if i < 40 else "" for i in range(90)], object)
+    stream = replace(stream, outcomes=replace(stream.outcomes, group_id=group))
+    rng = np.random.default_rng(4)
+    order = rng.integers(0, 80, (2, 150)).astype(np.int32)
+    gap = rng.normal(0.1, 1.0, order.shape)
+    sums: dict[str, float] = {}
+    size: dict[str, int] = {}
+    for row, one in zip(order.ravel().tolist(), gap.ravel().tolist(), strict=True):
+        name = group[row] or f"q{row}"
+        sums[name], size[name] = sums.get(name, 0.0) + one, size.get(name, 0) + 1
+    want = metrics.clustered(np.array([*sums.values()]), np.array([*size.values()]))
+    found = _over_fixed(SimpleNamespace(stream=stream), gap, order)  # type: ignore[arg-type]
+    assert found["queries"] == len(sums) and len(set(size.values())) > 3
+    assert [found["lo"], found["hi"], found["p"]] == pytest.approx(
+        [float(want.lo), float(want.hi), float(want.p)]
+    )
 
 
 def test_all_data_sets_together_are_a_family_of_their_own(made) -> None:

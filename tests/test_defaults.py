@@ -28,6 +28,7 @@ from bandits.policies.llmbandit import identity, ppo, tasks
 from bandits.rewards import PREFERENCE
 from bandits.wrappers.budget import PACINGS
 from envs.changes.changes import CHANGES
+from envs.changes.scenarios import SCENARIOS
 from envs.contexts import features
 from envs.twin import copula, generate
 
@@ -165,3 +166,38 @@ def test_what_llmbandit_is_trained_with() -> None:
     assert tuple(identity.Settings()) == (16, 32, 300, 256, 5e-3, 4.0, 1.0)
     assert tuple(tasks.Schedule())[1:] == ("token", 32, 500, 256, 5e-3, 150, 512, 3, 3e-4, 1.5)
     assert (ppo._CLIP, ppo._MIX, tasks._PREFERENCE) == (0.2, 0.2, 2.0)
+
+
+def test_scenarios() -> None:
+    """As docs/scenarios.md has measured them."""
+    shift = "mix,phases=@first:0.8+@next:0.2/@first:0.2+@next:0.8"
+    assert {name: (one.changes, one.delay, one.batch) for name, one in SCENARIOS.items()} == {
+        "stationary": ((), "0", 1),
+        "price-cut": (("price,model=@best,factor=0.01,at=0.5",), "0", 1),
+        "silent-regression": (("quality,model=@value,change=-0.4,at=0.5",), "0", 1),
+        "outage": (("outage,model=@value,start=0.4,end=0.6",), "0", 1),
+        "new-model": (("arrive,model=@value,at=0.3",), "0", 1),
+        "merged-model": (
+            (
+                "arrive,merge=@best+@second,between=0.8,at=0.3,model=merged",
+                "price,model=merged,factor=0.02,at=0",
+            ),
+            "0",
+            1,
+        ),
+        "traffic-shift": ((shift,), "0", 1),
+        "blind": (("mask,what=@seen,at=0.5",), "0", 1),
+        "noisy-judge": (("noise,sd=0.3",), "0", 1),
+        "late-feedback": ((), "geometric,mean=200,never=0.1", 1),
+        "everything": (
+            (
+                shift,
+                "price,model=@best,factor=0.01,at=0.3",
+                "quality,model=@value,change=-0.2,at=0.6",
+                "outage,model=@second,start=0.7,end=0.8",
+                "noise,sd=0.3",
+            ),
+            "geometric,mean=50",
+            1,
+        ),
+    }

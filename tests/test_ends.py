@@ -115,7 +115,7 @@ def test_fidelity_of_the_oracle_allows_half_a_point() -> None:
     for more, ok in ((4, True), (6, False)):
         right = [np.arange(1000) < min(round(goal * 1000) + more, 1000) for goal in figures.oracle]
         outcomes = SimpleNamespace(
-            utility=np.concatenate(right)[:, None].astype(float),
+            utility=np.where(np.concatenate(right), 1.0, 0.5)[:, None],  # half right is not answered
             dataset=np.repeat(np.array(figures.datasets, object), 1000),
         )
         rows = fidelity._oracles(outcomes, figures)[:-1]  # type: ignore[arg-type]

@@ -145,3 +145,10 @@ def test_what_the_likelihoods_leave_of_the_mass_gets_the_mean_reward() -> None:
     want = seen + (1 - 1 / 3) * r.mean()
     for estimator in (ope.mle, ope.cressie_read):
         assert estimator([0.5, 0.5], r, most=2.0) == pytest.approx(want, abs=1e-6), estimator.__name__
+
+
+def test_slope_weighs_the_wider_interval_by_its_constant() -> None:
+    """.7 apart: within .1 + 1.449 x .5 = .825 of the wider one, not within .5 + 1.449 x .1 = .645."""
+    assert tuning.slope([1.0, 0.3], [0.5, 0.1]) == 1
+    assert tuning.slope([1.0, 0.17], [0.5, 0.1]) == 0
+    assert tuning.slope([1.0, 0.18], [0.5, 0.1]) == 1

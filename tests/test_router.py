@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -16,8 +17,8 @@ from bandits.experiment.lineup import build
 from bandits.folders.export import routed
 from bandits.policies.linear.affine import any_form_of, gap_weights
 from bandits.rewards import REWARDS, linear, reward_table
-from bandits.serving.router import Choice, Router
-from bandits.serving.settings import Settings
+from bandits.serving.router import Choice, Router, _log_gap_weights
+from bandits.serving.settings import Settings, check_values
 from envs.contexts.projection import Projection
 from tests.conftest import make_stream
 
@@ -255,3 +256,27 @@ def test_ties_go_to_the_lowest_model() -> None:
     router, _ = served("greedy")
     assert router.choose(np.ones(FEATURES)).arm == 0
     assert bandits.choose(jnp.zeros(4), jnp.ones(4, bool)) == 0
+
+
+def test_gaps_are_weighed_among_the_models_that_can_be_called() -> None:
+    """The service's logarithm against the policy's own probabilities, models away or near ties included."""
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        mean, mask = rng.random(5), rng.random(5) < 0.7
+        mask[rng.integers(5)] = True
+        rate = float(rng.choice([0.5, 20.0]))
+        want = gap_weights(jnp.asarray(mean), jnp.asarray(mask), jnp.float32(rate))
+        np.testing.assert_allclose(
+            np.exp(_log_gap_weights(mean, mask, rate))[mask], want[mask], rtol=1e-5, atol=1e-7
+        )
+
+
+@pytest.mark.parametrize(("share", "fine"), [(1.0, True), (1 + 9e-7, True), (1 + 2e-6, False)])
+def test_no_inverse_is_wider_than_before_the_first_call_but_for_rounding(share: float, fine: bool) -> None:
+    about: Any = SimpleNamespace(settings=SimpleNamespace(ridge=2.0))
+    arrays: Any = {"inverse": np.eye(3)[None] * share / 2.0, "pulls": np.zeros(1, np.int64)}
+    if fine:
+        check_values(about, arrays)
+    else:
+        with pytest.raises(ValueError, match="diagonals up to 1/ridge"):
+            check_values(about, arrays)

@@ -1,4 +1,4 @@
-"""Wrappers and pacing one call at a time, against NumPy: what is charged, forbidden, begun anew, heard before a run."""
+"""Wrappers one call at a time, against NumPy: what is forbidden, begun anew, heard before a run. See test_pacing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from bandits.base import Feedback, Observation, Policy, example, ranked
 from bandits.policies.linear.ridge import Ridge
 from bandits.wrappers import budget, promise, warm
 from bandits.wrappers.newcomers import Introduced, _begun_from_pool, explore_new
-from bandits.wrappers.pacing.paced import Means, Usage
-from bandits.wrappers.pacing.primal_dual import Past, charged
 from bandits.wrappers.restart import restart
 from tests.conftest import make_stream
 
@@ -38,117 +36,6 @@ def ridge(costs: np.ndarray) -> Ridge:
     """Return a ridge that foresees these costs `(K,)` of the first resource everywhere, as wide as before a call."""
     weight = jnp.zeros((K, 3, D)).at[:, 0, -1].set(jnp.asarray(costs, jnp.float32))
     return Ridge(jnp.broadcast_to(jnp.eye(D), (K, D, D)), weight, jnp.zeros(K, jnp.int32))
-
-
-@pytest.mark.parametrize("pacing", ["mirror", "bwk", "lp"])
-def test_expected_costs_are_charged_at_the_price(pacing: str) -> None:
-    """200 draws of worth, cost and price: the highest of worth less charge, by the formula of each docstring."""
-    rng = np.random.default_rng(0)
-    policy = budget.PACINGS[pacing](told(), K, D)
-    start = policy.init(KEY)
-    seen = example(K, D)[0]._replace(context=ROUND, budget=jnp.array([50.0, jnp.inf, jnp.inf]),
-                                     rounds_left=jnp.float32(20.0))  # fmt: skip
-    n = 200
-    worth, cost = rng.random((n, K)), rng.lognormal(0, 1, (n, K))
-    price = rng.choice([0.02, 0.1, 0.4], n)
-    target = 2.5
-    charge = (
-        cost * price[:, None] / (1.0 if pacing == "lp" else target)
-    )  # in rewards a unit, or a round's budget
-    if pacing == "bwk":  # alpha .1, width |x|
-        charge = np.maximum(charge * (1 - 0.1 * np.linalg.norm(ROUND)), 0)
-
-    def one(worth: Any, cost: Any, price: Any) -> Any:
-        weight = jnp.zeros((K, 3, D)).at[:, 0, -1].set(cost)
-        none = Means(jnp.zeros((K, 3)), jnp.zeros(K))
-        usage = Usage(ridge(np.zeros(K))._replace(weight=weight), none)
-        rest: dict[str, Any] = {} if pacing == "lp" else {"target": jnp.array([target, jnp.inf, jnp.inf])}
-        if pacing == "bwk":
-            rest["rounds"] = jnp.float32(40.0)
-        pacer = start.pacer._replace(price=jnp.zeros(3).at[0].set(price), usage=usage, **rest)
-        return policy.act(KEY, start._replace(policy=worth, pacer=pacer), seen)
-
-    arms = jax.jit(jax.vmap(one))(*(jnp.asarray(x, jnp.float32) for x in (worth, cost, price)))
-    net = np.sort(worth - charge, axis=1)
-    clear = net[:, -1] - net[:, -2] > 1e-4
-    assert clear.sum() > 150
-    np.testing.assert_array_equal(np.asarray(arms)[clear], (worth - charge).argmax(axis=1)[clear])
-    if (
-        pacing != "lp"
-    ):  # in the first round the target is what is left a round, and the price the pacing's first
-        first = 0.1 if pacing == "mirror" else 0.0
-        np.testing.assert_allclose(start.pacer.price, np.full(3, first), rtol=1e-6)
-
-
-def test_the_ceiling_and_the_scale_of_primal_dual_in_numpy() -> None:
-    """ctil = log(c / c_min) / log(c_max / c_min), three decades at most; above c_max / (1 + price) none is called."""
-    cost = np.array([[1e-6, 2.0], [1.0, 2.0], [100.0, 2.0], [3.0, 2.0]])
-    for price in ([0.0, 0.0], [2.0, 0.0], [0.5, 0.3]):
-        charge, below = charged(jnp.asarray(cost, jnp.float32), jnp.asarray(price))
-        least = max(1e-6, 1e-3 * 100)
-        scaled = np.log(np.maximum(cost[:, 0], least) / least) / np.log(100 / least)
-        np.testing.assert_allclose(charge, scaled * price[0], rtol=1e-5)  # no spread: the second is free
-        want = (cost <= cost.max(axis=0) / (1 + np.array(price))) | (np.array(price) <= 0)
-        np.testing.assert_array_equal(below, want.all(axis=1))
-
-
-def test_a_log_prices_the_least_that_fits() -> None:
-    past = Past(jnp.array([0.0, 1.0, 2.0]), jnp.array([[5.0, 1.0, 0.0], [3.0, 1.0, 0.0], [2.0, 1.0, 0.0]]))
-    np.testing.assert_array_equal(past.first(jnp.array([3.0, 0.5, 9.0])), [1.0, 2.0, 0.0])
-
-
-def test_what_no_call_has_told_counts_as_the_least_and_posted_prices_come_first() -> None:
-    means = Means(
-        jnp.array([[6.0, 0, 0], [10.0, 0, 0], [0.0, 0, 0], [0.0, 0, 0]]), jnp.array([3.0, 2.0, 0.0, 0.0])
-    )
-    nan = jnp.nan
-    np.testing.assert_allclose(means.expected(jnp.array([nan, nan, nan, nan]))[:, 0], [2, 5, 2, 2])
-    np.testing.assert_allclose(means.expected(jnp.array([nan, 1.0, 7.0, nan]))[:, 0], [2, 1, 7, 1])
-    after = means.heard(jnp.int32(2), jnp.array([4.0, 1.0, 0.0]))
-    np.testing.assert_allclose(after.expected(jnp.full(4, nan))[:, 0], [2, 5, 4, 2])
-    usage = Usage(ridge(np.array([0.1, 4.0, -1.0, 3.0])), means)  # a line may cross 0, a cost does not
-    np.testing.assert_allclose(usage.expected(ROUND)[:, 0], [0.5, 4.0, 0.0, 3.0], rtol=1e-6)
-
-
-def test_where_nothing_may_be_called_the_cheapest_available_is() -> None:
-    """One round left that fits no call: threshold forbids all, and the cheapest of those there is called."""
-    policy = budget.PACINGS["threshold"](told(), K, D)
-    seen = example(K, D)[0]._replace(
-        price=jnp.array([2.0, 1.0, 5.0, 9.0]),
-        budget=jnp.array([0.5, jnp.inf, jnp.inf]),
-        rounds_left=jnp.float32(1.0),
-    )
-    state = policy.init(KEY)._replace(policy=jnp.array([1.0, 0.0, 2.0, 3.0]))
-    assert int(policy.act(KEY, state, seen)) == 1
-    assert int(policy.act(KEY, state, seen._replace(available=jnp.array([True, False, True, True])))) == 0
-
-
-def test_a_program_is_solved_for_what_is_left_after_the_call() -> None:
-    """lp, one query in a window of 8: two arms, worth 1 at a cost of 3 and .4 at 1; what is left a round decides.
-
-    At 2.9 a round the dear one has to be as good as the cheap one: 1 - 3 p = .4 - p, p = .3. At 4 nothing binds, nor
-    would it at 2.9 if the call that was just made had not been paid for.
-    """
-    policy = budget.PACINGS["lp"](told(), 2, D, resolve_every=2, window=8)
-    seen, heard = example(2, D)
-    state = policy.init(KEY)
-    weight = jnp.zeros((2, 3, D)).at[:, 0, -1].set(jnp.array([3.0, 1.0]))
-    costs = Ridge(
-        jnp.zeros((2, D, D)), weight, jnp.zeros(2, jnp.int32)
-    )  # so sure that a call changes nothing
-    pacer = state.pacer._replace(usage=state.pacer.usage._replace(costs=costs))
-    state = state._replace(policy=jnp.array([1.0, 0.4]), pacer=pacer)
-    update = jax.jit(policy.update)
-    for left, wanted in ((2.9, 0.3), (4.0, 0.0)):
-        now = seen._replace(context=ROUND, rounds_left=jnp.float32(5.0),
-                            budget=jnp.array([4 * left + 3.0, jnp.inf, jnp.inf]))  # fmt: skip
-        call = heard._replace(
-            cost=jnp.float32(3.0), latency=jnp.float32(jnp.nan), tokens=jnp.float32(jnp.nan)
-        )
-        after = update(KEY, state, now, jnp.int32(0), call)
-        assert float(after.pacer.price[0]) == pytest.approx(wanted, rel=2e-3)
-        late = update(KEY, state, now._replace(rounds_left=jnp.float32(6.0)), jnp.int32(0), call)
-        assert np.isnan(late.pacer.price[0])  # five rounds to come: no program now
 
 
 @pytest.mark.parametrize("ranking", [True, False])
