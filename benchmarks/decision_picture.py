@@ -3,8 +3,8 @@
     python benchmarks/decision_picture.py TABLE [--worth W] [--out docs/decision.svg]
 
 It is the drawing of `simulate.py decide TABLE`, with the page's own colours, light or dark as the reader's are. The
-README's is of ParetoBandit's released table of four models (Apache-2.0, `data_collection/rewards` in its repository) with
-all-MiniLM-L6-v2 embeddings of its prompts beside it, and a right answer worth 0.004 USD.
+README's is of ParetoBandit's released table of four models (Apache-2.0, `data_collection/rewards` in its repository),
+with all-MiniLM-L6-v2 embeddings of its prompts beside it, and a right answer worth 0.004 USD.
 """
 
 from __future__ import annotations

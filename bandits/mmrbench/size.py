@@ -44,7 +44,7 @@ def check(table: Outcomes, free: int | None, **asked: Any) -> int:
     if free is not None and needed > free:
         raise ValueError(
             f"--seeds {asked['seeds']} x {asked['routers']} --router and --resamples {asked['resamples']} on"
-            f" {len(table)} queries need about {needed / 2**30:,.1f} GiB of memory, {free / 2**30:,.1f} GiB are free"
+            f" {len(table)} queries needs about {needed / 2**30:,.1f} GiB of memory, {free / 2**30:,.1f} GiB are free"
             " here; make the largest of them smaller"
         )
     return needed
