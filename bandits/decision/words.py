@@ -227,7 +227,9 @@ class Words:
     def legend(self) -> list[str]:
         """Return what the table's columns mean, and how many choices it leaves out."""
         record, cost = self.record, f", cost in {self.money.per_1000}" if self.priced else ""
-        told = [f"Accuracy with its 95 % interval{cost}; difference to the best single model in points"]
+        told = [
+            f"Accuracy with its 95 % interval{cost}; difference to the best single model in points, shown where it is"
+        ]
         worth = record["worth"]
         if self.priced and worth is not None:
             told[0] += f", cost taken off at {self.money.shown(worth)} a right answer"
@@ -261,7 +263,7 @@ class Words:
         difference = "-"
         if row["against"] is not None:
             size = 100 * row["difference"]
-            difference = f"{size:+.{1 if abs(size) >= 1 else 2}f} {'shown' if row['shown'] else 'not shown'}"
+            difference = f"{size:+.{1 if abs(size) >= 1 else 2}f}{' shown' if row['shown'] else ''}"
         cost = [plain(row["cost_per_1000"])] * self.priced
         return [
             f"{mark}{row['policy'] or row['name']}",
