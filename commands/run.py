@@ -163,7 +163,7 @@ def _tell(
 ) -> None:
     from bandits import rows as tables
     from bandits.folders import read as compare
-    from bandits.report.narrow import Told
+    from bandits.report.narrow import Told, changes
     from bandits.report.parts import records
     from bandits.results.differences import scores
 
@@ -175,7 +175,10 @@ def _tell(
     for name, one in zip(places, made, strict=True):
         if "changes" in one:
             click.echo(f"\n{name or 'what changed'}")
-            show(one["changes"], "table")
+            if wide:
+                show(one["changes"], "table")
+            else:
+                click.echo(tables.narrow(*changes(records(one["changes"]))))
     click.echo()
     for place in places.values():
         wrote({"report": str(place / "report.html")}, "table")

@@ -227,15 +227,13 @@ class Words:
     def legend(self) -> list[str]:
         """Return what the table's columns mean, and how many choices it leaves out."""
         record, cost = self.record, f", cost in {self.money.per_1000}" if self.priced else ""
-        told = [
-            f"Accuracy with its 95 % interval{cost}; difference to the best single model in points, shown where it is"
-        ]
+        told = [f"Accuracy with its 95 % interval{cost}; difference to the best single model in points"]
         worth = record["worth"]
         if self.priced and worth is not None:
             told[0] += f", cost taken off at {self.money.shown(worth)} a right answer"
         elif self.priced and any(row.get("worth", math.inf) < math.inf for row in self.rows.values()):
             told[0] += ", cost taken off at the worth that a policy plays for"
-        told[0] += ". *: recommended."
+        told[0] += ", shown where it is. *: recommended."
         left = len(record["choices"]) - len(self._that_matter())
         return [*told, *[f"{left} more choices: --wide."] * (left > 0)]
 

@@ -15,7 +15,7 @@ from bandits.report.opening import Row, yardstick
 from bandits.results.differences import Scores, against, paired_differences
 from bandits.rows import cut
 
-_RUN = 14  # characters of what sets a run apart
+_RUN, _CHANGE = 14, 18  # characters of what sets a run apart, and of a change or a model
 _MODELS = 8  # single models that are listed beside policies and references
 _NAMES = {"oracle": "oracle (hindsight)", "best_per_dataset": "best per dataset (hindsight)"}
 
@@ -86,6 +86,23 @@ def _apart(run: Told) -> str:
     return ",".join(part.partition("=")[0] for part in re.split(r",(?=budget=)", run.name)).replace(
         "preference", "pref."
     )
+
+
+def changes(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and cells of what changed in a run: the best model of each phase, and what a policy earned."""
+    headings = ["", "from", "what begins", "best model", "its reward", "reward"]
+    lines = [
+        [
+            str(row["policy"]),
+            str(row["begins"]),
+            cut(str(row["change"]), _CHANGE),
+            cut(str(row["best_model"]), _CHANGE),
+            f"{row['best_reward']:.3f}",
+            f"{row['reward']:.3f}",
+        ]
+        for row in rows
+    ]
+    return headings, lines
 
 
 def _models(rows: Sequence[Row]) -> list[Row]:
