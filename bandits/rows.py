@@ -44,11 +44,15 @@ def render(rows: Any, form: str) -> str:
     return str(frame.to_string(index=False, float_format=number, na_rep="-"))
 
 
-WIDTH = 80  # columns of a terminal that has not been widened
+WIDTH = 80  # columns of a terminal as it opens
+_LEAST = 12  # characters of a name, however wide the rest is
 
 
 def narrow(headings: Sequence[str], lines: Sequence[Sequence[str]], width: int = WIDTH) -> str:
-    """Return an aligned table of at most `width` columns: the first cell of a line is cut in its middle to fit.
+    """Return an aligned table of at most `width` columns.
+
+    A first cell that is too long is cut in its middle, or, where it would then read like another, put on a line of its
+    own above the others.
 
     Args:
         headings: one a column.
@@ -56,12 +60,18 @@ def narrow(headings: Sequence[str], lines: Sequence[Sequence[str]], width: int =
         width: of the whole.
     """
     sizes = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
-    sizes[0] = max(min(sizes[0], width - sum(size + 2 for size in sizes[1:])), 12)
-    rows = [[cut(first, sizes[0]).ljust(sizes[0]), *rest] for first, *rest in (headings, *lines)]
-    return "\n".join(
-        "  ".join([first, *(cell.rjust(size) for cell, size in zip(rest, sizes[1:], strict=True))]).rstrip()
-        for first, *rest in rows
-    )
+    size = max(min(sizes[0], width - sum(one + 2 for one in sizes[1:])), _LEAST)
+    short = {name: cut(name, size) for name, *_ in lines}
+    alike = {name for name, text in short.items() if list(short.values()).count(text) > 1}
+
+    def aligned(first: str, rest: Sequence[str]) -> str:
+        cells = (cell.rjust(one) for cell, one in zip(rest, sizes[1:], strict=True))
+        return "  ".join([first.ljust(size), *cells]).rstrip()
+
+    told = [aligned(headings[0], headings[1:])]
+    for name, *rest in lines:
+        told += [cut(name, width), aligned("", rest)] if name in alike else [aligned(short[name], rest)]
+    return "\n".join(told)
 
 
 def cut(name: str, size: int) -> str:

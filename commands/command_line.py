@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-_ASIDE = ("dry_run",)  # changes nothing that a run leaves
+_ASIDE = ("dry_run", "wide")  # change nothing that a run leaves
 
 
 def spoken(ctx: click.Context) -> str:

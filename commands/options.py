@@ -128,5 +128,6 @@ replayed = _all(
     option("--resume", topic=SIZE, is_flag=True, help="Go on where a streamed run was stopped."),
     option("--dry-run", topic=SIZE, is_flag=True, help="What would run, its size, about how long; write nothing."),
     option("--out", topic=RESULT, metavar="DIR", help="Where the files go.  [default: runs/<stream>]"),
+    option("--wide", topic=RESULT, is_flag=True, help="On stdout, every figure of the summary instead of 80 columns."),
     option("--plots", topic=RESULT, metavar="png,svg", help="Figures for a paper too, in DIR/plots: png, svg, pdf."),
 )  # fmt: skip

@@ -15,6 +15,7 @@ from commands.command_line import spoken
 from commands.memory import fits
 from commands.prepare import load, log, prepare_jax, reading
 from commands.stopping import files_own, stopping
+from commands.summary import tell
 from commands.terminal import Stopped, detail, progress, say, show, wrote
 
 
@@ -68,7 +69,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     for place in places.values():
         plotted(place, plots)
     if form == "table":
-        _tell(made, places, folder)
+        _tell(made, places, folder, unit=loaded.outcomes.cost_unit, wide=options["wide"])
     else:
         show([row for tabled in made for row in tabled["summary"].to_dict("records")], form)
     say(*loaded.notes, f"numbers are from: {loaded.outcomes.label}")
@@ -134,8 +135,10 @@ def _kept(
     with ExitStack() as waiting:
         asked: Callable[[], bool] | None = None
         try:
-            with progress(count * ask.seeds * (ask.rounds or len(loaded))) as told:
-                for done in runs.finish(loaded, ask, told, known=found, log=logged, context=known["context"]):
+            with progress(count * ask.seeds * (ask.rounds or len(loaded))) as counted:
+                for done in runs.finish(
+                    loaded, ask, counted, known=found, log=logged, context=known["context"]
+                ):
                     if asked is None:
                         asked = waiting.enter_context(stopping())
                     known_now = known | {"seconds": round(time.perf_counter() - started, 3)}
@@ -170,18 +173,29 @@ def _left(places: dict[str, Path], kept: list[tuple[Any, dict[str, Any]]]) -> St
     return Stopped(f"stopped; what had finished is in {where}; the same command goes on from there")
 
 
-def _tell(made: list[dict[str, Any]], places: dict[str, Path], folder: Path) -> None:
+def _tell(
+    made: list[dict[str, Any]], places: dict[str, Path], folder: Path, *, unit: str, wide: bool
+) -> None:
     from bandits import rows as tables
     from bandits.folders import read as compare
-    from bandits.report.opening import opened
+    from bandits.report.narrow import Told, changes
+    from bandits.report.parts import records
+    from bandits.results.differences import scores
 
-    for tabled, place in zip(made, places.values(), strict=True):
-        click.echo(f"{opened(tabled)}\n")
-        show(tables.short(tabled["summary"]), "table")
-        click.echo()
-        if "changes" in tabled:
-            show(tabled["changes"], "table")
-            click.echo()
+    runs = [
+        Told(name, records(one["summary"]), scores(one["by_dataset"], one.get("by_query")))
+        for name, one in zip(places, made, strict=True)
+    ]
+    tell(runs, [one["summary"] for one in made], unit=unit, wide=wide)
+    for name, one in zip(places, made, strict=True):
+        if "changes" in one:
+            click.echo(f"\n{name or 'what changed'}")
+            if wide:
+                show(one["changes"], "table")
+            else:
+                click.echo(tables.narrow(*changes(records(one["changes"]))))
+    click.echo()
+    for place in places.values():
         wrote({"report": str(place / "report.html")}, "table")
     if len(places) > 1:
         tables.write(str(folder / "report.html"), compare.page(list(places.values())))

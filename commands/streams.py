@@ -14,6 +14,7 @@ from commands.numbers import SEED, WHOLE
 from commands.options import SETTINGS
 from commands.prepare import prepare_jax, reading
 from commands.stopping import stopping
+from commands.summary import tell
 from commands.terminal import Stopped, progress, say, show
 
 
@@ -83,11 +84,12 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
     """Replay a table too large to hold: survey it, play, save as it goes, print; the run's folder comes back."""
     if needed := _needs_memory(options):
         raise ValueError(f"{needed} needs a table held in memory; {path} is read as it is needed")
-    from bandits import rows as tables
     from bandits.experiment import ask as runs
     from bandits.folders.staged import Staged
     from bandits.publish import asked, streamed
-    from bandits.report.opening import opened
+    from bandits.report import narrow
+    from bandits.report.parts import records
+    from bandits.results.differences import scores
     from envs.windows import big, survey
 
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
@@ -125,8 +127,9 @@ def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options:
             again = known["command"] + " --resume" * (not options["resume"])
             raise Stopped(f"{stopped}; go on with: {again}") from None
     if form == "table":
-        click.echo(f"{opened(tabled)}\n")
-        show(tables.short(tabled["summary"]), form)
+        got = scores(tabled["by_dataset"], tabled.get("by_query"))
+        one = narrow.Told("", records(tabled["summary"]), got)
+        tell([one], [tabled["summary"]], unit=table.cost_unit, wide=options["wide"])
         click.echo(f"\nreport: {folder / 'report.html'}")
     else:
         show(tabled["summary"], form)

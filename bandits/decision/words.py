@@ -233,7 +233,7 @@ class Words:
             told[0] += f", cost taken off at {self.money.shown(worth)} a right answer"
         elif self.priced and any(row.get("worth", math.inf) < math.inf for row in self.rows.values()):
             told[0] += ", cost taken off at the worth that a policy plays for"
-        told[0] += ". *: recommended."
+        told[0] += ", shown where it is. *: recommended."
         left = len(record["choices"]) - len(self._that_matter())
         return [*told, *[f"{left} more choices: --wide."] * (left > 0)]
 
@@ -261,7 +261,7 @@ class Words:
         difference = "-"
         if row["against"] is not None:
             size = 100 * row["difference"]
-            difference = f"{size:+.{1 if abs(size) >= 1 else 2}f} {'shown' if row['shown'] else 'not shown'}"
+            difference = f"{size:+.{1 if abs(size) >= 1 else 2}f}{' shown' if row['shown'] else ''}"
         cost = [plain(row["cost_per_1000"])] * self.priced
         return [
             f"{mark}{row['policy'] or row['name']}",

@@ -31,10 +31,14 @@ def plane(record: Mapping[str, Any], money: Money) -> dict[str, Any]:
     low, high = log(floor) - 0.1, log(top) + 0.1
     bottom, ceiling = _span([row["accuracy"] for row in rows])
 
+    def along(cost: float) -> float:
+        return round(LEFT + (log(cost) - low) / (high - low) * (RIGHT - LEFT), 1)
+
+    def height(accuracy: float) -> float:
+        return round(BOTTOM - (accuracy - bottom) / (ceiling - bottom) * (BOTTOM - TOP), 1)
+
     def at(row: Mapping[str, Any]) -> tuple[float, float]:
-        x = LEFT + (log(row["cost_per_1000"]) - low) / (high - low) * (RIGHT - LEFT)
-        y = BOTTOM - (row["accuracy"] - bottom) / (ceiling - bottom) * (BOTTOM - TOP)
-        return round(x, 1), round(y, 1)
+        return along(row["cost_per_1000"]), height(row["accuracy"])
 
     chosen = {piece["choice"] for piece in record["by_worth"]}
     hull = [next(row for row in rows if row["name"] == piece["choice"]) for piece in record["fixed_by_worth"]]
@@ -43,12 +47,10 @@ def plane(record: Mapping[str, Any], money: Money) -> dict[str, Any]:
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM,
         "x": [
-            {"at": round(LEFT + (math.log10(tick) - low) / (high - low) * (RIGHT - LEFT), 1), "text": money.shown(tick)}
-            for tick in _ticks(10**low, 10**high)
+            {"at": along(tick), "text": money.shown(tick)} for tick in _ticks(10**low, 10**high)
         ],
         "y": [
-            {"at": round(BOTTOM - (tick - bottom) / (ceiling - bottom) * (BOTTOM - TOP), 1), "text": f"{100 * tick:.0f} %"}
-            for tick in _even(bottom, ceiling)
+            {"at": height(tick), "text": f"{100 * tick:.0f} %"} for tick in _even(bottom, ceiling)
         ],
         "hull": " ".join(f"{x},{y}" for x, y in map(at, hull)),
         "points": points,

@@ -1,0 +1,33 @@
+"""What a run says on stdout: its verdict, then a table of 80 columns, or all of its summary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from commands.terminal import show, told
+
+
+def tell(runs: list[Any], summaries: list[Any], *, unit: str, wide: bool) -> None:
+    """Print the verdict of each run, then one table of all of them; wide, the summaries as they were."""
+    from bandits import rows as tables
+    from bandits.report import narrow
+
+    for run in runs:
+        told(f"{run.name}: {opened(run)}" if run.name else opened(run))
+    if wide:
+        for run, summary in zip(runs, summaries, strict=True):
+            click.echo(f"\n{run.name}" if run.name else "")
+            show(tables.short(summary), "table")
+        return
+    click.echo()
+    click.echo(tables.narrow(*narrow.table(runs, unit)))
+    told(narrow.legend(runs, unit))
+
+
+def opened(run: Any) -> str:
+    """Return the verdict that a run's page opens with; `run` is a `narrow.Told`."""
+    from bandits.report.opening import unanswered, verdict
+
+    return " ".join(filter(None, (verdict(run.rows, run.got), unanswered(run.rows))))
