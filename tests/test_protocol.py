@@ -11,6 +11,7 @@ import pytest
 from bandits.metrics import curve
 from bandits.mmrbench import calibrate, online, scores, splits, table2
 from bandits.mmrbench.routers import kmeans
+from bandits.mmrbench.routers.base import mean_where_seen
 from tests.test_mmrbench import small_table
 
 
@@ -114,3 +115,9 @@ def test_kmeans_foresees_the_means_of_its_cluster() -> None:
     for c in (0, 1):
         np.testing.assert_allclose(believed[label == c], [np.nanmean(utility[label == c], axis=0)] * 20)
         np.testing.assert_allclose(price[label == c], [np.nanmean(cost[label == c], axis=0)] * 20)
+
+
+def test_means_are_over_what_is_recorded() -> None:
+    values = np.array([[1.0, np.nan, 4.0], [3.0, np.nan, np.nan]])
+    np.testing.assert_array_equal(mean_where_seen(values, axis=0), [2.0, np.nan, 4.0])
+    np.testing.assert_array_equal(mean_where_seen(values, axis=1), [2.5, 3.0])
