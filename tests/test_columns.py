@@ -15,6 +15,7 @@ from bandits.loop import feedback
 from bandits.loop.replay import Trace, orders
 from bandits.results import phases
 from bandits.results.players import planned
+from bandits.results.points import _hindsight
 from bandits.results.spending import account
 from bandits.results.summary import kept_rounds, summarise
 from envs.outcomes import Outcomes
@@ -198,3 +199,17 @@ def test_under_two_budgets_the_plan_is_that_of_the_one_that_buys_least() -> None
         plan = planned(stream, table, order, np.array([*limits, np.inf]))
         assert plan is not None and plan.sum() == pytest.approx(want)
     assert planned(stream, table, order, None) is None
+
+
+def test_budgets_of_hindsight_span_what_the_models_use_where_they_answer() -> None:
+    """From half of the cheapest mean to 5 % above the dearest; a cost beside a missing answer does not count."""
+    table = np.array([[1.0, 0.5], [1.0, np.nan], [0.0, 0.5]])
+    use = np.array([[1.0, 6.0], [2.0, 999.0], [3.0, 10.0]])
+    frame = pd.DataFrame(_hindsight(table, use))
+    for _, part in frame.groupby("kind"):
+        assert len(part) == 100 and (part["budget"].iloc[0], part["budget"].iloc[-1]) == pytest.approx(
+            (1.0, 8.4)
+        )
+        assert (part["spent"] == part["budget"]).all()
+    # 8.4 a query buys everything: the first model twice, the second once.
+    assert frame[frame["kind"] == "within"]["reward"].iloc[-1] == pytest.approx((1 + 1 + 0.5) / 3)

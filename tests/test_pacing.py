@@ -149,3 +149,21 @@ def test_a_bar_rises_with_what_is_spent_over_six_decades_of_cost_at_most() -> No
         np.testing.assert_allclose(
             [after.pacer.price[0], after.pacer.opened[0]], [1 / (4 * np.e), 25.0], rtol=1e-5
         )
+
+
+def test_the_dual_price_follows_smoothed_spend_between_its_ends() -> None:
+    """cbar <- .9 cbar + .1 c / B and lambda <- clip(lambda + .5 (cbar - 1), 0, 2), three calls one after the other."""
+    policy = budget.PACINGS["primal_dual"](told(), K, D, step=0.5, smoothing=0.1, highest=2.0)
+    seen, heard = example(K, D)
+    now = seen._replace(budget=jnp.array([30.0, jnp.inf, jnp.inf]), rounds_left=jnp.float32(10.0))
+    state, smooth, price = policy.init(KEY), 1.0, 0.0
+    update = jax.jit(policy.update)
+    for paid in (12.0, 99.0, 0.0, 0.0, 3.0):
+        state = update(KEY, state, now, jnp.int32(0), heard._replace(cost=jnp.float32(paid)))
+        smooth = 0.9 * smooth + 0.1 * paid / 3
+        price = min(max(price + 0.5 * (smooth - 1), 0.0), 2.0)
+        np.testing.assert_allclose([state.pacer.smooth[0], state.pacer.price[0]], [smooth, price], rtol=1e-5)
+    assert price == 2.0
+    spare = update(KEY, state._replace(pacer=state.pacer._replace(price=jnp.zeros(3), smooth=jnp.zeros(3))), now,
+                   jnp.int32(0), heard._replace(cost=jnp.float32(0.0)))  # fmt: skip
+    assert float(spare.pacer.price[0]) == 0.0

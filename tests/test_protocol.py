@@ -10,6 +10,8 @@ import pytest
 
 from bandits.metrics import curve
 from bandits.mmrbench import calibrate, online, scores, splits, table2
+from bandits.mmrbench.routers import kmeans
+from bandits.mmrbench.routers.base import mean_where_seen
 from tests.test_mmrbench import small_table
 
 
@@ -100,3 +102,22 @@ def test_policies_have_a_point_for_each_preference_and_routers_learn_from_all_mo
 def test_bisection_halves_towards_the_crossing() -> None:
     assert calibrate.root(lambda x: x - 0.3, 0.0, 1.0, steps=20) == pytest.approx(0.3, abs=1e-5)
     assert calibrate.root(lambda x: x - 0.3, 0.0, 1.0, steps=1) == 0.25
+
+
+def test_kmeans_foresees_the_means_of_its_cluster() -> None:
+    """Two clusters far apart, gaps left out: utility and cost of each model, each from its own column."""
+    rng = np.random.default_rng(2)
+    label = np.arange(40) % 2
+    context = 10.0 * label[:, None] + rng.normal(size=(40, 3))
+    utility, cost = rng.random((40, 2)), 5 + rng.random((40, 2))
+    utility[3, 0] = cost[3, 0] = np.nan
+    believed, price = kmeans(clusters=2)(context, utility, cost)(context)
+    for c in (0, 1):
+        np.testing.assert_allclose(believed[label == c], [np.nanmean(utility[label == c], axis=0)] * 20)
+        np.testing.assert_allclose(price[label == c], [np.nanmean(cost[label == c], axis=0)] * 20)
+
+
+def test_means_are_over_what_is_recorded() -> None:
+    values = np.array([[1.0, np.nan, 4.0], [3.0, np.nan, np.nan]])
+    np.testing.assert_array_equal(mean_where_seen(values, axis=0), [2.0, np.nan, 4.0])
+    np.testing.assert_array_equal(mean_where_seen(values, axis=1), [2.5, 3.0])
