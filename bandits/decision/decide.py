@@ -178,8 +178,9 @@ def reach(compared: Compared, n: int, *, queries: int, seeds: int) -> Reach:
         error = half / float(stdtrit(count - 1, 0.975)) if count > 1 else math.nan
         least = float(stdtrit(count - 1, 1 - compared.cutoff / 2)) if count > 1 else math.nan
         found.append(least * error)
-        ratio = (least + float(ndtri(POWER))) * error / float(estimate.mean[n])
-        more = math.ceil(count * ratio**2) if estimate.mean[n] > 0 and math.isfinite(ratio) else None
+        ahead = float(estimate.mean[n])
+        ratio = (least + float(ndtri(POWER))) * error / ahead if ahead > 0 else math.nan
+        more = math.ceil(count * ratio**2) if math.isfinite(ratio) else None
         needed.append(None if more is None or more <= count else more)
     return Reach(float(np.max(found)), needed[1], needed[0])
 
