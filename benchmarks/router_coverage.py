@@ -17,7 +17,7 @@ from bandits.metrics.bootstrap import bca, interval
 from bandits.mmrbench import resampling, scores
 
 Floats = NDArray[np.float64]
-POPULATION, SIZES, RESAMPLES = 200_000, {200: 400, 631: 400, 2000: 200}, 500
+POPULATION, SIZES, RESAMPLES = 200_000, {200: 400, 631: 400, 2000: 200}, 400
 FORMS = ("percentile", "basic", "BCa", "percentile and BCa")
 SKILL, PRICE = np.array([-0.2, 0.4, 0.6, 1.0, 1.1]), np.array([0.1, 0.3, 0.5, 2.3, 4.0])
 

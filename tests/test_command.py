@@ -226,6 +226,38 @@ def test_mmrbench_scores_routers_by_the_published_names(run) -> None:
     assert pd.read_csv("rows.csv")["Ps"].tolist() == pytest.approx([row["Ps"] for row in rows])
 
 
+def test_mmrbench_says_its_verdict_first_and_sets_tables_for_papers(run) -> None:
+    given = (
+        "mmrbench",
+        "--router",
+        "knn,k=25",
+        "--router",
+        "oracle",
+        "--dataset",
+        "mathverse",
+        "--resamples",
+        50,
+    )
+    code, out, _ = run(*given)
+    assert code == 0 and out.startswith("No router is shown to beat gpt-5-2025-08-07, the best single model")
+    code, latex, _ = run(*given, "--format", "latex")
+    assert latex.startswith("% No router is shown") and "knn,k=25" in latex and "n\\_test" in latex
+    assert latex.count("\\begin{tabular}") == latex.count("\\end{tabular}") == 1
+    code, markdown, _ = run(*given, "--format", "markdown")
+    lines = markdown.splitlines()
+    assert lines[2].startswith("| dataset | mode |") and lines[3].startswith("|---|")
+    assert {line.count("|") for line in lines[2:]} == {lines[2].count("|")} and len(lines) == 6
+
+
+@pytest.mark.parametrize(
+    "absurd", [("--seeds", 10**8), ("--resamples", 10**8), ("--online", "linucb", "--seeds", 10**8)]
+)
+def test_mmrbench_refuses_what_does_not_fit_in_memory(run, table, absurd) -> None:
+    code, out, err = run("mmrbench", "--data", table, "--router", "knn", *absurd)
+    assert code == 2 and out == "" and "Traceback" not in err
+    assert "GiB are free" in err or "at most 100,000" in err
+
+
 def test_a_changing_world_runs_from_the_command(run, table) -> None:
     given = ("--policy", "linucb", "--policy", "restart(linucb)", "--data", table, *SMALL, "--format", "json")
     code, out, err = run(*given, "--scenario", "silent-regression", "--delay", "20", "--batch", 5)

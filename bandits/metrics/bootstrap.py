@@ -84,9 +84,10 @@ def _p(value: float, known: Floats, bias: float, rate: float) -> float:
     below = (np.count_nonzero(known < value) + np.count_nonzero(known <= value)) / 2
     side = 1 if below > len(known) / 2 else -1
     beyond = len(known) - below if side > 0 else below
-    tail = (beyond + 0.5) / (len(known) + 1)
+    tail = float(beyond + 0.5) / (len(known) + 1)
     if beyond < _TAIL and np.isfinite(known).all() and known.std() > 0:
-        tail = min(tail, float(ndtr(-abs(value - known.mean()) / known.std())))
+        beside = float(ndtr(-abs(value - known.mean()) / known.std()))
+        tail = min(float(tail), beside)
     y = -side * ndtri(max(tail, 1e-300)) - bias
     z = y / max(1 + rate * y, 1e-9) - bias
     return float(2 * ndtr(-abs(z)))

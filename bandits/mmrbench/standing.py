@@ -40,7 +40,7 @@ def rows(
         made, leader = _of_one(part, protocol, {} if figures is None else figures[i])
         for row in made:
             name = row["router"]
-            judged = {"single": rival.single} | own[i].get(name, contest.REFERENCE)
+            judged: Row = {"single": rival.single} | own[i].get(name, contest.REFERENCE)
             if leader is not None:
                 judged["behind_p"] = between[i].get((leader, name), math.nan)
             found.append(row | judged | {"seeds": protocol.seeds, "label": label})
