@@ -163,8 +163,8 @@ def rejection(policy: Policy, rounds: Rounds, *, seed: int = 0) -> Replayed:
 
     A round in which it chooses the logged model is accepted with probability `c / p`, so each with `c pi / p`, `c` the
     least propensity of the log, the largest bound that needs no knowledge of `pi` (Dudik et al. 2012, 1210.4862,
-    section 3; on a uniform log `c / p` is 1: Li et al. 2011, 1003.5956): accepted rounds are those of a run of the policy
-    itself, fewer of them.
+    section 3; on a uniform log `c / p` is 1: Li et al. 2011, 1003.5956): accepted rounds are those of a run of the
+    policy itself, fewer of them.
 
     Raises:
         ValueError: no propensities.
