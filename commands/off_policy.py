@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from commands.command_line import spoken
 from commands.help import Topical, option
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
@@ -100,7 +101,11 @@ def make_log(
     "--replay", is_flag=True, help="Run the policies on the log by rejection instead: they learn as they go."
 )
 @option("--sweep", metavar="P,P,...", help="Every policy at each of these preferences.")
-@option("--out", metavar="FILE", help="Also write the rows to a .csv or .json.")
+@option(
+    "--out",
+    metavar="DIR",
+    help="A page with plane, weights and verdict goes there; a .csv or .json: rows alone.",
+)
 @option(
     "--reward", metavar="SPEC", help="name,key=value or file.py:name.  [default: the log's own, else linear]"
 )
@@ -108,16 +113,20 @@ def make_log(
 @option(
     "--seed", type=SEED, default=0, show_default=True, help="Of the halves, the folds and policies' draws."
 )
+@click.pass_context
 @voice
-def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> None:
+def evaluate(ctx: click.Context, log: str, policies: tuple[str, ...], form: str, **options: Any) -> None:
     """Value policies on a LOG of one call a query: what they would have earned, and whether the log can tell."""
     prepare_jax()
     from bandits import resolve, rewards, rows
+    from bandits.folders import evaluated
     from bandits.off_policy import ask, rounds, valued
     from envs.tables.log import read_log
 
-    if options["out"] and not options["out"].endswith((".csv", ".json")):
-        raise ValueError(f"--out needs a name that ends in .csv or .json, got {options['out']!r}")
+    out = options["out"]
+    folder = None if out is None or out.endswith((".csv", ".json")) else evaluated.check(out)
+    if folder is not None and options["replay"]:
+        raise ValueError(f"--replay has no page; --out needs a name that ends in .csv or .json, got {out!r}")
     if repeated := [s for i, s in enumerate(policies) if s in policies[:i]]:
         raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
     if options["groups"] is not None and not options["wide"]:
@@ -131,8 +140,8 @@ def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> 
         given = rounds.estimated(given)
     if options["replay"]:
         ran = [ask.replayed(given, spec, worth, seed=seed) for spec in policies]
-        if options["out"]:
-            rows.write(options["out"], rows.render(ran, options["out"].rpartition(".")[2]))
+        if out:
+            rows.write(out, rows.render(ran, out.rpartition(".")[2]))
         show(ran, form)
         say(*ask.of_replay(ran), *given.notes)
         return
@@ -153,7 +162,7 @@ def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> 
         seed,
     )
     found = ask.answer(given, wanted, how, boosted=options["boosted"], seed=seed)
-    told = found.rows
+    told, truth = found.rows, None
     if options["truth"]:
         stream = load(
             {"stream": options["truth"], **dict.fromkeys(("data", "prices", "models", "embed"))}
@@ -161,8 +170,19 @@ def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> 
         )
         table = rewards.reward_table(worth, stream, weight)
         told = ask.against(told, ask.truths(given, wanted, stream, table))
-    if options["out"]:
-        rows.write(options["out"], rows.render(told, options["out"].rpartition(".")[2]))
+        truth = stream.outcomes.label
+    notes = (*given.notes, *([] if truth is None else [f"truth from: {truth}"]))
+    if folder is not None:
+        page = _page(
+            folder,
+            read,
+            found._replace(rows=told),
+            notes,
+            spoken(ctx).replace("simulate.py", "simulate.py ope", 1),
+        )
+        wrote({"page": str(page)}, form)
+    elif out:
+        rows.write(out, rows.render(told, out.rpartition(".")[2]))
     show(told, form)
     if form == "table":
         click.echo()
@@ -171,7 +191,28 @@ def evaluate(log: str, policies: tuple[str, ...], form: str, **options: Any) -> 
             click.echo()
     for line in (*found.warnings, *found.verdict):
         click.echo(line, err=form != "table")
-    say(*given.notes)
+    say(*notes)
+
+
+def _page(folder: Path, log: Any, found: Any, notes: tuple[str, ...], command: str) -> Path:
+    """Write the page of an evaluation and its tables."""
+    from bandits import rows
+    from bandits.folders import evaluated
+    from bandits.report import off_policy
+
+    known = {
+        "title": f"Off-policy evaluation on {log.path.name}",
+        "notes": notes,
+        "command": command,
+        "cost_unit": log.cost_unit,
+    }
+    page = off_policy.render(*found, known)
+    tables = {"estimates.csv": rows.render(found.rows, "csv") + "\n"}
+    if found.diagnostics:
+        tables["diagnostics.csv"] = rows.render(found.diagnostics, "csv") + "\n"
+    return evaluated.write(
+        folder, page, tables, {"command": command, "log": log.path.name, "notes": list(notes)}
+    )
 
 
 def _numbers(text: str) -> list[float]:

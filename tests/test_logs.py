@@ -512,3 +512,41 @@ def test_replay_says_how_little_was_accepted(tmp_path: Path) -> None:
         assert "needs a policy that plays" in str(CliRunner().invoke(simulate.cli, [*asked, spec]).exception)
     place.write_text(GOOD.replace(",propensity", ",other"))
     assert "needs propensities" in str(CliRunner().invoke(simulate.cli, [*asked, "ucb1"]).exception)
+
+
+FAULTS = {
+    "p is 0": (lambda text: text.replace("1,0.5,", "1,0,", 1), "uniform", "(0, 1], found 0"),
+    "p is above 1": (lambda text: text.replace("1,0.5,", "1,1.5,", 1), "uniform", "(0, 1], found 1.5"),
+    "p is no number": (lambda text: text.replace("1,0.5,", "1,x,", 1), "uniform", "row 1, column 'propensity'"),
+    "an unknown arm": (lambda text: text, "always,model=z", "no model 'z'"),
+    "outside its candidates": (lambda text: text.replace("a|b", "c|b", 1), "uniform", "a model among its candidates"),
+    "a table": (
+        lambda text: "query_id,model,utility\n" + "".join(f"q{i},{m},1\n" for i in range(9) for m in "ab"),
+        "uniform",
+        "a table of outcomes",
+    ),
+    "no scores": (lambda text: text.replace(",utility,", ",other,"), "uniform", "needs two models and two rows"),
+    "one model": (lambda text: text.replace(",b,", ",a,").replace("a|b", "a"), "uniform", "needs two models"),
+    "objective without p": (
+        lambda text: text.replace(",propensity,", ",other,"),
+        "learned,objective=ips",
+        "needs propensities",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_of_a_log_is_one_line_and_exit_two(
+    fault: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    change, policy, says = FAULTS[fault]
+    place = tmp_path / "log.csv"
+    place.write_text(change(GOOD))
+    monkeypatch.setattr("sys.argv", ["simulate.py", "ope", str(place), "--policy", policy])
+    with pytest.raises(SystemExit) as left:
+        simulate.main()
+    said = capsys.readouterr()
+    assert left.value.code == 2
+    assert says in said.err
+    assert said.err.strip().count("\n") == 0
+    assert not said.out

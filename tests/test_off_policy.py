@@ -304,3 +304,55 @@ def test_noise_is_that_of_all_rounds_not_of_those_that_the_log_chose() -> None:
     assert found[0] == pytest.approx(0.5, abs=0.04)
     never = design.noise_of([0.5], [0], [0.5], 2, 1.0)
     assert never[1] == 0.25  # never called: the worst there can be
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_a_log_whose_weights_are_all_zero_has_a_value(n: int) -> None:
+    """The target never calls what was logged: no estimator divides by nothing, and the likelihoods give the mean."""
+    rng = np.random.default_rng(n)
+    w, (r, q, v) = np.zeros(n), rng.random((3, n))
+    for rounds in (ope.ips(w, r), ope.snips(w, r), ope.subgaussian(w, r), ope.subgaussian(w, r, shrink=1)):
+        assert rounds.mean() in (pytest.approx(0), pytest.approx(r.mean()))
+    for rounds in (ope.dr(w, r, q, v), ope.sndr(w, r, q, v), ope.switch_dr(w, r, q, v, threshold=0)):
+        assert rounds == pytest.approx(v)
+    assert ope.dros(w, r, q, v, shrink=0) == pytest.approx(v)
+    assert ope.cressie_read(w, r) == pytest.approx(r.mean())
+    assert ope.mle(w, r) == pytest.approx(r.mean())
+    assert ope.diagnose(w, np.ones(n)).effective == 0
+    low, high = intervals.cressie_read(w, r)
+    assert (low, high) == pytest.approx((0, 1))  # nothing is known
+
+
+def test_one_arm_and_ties() -> None:
+    """Of one arm every weight is 1 and every estimator the mean; equal rewards are their own estimate."""
+    r = np.array([0.2, 0.9, 0.9, 0.4])
+    one, w = np.ones((4, 1)), np.ones(4)
+    model = np.full((4, 1), 0.5)
+    assert ope.dm(one, model) == pytest.approx(0.5)
+    for rounds in (
+        ope.ips(w, r), ope.snips(w, r), ope.dr(w, r, model[:, 0], ope.dm(one, model)),
+        ope.dr_likelihood(w, r, model[:, 0], ope.dm(one, model)), ope.mips(one, one, np.zeros(4), r, [0]),
+        ope.switch(w, r, one, one, model, threshold=1),
+    ):  # fmt: skip
+        assert rounds.mean() == pytest.approx(r.mean())
+    same, weights = np.full(6, 0.7), np.array([0.0, 3.0, 3.0, 1.0, 0.0, 0.5])
+    for value in (ope.snips(weights, same).mean(), ope.cressie_read(weights, same), ope.mle(weights, same)):
+        assert value == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cressie_read_is_its_closed_form_on_other_logs(seed: int) -> None:
+    """Cressie-Read's closed form (1906.03323, section 3) written out again, on light and heavy logs with zeros."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(5, 400))
+    w = rng.lognormal(rng.normal(0, 0.3), 1.2, n) * (rng.random(n) < 0.7)
+    r = rng.random(n)
+    total, squares = w.sum(), (w**2).sum()
+    if total < n:
+        gamma, beta = -(1 + n) / n, 0.0
+    else:
+        a, b = total / (1 + n), squares / (1 + n)  # the made-up round weighs nothing
+        gamma, beta = (b - a) / (a * a - b), (1 - a) / (a * a - b)
+    value = (-gamma * (w * r).sum() - beta * (w**2 * r).sum()) / (1 + n)
+    rest = max(0.0, 1 - (-gamma * total - beta * squares) / (1 + n))
+    assert ope.cressie_read(w, r) == pytest.approx(value + rest * r.mean(), abs=1e-9)

@@ -34,12 +34,14 @@ class Answer(NamedTuple):
         rows: of the table, one a target (a target, quantity and estimator when wide).
         diagnostics: one row a target.
         warnings, verdict: one line each.
+        weights: `(n,)` of each target, where the log has propensities.
     """
 
     rows: list[dict[str, Any]]
     diagnostics: list[dict[str, Any]]
     warnings: list[str]
     verdict: list[str]
+    weights: dict[str, Floats]
 
 
 def chances(rounds: Rounds, spec: str, reward: Reward, *, seed: int = 0) -> Floats:
@@ -74,19 +76,21 @@ def answer(
         seed: of the folds.
     """
     model = modelled(rounds, boosted=boosted, seed=seed)
+    weights: dict[str, Floats] = {}
     rows, looked, said = _own(rounds, how.wide), [], words.of_the_log(rounds)
     for target, pi in wanted.items():
         found = {name: valued(rounds, pi, name, model[name], how) for name in rounds.values}
         rows += _rows(target, found, how.wide)
         diagnosed = words.diagnosed(rounds, pi)
         said += words.warnings(rounds, target, diagnosed)
-        if diagnosed is not None:
+        if diagnosed is not None and rounds.propensity is not None:
+            weights[target] = pi[np.arange(len(rounds)), rounds.arm] / rounds.propensity
             looked.append({"policy": target} | diagnosed._asdict())
     if rounds.propensity is not None:
         said.insert(0, MEASURED)
     if rounds.propensity is None or (rounds.propensity == 1).all():
-        return Answer(rows, looked, said, [])
-    return Answer(rows, looked, said, words.verdict(rounds, wanted, model["reward"]))
+        return Answer(rows, looked, said, [], weights)
+    return Answer(rows, looked, said, words.verdict(rounds, wanted, model["reward"]), weights)
 
 
 def _own(rounds: Rounds, wide: bool) -> list[dict[str, Any]]:

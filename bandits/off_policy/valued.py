@@ -128,7 +128,9 @@ def recommended(rounds: Rounds, chances: Floats, quantity: str, model: Floats) -
     v = ope.dm(chances, model)
     rows = ope.dr_likelihood(chances[at] / rounds.propensity, y, model[at], v)
     ends = designed(float(rows.mean()), v, chances, design_of(rounds, quantity, model))
-    return Estimate(RECOMMENDED, float(rows.mean()), *ends, "design", rows)
+    within = (0.0 if quantity != "reward" else -np.inf, 1.0 if quantity == "utility" else np.inf)
+    low, high = (min(max(end, within[0]), within[1]) for end in ends)
+    return Estimate(RECOMMENDED, float(rows.mean()), low, high, "design", rows)
 
 
 def design_of(rounds: Rounds, quantity: str, model: Floats) -> Design:
@@ -136,7 +138,14 @@ def design_of(rounds: Rounds, quantity: str, model: Floats) -> Design:
     least, most = ranged(rounds, quantity)
     residual = rounds.values[quantity] - model[np.arange(len(rounds)), rounds.arm]
     assert rounds.propensity is not None
-    noise = noise_of(residual, rounds.arm, rounds.propensity, len(rounds.models), most - least)
+    # A dear model's costs say nothing of how far a cheap one's may spread; of one or no call they are all there is.
+    y, k = rounds.values[quantity], len(rounds.models)
+    low, high = np.full(k, np.inf), np.full(k, -np.inf)
+    np.minimum.at(low, rounds.arm, y)
+    np.maximum.at(high, rounds.arm, y)
+    own = np.maximum(high - low, 0.0 if quantity == "cost" else 1.0)
+    span = np.where(np.bincount(rounds.arm, minlength=k) > 1, own, most - least)
+    noise = noise_of(residual, rounds.arm, rounds.propensity, k, span)
     return Design(rounds.distribution, noise, least, most)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.outcomes import Floats, Texts
-from envs.tables import aliases, columns, files
+from envs.tables import about, aliases, columns, files
 from envs.tables.aliases import Column, field_column
 from envs.tables.answers import Answers
 from envs.tables.how import How
@@ -143,7 +143,9 @@ def log_of(sheet: Sheet, how: How, *, renamed: Mapping[str, str] | None = None) 
     candidates, every = _candidates(sheet, table, named, models)  # may add models that were never chosen
     if every is not None:
         kept["propensity"] = _agreeing(sheet, every, place, kept.get("propensity"))
-    unit = f"{how.unit}/query" if how.unit else named["cost"].unit or "units/query" if "cost" in named else ""
+    said, unit = about.parsed(sheet.path, sheet.said), ""
+    if "cost" in named:
+        unit = f"{how.unit}/query" if how.unit else said.cost_unit or named["cost"].unit or "units/query"
     return Log(
         sheet.path,
         models=tuple(models),
@@ -153,8 +155,8 @@ def log_of(sheet: Sheet, how: How, *, renamed: Mapping[str, str] | None = None) 
         candidates=candidates,
         every=every,
         context={n: columns.texts(sheet.path, table, n) for n in rest},
-        cost_unit=unit if "cost" in named else "",
-        notes=sheet.notes,
+        cost_unit=unit,
+        notes=(*sheet.notes, *[f"the log's numbers are from: {said.label}"] * bool(sheet.said)),
         **kept,
         **words,
     )

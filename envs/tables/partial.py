@@ -90,7 +90,7 @@ def _laid_out(log: Log, models: Sequence[str] | None, said: about.About) -> Part
         cost=np.full(utility.shape, np.nan) if log.cost is None else laid(log.cost),  # type: ignore[arg-type]
         latency=laid(log.latency),
         tokens=laid(log.tokens),
-        cost_unit=said.cost_unit or log.cost_unit if log.cost is not None else "",
+        cost_unit=log.cost_unit,
         label=said.label,
         notes=(*log.notes, *[f"left out {left:,} calls without a score or of other models"] * bool(left)),
         **told,

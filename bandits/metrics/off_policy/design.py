@@ -34,7 +34,9 @@ class Design(NamedTuple):
     most: float
 
 
-def noise_of(residual: ArrayLike, arms: ArrayLike, propensity: ArrayLike, n_arms: int, span: float) -> Floats:
+def noise_of(
+    residual: ArrayLike, arms: ArrayLike, propensity: ArrayLike, n_arms: int, span: ArrayLike
+) -> Floats:
     """Return `(K,)` the mean of `(r - q)^2` over all rounds, had each arm been called in each.
 
     Weighted by `1 / p` and self-normalised, since an arm is called where the log's policy thought well of it; and with
@@ -44,14 +46,14 @@ def noise_of(residual: ArrayLike, arms: ArrayLike, propensity: ArrayLike, n_arms
     Args:
         residual, arms, propensity: `(n,)`.
         n_arms: `K`.
-        span: largest less least value of the quantity.
+        span: largest less least value of the quantity: a number, or `(K,)` one for each arm.
     """
     e, a, inverse = (np.asarray(x, t) for x, t in ((residual, float), (arms, np.int64), (propensity, float)))
     inverse = 1 / inverse
     total, squares = (np.bincount(a, inverse**k, n_arms) for k in (1, 2))
     mean = np.bincount(a, inverse * e**2, n_arms) / np.where(total > 0, total, 1.0)
     count = total**2 / np.where(squares > 0, squares, 1.0)
-    return np.asarray((count * mean + MADE_UP * span**2 / 4) / (count + MADE_UP))
+    return np.asarray((count * mean + MADE_UP * np.square(span) / 4) / (count + MADE_UP))
 
 
 def designed(mean: float, value: Floats, apart: Floats, design: Design, *, alpha: float = 0.05) -> Span:
