@@ -295,3 +295,15 @@ def test_neurallinear_begins_with_its_prior() -> None:
     np.testing.assert_allclose(state.bayes.shape, 3.0)
     np.testing.assert_allclose(state.bayes.scale, 1.5)  # its mean over its shape is the guess of the variance
     np.testing.assert_allclose(state.bayes.ridge.inverse[1], np.eye(9) / 4, rtol=1e-6)
+
+
+def test_no_price_is_no_bargain_before_the_first_call() -> None:
+    """Averaged: 1 - preference x cost / scale, the same width for all; where none is posted, the scale stands in."""
+    policy = bandits.averaged(K, D, alpha=0.5)
+    found = indexed(policy, policy.init(KEY))
+    cost = np.array([1.0, 2.0, 4.0, SCALE]) / SCALE
+    np.testing.assert_allclose(found - found[3], PREFERENCE * (1 - cost), atol=1e-5)
+    heard = example(K, D)[1]._replace(utility=jnp.float32(1.0), cost=jnp.float32(5.0))
+    state = policy.update(KEY, policy.init(KEY), seen(), jnp.int32(3), heard)
+    after = indexed(policy, state)  # an answer that was expected; now a call has cost twice the scale
+    assert after[3] < after[2] and after[0] > after[1] > after[2]
