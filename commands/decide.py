@@ -63,7 +63,7 @@ _ASKED, _SIZE = "What is asked", "How much is run"
 @option("--wide", is_flag=True, help="Every choice and figure.")
 @voice
 @click.pass_context
-def decide(ctx: click.Context, file: str | None, stream: str, form: str, **options: Any) -> int:
+def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **options: Any) -> int:
     """Say what to call: one model always, or a policy that is shown to be better, and what it costs.
 
     FILE is a table of outcomes; without it, the calibrated twin. Policies that are good without settings are played
@@ -85,9 +85,10 @@ def decide(ctx: click.Context, file: str | None, stream: str, form: str, **optio
     asked = _in_table(asked, unit, table)
     folder = None if options["out"] is None else check_folder(_named(options["out"]))
     worths = sweep(table, asked.worth)
-    sizes = {"seeds": options["seeds"] or affordable_seeds(table, len(worths), options["rounds"])}
-    sizes |= {"seed": options["seed"], "rounds": options["rounds"]}
-    with progress(len(worths) * sizes["seeds"] * (options["rounds"] or len(table)) * len(LINEUP)) as counted:
+    seeds, rounds = options["seeds"], options["rounds"]
+    seeds = affordable_seeds(table, len(worths), rounds) if seeds is None else seeds
+    sizes = {"seeds": seeds, "seed": options["seed"], "rounds": rounds}
+    with progress(len(worths) * seeds * (rounds or len(table)) * len(LINEUP)) as counted:
         made = play(table, asked.worth, progress=counted, **sizes)
     got = choices.measured(table, [(run.preference, run.traces) for run in made.runs])
     best = decided(got, made.worths, given=asked.worth, limits=asked.limits)

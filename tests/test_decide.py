@@ -158,7 +158,7 @@ def test_where_context_is_worth_nothing_a_model_is_called_always_by_what_a_right
 
 GATES = {
     "kept": ("accuracy>=0.6, cost<=3", 0),
-    "a lower bound that misses though the mean does not": ("accuracy>=0.83", 3),
+    "a lower bound that misses though the mean does not": ("accuracy>=0.84", 3),
     "an upper bound that misses": ("accuracy >= 0.6,cost<=1.7", 3),
 }
 
@@ -173,7 +173,7 @@ def test_a_gate_is_an_exit_code(run, tables, gate: str) -> None:
     [piece] = found["by_worth"]
     row = next(r for r in found["choices"] if r["name"] == piece["choice"])
     if gate.startswith("a lower"):
-        assert row["accuracy_lo"] < 0.83 < row["accuracy"]
+        assert row["accuracy_lo"] < 0.84 < row["accuracy"]
     assert code == wanted
 
 
@@ -215,10 +215,10 @@ def test_a_table_without_costs_has_no_worth_and_no_limit_on_cost(run, tables, tm
 def test_limits_are_answered_to_and_mixtures_of_two_models_stand_beside_them(run, tables) -> None:
     stream = load(str(tables["worthless"]))
     a, c = stream.utility.mean(axis=0), stream.cost.mean(axis=0) / 1000
-    limit = (c[1] + c[2]) / 2
+    limit = 0.6 * c[1] + 0.4 * c[2]
     code, out, _ = run("decide", tables["worthless"], *QUICK, "--worth", 1, "--max-cost", limit)
-    assert code == 0 and told(out).startswith("Call 50 % middle and 50 % large, drawn at random: no policy")
-    assert f"{100 * (a[1] + a[2]) / 2:.1f} % of answers right" in told(out)
+    assert code == 0 and told(out).startswith("Call 60 % middle and 40 % large, drawn at random: no policy")
+    assert f"{60 * a[1] + 40 * a[2]:.1f} % of answers right" in told(out)
     code, out, _ = run("decide", tables["worthless"], *QUICK, "--worth", 1, "--min-accuracy", 0.99)
     assert code == 0 and told(out).startswith("Nothing is shown to fulfil accuracy >= 0.99")
     required = ("--require", "accuracy>=0.1")
@@ -338,7 +338,7 @@ def _fabricated(lead: float, seed: int = 0) -> tuple[taken.Choices, np.ndarray, 
     arms = np.where(rng.random(order.shape) < lead, best, rng.integers(0, 2, order.shape)).astype(np.int32)
     outcomes = Outcomes(
         models=("a", "b"), utility=table, cost=np.full((300, 2), [1.0, 0.9]),
-        query_id=np.array([f"q{i}" for i in range(300)], object), cost_unit="USD/query",
+        query_id=np.array([f"q{i:03d}" for i in range(300)], object), cost_unit="USD/query",
     )  # fmt: skip
     from envs.stream import Stream
 

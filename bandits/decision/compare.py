@@ -102,11 +102,13 @@ def _hardest(choices: Choices, pair: Pair, rivals: Sequence[int]) -> tuple[float
 
 
 def _estimates(choices: Choices, pairs: Sequence[Pair]) -> tuple[Estimate, Estimate]:
-    def column(values: Floats, side: int) -> Floats:
-        return np.stack([net(values[:, pair[side]], pair.worth) for pair in pairs], axis=1)
+    def column(values: Floats, side: bool) -> Floats:
+        return np.stack(
+            [net(values[:, pair.other if side else pair.choice], pair.worth) for pair in pairs], axis=1
+        )
 
-    seeds = paired(column(choices.by_seed, 0), column(choices.by_seed, 1))
-    gap = column(choices.by_cluster, 0) - column(choices.by_cluster, 1)
+    seeds = paired(column(choices.by_seed, False), column(choices.by_seed, True))
+    gap = column(choices.by_cluster, False) - column(choices.by_cluster, True)
     return seeds, clustered(gap, choices.rounds)
 
 
