@@ -147,6 +147,7 @@ def _one(
     rounds, row = log_of(stream, table, every, size, rng)
     model = modelled(rounds)["reward"]
     found: dict[str, list[tuple[int, float, float, float, float]]] = defaultdict(list)
+    assert rounds.propensity is not None  # the log was drawn here
     for number, pi in enumerate(named.values()):
         weight = pi[row, rounds.arm] / rounds.propensity
         effective = float(weight.sum() ** 2 / max((weight**2).sum(), 1e-300))
