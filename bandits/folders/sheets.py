@@ -90,7 +90,7 @@ def _csv(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "low_memory": False}
-    return pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), **options)
+    return pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), **options)  # type: ignore[no-any-return]
 
 
 def _parquet(path: Path) -> pd.DataFrame:

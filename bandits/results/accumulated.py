@@ -138,7 +138,7 @@ def _rows(
 def _by_query(cells: Cells, table: Any, names: list[str], kept: list[int]) -> pd.DataFrame:
     frame = cells.table(names, kept, table.datasets)
     if not table.priced:
-        frame[[column for column in frame if column.startswith("cost:")]] = np.nan
+        frame[[column for column in map(str, frame) if column.startswith("cost:")]] = np.nan
     return frame
 
 

@@ -132,7 +132,10 @@ def _compared(world: Any, table: NDArray[np.float64], traces: Mapping[str, Trace
         mine = rewards(table, trace)
         gap = theirs - mine  # (S, T), what regret grows by
         a_round = clustered(np.bincount(cluster, gap.ravel())[asked], rounds[asked])
-        a_run = Estimate(*(value * gap.shape[1] for value in a_round[:3]), p=a_round.p)
+        rounds_each = gap.shape[1]
+        a_run = Estimate(
+            a_round.mean * rounds_each, a_round.lo * rounds_each, a_round.hi * rounds_each, a_round.p
+        )
         found.append(_Compared(paired(theirs.sum(axis=1), mine.sum(axis=1)), a_run, int(asked.sum())))
     return found
 
