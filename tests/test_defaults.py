@@ -122,7 +122,7 @@ def test_options_of_a_run_a_protocol_and_a_sweep() -> None:
     assert PREFERENCE == 0.2
     assert Protocol._field_defaults == {
         "dataset": "all", "mode": "22", "split": "in", "train_share": 0.2, "routers": ("all",), "random_state": 42,
-        "seeds": 1, "missing": "mean", "resamples": 200,
+        "seeds": 1, "missing": "mean", "resamples": 2000,
     }  # fmt: skip
     assert Sweep._field_defaults == {
         "preferences": (0.0, 0.03, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0), "reward": "linear", "seeds": 5, "seed": 0,
