@@ -110,9 +110,10 @@ def _called(row: Mapping[str, Any]) -> str:
 
 
 def _export(known: Mapping[str, Any]) -> dict[str, str] | None:
-    if known["export"]:
-        return {"text": _EXPORTED, "command": known["export"]}
-    return {"text": known["why"], "command": ""} if known["why"] else None
+    if not known["export"] and not known["why"]:
+        return None
+    text = [known["why"], _EXPORTED if known["export"] else ""]
+    return {"text": " ".join(filter(None, text)), "command": known["export"]}
 
 
 def _run(record: Mapping[str, Any], known: Mapping[str, Any]) -> list[tuple[str, str]]:
