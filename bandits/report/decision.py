@@ -81,7 +81,10 @@ def _table(words: Words) -> dict[str, Any]:
             cells.append((plain(row["latency"]), _ends(row, "latency")))
         cells += [_difference(words, row), (_called(row), "")]
         what = row["kind"] if row["affordable"] else f"{row['kind']}, does not keep the limits"
-        shown = [{"text": text, "small": small} for text, small in cells]
+        shown = [
+            {"text": text, "small": small, "wrap": place >= len(cells) - 2}
+            for place, (text, small) in enumerate(cells)
+        ]
         chosen = any(piece["choice"] == row["name"] for piece in record["by_worth"])
         rows.append({"name": row["name"], "what": what, "cells": shown, "chosen": chosen})
     return {"headings": headings, "rows": rows}
