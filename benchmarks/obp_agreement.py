@@ -6,6 +6,7 @@ its estimators need NumPy, SciPy, pandas and scikit-learn alone. Where it cannot
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -116,6 +117,7 @@ def environment(folder: Path, run: Callable[..., Any] = subprocess.run) -> Path 
 
 def main() -> int:
     """Compare, print the largest difference of each estimator; 1 where one is beyond the tolerance."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = environment(folder)

@@ -6,7 +6,7 @@ same function of a query everywhere; its scores on the population are the truth.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from typing import NamedTuple
 
 import numpy as np
@@ -89,6 +89,9 @@ def coverage(shape: str, n: int, samples: int, resamples: int = RESAMPLES) -> Fl
     return np.stack([np.mean(held, axis=0), np.mean(above, axis=0)], axis=-1)
 
 
+SHAPES = ("informed", "clusters", "flat")
+
+
 def main(shapes: list[str]) -> None:
     """Print a row for each shape, size and form; in brackets the share that lies wholly above the truth."""
     print(
@@ -102,4 +105,8 @@ def main(shapes: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["informed", "clusters", "flat"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("shapes", nargs="*", default=list(SHAPES), choices=SHAPES)
+    main(parser.parse_args().shapes)

@@ -97,16 +97,23 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     if folder is not None:
         known = {
             "command": spoken(ctx),
-            "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
-            "data": ", ".join(data) if isinstance(data, list) else data or table.name,
-            "load": {"name": stream, "data": data, "prices": options["prices"], "models": options["models"]}
-            | reading(options),
-            "seconds": round(time.perf_counter() - begun, 3),
             "title": f"What to call on {table.name}",
+            **_loaded(data, table, options),
         }
+        known["load"] = {"name": stream, "data": data, **known["load"]}
+        known["seconds"] = round(time.perf_counter() - begun, 3)
         _write(folder, options["out"], found, made, known, form)
     say(*table.notes, f"numbers are from: {table.outcomes.label}")
     return MISSED if found["gate"] and not words.passed(found) else 0
+
+
+def _loaded(data: Any, table: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return how the table was read, as a run's manifest has it."""
+    return {
+        "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
+        "data": ", ".join(data) if isinstance(data, list) else data or table.name,
+        "load": {"prices": options["prices"], "models": options["models"], **reading(options)},
+    }
 
 
 def _named(out: str) -> str:
@@ -124,10 +131,10 @@ def _write(folder: Path, out: str, found: Any, made: Any, known: dict[str, Any],
         return
     click.echo()
     wrote({"page": f"{out}/{decided.PAGE}", "figures": f"{out}/{decided.RECORD}"}, form)
+    if exported["why"]:
+        told(exported["why"])
     if exported["export"]:
         click.echo(f"for bandits.load: {exported['export']}")
-    elif exported["why"]:
-        told(exported["why"])
 
 
 def _print(found: dict[str, Any], speech: Any, form: str, wide: bool) -> None:

@@ -18,6 +18,7 @@ Exit codes:
   0    done
   1    a job of a sweep failed, or the reader of stdout went away, as in `simulate.py list | head`
   2    a mistake in what was asked; one line on stderr says which
+  3    of decide: what was required is not met
   130  stopped by Ctrl-C; what had finished is kept"""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import re
@@ -156,6 +157,51 @@ def test_where_context_is_worth_nothing_a_model_is_called_always_by_what_a_right
         assert told(out).startswith(begun) and f"${plain(1000 * c[k])} per 1,000 queries" in told(out)
 
 
+def from_cascade(shared: Path) -> pd.DataFrame:
+    frame = pd.read_csv(shared / "outcomes" / "cascade_llama.csv.gz")
+    models = [c.removesuffix("_correct") for c in frame if c.endswith("_correct")]
+    points = {m: (frame[f"{m}_correct"].mean(), frame[f"{m}_cost"].mean()) for m in models}
+    return pd.DataFrame(points, index=["accuracy", "cost"]).T
+
+
+def from_pareto(shared: Path) -> pd.DataFrame:
+    lines = gzip.open(shared / "outcomes" / "pareto_k4.jsonl.gz", "rt").read().splitlines()
+    arms = pd.DataFrame(
+        [{"model": m, **cell} for line in lines for m, cell in json.loads(line)["arms"].items()]
+    )
+    return arms.groupby("model")[["reward", "cost"]].mean().set_axis(["accuracy", "cost"], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("file", "points"), [("cascade_llama.csv.gz", from_cascade), ("pareto_k4.jsonl.gz", from_pareto)]
+)
+def test_on_recorded_answers_the_verdict_follows_from_the_raw_file_and_the_calls(
+    run, shared, file, points
+) -> None:
+    """Points, break points and the deployed policy's figures, without any of our readers or sums."""
+    code, out, err = run("decide", shared / "outcomes" / file, "--seeds", 3, "-q", "--out", "done")
+    assert code == 0, err
+    assert max(map(len, out.split("page:")[0].splitlines())) <= 80
+    raw, found = points(shared), json.loads(Path("done/decision.json").read_text())
+    rows = {row["name"]: row for row in found["choices"]}
+    for name, (accuracy, cost) in raw.iterrows():
+        assert rows[name]["accuracy"] == pytest.approx(accuracy)
+        assert rows[name]["cost_per_1000"] == pytest.approx(1000 * cost)
+    for worth in np.geomspace(1e-6, 10, 200):
+        best = (worth * raw["accuracy"] - raw["cost"]).idxmax()
+        [said] = [p["choice"] for p in found["fixed_by_worth"] if p["from"] < worth <= (p["to"] or math.inf)]
+        assert said == best
+        [named] = [p for p in found["by_worth"] if p["from"] < worth <= (p["to"] or math.inf)]
+        if named["kind"] == "model":
+            assert named["choice"] == best
+        else:
+            own = rows[named["choice"]]
+            ahead = worth * own["accuracy"] - own["cost_per_1000"] / 1000
+            assert ahead > worth * raw["accuracy"][best] - raw["cost"][best] and own["shown"]
+    deployed = any(p["kind"] == "policy" for p in found["by_worth"])
+    assert told(out).startswith("Deploy " if deployed else "Always call ")
+
+
 GATES = {
     "kept": ("accuracy>=0.6, cost<=3", 0),
     "a lower bound that misses though the mean does not": ("accuracy>=0.84", 3),
@@ -252,10 +298,8 @@ def test_the_command_that_it_prints_exports_a_policy_that_loads(run, tmp_path) -
     assert code == 0, err
     found = json.loads(Path("a folder/decision.json").read_text())
     lines = [line for line in out.splitlines() if line.startswith("for bandits.load: ")]
-    assert bool(lines) != bool(found["why"])
-    if not lines:
-        assert "cannot be exported" in out
-        return
+    assert len(lines) == 1 and found["export"] in lines[0]
+    assert ("averaged cannot be exported" in out) == found["nearest"]["name"].startswith("averaged")
     _, _, *words = shlex.split(lines[0].removeprefix("for bandits.load: "))
     assert run(*words)[0] == 0
     router = bandits.load(words[words.index("--out") + 1])

@@ -71,7 +71,8 @@ def record(stream: Any, played: Played, decided: Decision, asked: Asked, money: 
             if any(piece.choice == i for piece in decided.pieces)
         },
     }
-    found["never_needed"] = _unneeded(stream, decided, rows)
+    doubted = {name for others in found["not_shown_worse"].values() for name in others}
+    found["never_needed"] = [name for name in _unneeded(stream, decided, rows) if name not in doubted]
     found["nearest"] = _nearest(stream, played, decided, money)
     found["gate"] = [_gate(found, limit, money) for limit in asked.required]
     return found

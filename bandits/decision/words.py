@@ -10,6 +10,7 @@ from bandits.money import Money, plain
 
 Row = Mapping[str, Any]
 _NAMED = 3  # models that one sentence names
+_PLAIN = "recorded answers"  # the label of a table that needs no word on where it is from
 _ROWS = 12  # of the table on a terminal
 
 
@@ -120,7 +121,9 @@ class Words:
 
     def carried(self) -> list[str]:
         """Return what the evidence carries and what not, what it would take to know more, and what learning costs."""
-        found = [*self._accurate(), *self._as_good(), *self._nearest(), *self._unneeded()]
+        label = self.record["label"]
+        source = [] if label == _PLAIN else [f"These numbers are from: {label}."]
+        found = [*source, *self._accurate(), *self._as_good(), *self._nearest(), *self._unneeded()]
         return [*found, *self._constraints()]
 
     def _accurate(self) -> list[str]:
@@ -201,7 +204,8 @@ class Words:
             f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         )
         return [
-            f"Never needed: {shown} (best at no worth of a right answer, not called by what is recommended)."
+            f"Never needed: {shown} (best at no worth of a right answer, shown to be worse, not called by what is"
+            " recommended)."
         ]
 
     def _constraints(self) -> list[str]:

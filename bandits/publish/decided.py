@@ -10,6 +10,7 @@ from typing import Any
 
 from bandits import rows
 from bandits.decision.play import Played
+from bandits.decision.words import quality
 from bandits.folders import export as exports
 from bandits.folders import write as artefacts
 from bandits.report import decision
@@ -40,7 +41,7 @@ def publish(
         "given_sha256": artefacts.fingerprint(run.stream.outcomes),
     }  # fmt: skip
     artefacts.keep(folder, run, ask, manifest)  # the export is tried on what lies there
-    told = _exported(folder, spec) if deployed else {"export": "", "why": ""}
+    told = _exported(folder, record, spec) if deployed else {"export": "", "why": ""}
     files = {
         PAGE: decision.render(record, {**known, "versions": versions, **told}).encode(),
         RECORD: (
@@ -60,12 +61,39 @@ def _policy(record: Mapping[str, Any]) -> tuple[str, str, bool]:
     return rows[name]["policy"], rows[name]["preference"], bool(record["nearest"]["deployed"])
 
 
-def _exported(folder: Path, spec: str) -> dict[str, str]:
-    """Return the command that exports a policy of a run, tried here, or why it cannot be."""
+def _exported(folder: Path, record: Mapping[str, Any], spec: str) -> dict[str, str]:
+    """Return the command that exports the deployed policy, tried here, and why it cannot be, where it cannot.
+
+    Where it cannot, the command is that of the best of those that are shown to be better too at the same preference.
+    """
+    if not (why := _refused(folder, spec)):
+        return {"export": _command(folder, spec), "why": ""}
+    name = record["nearest"]["name"]
+    text = next(row["preference"] for row in record["choices"] if row["name"] == name)
+    others = [
+        row
+        for row in record["choices"]
+        if row["shown"] and row["kind"] == "policy" and row["difference"] > 0 and row["preference"] == text
+    ]
+    for row in sorted(others, key=lambda row: -row["difference"]):
+        if row["policy"] != spec and not _refused(folder, row["policy"]):
+            more = f" {row['name']} can, and is shown to be better too: {quality(row, record['right'])}."
+            return {
+                "export": _command(folder, row["policy"]),
+                "why": f"{spec} cannot be exported: {why}.{more}",
+            }
+    return {"export": "", "why": f"{spec} cannot be exported: {why}."}
+
+
+def _refused(folder: Path, spec: str) -> str:
+    """Return why a policy of a run cannot be exported, "" where it can."""
     try:
         exports.export(folder, spec)
     except ValueError as error:
-        return {"export": "", "why": f"{spec} cannot be exported: {error}."}
-    out = folder / "policy.npz"
-    command = shlex.join(["simulate.py", "export", str(folder), "--policy", spec, "--out", str(out)])
-    return {"export": f"python {command}", "why": ""}
+        return str(error)
+    return ""
+
+
+def _command(folder: Path, spec: str) -> str:
+    words = ["simulate.py", "export", str(folder), "--policy", spec, "--out", str(folder / "policy.npz")]
+    return f"python {shlex.join(words)}"

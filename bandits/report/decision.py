@@ -81,7 +81,10 @@ def _table(words: Words) -> dict[str, Any]:
             cells.append((plain(row["latency"]), _ends(row, "latency")))
         cells += [_difference(words, row), (_called(row), "")]
         what = row["kind"] if row["affordable"] else f"{row['kind']}, does not keep the limits"
-        shown = [{"text": text, "small": small} for text, small in cells]
+        shown = [
+            {"text": text, "small": small, "wrap": place >= len(cells) - 2}
+            for place, (text, small) in enumerate(cells)
+        ]
         chosen = any(piece["choice"] == row["name"] for piece in record["by_worth"])
         rows.append({"name": row["name"], "what": what, "cells": shown, "chosen": chosen})
     return {"headings": headings, "rows": rows}
@@ -110,9 +113,10 @@ def _called(row: Mapping[str, Any]) -> str:
 
 
 def _export(known: Mapping[str, Any]) -> dict[str, str] | None:
-    if known["export"]:
-        return {"text": _EXPORTED, "command": known["export"]}
-    return {"text": known["why"], "command": ""} if known["why"] else None
+    if not known["export"] and not known["why"]:
+        return None
+    text = [known["why"], _EXPORTED if known["export"] else ""]
+    return {"text": " ".join(filter(None, text)), "command": known["export"]}
 
 
 def _run(record: Mapping[str, Any], known: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,10 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from bandits.decision.words import per_cent
+from bandits.decision.worths import best_by_worth
 from bandits.money import Money
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 440, 58, 880, 16, 400
+# Where a label may stand from its point, and its anchor: beside it, above and below it, then at its corners.
+_PLACES = (
+    (10, 4, "start"), (-10, 4, "end"), (0, -11, "middle"), (0, 21, "middle"),
+    (6, -12, "start"), (-6, -12, "end"), (6, 22, "start"), (-6, 22, "end"),
+)  # fmt: skip
 _LETTER, _LINE = 7.2, 16  # width of a letter and height of a line of a label
 _FLOOR = 1e-3  # share of the dearest cost below which a cost is drawn there: a logarithm has no 0
 
@@ -41,7 +49,9 @@ def plane(record: Mapping[str, Any], money: Money) -> dict[str, Any]:
         return along(row["cost_per_1000"]), height(row["accuracy"])
 
     chosen = {piece["choice"] for piece in record["by_worth"]}
-    hull = [next(row for row in rows if row["name"] == piece["choice"]) for piece in record["fixed_by_worth"]]
+    models = [row for row in rows if row["kind"] == "model"]
+    best = best_by_worth([row["accuracy"] for row in models], [row["cost_per_1000"] for row in models])
+    hull = [models[piece.choice] for piece in best]
     points = [_point(row, at(row), row["name"] in chosen, money) for row in rows]
     named = [*chosen, *(row["name"] for row in hull), (record["nearest"] or {}).get("name")]
     return {
@@ -52,7 +62,7 @@ def plane(record: Mapping[str, Any], money: Money) -> dict[str, Any]:
         "y": [
             {"at": height(tick), "text": f"{100 * tick:.0f} %"} for tick in _even(bottom, ceiling)
         ],
-        "hull": " ".join(f"{x},{y}" for x, y in map(at, hull)),
+        "hull": " ".join(f"{along(cost)},{height(accuracy)}" for cost, accuracy in _mixtures(hull, floor)),
         "points": points,
         "labels": _labels(points, list(dict.fromkeys(filter(None, named)))),
         "caption": _caption(money, chosen, record),
@@ -67,8 +77,16 @@ def _caption(money: Money, chosen: set[str], record: Mapping[str, Any]) -> str:
     )
     return (
         f"Accuracy against cost in {money.per_1000}, on a logarithmic axis. Circles: single models; squares: policies;"
-        f" filled: recommended ({listed}). Dashed: from one best single model to the next."
+        f" filled: recommended ({listed}). Dashed: the best mixture of single models at each cost."
     )
+
+
+def _mixtures(hull: Sequence[Mapping[str, Any]], floor: float) -> list[tuple[float, float]]:
+    """Return costs and accuracies of mixtures of neighbours on the hull: curved on a logarithmic axis."""
+    cost, accuracy = ([row[name] for row in hull] for name in ("cost_per_1000", "accuracy"))
+    costs = np.geomspace(max(cost[0], floor), max(cost[-1], floor), 120)
+    drawn = np.unique(np.concatenate([costs, np.maximum(cost, floor)]))
+    return list(zip(drawn.tolist(), np.interp(drawn, cost, accuracy).tolist(), strict=True))
 
 
 def _point(row: Mapping[str, Any], place: tuple[float, float], chosen: bool, money: Money) -> dict[str, Any]:
@@ -109,10 +127,11 @@ def _labels(points: Sequence[Mapping[str, Any]], named: Sequence[str]) -> list[d
     for name in named:
         point = next(p for p in points if p["name"] == name)
         x, y, width = point["x"], point["y"], _LETTER * len(name)
-        for dx, dy, anchor in ((10, 4, "start"), (-10, 4, "end"), (0, -11, "middle"), (0, 21, "middle")):
+        for dx, dy, anchor in _PLACES:
             left = x + dx - {"start": 0.0, "end": width, "middle": width / 2}[anchor]
             box = (left, y + dy - _LINE + 3, left + width, y + dy + 4)
             inside = box[0] >= LEFT and box[2] <= RIGHT and box[1] >= 0 and box[3] <= BOTTOM
+            # The first place that is free; a label that would hide something is left to the table.
             if inside and not any(_cross(box, other) for other in taken):
                 taken.append(box)
                 found.append({"x": x + dx, "y": y + dy, "anchor": anchor, "text": name})
