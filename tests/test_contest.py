@@ -14,7 +14,7 @@ import scipy.stats
 
 from bandits import mmrbench
 from bandits.metrics import curve
-from bandits.mmrbench import contest, scores, splits
+from bandits.mmrbench import contest, scores, splits, table2
 from bandits.mmrbench.size import check, estimate
 from tests.test_mmrbench import small_table
 
@@ -158,3 +158,19 @@ def test_memory_is_estimated_before_anything_is_trained() -> None:
     assert more - small == small - estimate(table, **(asked | {"seeds": 0})) > 0
     with pytest.raises(ValueError, match="at most 100,000"):
         mmrbench.evaluate(table, routers=["knn"], resamples=10**8)
+
+
+def test_table_2_in_the_papers_layout_marks_what_is_shown() -> None:
+    cell = {"label": "made up", "seeds": 3, "nAUC": 0.5, "nAUC_within": False, "Ps": 0.75, "Ps_within": True}
+    rows = [
+        cell | {"dataset": d, "method": m, "beats": b, "nAUC_paper": 0.6, "Ps_paper": 0.7}
+        for d in ("MMStar", "ALL")
+        for m, b in (("KNN", "accuracy+cost"), ("Random", ""))
+    ]
+    lines = table2.latex(rows).splitlines()
+    assert lines[0] == r"\begin{tabular}{lrrrr}" and lines[-2] == r"\end{tabular}"
+    assert lines[2] == r" & \multicolumn{2}{c}{MMStar} & \multicolumn{2}{c}{Full} \\"
+    assert lines[5] == r"KNN & .500$^*$ & \textbf{.750} & .500$^*$ & \textbf{.750} \\"
+    assert "**.750** *.700* |" in table2.markdown(rows) and "Bold: shown to beat" in table2.markdown(rows)
+    plain = [row | {"beats": ""} for row in rows]
+    assert "**" not in table2.markdown(plain) and "Nothing is bold: no router" in table2.markdown(plain)
