@@ -180,10 +180,10 @@ def test_of_two_newcomers_the_less_heard_is_called_and_its_chance_is_one() -> No
     for wanted in (2, 3, 2, 3):
         assert int(policy.act(KEY, state, seen)) == wanted
         assert policy.chances(KEY, state, seen).tolist() == [float(k == wanted) for k in range(4)]
+        assert int(policy.act(KEY, state, before)) == 1  # one that has left again is not forced
         state = policy.update(KEY, state, seen, jnp.int32(wanted), heard)
     assert int(policy.act(KEY, state, seen)) == 1
     np.testing.assert_allclose(policy.chances(KEY, state, seen), [0.1, 0.9, 0.0, 0.0])
-    assert int(policy.act(KEY, state, before)) == 1  # one that has left again is not forced
 
 
 def counting_four() -> Policy:
@@ -204,14 +204,11 @@ def test_a_newcomer_that_has_calls_keeps_what_it_knows() -> None:
     pulls = jnp.array([3, 1, 0, 5], jnp.int32)
     state = state._replace(policy=state.policy._replace(weight=weight, pulls=pulls))
     seen, heard = example(4, 3)
-    first = policy.update(
-        KEY, state, seen._replace(available=jnp.array([True, True, False, False])), jnp.int32(0), heard
-    )
-    np.testing.assert_array_equal(
-        first.policy.weight[1:], weight[1:]
-    )  # none had been met before: none is new
-    assert first.met.tolist() == [True, True, False, False]
-    state = state._replace(met=first.met)
+    three = seen._replace(available=jnp.array([True, True, True, False]))
+    first = policy.update(KEY, state, three, jnp.int32(0), heard)
+    np.testing.assert_array_equal(first.policy.weight[1:], weight[1:])  # none was met before: none is new
+    assert first.met.tolist() == [True, True, True, False]
+    state = state._replace(met=jnp.array([True, True, False, False]))
     second = policy.update(KEY, state, seen, jnp.int32(0), heard)
     pool = (3 * weight[0] + 1 * weight[1] + 5 * weight[3]) / 9
     np.testing.assert_allclose(second.policy.weight[2], pool, rtol=1e-6)
