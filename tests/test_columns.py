@@ -13,10 +13,11 @@ from scipy import stats
 from bandits.experiment import worlds
 from bandits.loop import feedback
 from bandits.loop.replay import Trace, orders
+from bandits.metrics.knapsack import best_mixture
 from bandits.results import phases
 from bandits.results.players import planned
 from bandits.results.points import _hindsight
-from bandits.results.spending import account
+from bandits.results.spending import account, burn_down
 from bandits.results.summary import kept_rounds, summarise
 from envs.outcomes import Outcomes
 from envs.stream import Stream
@@ -172,6 +173,27 @@ def test_the_first_round_without_a_call_is_a_mean_over_the_seeds_that_had_one() 
     arms[0, 2:], arms[1, 4:] = -1, -1
     told = account(stream, make_table(stream), {"p": Trace(order, arms)}, np.array([9.0, np.inf, np.inf]))
     assert told["out_at"].item() == (3 + 5) / 2 and told["unanswered"].item() == 2
+    ends = stats.t.interval(0.95, 2, told["over_mixture"].item(), _error(stream, order, arms))
+    assert (told["over_lo"].item(), told["over_hi"].item()) == pytest.approx(ends)
+    down = burn_down(stream, {"p": Trace(order, arms)}, np.array([9.0, np.inf, np.inf]))
+    assert list(down.columns) == ["policy", "round", "quantity", "mean", "lo", "hi"] and set(
+        down["policy"]
+    ) == {"p"}
+    left = 1 - np.cumsum(np.where(arms >= 0, stream.cost[order, 0], 0.0), axis=1)[:, -1] / 9
+    ends = stats.t.interval(0.95, 2, left.mean(), stats.sem(left))
+    assert down[["mean", "lo", "hi"]].iloc[-1].tolist() == pytest.approx([left.mean(), *ends])
+
+
+def _error(stream: Stream, order: np.ndarray, arms: np.ndarray) -> float:
+    """Return the standard error over seeds of what model 0 earns above the best mixture for the same money."""
+    table = make_table(stream)
+    over = []
+    for rows, called in zip(order, arms, strict=True):
+        made = called >= 0
+        paid, times = stream.cost[rows[made], 0].sum(), np.bincount(rows, minlength=len(table))
+        mixture = float(best_mixture(table, stream.cost, paid, times=times)) / len(rows)
+        over.append(table[rows[made], 0].sum() / len(rows) - mixture)
+    return float(stats.sem(over))
 
 
 def test_the_best_fixed_model_is_that_of_the_rows_that_were_asked() -> None:

@@ -233,3 +233,12 @@ def test_messages_say_what_is_needed_and_what_was_found(table: np.ndarray, trace
         metrics.paired(np.ones(3), np.ones(4))
     with pytest.raises(ValueError, match="0 < level < 1, got 95"):
         metrics.band(np.ones(3), level=95)
+
+
+def test_no_call_earns_nothing_and_the_smallest_trace_is_one() -> None:
+    assert metrics.earned_by([[0.3, 0.7], [0.2, 0.9]], [-1, 1]).tolist() == [0.0, 0.9]
+    one = Trace(np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int32))
+    assert metrics.rewards([[0.3, 0.7]], one).tolist() == [[0.3]]
+    for arms, message in ((-2, "models -1 to 1, got -2 to -2"), (2, "models -1 to 1, got 2 to 2")):
+        with pytest.raises(ValueError, match=message):
+            metrics.rewards([[0.3, 0.7]], one._replace(arms=np.full((1, 1), arms, np.int32)))
