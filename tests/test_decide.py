@@ -165,7 +165,8 @@ def from_cascade(shared: Path) -> pd.DataFrame:
 
 
 def from_pareto(shared: Path) -> pd.DataFrame:
-    lines = gzip.open(shared / "outcomes" / "pareto_k4.jsonl.gz", "rt").read().splitlines()
+    with gzip.open(shared / "outcomes" / "pareto_k4.jsonl.gz", "rt") as file:
+        lines = file.read().splitlines()
     arms = pd.DataFrame(
         [{"model": m, **cell} for line in lines for m, cell in json.loads(line)["arms"].items()]
     )
