@@ -211,7 +211,8 @@ class Words:
     def _constraints(self) -> list[str]:
         if not self.record["limits"] or not self.record["by_worth"]:
             return []
-        out = sum(not row["affordable"] for row in self.rows.values())
+        if not (out := sum(not row["affordable"] for row in self.rows.values())):
+            return []
         return [
             f"{out} of {len(self.rows)} choices do not fulfil {' and '.join(self.record['limits'])} by their means."
         ]
