@@ -115,7 +115,7 @@ def make_log(
 )
 @click.pass_context
 @voice
-def evaluate(ctx: click.Context, log: str, policies: tuple[str, ...], form: str, **options: Any) -> None:
+def evaluate(ctx: click.Context, /, log: str, policies: tuple[str, ...], form: str, **options: Any) -> None:
     """Value policies on a LOG of one call a query: what they would have earned, and whether the log can tell."""
     prepare_jax()
     from bandits import resolve, rewards, rows
@@ -206,7 +206,9 @@ def _page(folder: Path, log: Any, found: Any, notes: tuple[str, ...], command: s
         "command": command,
         "cost_unit": log.cost_unit,
     }
-    page = off_policy.render(*found, known)
+    page = off_policy.render(
+        found.rows, found.diagnostics, found.warnings, found.verdict, found.weights, known
+    )
     tables = {"estimates.csv": rows.render(found.rows, "csv") + "\n"}
     if found.diagnostics:
         tables["diagnostics.csv"] = rows.render(found.diagnostics, "csv") + "\n"

@@ -50,4 +50,5 @@ def accepted(
         return (state, number + taken), taken
 
     left = jnp.arange(len(arms), 0, -1, jnp.float32)
-    return jax.lax.scan(one_round, (policy.init(key), jnp.int32(0)), (met, arms, coin, left))[1]
+    taken = jax.lax.scan(one_round, (policy.init(key), jnp.int32(0)), (met, arms, coin, left))[1]
+    return jnp.asarray(taken)
