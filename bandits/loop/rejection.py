@@ -50,6 +50,5 @@ def accepted(
         return (state, number + taken), taken
 
     left = jnp.arange(len(arms), 0, -1, jnp.float32)
-    begun = policy.init(key), jnp.int32(0)
-    accepted: jax.Array = jax.lax.scan(one_round, begun, (met, arms, coin, left))[1]
-    return accepted
+    taken = jax.lax.scan(one_round, (policy.init(key), jnp.int32(0)), (met, arms, coin, left))[1]
+    return jnp.asarray(taken)

@@ -145,11 +145,11 @@ def _one(
 ) -> dict[str, list[tuple[int, float, float, float, float]]]:
     """Return `(target's number, mean, low, high, effective size)` of each target by estimator, on one log."""
     rounds, row = log_of(stream, table, every, size, rng)
-    model = modelled(rounds)["reward"]
+    model, chances = modelled(rounds)["reward"], every[row, rounds.arm]
     found: dict[str, list[tuple[int, float, float, float, float]]] = defaultdict(list)
     assert rounds.propensity is not None  # the log was drawn here
     for number, pi in enumerate(named.values()):
-        weight = pi[row, rounds.arm] / rounds.propensity
+        weight = pi[row, rounds.arm] / chances
         effective = float(weight.sum() ** 2 / max((weight**2).sum(), 1e-300))
         for one in valued(rounds, pi[row], "reward", model, How(wide=True)):
             label = one.estimator.partition(" at ")[0]

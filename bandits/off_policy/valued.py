@@ -36,12 +36,18 @@ class Estimate(NamedTuple):
 
 def modelled(rounds: Rounds, *, boosted: bool = False, parts: int = 3, seed: int = 0) -> dict[str, Floats]:
     """Return `(n, K)` cross-fitted predictions of each quantity of a log."""
-    fit = models.boosting if boosted else models.ridge
-    x = rounds.context if boosted else rounds.context[:, :-1]  # ridge has a level of its own
-    return {
-        name: models.cross_fitted(x, rounds.arm, y, len(rounds.models), fit=fit, parts=parts, seed=seed)
-        for name, y in rounds.values.items()
-    }
+    k, crossed = len(rounds.models), partial(models.cross_fitted, parts=parts, seed=seed)
+    if boosted:
+        return {
+            name: crossed(rounds.context, rounds.arm, y, k, fit=models.boosting)
+            for name, y in rounds.values.items()
+        }
+    x, y = (
+        rounds.context[:, :-1],
+        np.stack(list(rounds.values.values()), axis=1),
+    )  # ridge has a level of its own
+    found = crossed(x, rounds.arm, y, k)
+    return {name: np.ascontiguousarray(found[..., i]) for i, name in enumerate(rounds.values)}
 
 
 class How(NamedTuple):

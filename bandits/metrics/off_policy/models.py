@@ -35,13 +35,15 @@ def ridge(
 
     Args:
         context: `(n, d)`.
-        target, weight: `(n,)`.
+        target: `(n,)`, or `(n, m)` for `m` targets at once.
+        weight: `(n,)`.
         penalty: > 0.
     """
     share = weight / weight.sum()
-    centre, level = share @ context, float(share @ target)
+    centre, level = share @ context, share @ target
     x, y = context - centre, target - level
-    beta = np.linalg.solve(x.T @ (weight[:, None] * x) + penalty * np.eye(x.shape[1]), x.T @ (weight * y))
+    heavy = x.T * weight
+    beta = np.linalg.solve(heavy @ x + penalty * np.eye(x.shape[1]), heavy @ y)
     return lambda new: np.asarray((new - centre) @ beta + level)
 
 
@@ -58,6 +60,8 @@ def cross_fitted(
     weight: ArrayLike | None = None, parts: int = 3, seed: int = 0,
 ) -> Floats:  # fmt: skip
     """Return `(n, K)` predictions of the target for every arm, one model an arm, each from the other folds.
+
+    Of several targets, `(n, m)`, where the fit takes them, it is `(n, K, m)`.
 
     An arm without a round in the other folds is predicted by their weighted mean over all arms.
 
@@ -78,11 +82,11 @@ def cross_fitted(
     if called.size and not (called.min() >= 0 and called.max() < n_arms):
         raise ValueError(f"a reward model needs arms from 0 to {n_arms - 1}, got {called.max()}")
     w = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
-    part, model = folds(len(y), parts, seed), np.empty((len(y), n_arms))
+    part, model = folds(len(y), parts, seed), np.empty((len(y), n_arms, *y.shape[1:]))
     of_arm = [np.flatnonzero((called == arm) & (w > 0)) for arm in range(n_arms)]
     for one in range(parts):
         here, usable = np.flatnonzero(part == one), (part != one) & (w > 0)
-        level = np.average(y[usable], weights=w[usable]) if usable.any() else y[part != one].mean()
+        level = w[usable] @ y[usable] / w[usable].sum() if usable.any() else y[part != one].mean(axis=0)
         there = x[here]
         for arm, rows in enumerate(of_arm):
             own = rows[part[rows] != one]
