@@ -17,6 +17,7 @@ import pytest
 
 from bandits import report
 from bandits.experiment import lineup
+from bandits.folders import export as export  # binds `build` before a test takes it away, not while it is away
 from bandits.folders import write as artefacts
 from commands.run import Stopped
 from envs.tables import formats
