@@ -17,7 +17,7 @@ import pytest
 
 from bandits import report
 from bandits.experiment import lineup
-from bandits.folders import export as export  # binds `build` before a test takes it away, not while it is away
+from bandits.folders import export  # binds `build` before a test takes it away, not while it is away
 from bandits.folders import write as artefacts
 from commands.run import Stopped
 from envs.tables import formats
@@ -25,6 +25,7 @@ from tests.conftest import make_stream
 from tests.test_folders import SMALL, done, run, table  # noqa: F401  (fixtures)
 
 ROOT = Path(__file__).resolve().parents[1]
+assert export.build is lineup.build
 TABLES = ("summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet")
 WAIT = 400.0  # seconds after which a test gives up
 
