@@ -177,9 +177,15 @@ def sentence(rows: Sequence[Row]) -> str:
     said, none = [], []
     for dataset, own in shown.items():
         on = f" on {dataset}" if len(shown) > 1 else ""
-        if won := [_won(row) for row in own if row["beats"]]:
-            said.append(f"Shown to beat {own[0]['single']}, the best single model{on}: {'; '.join(won)}.")
-        elif own:
+        ahead = [_won(row) for row in own if "accuracy" in row["beats"]]
+        cheaper = [f"{row['router']}, {_less(row)}" for row in own if row["beats"] == "cost"]
+        if ahead:
+            said.append(f"Shown to beat {own[0]['single']}, the best single model{on}: {'; '.join(ahead)}.")
+        if cheaper:
+            said.append(
+                f"Shown to cost less than {own[0]['single']}, the best single model{on}: {'; '.join(cheaper)}."
+            )
+        if own and not ahead + cheaper:
             none.append(dataset)
     if none:
         name = f"{shown[none[0]][0]['single']}, the best single model" if len(shown) == 1 else ""
@@ -190,13 +196,13 @@ def sentence(rows: Sequence[Row]) -> str:
 
 
 def _won(row: Row) -> str:
-    parts = []
-    if "accuracy" in row["beats"]:
-        ends = f"{100 * row['over_single_lo']:.1f} to {100 * row['over_single_hi']:.1f}"
-        parts.append(f"{100 * row['over_single']:.1f} points more accurate at its peak ({ends})")
-    if "cost" in row["beats"]:
-        parts.append(f"less than 1 point below it at {row['match_cost']:.0%} of its cost")
-    return f"{row['router']}, {' and '.join(parts)}"
+    ends = f"{100 * row['over_single_lo']:.1f} to {100 * row['over_single_hi']:.1f}"
+    gain = f"{row['router']}, {100 * row['over_single']:.1f} points more accurate at its peak ({ends})"
+    return f"{gain} and {_less(row)}" if "cost" in row["beats"] else gain
+
+
+def _less(row: Row) -> str:
+    return f"less than 1 point below it at {row['match_cost']:.0%} of its cost"
 
 
 def _reason(own: list[Row]) -> str:
