@@ -178,7 +178,7 @@ def evaluate(ctx: click.Context, /, log: str, policies: tuple[str, ...], form: s
             read,
             found._replace(rows=told),
             notes,
-            spoken(ctx).replace("simulate.py", "simulate.py ope", 1),
+            spoken(ctx),
         )
         wrote({"page": str(page)}, form)
     elif out:

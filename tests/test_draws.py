@@ -202,7 +202,7 @@ def test_the_figures_of_the_benchmark_by_plain_loops() -> None:
     truth = np.array([0.2, 0.5, 0.4, 0.8])
     mean = truth + rng.normal(0.05, 0.3, (3, 4))
     low, high = mean - rng.random((3, 4)), mean + rng.random((3, 4)) * 0.2
-    told = trials._scored(np.stack([mean, low, high], axis=2), truth, logged=0.1)
+    told = trials._scored(np.stack([mean, low, high, 50 + mean], axis=2), truth, logged=0.1)
     error = [[mean[i, j] - truth[j] for j in range(4)] for i in range(3)]
     flat = [e for line in error for e in line]
     assert told["error"] == pytest.approx(sum(abs(e) for e in flat) / 12)

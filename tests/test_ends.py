@@ -188,7 +188,7 @@ def test_a_warm_start_charges_posted_prices_and_means_where_none_are_posted(know
     def spend(price: Any, mean: Any) -> np.ndarray:
         changed = prior.mean.copy()
         changed[:, 0] = mean
-        begun = warm.start(policy, prior._replace(price=np.asarray(price, float), mean=changed), ("reward",))
+        begun = warm.start(policy, prior._replace(price=np.asarray(price, float), mean=changed))
         return np.asarray(begun.init(jax.random.key(0)).pacer.past.spend)
 
     none, mean = np.full(4, np.nan), prior.mean[:, 0]

@@ -102,13 +102,13 @@ def test_policies_of_every_kind_begin_with_the_log() -> None:
     log, _ = called(make_stream(rows=400), np.random.default_rng(4), skew=1.0)
     table = reward_table(accuracy, log)
     prior = warm.fit(log, table)
-    state = warm.start(bandits.POLICIES["linucb"](4, 6), prior, ("reward",)).init(jax.random.key(0))
+    state = warm.start(bandits.POLICIES["linucb"](4, 6), prior).init(jax.random.key(0))
     want = prior.weight["reward"] @ log.context[3]
     np.testing.assert_allclose(estimate(state, log.context[3]).mean, want, rtol=1e-4)
     counts = warm.hear(bandits.POLICIES["ucb1"](4, 6), log, table, 0.2).init(jax.random.key(0))
     assert counts.pulls.tolist() == log.answered.tolist()
     paced = budget.held(bandits.linucb(4, 6), log, pacing="primal_dual")
-    past = warm.start(paced, prior, ("reward",)).init(jax.random.key(0)).pacer.past
+    past = warm.start(paced, prior).init(jax.random.key(0)).pacer.past
     spend = np.asarray(past.spend)[:, 0]  # a dearer price never spends more: the log has a choice
     assert (np.diff(spend) <= 1e-6).all() and spend[-1] < spend[0]
 
