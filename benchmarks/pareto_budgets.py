@@ -57,7 +57,7 @@ def load(path: Path) -> tuple[Any, Start]:
 
     def start(policy: Policy, label: str) -> Policy:
         held = budget.held(policy, stream, pacing=label.partition(" ")[0])
-        return warm.start(held, silent if label == COLD_PRICE else prior, ("reward",))
+        return warm.start(held, silent if label == COLD_PRICE else prior)
 
     return replace(stream, outcomes=posted), start
 

@@ -65,7 +65,7 @@ def test_dlinucb_begins_with_the_evidence_of_the_log_without_the_ridge(known) ->
     table = known.utility.astype(float)
     for strength in (1.0, 4.0):
         prior = warm.fit(known, table, ridge=strength)
-        policy = warm.start(bandits.dlinucb(4, 6, ridge=strength), prior, ("reward",))
+        policy = warm.start(bandits.dlinucb(4, 6, ridge=strength), prior)
         state = policy.init(jax.random.key(0))
         x = known.context.astype(float)
         np.testing.assert_allclose(state.evidence[1], x.T @ x, atol=0.01 * len(known))

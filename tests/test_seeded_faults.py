@@ -95,9 +95,8 @@ def test_a_pacer_is_charged_posted_prices_where_there_are_any(known, monkeypatch
     logged = replace(known, outcomes=replace(known.outcomes, price=price))
     prior = warm.fit(logged, reward_table(linear, logged))
     monkeypatch.setattr(Past, "after", lambda self, worth, used, cost: (worth, used, cost))
-    state = Past(jnp.zeros(1), jnp.zeros((1, 3)))
-    policy = Policy(lambda key: state, lambda *_: 0, lambda *_: state)
-    worth, used, cost = warm.start(policy, prior, ("reward",)).init(KEY)
+    policy = budget.held(bandits.linucb(4, 6), logged, pacing="primal_dual")
+    worth, used, cost = warm.start(policy, prior).init(KEY).pacer.past
     mean = known.cost.mean(axis=0)
     np.testing.assert_allclose(cost[:, 0], [mean[0], 50.0, mean[2], 60.0], rtol=1e-5)
     np.testing.assert_allclose(used[:, :, 0], known.cost, rtol=1e-5)
@@ -107,7 +106,7 @@ def test_a_pacer_is_charged_posted_prices_where_there_are_any(known, monkeypatch
 def test_a_discounted_policy_begins_with_the_log_as_one_moment(known) -> None:
     """`V = A` and so both sums are `A - ridge I`: squared weights of one moment are 1 as well."""
     prior = warm.fit(known, reward_table(linear, known), ridge=2.0)
-    state = warm.start(bandits.dlinucb(4, 6, ridge=2.0), prior, ("reward",)).init(KEY)
+    state = warm.start(bandits.dlinucb(4, 6, ridge=2.0), prior).init(KEY)
     assert isinstance(state, Discounted)
     x = known.context.astype(float)
     np.testing.assert_allclose(state.evidence, np.stack([x.T @ x] * 4), rtol=1e-3, atol=0.05)
