@@ -106,7 +106,7 @@ def test_settings_are_those_of_the_least_score_and_estimates_are_named_by_them()
     model = valued.modelled(rounds)["reward"]
     found = {
         one.estimator.partition(" at ")[0]: one
-        for one in valued.valued(rounds, pi, "reward", model, wide=True)
+        for one in valued.valued(rounds, pi, "reward", model, valued.How(wide=True))
     }
     at = (np.arange(300), rounds.arm)
     w, y, q, v = pi[at] / rounds.propensity, rounds.values["reward"], model[at], ope.dm(pi, model)
@@ -120,7 +120,7 @@ def test_settings_are_those_of_the_least_score_and_estimates_are_named_by_them()
     shrink = best(
         [c * c for c in clips], lambda c: ope.dros(w, y, q, v, shrink=c), lambda c: c * w / (w**2 + c), q
     )
-    names = [one.estimator for one in valued.valued(rounds, pi, "reward", model, wide=True)]
+    names = [one.estimator for one in valued.valued(rounds, pi, "reward", model, valued.How(wide=True))]
     assert {
         f"IPS clipped at {clip:g}",
         f"SWITCH-DR at {cut:g}",
@@ -185,28 +185,6 @@ def test_propensities_that_drift_are_said_beyond_four_standard_errors() -> None:
         assert len(found) == said
         turned = replace(rounds, time=np.arange(n, 0, -1.0))  # by the clock, not by the file
         assert any("in the first half" in line for line in words.of_the_log(turned)) == bool(said)
-
-
-def test_a_verdict_is_corrected_for_all_pairs_and_says_how_many_rounds_more() -> None:
-    """Three targets, three pairs: Student's interval at 1 - .05 / 3."""
-    rng = np.random.default_rng(3)
-    rounds = log(1000, seed=4)
-    noise = rng.normal(size=(2, 1000))
-    noise -= noise.mean(axis=1, keepdims=True)
-    noise /= noise.std(axis=1, ddof=1, keepdims=True)
-    base = rng.random(1000)
-    error = 1 / math.sqrt(1000)
-    # b is behind by 2.3 standard errors (enough for one pair, too little for three), c by 2.5 (enough for three).
-    values = {"a": base, "b": base - 2.3 * error + noise[0], "c": base - 2.5 * error + noise[1]}
-    pi = {
-        name: np.tile(one, (1000, 1))
-        for name, one in {"a": [1.0, 0, 0], "b": [0, 1.0, 0], "c": [0, 0, 1.0]}.items()
-    }
-    model = rng.random((1000, 3))
-    said = words.verdict(rounds, pi, values, model)
-    assert said[0].startswith("this log cannot tell a from b: ") and said[1].startswith("a beats c: ")
-    low, high = stats.t.interval(1 - 0.05 / 3, 999, 2.3 * error, error)
-    assert f"({low:.4g} to {high:.4g}); about " in said[0]
 
 
 def test_more_rounds_are_counted_from_noise_and_spread() -> None:
