@@ -106,14 +106,23 @@ def coverage() -> Any:
 def test_intervals_of_a_router_with_a_flat_top_cover_what_they_say() -> None:
     """250 samples of 200 queries: a share of .95 has a standard error of .0138; four of them.
 
-    The table in docs/metrics.md has more samples. The percentile interval of the peak alone does not pass, since a
-    peak is higher on a resample: nearly all of its misses lie above the truth.
+    The table in docs/metrics.md has more samples. The percentile interval alone covers the peak less often, since
+    a peak is higher on a resample: nearly all of its misses lie above the truth.
     """
     module = coverage()
     shares = module.coverage("flat", 200, 250, 200)
     least = 0.95 - 4 * math.sqrt(0.95 * 0.05 / 250)
     forms = {name: shares[i, :, 0] for i, name in enumerate(module.FORMS)}
-    assert (forms["percentile and BCa"] >= least).all(), forms
+    # The gain is 0 but for 2e-5, a boundary at which no such interval covers; QNC is inf or 1 with it.
+    kept = [scores.RESAMPLED.index(score) for score in ("nAUC", "nAUC_fair", "Ps", "hypervolume")]
+    assert (forms["percentile and BCa"][kept] >= least).all(), forms
     peak = scores.RESAMPLED.index("Ps")
-    assert forms["percentile"][peak] < least
+    assert forms["percentile"][peak] < forms["percentile and BCa"][peak] - 0.03
     assert shares[module.FORMS.index("percentile"), peak, 1] > 0.9 * (1 - forms["percentile"][peak])
+
+
+def test_intervals_of_a_router_that_knows_something_cover_every_score() -> None:
+    """150 samples of 200 queries: a share of .95 has a standard error of .0178; four of them."""
+    module = coverage()
+    shares = module.coverage("informed", 200, 150, 200)[module.FORMS.index("percentile and BCa"), :, 0]
+    assert (shares >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / 150)).all(), shares
