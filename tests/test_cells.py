@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from bandits.experiment import ask as asks
 from bandits.folders import sheets
 from bandits.publish import streamed
-from bandits.report import opening
+from bandits.report import narrow, opening
 from bandits.results import cells
 from bandits.results.by_dataset import by_dataset
 from bandits.results.by_query import by_query
@@ -115,6 +116,10 @@ def test_batches_of_queries_give_the_interval_of_all_of_them(tmp_path, monkeypat
         and np.abs(centre).max() < 1e-9
     )
     assert "queries and batches of queries" in opening.opened(run | {"by_query": windowed})
+    got, exact = (scores(run["by_dataset"], one) for one in (windowed, kept["by_query"]))
+    row = next(r for r in run["summary"].to_dict("records") if r["kind"] == "model")
+    ends = [[float(x) for x in re.findall(r"[\d.]+", narrow._accuracy(one, row))] for one in (got, exact)]
+    assert len(ends[0]) == 3 and np.abs(np.subtract(*ends)).max() < 4  # points; batches are few here
 
 
 def test_copies_of_a_query_share_a_batch(monkeypatch) -> None:

@@ -66,10 +66,10 @@ def made(gains: list[float], seeds: int = 5, queries: int = 40) -> tuple[list[di
         ([], "No policy was run, only references."),
         ([0.2], "40 queries 0.19"),
         ([0.2, -0.1], "40 queries 0.19"),
-        ([0.2, 0.1], " So does one other policy of 1."),
-        ([0.2, 0.1, -0.1], " So does one other policy of 2."),
-        ([0.3, 0.2, 0.1], " So do 2 other policies of 2."),
-        ([0.3, 0.2, 0.1, -0.1, 0.0], " So do 2 other policies of 4."),
+        ([0.2, 0.1], " So does the other policy."),
+        ([0.2, 0.1, -0.1], " So does one of the 2 other policies."),
+        ([0.3, 0.2, 0.1], " So do all 2 other policies."),
+        ([0.3, 0.2, 0.1, -0.1, 0.0], " So do 2 of the 4 other policies."),
     ],
 )
 def test_how_many_others_beat_it_too(gains, ends) -> None:

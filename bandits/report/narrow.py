@@ -126,8 +126,9 @@ def _accuracy(got: Scores, row: Row) -> str:
     low, high = (float(row[f"accuracy_{end}"]) for end in ("lo", "hi"))
     if got.queries is not None and row["policy"] in got.players:
         place, queries = got.players.index(row["policy"]), got.queries
-        sums = np.bincount(queries.cluster, queries.value["accuracy"][:, place] * queries.rounds)
-        rounds = np.bincount(queries.cluster, queries.rounds)
+        code = np.unique(queries.cluster, return_inverse=True)[1]
+        sums = np.bincount(code, queries.value["accuracy"][:, place] * queries.rounds)
+        rounds = np.bincount(code, queries.rounds)
         over = clustered(sums[rounds > 0], rounds[rounds > 0])
         low, high = float(np.fmin(low, over.lo)), float(np.fmax(high, over.hi))
     text = f"{100 * row['accuracy']:.1f}"

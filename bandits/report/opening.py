@@ -88,9 +88,10 @@ def _also(others: int, of: int) -> str:
     """Return that so many of the other policies beat it too, as a sentence; "" where none does."""
     if not others:
         return ""
-    return (
-        f" So {'does' if others == 1 else 'do'} {counted(others, 'other policy', 'other policies')} of {of}."
-    )
+    verb = "does" if others == 1 else "do"
+    if others == of:
+        return f" So {verb} {'the other policy' if of == 1 else f'all {of} other policies'}."
+    return f" So {verb} {'one' if others == 1 else others} of the {of} other policies."
 
 
 def _compared(got: Scores, pairs: list[tuple[str, str]]) -> pd.DataFrame:
