@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from bandits.metrics.off_policy import Diagnostics, models
+from bandits.metrics import off_policy as ope
+from bandits.metrics.off_policy import Diagnostics, models, tuning
+from bandits.metrics.off_policy.design import designed
 from bandits.off_policy import ask, objectives, valued, words
 from bandits.off_policy.rounds import Rounds, _contexts, _dearest
 from bandits.rewards import linear
@@ -96,6 +99,47 @@ def test_cost_is_counted_in_units_of_the_dearest_models_mean() -> None:
     assert _dearest(np.zeros(2), np.array([0, 1]), 2) == 1.0
 
 
+def test_settings_are_those_of_the_least_score_and_estimates_are_named_by_them() -> None:
+    """SWITCH, clipping and shrinkage on a log whose weights are skewed, from first principles."""
+    rounds = log(300, seed=1)
+    pi = np.tile([0.05, 0.15, 0.8], (300, 1)) * rounds.available
+    pi /= pi.sum(axis=1, keepdims=True)
+    model = valued.modelled(rounds)["reward"]
+    found = {
+        one.estimator.partition(" at ")[0]: one
+        for one in valued.valued(rounds, pi, "reward", model, valued.How(wide=True))
+    }
+    at = (np.arange(300), rounds.arm)
+    w, y, q, v = pi[at] / rounds.propensity, rounds.values["reward"], model[at], ope.dm(pi, model)
+
+    def best(settings: list[float], rows: Any, used: Any, q: Any = None) -> float:
+        return min(settings, key=lambda c: tuning.mse_score(rows(c), w, used(c), y, q))
+
+    clips = [2.0, 5.0, 10.0, 30.0, 100.0]
+    clip = best(clips, lambda c: ope.ips(w, y, clip=c), lambda c: np.minimum(w, c))
+    cut = best(clips, lambda c: ope.switch_dr(w, y, q, v, threshold=c), lambda c: w * (w <= c), q)
+    shrink = best(
+        [c * c for c in clips], lambda c: ope.dros(w, y, q, v, shrink=c), lambda c: c * w / (w**2 + c), q
+    )
+    names = [one.estimator for one in valued.valued(rounds, pi, "reward", model, valued.How(wide=True))]
+    assert {
+        f"IPS clipped at {clip:g}",
+        f"SWITCH-DR at {cut:g}",
+        f"DRos at {shrink:g}",
+        f"SWITCH at {cut:g}",
+    } <= {*names}
+    assert found["DRos"].mean == pytest.approx(ope.dros(w, y, q, v, shrink=shrink).mean())
+    assert found["DR"].mean == pytest.approx((v + w * (y - q)).mean()) and names[0] == "DR-CR"
+    weight = pi[at] * (1 - rounds.propensity) / rounds.propensity**2
+    mrdr = models.cross_fitted(rounds.context[:, :-1], rounds.arm, y, 3, weight=weight)
+    assert found["MRDR"].mean == pytest.approx((ope.dm(pi, mrdr) + w * (y - mrdr[at])).mean())
+    # A ratio's interval is that of w (y - mean) / mean(w), made linear (Cochran 1977, section 2.11).
+    snips = (w * y).sum() / w.sum()
+    straight = w * (y - snips) / w.mean()
+    ends = stats.t.interval(0.95, 299, snips, stats.sem(straight))
+    assert (found["SNIPS"].low, found["SNIPS"].high) == pytest.approx(ends, rel=1e-9)
+
+
 def test_the_range_of_rewards_below_0_moves_the_interval_back() -> None:
     """Rewards from -1: Bernstein's interval of w (y + 1), less 1; IPS stands inside."""
     rng = np.random.default_rng(2)
@@ -142,6 +186,52 @@ def test_propensities_that_drift_are_said_beyond_four_standard_errors() -> None:
         assert len(found) == said
         turned = replace(rounds, time=np.arange(n, 0, -1.0))  # by the clock, not by the file
         assert any("in the first half" in line for line in words.of_the_log(turned)) == bool(said)
+
+
+def test_a_verdict_is_corrected_for_all_pairs_and_says_how_many_rounds_more() -> None:
+    """Three targets, three pairs: the interval of the design at 1 - .05 / 3, above 0 where one beats another."""
+    rounds = log(3000, seed=4)
+    pi = {
+        name: np.tile(one, (3000, 1)) * rounds.available
+        for name, one in {"a": [0.1, 0.1, 0.8], "b": [0.1, 0.8, 0.1], "c": [0.8, 0.1, 0.1]}.items()
+    }
+    pi = {name: one / one.sum(axis=1, keepdims=True) for name, one in pi.items()}
+    model = valued.modelled(rounds)["reward"]
+    value = {name: valued.recommended(rounds, one, "reward", model).mean for name, one in pi.items()}
+    best, second, last = sorted(value, key=lambda name: -value[name])
+    design = valued.design_of(rounds, "reward", model)
+    said = words.verdict(rounds, pi, model)
+    assert len(said) == 2
+    for line, other in zip(said, (second, last), strict=True):
+        apart, gap = pi[best] - pi[other], value[best] - value[other]
+        low, high = designed(gap, (apart * model).sum(axis=1), apart, design, alpha=0.05 / 3)
+        narrow = designed(gap, (apart * model).sum(axis=1), apart, design, alpha=0.05)
+        assert low < narrow[0] and narrow[1] < high
+        assert f"({low:.4g} to {high:.4g})" in line
+        assert line.startswith(
+            f"{best} beats {other}: " if low > 0 else f"this log cannot tell {best} from {other}: "
+        )
+        assert ("more rounds at 10% exploration" in line) == (low <= 0)
+
+
+def test_more_rounds_are_counted_from_noise_and_spread() -> None:
+    """The formula in the open: (1.96 / gap)^2 (noise of the weights at 10 % exploration + spread of the model)."""
+    rounds = log(500, seed=5)
+    apart = np.tile([1.0, -1.0, 0.0], (500, 1))
+    model = np.random.default_rng(6).random((500, 3))
+    gap = 0.05
+    at = (np.arange(500), rounds.arm)
+    p = rounds.propensity
+    assert p is not None
+    mixed = 0.9 * p + 0.1 / rounds.available.sum(axis=1)
+    noise = ((apart[at] / p) ** 2 * (rounds.values["reward"] - model[at]) ** 2 * p / mixed).mean()
+    total = (1.959964 / 0.05) ** 2 * (noise + (model[:, 0] - model[:, 1]).var())
+    figures = 10 ** (math.floor(math.log10(total)) - 1)
+    want = math.ceil(total / figures) * figures
+    assert words.needed(rounds, apart, gap, model).startswith(
+        f"; about {want:,} more rounds at 10% exploration"
+    )
+    assert words.needed(rounds, apart, 0 * gap, model) == "; they are alike on every round"
 
 
 def test_uneven_calls_of_a_log_that_says_even_are_found_at_bonferronis_bound() -> None:
