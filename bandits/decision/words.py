@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bandits.money import Money, plain
+from bandits.money import UNNAMED, Money, plain
 
 Row = Mapping[str, Any]
 _NAMED = 3  # models that one sentence names
@@ -44,7 +44,7 @@ class Words:
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.record = record
         self.rows: dict[str, Row] = {row["name"]: row for row in record["choices"]}
-        self.money = Money(record["currency"] or "units", 1.0)
+        self.money = Money(record["currency"] or UNNAMED, 1.0)
         self.priced = record["currency"] is not None
 
     def verdict(self) -> str:
