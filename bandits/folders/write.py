@@ -166,22 +166,18 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     """Return the tables of a run by name: summary, curves, by_dataset; changes and budget where there were any."""
     import pandas as pd
 
-    from bandits.results.by_dataset import by_dataset
-    from bandits.results.by_query import by_query
     from bandits.results.spending import account, burn_down
     from bandits.results.summary import summarise
 
     stream, limits = run.stream, run.limits
-    summary, curves = summarise(stream, run.table, run.traces, limits=limits)
+    summary, curves, parts, each = summarise(stream, run.table, run.traces, limits=limits)
     summary["preference"], summary["budget"] = run.preference, run.budget
-    parts = by_dataset(stream, run.table, run.traces)
     own = {name: trace for name, trace in run.traces.items() if name not in REFERENCES}
     for columns, more in phases.added(stream, run.table, own, run.late, seed=ask.seed):
         summary, curves = (
             summary.merge(columns, on="policy", how="left"),
             pd.concat([curves, more], ignore_index=True),
         )
-    each = by_query(stream, run.table, run.traces)
     tables = {"summary": summary, "curves": curves, "by_dataset": parts, "by_query": each}
     if phases.marks(stream) and own:
         tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)

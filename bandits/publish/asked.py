@@ -18,7 +18,7 @@ PLAIN = ("policies", "reward", "preference", "seeds", "seed", "order", "rounds")
 def refuse(table: big.Big, ask: Ask, every: int) -> None:
     """Raise where something is asked for that a streamed run cannot give."""
     if option := needs_memory(ask):
-        raise ValueError(f"{option} needs a table held in memory; {table.name} is read as it is needed")
+        raise ValueError(f"{option} needs a table held in memory; {table.path.name} is read as it is needed")
     known = [spec for spec in ask.policies if spec in experiment.REFERENCES]
     if known:
         raise ValueError(f"--policy {known[0]} is in every table of a streamed run already; leave it out")
@@ -26,7 +26,7 @@ def refuse(table: big.Big, ask: Ask, every: int) -> None:
         raise ValueError(f"a run needs --seeds >= 1 and --checkpoint >= 1, got {ask.seeds} and {every}")
     if ask.rounds is not None and not 1 <= ask.rounds <= len(table):
         raise ValueError(
-            f"--rounds of a streamed run needs 1 to {len(table):,}, the rows of {table.name}, got {ask.rounds}"
+            f"--rounds of a streamed run needs 1 to {len(table):,}, the rows of {table.path.name}, got {ask.rounds}"
         )
 
 

@@ -21,11 +21,10 @@ from bandits.folders.staged import Staged
 from bandits.loop import lanes
 from bandits.loop import streamed as windows
 from bandits.loop.lanes import CHUNK
-from bandits.metrics.regret import fall_back, played
+from bandits.metrics.regret import fall_back, fixed_sums, played, stand_in
 from bandits.publish import asked
-from bandits.results import accumulated
-from bandits.results.books import REFERENCES, Best, Book, best, book
-from bandits.results.cells import Cells
+from bandits.results import cells, summary
+from bandits.results.book import Best, Book, book
 from bandits.results.tally import Tally
 from bandits.rewards import REWARDS, Reward, reward_table
 from envs.ahead import ahead
@@ -62,10 +61,8 @@ class _Run:
         lineup = experiment.lineup(table, ask.policies, self.worth, bounds=self.bounds)
         built = [policy for policy in lineup.values() if policy is not None]
         self.playing = windows.players(built, table, seeds=ask.seeds, seed=ask.seed)
-        stops = accumulated.stops(self.total)
-        self.tally = Tally(len(built), table.n_arms, ask.seeds, len(table.datasets), stops)
-        players = len(built) + len(REFERENCES) + table.n_arms
-        self.cells = Cells(players, len(table.datasets), len(table))
+        sizes = len(built), table.n_arms, ask.seeds, len(table.datasets)
+        self.tally = Tally(*sizes, rounds=self.total, rows=len(table), most=cells.MOST)
         self.first = 0  # round that the present window begins with
         self.called: list[list[Any]] = []  # in the present window: chunk by chunk, policy by policy
         # A window is added up in a second thread while the next one is played; one at a time.
@@ -91,7 +88,7 @@ class _Run:
         """Write the checkpoint."""
         self.adding.result()
         arrays = {f"tally.{name}": array for name, array in self.tally.arrays.items()}
-        arrays |= {f"cells.{name}": array for name, array in self.cells.arrays.items()}
+        arrays |= {f"cells.{name}": array for name, array in self.tally.cells.arrays.items()}
         for p, one in enumerate(self.playing):
             arrays |= checkpoint.packed(one.carry, f"carry{p}")
         arrays["called"] = self._arms(self.called)
@@ -112,7 +109,7 @@ class _Run:
         self.first = self.tally.done = about["done"]
         self.staged.parts(-(-self.first // big.WINDOW))
         self.tally.arrays = {name: arrays[f"tally.{name}"] for name in self.tally.arrays}
-        self.cells.arrays = {name: arrays[f"cells.{name}"] for name in self.cells.arrays}
+        self.tally.cells.arrays = {name: arrays[f"cells.{name}"] for name in self.tally.cells.arrays}
         for p, one in enumerate(self.playing):
             one.carry = checkpoint.unpacked(arrays, f"carry{p}", one.carry)
         self.called = [list(arrays["called"])] if arrays["called"].shape[2] else []
@@ -123,7 +120,8 @@ class _Run:
         for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
             weight = asked.preference(ask, piece.first, len(piece))
             reward = reward_table(self.worth, piece, weight)
-            own = book(reward, piece, means)
+            row = np.arange(piece.first, piece.first + len(piece))
+            own = book(reward, piece, means, row=row, alike=piece.alike)
             yield _Window(number, lanes.sheet(piece, reward, weight), own, piece.query_id)
 
     def play(
@@ -152,8 +150,7 @@ class _Run:
 
     def _add(self, window: _Window, order: Ints, first: int, called: list[list[Any]]) -> None:
         arms = self._arms(called)
-        often, got = self.tally.add(window.book, order, arms)
-        self.cells.add(window.book, window.number * big.WINDOW, often, got)
+        self.tally.add(window.book, order, arms)
         rows = order + window.number * big.WINDOW
         self.staged.write(window.number, list(self.ask.policies), first, rows, arms, window.ids)
 
@@ -210,7 +207,8 @@ def run(
     going = _Run(table, ask, staged, about)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(big.sha256, table.path)
-        means = best(_rewards(going), len(table.datasets), fall_back(table.answered))
+        ranked = fall_back(table.answered)
+        means = Best(fixed_sums(_rewards(going, ranked), len(table.datasets)), ranked)
     about["sha256"] = digest.result()
     if left:
         going.load()
@@ -225,8 +223,10 @@ def run(
     return _published(going, manifest)
 
 
-def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints, Ints]]:
-    """Yield the reward table, the data sets and how often each row is played, of every window that is played."""
+def _rewards(
+    going: _Run, ranked: NDArray[np.int32]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int32], Ints, Ints]]:
+    """Yield what `fixed_sums` takes of every window that is played."""
     ask = going.ask
     for number, piece in enumerate(ahead(going.table.pieces(context=False))):
         rest = going.total - piece.first
@@ -236,11 +236,8 @@ def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints, Ints]]:
         if rest < len(piece):
             rows = windows.order(len(piece), number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
             often = played(rows[:, :rest], len(piece))
-        yield (
-            reward_table(going.worth, piece, asked.preference(ask, piece.first, len(piece))),
-            piece.code,
-            often,
-        )
+        reward = reward_table(going.worth, piece, asked.preference(ask, piece.first, len(piece)))
+        yield reward, stand_in(~np.isnan(reward), ranked), piece.code, often
 
 
 def _manifest(going: _Run) -> dict[str, Any]:
@@ -275,9 +272,9 @@ def _published(going: _Run, manifest: Mapping[str, Any]) -> dict[str, pd.DataFra
     from bandits import report
 
     ask = going.ask
-    tables = accumulated.tables(
-        going.tally, going.cells, going.table, list(ask.policies), preference=ask.preference
-    )
+    made = summary.tables(going.tally, going.table, ask.policies)
+    made.summary["preference"], made.summary["budget"] = ask.preference, ""
+    tables = made._asdict()
     page = report.render(
         tables["summary"], tables["curves"], tables["by_dataset"], manifest, by_query=tables["by_query"]
     )

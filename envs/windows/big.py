@@ -27,6 +27,11 @@ _LISTS = ("utility", "cost", "context")
 _BUFFER = 1 << 20
 
 
+def slices(rows: int) -> list[slice]:
+    """Return the windows of so many rows or rounds that are in memory: what a table on disk is read in."""
+    return [slice(first, min(first + WINDOW, rows)) for first in range(0, rows, WINDOW)]
+
+
 class Cells(NamedTuple):
     """What a layout reads of `n` rows: matrices `(n, K)`, NaN where missing, and the names of data sets and queries."""
 
@@ -131,8 +136,8 @@ class Big:
 
     @property
     def name(self) -> str:
-        """The file's name."""
-        return self.path.name
+        """The file's name, and that all of it is played: as `envs.stream.load` calls it."""
+        return f"{self.path.name}:all"
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.outcomes import Floats
 from envs.windows.big import MOST_DATASETS, Big, header, is_ready
@@ -40,18 +42,20 @@ def surveyed(table: Big) -> Big:
     """
     from pyarrow import compute
 
-    cost, calls = np.zeros((2, table.n_arms)), np.zeros(table.n_arms, np.int64)
-    names: set[str] = set()
-    for piece in table.pieces(context=False):
-        if len(names) <= MOST_DATASETS:
-            names |= set(compute.unique(piece.dataset).to_pylist())
-        add(cost, np.where(piece.available, piece.cost, 0.0).sum(axis=0))
-        calls += piece.available.sum(axis=0)
+    calls, names = np.zeros(table.n_arms, np.int64), set[str]()
+
+    def told() -> Iterable[tuple[Floats, NDArray[np.bool_]]]:
+        for piece in table.pieces(context=False):
+            if len(names) <= MOST_DATASETS:
+                names.update(compute.unique(piece.dataset).to_pylist())
+            calls[:] += piece.available.sum(axis=0)
+            yield piece.cost, piece.available
+
+    scale = dearest(told())
     if not calls.all():
         silent = table.models[int(np.argmin(calls))]
         raise ValueError(f"{table.path}: model {silent!r} has no outcome for any query; leave it out")
     many = len(names) > MOST_DATASETS
-    scale = float(((cost[0] + cost[1]) / calls).max()) or 1.0
     note = f"more than {MOST_DATASETS} data sets: they are counted as one"
     return replace(
         table,
@@ -60,6 +64,21 @@ def surveyed(table: Big) -> Big:
         answered=calls,
         notes=(*table.notes, note) if many else table.notes,
     )
+
+
+def dearest(windows: Iterable[tuple[Floats, NDArray[np.bool_]]]) -> float:
+    """Return the mean cost of the dearest model, 1 where nothing costs.
+
+    Args:
+        windows: of the rows of a table: cost and whether a model can be called, `(n, K)`.
+    """
+    total, calls = np.zeros((2, 1)), np.zeros(1)
+    for cost, available in windows:
+        spent = np.where(available, cost, 0.0).sum(axis=0)
+        total = np.zeros((2, len(spent))) + total
+        add(total, spent)
+        calls = calls + available.sum(axis=0)
+    return float((total.sum(axis=0) / np.maximum(calls, 1)).max()) or 1.0
 
 
 def add(total: Floats, value: Floats) -> None:
