@@ -13,20 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
+from bandits.base import RESOURCES
 from bandits.experiment import lineup as experiment
 from bandits.experiment.ask import Ask
 from bandits.folders import checkpoint, place
 from bandits.folders import write as artefacts
 from bandits.folders.staged import Staged
 from bandits.loop import lanes
-from bandits.loop import streamed as windows
 from bandits.loop.lanes import CHUNK
-from bandits.metrics.regret import fall_back, fixed_sums, played, stand_in
+from bandits.loop.player import player
+from bandits.loop.replay import seed_keys, shared, window_order
+from bandits.metrics.regret import BASELINES, fall_back, fixed_sums, played, stand_in
 from bandits.publish import asked
 from bandits.results import cells, summary
 from bandits.results.book import Best, Book, book
 from bandits.results.tally import Tally
 from bandits.rewards import REWARDS, Reward, reward_table
+from bandits.wrappers import budget
 from envs.ahead import ahead
 from envs.windows import big
 
@@ -60,11 +63,16 @@ class _Run:
         self.bounds = self._range() if any(map(experiment.ranged, ask.policies)) else None
         lineup = experiment.lineup(table, ask.policies, self.worth, bounds=self.bounds)
         built = [policy for policy in lineup.values() if policy is not None]
-        self.playing = windows.players(built, table, seeds=ask.seeds, seed=ask.seed)
-        sizes = len(built), table.n_arms, ask.seeds, len(table.datasets)
+        account = None
+        if ask.cap is not None:  # which may leave no call, as a budget may: an endless one stands for it
+            built = [budget.held(policy, table, cap=ask.cap) for policy in built]
+            account = lanes.account(np.full((ask.seeds, len(RESOURCES)), np.inf))
+        keys = seed_keys(ask.seed, ask.seeds)
+        self.playing = [player(policy, keys, shared(table), account=account) for policy in built]
+        sizes = len(lineup), table.n_arms, ask.seeds, len(table.datasets)
         self.tally = Tally(*sizes, rounds=self.total, rows=len(table), most=cells.MOST)
         self.first = 0  # round that the present window begins with
-        self.called: list[list[Any]] = []  # in the present window: chunk by chunk, policy by policy
+        self.called = [self._none()]  # (P, S, c) in the present window, chunk by chunk
         # A window is added up in a second thread while the next one is played; one at a time.
         self.adder, self.adding = ThreadPoolExecutor(1), Future[None]()
         self.adding.set_result(None)
@@ -72,7 +80,11 @@ class _Run:
     @property
     def done(self) -> int:
         """Rounds played, those of the present window included."""
-        return self.first + sum(int(called[0].shape[1]) for called in self.called)
+        return self.first + sum(int(called.shape[2]) for called in self.called)
+
+    def _none(self) -> Ints:
+        """Return the calls of no round."""
+        return np.zeros((len(self.playing), self.ask.seeds, 0), np.int32)
 
     def _range(self) -> tuple[float, float]:
         """Return the least and the highest reward of the windows that are played: a pass over the table."""
@@ -91,7 +103,7 @@ class _Run:
         arrays |= {f"cells.{name}": array for name, array in self.tally.cells.arrays.items()}
         for p, one in enumerate(self.playing):
             arrays |= checkpoint.packed(one.carry, f"carry{p}")
-        arrays["called"] = self._arms(self.called)
+        arrays["called"] = np.concatenate(self.called, axis=2)
         checkpoint.save(self.staged.checkpoint, arrays, {**self.about, "done": self.first})
 
     def load(self) -> None:
@@ -112,7 +124,7 @@ class _Run:
         self.tally.cells.arrays = {name: arrays[f"cells.{name}"] for name in self.tally.cells.arrays}
         for p, one in enumerate(self.playing):
             one.carry = checkpoint.unpacked(arrays, f"carry{p}", one.carry)
-        self.called = [list(arrays["called"])] if arrays["called"].shape[2] else []
+        self.called = [arrays["called"]]
 
     def windows(self, means: Best) -> Iterator[_Window]:
         """Yield the windows that are still to be played, as far as the run goes."""
@@ -133,11 +145,14 @@ class _Run:
             Interrupted: `stop` said so; the checkpoint is written.
         """
         ask, first, rows = self.ask, self.first, len(window.book.code)
-        order = windows.order(rows, window.number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
-        order = order[:, : self.total - first]
-        before = self.done - first
-        for size, called in windows.play(self.playing, window.sheet, order, first, before, self.total):
-            self.called.append(called)
+        order = window_order(rows, window.number, seeds=ask.seeds, seed=ask.seed, order=ask.order)
+        order, sheets = order[:, : self.total - first], [window.sheet] * ask.seeds
+        played = lanes.rounds(
+            self.playing, sheets, order, total=self.total, first=first, done=self.done - first
+        )
+        for size, called in played:
+            arms = np.array([arms for arms, _ in called], np.int32)
+            self.called.append(arms.reshape(len(called), ask.seeds, size))
             told(size)
             if stop():
                 self.save()
@@ -146,21 +161,15 @@ class _Run:
                 self.save()
         self.adding.result()
         self.adding = self.adder.submit(self._add, window, order, first, self.called)
-        self.first, self.called = first + order.shape[1], []
+        self.first, self.called = first + order.shape[1], [self._none()]
 
-    def _add(self, window: _Window, order: Ints, first: int, called: list[list[Any]]) -> None:
-        arms = self._arms(called)
+    def _add(self, window: _Window, order: Ints, first: int, called: list[Ints]) -> None:
+        own = iter(np.concatenate(called, axis=2))
+        known = dict(zip(BASELINES, window.book.best.T, strict=True))
+        arms = np.stack([known[p][order] if p in known else next(own) for p in self.ask.policies])
         self.tally.add(window.book, order, arms)
         rows = order + window.number * big.WINDOW
         self.staged.write(window.number, list(self.ask.policies), first, rows, arms, window.ids)
-
-    def _arms(self, called: list[list[Any]]) -> Ints:
-        """Return the arms `(P, S, m)` of some chunks."""
-        policies, seeds = len(self.playing), self.ask.seeds
-        if not called:
-            return np.zeros((policies, seeds, 0), np.int32)
-        columns = [np.concatenate([np.asarray(c[p]) for c in called], axis=1) for p in range(policies)]
-        return np.stack(columns).astype(np.int32)
 
 
 def run(
@@ -199,7 +208,7 @@ def run(
             f"{staged.place} holds a run that was stopped; --resume goes on with it, or remove it to begin anew"
         )
     about: dict[str, Any] = {
-        "asked": {k: v for k, v in ask._asdict().items() if k in asked.PLAIN},
+        "asked": {k: v for k, v in ask._asdict().items() if k in asked.FIELDS},
         "context": known["context"],
         "chunk, window": [CHUNK, big.WINDOW],
         "versions": artefacts.versions(),
@@ -234,7 +243,7 @@ def _rewards(
             return
         often = np.full(len(piece), ask.seeds)
         if rest < len(piece):
-            rows = windows.order(len(piece), number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
+            rows = window_order(len(piece), number, seeds=ask.seeds, seed=ask.seed, order=ask.order)
             often = played(rows[:, :rest], len(piece))
         reward = reward_table(going.worth, piece, asked.preference(ask, piece.first, len(piece)))
         yield reward, stand_in(~np.isnan(reward), ranked), piece.code, often
@@ -248,7 +257,7 @@ def _manifest(going: _Run) -> dict[str, Any]:
         "title": f"{', '.join(ask.policies)} on {table.name}",
         "stream": table.name,
         "label": table.label,
-        "notes": asked.notes(table, ask),
+        "notes": asked.notes(table, ask.order),
         "cost_unit": table.cost_unit,
         "models": list(table.models),
         **ask._asdict(),

@@ -59,6 +59,9 @@ class Layout(Protocol):
     def context(self, table: Any) -> Floats:
         """Return the contexts `(n, d)` float32 of some rows, the last column the constant 1."""
 
+    def survey(self, datasets: tuple[str, ...]) -> tuple[int, list[str]]:
+        """Take note of all data sets; return the length of contexts where it goes by them, else 0, and notes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Piece:
@@ -188,11 +191,13 @@ class Big:
         )  # fmt: skip
 
 
-def windows(path: Path, columns: list[str], first: int) -> Iterator[tuple[int, Any]]:
-    """Yield the number of the first row and a `pyarrow.Table` of `WINDOW` rows or what is left, from row `first` on."""
+def windows(path: Path, columns: list[str], first: int, size: int | None = None) -> Iterator[tuple[int, Any]]:
+    """Yield the number of the first row and a `pyarrow.Table` of `size` rows (None: `WINDOW`) or what is left, from row
+    `first` on."""
     import pyarrow as pa
     from pyarrow import parquet
 
+    size = WINDOW if size is None else size
     try:
         # Pages come through a small buffer: a row group of any size is never held whole.
         with parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as file:
@@ -202,13 +207,13 @@ def windows(path: Path, columns: list[str], first: int) -> Iterator[tuple[int, A
             skip = first - (int(ends[start - 1]) if start else 0)
             held: list[Any] = []
             groups = list(range(start, len(sizes)))
-            for batch in file.iter_batches(WINDOW, row_groups=groups, columns=columns, use_threads=False):
+            for batch in file.iter_batches(size, row_groups=groups, columns=columns, use_threads=False):
                 held.append(batch.slice(min(skip, len(batch))))
                 skip -= len(batch) - len(held[-1])
-                while sum(map(len, held)) >= WINDOW:
+                while sum(map(len, held)) >= size:
                     table = pa.Table.from_batches(held)
-                    yield first, table.slice(0, WINDOW).combine_chunks()
-                    first, held = first + WINDOW, table.slice(WINDOW).to_batches()
+                    yield first, table.slice(0, size).combine_chunks()
+                    first, held = first + size, table.slice(size).to_batches()
             if sum(map(len, held)):
                 yield first, pa.Table.from_batches(held).combine_chunks()
     except (pa.ArrowException, OSError) as error:

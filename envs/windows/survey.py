@@ -10,14 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.outcomes import Floats
+from envs.tables.how import How
 from envs.windows.big import MOST_DATASETS, Big, header, is_ready
 
 
-def opened(path: str | Path, *, modality: str, fusion: str, dim: int, whiten: bool) -> Big:
+def opened(
+    path: str | Path, how: How | None = None, *, modality: str, fusion: str, dim: int, whiten: bool
+) -> Big:
     """Return the table of a Parquet file, surveyed: one pass over its outcomes.
 
     Args:
         path: from `make-stream`, whose contexts are taken as they stand, or any other wide table.
+        how: what the columns of a wide table cannot tell.
         modality, fusion, dim, whiten: see `features.context`; of a wide table.
 
     Raises:
@@ -31,7 +35,9 @@ def opened(path: str | Path, *, modality: str, fusion: str, dim: int, whiten: bo
         raise ValueError(f"{path}: needs at least one row of data, found none")
     if is_ready(names, about):
         return surveyed(ready.table(path, rows, about))
-    return surveyed(wide.table(path, rows, modality=modality, fusion=fusion, dim=dim, whiten=whiten))
+    return surveyed(
+        wide.table(path, rows, how or How(), modality=modality, fusion=fusion, dim=dim, whiten=whiten)
+    )
 
 
 def surveyed(table: Big) -> Big:
@@ -56,13 +62,17 @@ def surveyed(table: Big) -> Big:
         silent = table.models[int(np.argmin(calls))]
         raise ValueError(f"{table.path}: model {silent!r} has no outcome for any query; leave it out")
     many = len(names) > MOST_DATASETS
-    note = f"more than {MOST_DATASETS} data sets: they are counted as one"
+    datasets = ("",) if many else tuple(sorted(names))
+    width, notes = table.layout.survey(datasets)
+    if many:
+        notes.append(f"more than {MOST_DATASETS} data sets: they are counted as one")
     return replace(
         table,
-        datasets=("",) if many else tuple(sorted(names)),
+        dim=width or table.dim,
+        datasets=datasets,
         cost_scale=scale,
         answered=calls,
-        notes=(*table.notes, note) if many else table.notes,
+        notes=(*table.notes, *notes),
     )
 
 
