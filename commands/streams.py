@@ -140,7 +140,7 @@ def _one(
     table: Any, ask: Any, place: Path, known: dict[str, Any], options: dict[str, Any], stop: Any, count: Any
 ) -> dict[str, Any]:
     """Play one preference into its folder."""
-    from bandits.folders.staged import Staged
+    from bandits.folders.unfinished import Staged
     from bandits.publish import streamed
 
     if options["resume"] and not Staged(place).checkpoint.is_file():

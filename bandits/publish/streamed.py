@@ -16,9 +16,9 @@ from bandits import resolve
 from bandits.base import RESOURCES
 from bandits.experiment import lineup as experiment
 from bandits.experiment.ask import Ask
-from bandits.folders import checkpoint, place
+from bandits.folders import checkpoint, place, trace
 from bandits.folders import write as artefacts
-from bandits.folders.staged import Staged
+from bandits.folders.unfinished import Staged
 from bandits.loop import lanes
 from bandits.loop.lanes import CHUNK
 from bandits.loop.player import player
@@ -119,7 +119,7 @@ class _Run:
                     f"--resume needs the run that was stopped; its {key} was {about.get(key)}, now it is {mine}"
                 )
         self.first = self.tally.done = about["done"]
-        self.staged.parts(-(-self.first // big.WINDOW))
+        trace.parts(self.staged.calls, -(-self.first // big.WINDOW))
         self.tally.arrays = {name: arrays[f"tally.{name}"] for name in self.tally.arrays}
         self.tally.cells.arrays = {name: arrays[f"cells.{name}"] for name in self.tally.cells.arrays}
         for p, one in enumerate(self.playing):
@@ -168,8 +168,7 @@ class _Run:
         known = dict(zip(BASELINES, window.book.best.T, strict=True))
         arms = np.stack([known[p][order] if p in known else next(own) for p in self.ask.policies])
         self.tally.add(window.book, order, arms)
-        rows = order + window.number * big.WINDOW
-        self.staged.write(window.number, list(self.ask.policies), first, rows, arms, window.ids)
+        self.staged.write(window.number, self.ask.policies, first, order, arms, window.ids, window.book.row)
 
 
 def run(
@@ -228,8 +227,7 @@ def run(
         for window in ahead(going.windows(means)):
             going.play(window, every, stop, progress)
         going.adding.result()
-    manifest = {**_manifest(going), **known, "seconds": round(time.perf_counter() - started, 3)}
-    return _published(going, manifest)
+    return _published(going, {**known, "seconds": round(time.perf_counter() - started, 3)})
 
 
 def _rewards(
@@ -249,43 +247,21 @@ def _rewards(
         yield reward, stand_in(~np.isnan(reward), ranked), piece.code, often
 
 
-def _manifest(going: _Run) -> dict[str, Any]:
-    """Return what is to be known of a run, under the names of a manifest."""
+def _published(going: _Run, known: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Write the folder of a finished run, and return its tables."""
     table, ask = going.table, going.ask
-    return {
-        "format": place.FORMAT,
+    made = summary.tables(going.tally, table, ask.policies)
+    made.summary["preference"], made.summary["budget"] = ask.preference, ""
+    own = {
         "title": f"{', '.join(ask.policies)} on {table.name}",
-        "stream": table.name,
-        "label": table.label,
         "notes": asked.notes(table, ask.order),
-        "cost_unit": table.cost_unit,
-        "models": list(table.models),
-        **ask._asdict(),
         "budget": "",
         "reward_range": going.bounds,
         "rounds": going.total,
         "streamed": True,
-        "data": {
-            "name": str(table.path),
-            "sha256": going.about["sha256"],
-            "source": table.source,
-            "licence": table.licence,
-        },
-        "versions": going.about["versions"],
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **known,
     }
-
-
-def _published(going: _Run, manifest: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Write the folder of a finished run, and return its tables."""
-    from bandits import report
-
-    ask = going.ask
-    made = summary.tables(going.tally, going.table, ask.policies)
-    made.summary["preference"], made.summary["budget"] = ask.preference, ""
-    tables = made._asdict()
-    page = report.render(
-        tables["summary"], tables["curves"], tables["by_dataset"], manifest, by_query=tables["by_query"]
-    )
-    going.staged.publish(tables, page, manifest)
-    return tables
+    data = {"name": str(table.path), "sha256": going.about["sha256"]}
+    manifest = artefacts.described(table, ask, own, stream=table.name, data=data)
+    going.staged.publish(artefacts.filed(made._asdict(), manifest), going.total)
+    return made._asdict()

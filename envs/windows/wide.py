@@ -172,7 +172,7 @@ def _embedder(path: Path, asked: str, first: Any, modality: str, dim: int) -> tu
     there = [m for m in columns.embeddings(path, first) if m in wanted]
     question = asked if asked and not columns.is_nested(first, asked) else ""
     hashed = question if "text" in wanted and "text" not in there else ""
-    texts = columns.texts(path, first, hashed) if hashed else []
+    texts = columns.texts(path, first, hashed) if hashed else np.empty(0, object)
     hashed = hashed if any(texts) else ""  # a column of empty cells says nothing
     if hashed:
         vectors = _vectors(texts, max(dim, features.COMPONENTS))
