@@ -18,7 +18,7 @@ FILE = "trace.parquet"
 PROBED = "probed.npz"  # what a stopped run under a budget keeps of its dual prices; no finished run needs it
 _NUMBERS = ("seed", "round", "row", "arm", "file_row")
 # Differences of neighbours take few bits: a quarter of the size of dictionaries, and faster.
-PACKED: dict[str, Any] = {
+_PACKED: dict[str, Any] = {
     "use_dictionary": ["policy", "query_id"],
     "write_page_checksum": True,
     "column_encoding": dict.fromkeys(_NUMBERS, "DELTA_BINARY_PACKED"),
@@ -34,49 +34,54 @@ def schema() -> Any:
     return pa.schema(list(zip(CALLS, kinds, strict=True)))
 
 
-def rows(
-    policy: str, order: Ints, arms: Ints, ids: Any, origin: Ints, *, first: int = 0, begins: int = 0
-) -> Any:
-    """Return one row a call of a policy as a pyarrow table: policy, seed, round (from 0), row of the stream, arm (-1
-    where none was called), and what the row is in the table as it was read: `query_id` and `file_row` (from 0).
+def write(
+    into: Any, policies: Sequence[str], order: Ints, arms: Sequence[Ints], ids: Any, origin: Ints, *,
+    first: int = 0, begins: int = 0,
+) -> None:  # fmt: skip
+    """Write one row a call: policy, seed, round (from 0), row of the stream, arm (-1 where none was called), and what
+    the row is in the table as it was read: `query_id` and `file_row` (from 0).
 
     Args:
-        policy: its spec.
-        order, arms: `(S, m)`, rows of the window and models called.
+        into: a path or a file.
+        policies: `P` specs.
+        order: `(S, m)` rows of the window.
+        arms: `(S, m)` models called, of each policy.
         ids: `(n,)` names of the window's queries, a pyarrow array of strings.
         origin: `(n,)` the window's rows in the file.
         first: round of the run that the window begins with.
         begins: row of the stream that the window begins with.
     """
     import pyarrow as pa
+    from pyarrow import parquet
 
-    seeds, m = order.shape
-    asked = order.ravel()
-    columns = [
-        pa.DictionaryArray.from_arrays(np.zeros(seeds * m, np.int32), [policy]),
-        np.repeat(np.arange(seeds), m),
-        np.tile(np.arange(first, first + m), seeds),
-        asked + begins,
-        arms.ravel(),
+    kinds, (seeds, m), asked = schema(), order.shape, order.ravel()
+
+    def put(name: str, values: Any) -> Any:
+        return pa.array(values, kinds.field(name).type)
+
+    shared = [
+        put("seed", np.repeat(np.arange(seeds), m)),
+        put("round", np.tile(np.arange(first, first + m), seeds)),
+        put("row", asked + begins),
         ids.take(pa.array(asked)),
-        origin[asked],
+        put("file_row", origin[asked]),
     ]
-    kinds = schema()
-    arrays = [pa.array(c, field.type) for c, field in zip(columns, kinds, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=kinds)
+    with parquet.ParquetWriter(into, kinds, **_PACKED) as writer:
+        for policy, called in zip(policies, arms, strict=True):
+            name = pa.DictionaryArray.from_arrays(np.zeros(seeds * m, np.int32), [policy])
+            columns = [name, *shared[:3], put("arm", called.ravel()), *shared[3:]]
+            writer.write_table(pa.Table.from_arrays(columns, schema=kinds))
 
 
 def written(traces: Mapping[str, Trace], stream: Any) -> bytes:
     """Return the file of a run on a table in memory."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     own, row = (stream, None) if stream.world is None else (stream.world.base, stream.world.row)
     origin, ids = (x if row is None else x[row] for x in (own.outcomes.origin, own.outcomes.query_id))
     names, sink = pa.array(ids.astype(str).tolist(), pa.string()), pa.BufferOutputStream()
-    with parquet.ParquetWriter(sink, schema(), **PACKED) as writer:
-        for name, trace in traces.items():
-            writer.write_table(rows(name, trace.order, trace.arms, names, origin))
+    order = next(iter(traces.values())).order
+    write(sink, list(traces), order, [trace.arms for trace in traces.values()], names, origin)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
@@ -113,20 +118,25 @@ def read(place: Path, seeds: int) -> dict[str, Trace]:
     return found
 
 
+def part(folder: Path, window: int) -> Path:
+    """Return the file of the calls of a window of a run that is not finished."""
+    return folder / f"{window:09d}.parquet"
+
+
 def parts(folder: Path, windows: int) -> Sequence[Path]:
-    """Return the files that hold the calls of the first windows of a run that is not finished.
+    """Return the files of the first windows.
 
     Raises:
         ValueError: one is lacking or damaged.
     """
     from pyarrow import parquet
 
-    found = [folder / f"{window:09d}.parquet" for window in range(windows)]
-    for part in found:
+    found = [part(folder, window) for window in range(windows)]
+    for one in found:
         try:
-            parquet.read_metadata(part)
+            parquet.read_metadata(one)
         except (OSError, ValueError) as error:
-            raise ValueError(f"{part} is damaged; remove {folder.parent} to begin anew") from error
+            raise ValueError(f"{one} is damaged; remove {folder.parent} to begin anew") from error
     return found
 
 
@@ -138,9 +148,9 @@ def joined(folder: Path, windows: int, into: Path) -> None:
     """
     from pyarrow import parquet
 
-    with parquet.ParquetWriter(into, schema(), **PACKED) as whole:
-        for part in parts(folder, windows):
+    with parquet.ParquetWriter(into, schema(), **_PACKED) as whole:
+        for one in parts(folder, windows):
             try:
-                whole.write_table(parquet.read_table(part, page_checksum_verification=True))
+                whole.write_table(parquet.read_table(one, page_checksum_verification=True))
             except (OSError, ValueError) as error:
-                raise ValueError(f"{part} is damaged; remove {folder.parent} to begin anew") from error
+                raise ValueError(f"{one} is damaged; remove {folder.parent} to begin anew") from error

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bandits.experiment.ask import Ask
 from bandits.folders import manifest as manifests
 from bandits.folders import place, trace
-from bandits.folders.trace import Ints
 from bandits.loop.replay import Trace
 from envs.windows import big
 
@@ -38,26 +37,6 @@ class Staged:
         """Make the folder, empty."""
         shutil.rmtree(self.place, ignore_errors=True)
         self.calls.mkdir(parents=True)
-
-    def write(
-        self, window: int, policies: Sequence[str], first: int, order: Ints, arms: Ints, ids: Any, row: Ints
-    ) -> None:
-        """Write the calls of a window, over earlier ones that a checkpoint does not know of.
-
-        Args:
-            window: its number.
-            policies: `P` specs.
-            first: round of the run that the window begins with.
-            order: `(S, m)` rows of the window.
-            arms: `(P, S, m)`.
-            ids, row: `(n,)` names of the window's queries, a pyarrow array of strings, and their rows of the table.
-        """
-        from pyarrow import parquet
-
-        part, where = self.calls / f"{window:09d}.parquet", {"first": first, "begins": int(row[0])}
-        with parquet.ParquetWriter(part, trace.schema(), **trace.PACKED) as writer:
-            for policy, called in zip(policies, arms, strict=True):
-                writer.write_table(trace.rows(policy, order, called, ids, row, **where))
 
     def publish(self, files: Mapping[str, bytes], rounds: int) -> None:
         """Let the run's folder appear: all its calls, its files, the manifest after all others."""

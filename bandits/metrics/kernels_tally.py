@@ -1,4 +1,4 @@
-"""One pass over the rounds of a window: what every player got, added up; compiled once, cached on disk.
+"""Passes over the rounds and the rows of a window: what every player got, added up; compiled once, cached on disk.
 
 Letters: `n` rows, `K` models, `P` policies, `D` data sets, `m` rounds, `J` stops. Players are the policies, the three
 references that call, the reference of chance, and the fixed choices of the `K` models, in this order.
@@ -93,3 +93,27 @@ def add_up(
                             kept_parts[p, share, d, k] += calls[p, d, k]
             stop += 1
     return -1
+
+
+@njit(cache=True, nogil=True)
+def add_known(
+    outcome: Floats, chance: Floats, best: Arms, other: Arms, often: Ints, place: Ints, sums: Floats
+) -> None:
+    """Add up by query what the references and the fixed choices get with the rows of a window.
+
+    Args:
+        outcome, chance, best, other, place: as in `add_up`.
+        often: `(n,)` rounds of each row.
+        sums: `(4 + K, places, 3)`, changed in place.
+    """
+    n_arms = outcome.shape[1]
+    for row in range(len(often)):
+        if often[row] == 0:
+            continue
+        for q in range(3):
+            for i in range(3):
+                sums[i, place[row], q] += often[row] * outcome[row, best[row, i], q]
+            sums[3, place[row], q] += often[row] * chance[row, q]
+            for k in range(n_arms):
+                arm = other[row] if np.isnan(outcome[row, k, 0]) else k
+                sums[4 + k, place[row], q] += often[row] * outcome[row, arm, q]

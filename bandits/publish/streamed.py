@@ -168,7 +168,9 @@ class _Run:
         known = dict(zip(BASELINES, window.book.best.T, strict=True))
         arms = np.stack([known[p][order] if p in known else next(own) for p in self.ask.policies])
         self.tally.add(window.book, order, arms)
-        self.staged.write(window.number, self.ask.policies, first, order, arms, window.ids, window.book.row)
+        row, where = window.book.row, {"first": first, "begins": int(window.book.row[0])}
+        part = trace.part(self.staged.calls, window.number)
+        trace.write(part, self.ask.policies, order, list(arms), window.ids, row, **where)
 
 
 def run(

@@ -74,12 +74,3 @@ def book(reward: Floats, piece: Any, means: Best, *, row: Ints, alike: Ints) -> 
         plain(alike, np.uint64),
         plain(row, np.int64),
     )
-
-
-def others(window: Book) -> Floats:
-    """Return `(R + K, n, 3)`: what each of `REFERENCES` and each model's fixed choice gets with each row."""
-    at, outcome = np.arange(len(window.code)), window.outcome
-    stood = outcome[at, window.other]
-    called = [outcome[at, arms] for arms in window.best.T]
-    fixed = [np.where(np.isnan(own[:, :1]), stood, own) for own in outcome.swapaxes(0, 1)]
-    return np.stack([*called, window.chance, *fixed])

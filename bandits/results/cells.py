@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.results.book import Book, Ints, others
+from bandits.metrics.kernels_tally import add_known
+from bandits.metrics.regret import plain
+from bandits.results.book import REFERENCES, Book, Ints
 from bandits.results.by_dataset import MEASURES, UNNAMED
 
 if TYPE_CHECKING:
@@ -58,13 +60,10 @@ class Cells:
         """
         asked, place = np.flatnonzero(often), np.zeros(len(often), np.int64)
         found = place[asked] = self._places(window.alike[asked], window.code[asked])
-        sums, size = self.arrays["sums"], len(self.arrays["rounds"])
-        self.arrays["rounds"] += np.bincount(found, often[asked], size).astype(np.int64)
+        np.add.at(self.arrays["rounds"], found, often[asked])
         np.minimum.at(self.arrays["row"], found, window.row[asked])
-        every = others(window)[:, asked] * often[asked, None]
-        for player, got in enumerate(every, len(sums) - len(every)):
-            for measure, values in enumerate(got.T):
-                sums[player, :, measure] += np.bincount(found, values, size)
+        every = len(REFERENCES) + window.outcome.shape[1]
+        add_known(*window[:2], *window[3:5], plain(often, np.int64), place, self.arrays["sums"][-every:])
         return place
 
     def _places(self, key: Keys, code: Ints) -> NDArray[np.int64]:

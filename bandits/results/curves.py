@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +56,8 @@ def curves(tally: Tally, of: Players, table: Any, *, planned: bool = False) -> p
             calls = np.moveaxis(tally.arrays["kept_calls"][i], 0, 1) / tally.shape[2]  # (K, stops), of a seed
             share = _window_means(tally, points, calls)
             frames.append(_rows(of.names[i], points, [f"share:{m}" for m in table.models], share))
-            frames += _over_datasets(tally, i, of.names[i], table)
+            if len(table.datasets) > 1:
+                frames.append(_over_datasets(tally, i, of.names[i], table))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -68,26 +68,28 @@ def _window_means(tally: Tally, points: Ints, values: Floats) -> Floats:
     return np.asarray(risen / (points - before))
 
 
-def _over_datasets(tally: Tally, policy: int, name: str, table: Any) -> Iterator[pd.DataFrame]:
-    """Yield each model's share of a dataset's rounds, in the last tenth of the run before them.
+def _over_datasets(tally: Tally, policy: int, name: str, table: Any) -> pd.DataFrame:
+    """Return each model's share of a dataset's rounds, in the last tenth of the run before them.
 
-    A mean over the seeds together, NaN where none asked anything of the dataset in that window. Nothing where there is
-    one dataset only: `share:` has it.
+    A mean over the seeds together, NaN where none asked anything of the dataset in that window. Where there is one
+    dataset only, `share:` has it.
     """
-    if len(table.datasets) < 2:
-        return
     points, rounds = share_rounds(tally.done), tally.arrays["rounds"].sum(axis=0)
     ends = [points, np.maximum(points - max(1, tally.done // 10), 0)]
+    shown = np.sort(np.argsort(-rounds, kind="stable")[:_SHOWN])
 
     def between(kept: Ints) -> Ints:
-        last, first = (np.where(end > 0, kept[..., np.searchsorted(tally.shares, end)], 0) for end in ends)
+        """Return `(datasets, ..., points)` of what is kept, `(stops, datasets, ...)`."""
+        last, first = (
+            np.where(end > 0, np.moveaxis(kept[np.searchsorted(tally.shares, end)][:, shown], 0, -1), 0)
+            for end in ends
+        )
         return np.asarray(last - first)
 
-    for d in np.sort(np.argsort(-rounds, kind="stable")[:_SHOWN]):
-        called = between(np.moveaxis(tally.arrays["kept_parts"][policy, :, d], 0, 1))
-        with np.errstate(invalid="ignore"):
-            share = called / between(tally.arrays["kept_rounds"][:, d])
-        yield _rows(name, points, [f"{AT}{table.datasets[d]}:{m}" for m in table.models], share)
+    with np.errstate(invalid="ignore"):
+        share = between(tally.arrays["kept_parts"][policy]) / between(tally.arrays["kept_rounds"])[:, None]
+    names = [f"{AT}{table.datasets[d]}:{model}" for d in shown for model in table.models]
+    return _rows(name, points, names, share.reshape(len(names), -1))
 
 
 def _rows(
