@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,13 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     plots = _plots(options["plots"])
     large = streams.wanted({"stream": stream, **options})
     if large is not None:
-        _check_plots(Path(out or Path("runs") / Path(large).stem), plots)
-        plotted(streams.run(ctx, large, out=out, form=form, **{"stream": stream, **options}), plots)
+        folder = Path(out or Path("runs") / Path(large).stem)
+        _check_plots(folder, plots)
+        table, places, made = streams.run(ctx, large, folder, options={"stream": stream, **options})
+        from bandits.publish import asked
+
+        notes = asked.notes(table, options["order"])
+        _say(made, places, folder, plots, form, options["wide"], table, notes)
         return
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
@@ -66,13 +71,21 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         say(
             f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}"
         )
+    _say(made, places, folder, plots, form, options["wide"], loaded.outcomes, loaded.notes)
+
+
+def _say(
+    made: list[dict[str, Any]], places: dict[str, Path], folder: Path, plots: tuple[str, ...], form: str, wide: bool,
+    table: Any, notes: Sequence[str],
+) -> None:  # fmt: skip
+    """Draw the figures and print what came of all runs; `table` has their cost unit and label."""
     for place in places.values():
         plotted(place, plots)
     if form == "table":
-        _tell(made, places, folder, unit=loaded.outcomes.cost_unit, wide=options["wide"])
+        _tell(made, places, folder, unit=table.cost_unit, wide=wide)
     else:
         show([row for tabled in made for row in tabled["summary"].to_dict("records")], form)
-    say(*loaded.notes, f"numbers are from: {loaded.outcomes.label}")
+    say(*notes, f"numbers are from: {table.label}")
 
 
 def _named(data: str | list[str] | None) -> str:

@@ -17,6 +17,7 @@ from envs.outcomes import Floats, Outcomes, Texts
 from envs.tables import formats
 from envs.tables.copies import grouped
 from envs.twin import twin
+from envs.windows import big, survey
 
 # Changes apply in this order whatever the order given: which query comes, what models answer, what is heard, which
 # models are there. Inside a stage the order given holds. So what a model would answer never depends on whether it was
@@ -163,9 +164,8 @@ class Stream:
         """
         if self.unit:
             return self.unit
-        cost = self.cost
-        mean = np.nansum(cost, axis=0) / np.maximum(self.available.sum(axis=0), 1)
-        return float(mean.max()) or 1.0
+        cost, there = self.cost, self.available
+        return survey.dearest((cost[w], there[w]) for w in big.slices(len(self)))
 
     @property
     def heard(self) -> Stream:

@@ -22,7 +22,7 @@ from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.rounds import Shared
 from bandits.rewards import PREFERENCE
 
-ORDERS = ("shuffle", "given", "dataset")
+ORDERS = ("shuffle", "given", "dataset")  # the last needs the whole table in memory
 
 
 class Trace(NamedTuple):
@@ -95,6 +95,22 @@ def orders(
     return rows
 
 
+def window_order(rows: int, window: int, *, seeds: int, seed: int, order: str) -> NDArray[np.integer[Any]]:
+    """Return `(S, n)`, the rows of a window of a larger table in the order in which each seed meets them.
+
+    Args:
+        rows: `n` of the window.
+        window: its number. The order of the first is that of `orders` on a table of as many rows.
+        seeds: `S`.
+        seed: of the shuffling.
+        order: `shuffle` (inside the window, each seed its own way) or `given`.
+    """
+    if order == "given":
+        return np.broadcast_to(np.arange(rows), (seeds, rows))
+    drawn = [np.random.default_rng([seed, s, 0, window]).permutation(rows) for s in range(seeds)]
+    return np.stack(drawn)
+
+
 def _laid_out(world: Any, seeds: int, rounds: int | None) -> NDArray[np.int32]:
     total = world.rounds if rounds is None else rounds
     if not (1 <= seeds <= world.seeds and 1 <= total <= world.rounds):
@@ -162,14 +178,18 @@ def replays(
         for case, sheet in zip(cases, sheets(stream, cases), strict=True)
         for s in range(seeds)
     ]
-    shared = Shared(jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale))
-    arms, read = play(policy, shared, lanes, full=full, probe=probe, progress=progress)
+    arms, read = play(policy, shared(stream), lanes, full=full, probe=probe, progress=progress)
     traces = []
     for i, case in enumerate(cases):
         own = slice(i * seeds, (i + 1) * seeds)
         called = arms[own] if case.budget is None else _stopped(stream, rows, arms[own], case.budget)
         traces.append(Trace(rows, called, None if read is None else read[own]))
     return traces
+
+
+def shared(stream: Any) -> Shared:
+    """Return what all rounds of a table with `price` `(K,)` and `cost_scale` share."""
+    return Shared(jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale))
 
 
 @partial(jax.jit, static_argnums=1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bandits.report.styles import GREY, OTHER_MODELS, Figure, Row, model_colours, tidy
 from bandits.results.by_dataset import CALLS
-from bandits.results.shares import AT
+from bandits.results.curves import AT
 
 if TYPE_CHECKING:
     import pandas as pd
