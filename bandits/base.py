@@ -106,6 +106,7 @@ class Policy(NamedTuple):
         keep: `(state, observation) -> tree`, what `update` needs of the call where the outcome comes late.
         prime: `(state, prior) -> state` that begins where a log's `Prior` ends; None: see `bandits.wrappers.warm`.
         price: `(state) -> (R,)`, the dual price of a call that paces spending; None: none is set.
+        again: whether `act` may call again for the query that it has called for, and then answers -1 to stop.
     """
 
     init: Callable[[jax.Array], State]
@@ -117,6 +118,7 @@ class Policy(NamedTuple):
     keep: Callable[[State, Observation], Any] | None = None
     prime: Callable[[State, Prior], State] | None = None
     price: Callable[[State], jax.Array] | None = None
+    again: bool = False
 
 
 def ranked(

@@ -12,7 +12,8 @@ from scipy import optimize
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
-from bandits.sequential import automix, chains, estimates, frugal, judges, pairs, supermodels, voting
+from bandits.metrics import judges
+from bandits.sequential import automix, chains, estimates, frugal, pairs, supermodels, voting
 from bandits.sequential.chains import Chain, Judged
 
 LLAMA = ("llama3.2-1b", "llama3.2-3b", "llama3.1-8b", "llama3.1-70b", "llama3.1-405b")

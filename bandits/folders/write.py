@@ -183,6 +183,8 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
         )
     each = by_query(stream, run.table, run.traces)
     tables = {"summary": summary, "curves": curves, "by_dataset": parts, "by_query": each}
+    if run.calls:
+        tables["calls"] = pd.DataFrame(run.calls)
     if phases.marks(stream) and own:
         tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)
     if limits is None or not np.isfinite(limits).any():
