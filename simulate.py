@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from commands.cascade import cascade
 from commands.command_line import given
 from commands.decide import decide
 from commands.finished import diff, export, report
@@ -65,7 +66,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 _COMMANDS = (
     decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
-    make_log, evaluate, try_estimators,
+    make_log, evaluate, try_estimators, cascade,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -181,7 +181,7 @@ def played(
         if policy is None:
             called[spec] = hindsight(plain, table, spec, options)
         elif policy.again:
-            called[spec] = slots.replay(policy, _paid(stream), worth, preference=preference, **options)
+            called[spec] = slots.replay(policy, paid(stream), worth, preference=preference, **options)
         else:
             called[spec] = single(policy, plain, table, preference=preference, **options)
         if progress is not None:
@@ -190,7 +190,7 @@ def played(
     return _as_sequences(stream, called, again, worth, preference)
 
 
-def _paid(stream: Any) -> Any:
+def paid(stream: Any) -> Any:
     """Return the stream in which every call is judged, and paid for with its judge."""
     cost = stream.several.judge_cost
     if cost is None or not np.any(cost > 0):
@@ -203,7 +203,7 @@ def _as_sequences(
     stream: Any, called: Mapping[str, Trace], again: set[str], worth: Reward, preference: Any
 ) -> Done:
     """Return the play as one of a stream whose columns are sequences of calls."""
-    dear = _paid(stream)
+    dear = paid(stream)
     found: dict[str, tuple[NDArray[np.int32], NDArray[np.int64]]] = {}
     for spec in again:
         sequences, place = np.unique(

@@ -6,7 +6,7 @@ Both maximise mean utility subject to mean cost of all calls <= budget over orde
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -102,34 +102,50 @@ def _swept(loss: Callable[[Floats], float], points: int, levels: int) -> tuple[f
 
 
 def grid(judged: Judged, budget: float, *, length: int = 3, levels: int = 21) -> Chain | None:
-    """Return the best chain of at most `length` models within the budget; None where there is none.
+    """Return the best chain within one budget, see `grids`; None where there is none."""
+    return grids(judged, [budget], length=length, levels=levels)[0]
+
+
+def grids(
+    judged: Judged, budgets: Sequence[float], *, length: int = 3, levels: int = 21
+) -> list[Chain | None]:
+    """Return the best chain of at most `length` models within each budget; None where there is none.
 
     Exact over every order and every combination of thresholds from the `levels` even quantiles of each model's scores.
     Of equal utilities the cheaper wins, then the one found first, shorter chains before longer ones.
 
     Args:
         judged: the rows to learn on.
-        budget: mean cost a query.
+        budgets: mean cost a query.
         length: models of a chain at most.
         levels: quantiles of each model's score, the least and the highest included.
     """
     models = range(judged.utility.shape[1])
     cuts = np.quantile(judged.score, np.linspace(0, 1, levels), axis=0)
-    best: tuple[float, float, Chain] | None = None
+    best: list[tuple[float, float, Chain] | None] = [None] * len(budgets)
     for size in range(1, min(length, len(models)) + 1):
         for order in permutations(models, size):
-            if judged.cost[:, order[0]].mean() > budget:
+            if judged.cost[:, order[0]].mean() > max(budgets):
                 continue
             utility, cost = surface(judged, order, cuts)
-            kept = np.where(cost <= budget, utility, -np.inf)
-            top = kept.max()
-            if top == -np.inf or (best is not None and top < best[0] - 1e-12):
-                continue
-            place = np.unravel_index(np.where(kept >= top - 1e-12, cost, np.inf).argmin(), kept.shape)
-            if best is None or top > best[0] + 1e-12 or cost[place] < best[1] - 1e-15:
-                at = tuple(float(cuts[i, m]) for i, m in zip(place, order, strict=False))
-                best = float(top), float(cost[place]), Chain(order, at)
-    return None if best is None else best[2]
+            best = [_better(old, utility, cost, b, order, cuts) for old, b in zip(best, budgets, strict=True)]
+    return [None if one is None else one[2] for one in best]
+
+
+def _better(
+    old: tuple[float, float, Chain] | None, utility: Floats, cost: Floats, budget: float,
+    order: tuple[int, ...], cuts: Floats,
+) -> tuple[float, float, Chain] | None:  # fmt: skip
+    """Return the best so far, with its utility and cost, after the combinations of one order."""
+    kept = np.where(cost <= budget, utility, -np.inf)
+    top = kept.max()
+    if top == -np.inf or (old is not None and top < old[0] - 1e-12):
+        return old
+    place = np.unravel_index(np.where(kept >= top - 1e-12, cost, np.inf).argmin(), kept.shape)
+    if old is not None and top <= old[0] + 1e-12 and cost[place] >= old[1] - 1e-15:
+        return old
+    at = tuple(float(cuts[i, m]) for i, m in zip(place, order, strict=False))[: len(order) - 1]
+    return float(top), float(cost[place]), Chain(order, at)
 
 
 def surface(judged: Judged, order: tuple[int, ...], cuts: Floats) -> tuple[Floats, Floats]:
