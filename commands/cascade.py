@@ -153,4 +153,6 @@ def _tell_break_even(quality: list[float], found: list[dict[str, Any]], form: st
     click.echo(
         f"\ncosts in {found[0]['unit'].per_1000}; accuracy of the cascade less the router's at equal cost"
     )
-    show([{k: v for k, v in row.items() if not k.startswith("shown_")} for row in rows], form)
+    show(
+        [{k: v for k, v in row.items() if not k.startswith("shown_") and k != "leads"} for row in rows], form
+    )

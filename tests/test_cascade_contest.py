@@ -119,7 +119,7 @@ def test_break_even_of_a_command(tmp_path: Path) -> None:
     )
     rows = json.loads(said)
     assert code == 0 and all(row["auc_0.9"] >= row["auc_0.5"] for row in rows)
-    assert any(0.5 < row["break_even"] < 0.9 for row in rows)
+    assert any(row["leads"] == "above" and 0.5 < row["break_even"] < 0.9 for row in rows)
     for given, message in (
         (["--break-even", "0.5,x"], "--judge needs auc=A"),
         (["--break-even", "0.5", "--judge", "auc=0.5"], "goes without --judge"),
@@ -132,9 +132,9 @@ def test_break_even_of_a_command(tmp_path: Path) -> None:
 
 
 def test_a_blind_judge_is_said_to_beat_chance_as_often_as_five_in_a_hundred() -> None:
-    """Over 60 worlds with a judge that knows nothing, each with a test of its own at 5 %."""
+    """Over 20 worlds with a judge that knows nothing, each with a test of its own at 5 %."""
     hits = []
-    for seed in range(60):
-        (met,) = contest.meet(made(seed, n=450, judge=0.0), [5.0], levels=5)
+    for seed in range(20):
+        (met,) = contest.meet(made(seed, n=450, judge=0.0), [5.0], levels=4)
         hits.append(float(met.against_random.p) < 0.05)
-    assert np.mean(hits) < 0.15
+    assert sum(hits) <= 4  # more than that: once in 400 such tests

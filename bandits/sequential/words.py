@@ -110,6 +110,9 @@ def break_even(quality: Sequence[float], told: Sequence[Sequence[dict[str, Any]]
         row: dict[str, Any] = {"budget": at[0]["budget"]}
         row |= {f"auc_{q:g}": gap for q, gap in zip(quality, gaps, strict=True)}
         row["break_even"] = crossing(quality, gaps)
+        row["leads"] = (
+            "above" if np.isfinite(row["break_even"]) else "always" if row["break_even"] < 0 else "never"
+        )
         row |= {f"shown_{q:g}": r["better"] for q, r in zip(quality, at, strict=True)}
         found.append(row)
     return found
