@@ -50,7 +50,8 @@ class Feedback(NamedTuple):
     `latency` and `tokens` are NaN where the table does not record them. `chance` is the probability with which this
     outcome came to be heard: that of the call by the policy's `chances` where it has them, as it was at the call
     however late the outcome comes, and 1 where every model's is heard. `kept` is what the policy's `keep` returned at
-    the call; None where the outcome is heard before the next round.
+    the call; None where the outcome is heard before the next round. `score` is what a judge said of the answer, NaN
+    where there is no judge; None: one call a query.
     """
 
     utility: jax.Array
@@ -60,6 +61,7 @@ class Feedback(NamedTuple):
     tokens: jax.Array
     chance: Any = 1.0
     kept: Any = None
+    score: Any = None
 
 
 class Prior(NamedTuple):

@@ -180,6 +180,7 @@ def _round(
         until = jnp.where(turn <= slot, turn, STOP)
         gain = value(until) - value(jnp.where(turn < slot, turn, STOP))
         told = feedback_of(now.chunk.outcome[jnp.maximum(arm, 0)].at[1].set(gain))
+        told = told._replace(score=scores[jnp.maximum(arm, 0)])
         after = policy.update(to_learn, state, before(turn, slot, heard=alike), jnp.maximum(arm, 0), told)
         return jax.tree.map(lambda new, old: jnp.where(arm >= 0, new, old), after, state)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from bandits.base import Policy
 from bandits.policies.sequential.cascade import cascade
+from bandits.policies.sequential.pandora import pandora
 
 # Name on the command line -> factory, as in `bandits.policies.POLICIES`; they play with several calls a query only.
-SEQUENTIAL: dict[str, Callable[..., Policy]] = {"cascade": cascade}
+SEQUENTIAL: dict[str, Callable[..., Policy]] = {"cascade": cascade, "pandora": pandora}
