@@ -2,7 +2,7 @@
 
 The first queries of each seed's order are the log: the cascade is the exact best pair and threshold on all of their
 outcomes (more than the rule hears of them), then both play the rest. The rule learns from what it calls, log included.
-Prints, for each quality of the judge and each preference, the rewards and their paired difference over seeds.
+Prints, for each quality of the judge and each preference, the rewards and their paired difference, corrected for all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from bandits.experiment import several
 from bandits.experiment.ask import Ask
 from bandits.loop import slots
-from bandits.metrics.intervals import clustered, paired
+from bandits.metrics.intervals import Estimate, clustered, paired
 from bandits.metrics.verdict import judge
 from bandits.policies.sequential.pandora import pandora
 from bandits.rewards import linear
@@ -61,7 +61,6 @@ def main() -> None:
             clustered(sums, often[often > 0]),
         )
         made = (trace.arms[:, given.log :] >= 0).sum() / played
-        sure = judge(seeds, queries, seeds=given.seeds, queries=len(sums)).shown
         numbers = (
             earned.mean(),
             np.mean(other),
@@ -72,9 +71,14 @@ def main() -> None:
             queries.hi,
             made,
         )
-        print(
-            auc, preference, *(f"{float(n):.4f}" for n in (*numbers, np.mean(calls))), "shown" if sure else ""
-        )
+        lines.append([auc, preference, *(f"{float(n):.4f}" for n in (*numbers, np.mean(calls)))])
+        found.append((seeds, queries, len(sums)))
+    over_seeds, over_queries = (
+        Estimate(*map(np.array, zip(*(one[i] for one in found), strict=True))) for i in (0, 1)
+    )
+    sure = judge(over_seeds, over_queries, seeds=given.seeds, queries=np.array([one[2] for one in found]))
+    for line, shown, p in zip(lines, sure.shown, sure.p_holm, strict=True):
+        print(*line, f"p {p:.2g}", "shown" if shown else "")
 
 
 if __name__ == "__main__":

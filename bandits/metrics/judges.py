@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.metrics.abstention import aurc, risk_at
+
 Floats = NDArray[np.float64]
 BINS = 10
 
@@ -19,11 +21,15 @@ class Quality(NamedTuple):
             answers are alike.
         brier: mean squared gap between probability and outcome.
         calibration: expected calibration error over ten bins of equal numbers of answers.
+        aurc: mean selective risk over all coverages, where the answers of the lowest scores are withheld first.
+        risk_80: selective risk where 80 % of the answers are delivered.
     """
 
     auroc: float
     brier: float
     calibration: float
+    aurc: float
+    risk_80: float
 
 
 def auroc(score: Floats, right: Floats) -> float:
@@ -54,4 +60,5 @@ def quality(probability: Floats, utility: Floats) -> Quality:
     bins = np.array_split(order, min(BINS, len(order)))
     gaps = [len(b) * abs(float(probability[b].mean() - utility[b].mean())) for b in bins]
     brier = float(((probability - utility) ** 2).mean())
-    return Quality(auroc(probability, utility), brier, sum(gaps) / len(order))
+    withheld = aurc(probability, utility), risk_at(probability, utility, 0.8)
+    return Quality(auroc(probability, utility), brier, sum(gaps) / len(order), *withheld)
