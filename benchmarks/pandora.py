@@ -37,6 +37,7 @@ def main() -> None:
     given = parser.parse_args()
     base = load(given.stream)
     policy = pandora(base.n_arms, base.dim, alpha=given.alpha)
+    lines, found = [], []
     print(
         "auc preference pandora cascade difference seeds_lo seeds_hi queries_lo queries_hi calls calls_cascade"
     )
