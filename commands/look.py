@@ -71,7 +71,7 @@ def look(
     show(rows, form)
     gate = next(r for r in rows if r["rule"] == "gate")
     if form == "table":
-        sure = gate["lo"] > 0 or gate["hi"] < 0
+        sure = found[2].over_always.lo > 0 or found[2].over_always.hi < 0
         told(
             f"A gate learned on the context is worth {gate['over_always']:+.3f} a query against always buying (95 %"
             f" interval {gate['lo']:+.3f} to {gate['hi']:+.3f}, {'shown' if sure else 'not shown'});"

@@ -61,9 +61,11 @@ def verdict(told: Sequence[dict[str, Any]], queries: int, learned: int, unit: Mo
         won = [r for r in told if r["better"] == side]
         if won:
             gaps = [abs(r["difference"]) * 100 for r in won]
+            chains = len({r["chain"] for r in won})
+            same = f" ({chains} different cascades)" if chains < len(won) else ""
             lines.append(
-                f"the {side} is better than the {other} at {_where(won, unit)}, by {_range(gaps)} points of accuracy"
-                " (shown after Holm's correction for all budgets)."
+                f"the {side} is better than the {other} at {_where(won, unit)}{same}, by {_range(gaps)} points of"
+                " accuracy (shown after Holm's correction for all budgets)."
             )
     even = sum(not r["better"] for r in told)
     if even:
