@@ -81,6 +81,7 @@ def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> d
 
     from bandits.experiment import several
     from bandits.experiment.ask import Ask
+    from bandits.experiment.sequences import paid
     from bandits.money import money
     from bandits.sequential import contest, words
     from bandits.sequential.sides import sides
@@ -92,7 +93,7 @@ def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> d
     if not table.outcomes.priced:
         raise ValueError("equal cost needs costs: the table has none; --prices FILE gives them")
     both, notes = sides(
-        several.paid(stream), stream.several.scores, split, share=options["train"], seed=options["seed"]
+        paid(stream), stream.several.scores, split, share=options["train"], seed=options["seed"]
     )
     length = min(options["length"], table.n_arms)
     cost = both.train.cost.mean(axis=0)

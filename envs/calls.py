@@ -56,6 +56,7 @@ class Several(NamedTuple):
         features: `(T, K, e)` float32, what is known of each arm before it is called; None: nothing.
         votes: `(T, K)` code of each answer, equal for equal answers of a query, -1 for one that has none; None: none.
         judge_cost: `(T, K)` of judging an answer, paid after every call by a policy that may call again; None: free.
+        split: `(T,)` which rows the table calls `train` and `test`; None: it does not.
     """
 
     calls: Calls
@@ -63,6 +64,7 @@ class Several(NamedTuple):
     features: NDArray[np.float32] | None = None
     votes: NDArray[np.int64] | None = None
     judge_cost: Floats | None = None
+    split: NDArray[np.object_] | None = None
 
 
 def last(turn: Any, heard: Any, answers: Answers) -> Answers:

@@ -29,6 +29,7 @@ CHAIN = "cascade,order=small>large>huge,thresholds=0.7>0.6"
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wide table of three models with a judge in logarithms, predictions and the cost of judging."""
     rng, frame = np.random.default_rng(0), {"id": [f"q{i}" for i in range(COUNT)], "dataset": ["d"] * COUNT}
+    frame["split"] = np.where(np.arange(COUNT) < 40, "train", "test")
     for k, model in enumerate(("small", "large", "huge")):
         right = rng.random(COUNT) < 0.5 + 0.15 * k
         frame[f"{model}_correct"] = right * 1
@@ -62,6 +63,10 @@ def test_a_cascade_in_a_run_is_the_chain_on_the_table(table: Path) -> None:
     )
     assert sum(row[f"added_{m}"] for m in (1, 2, 3)) == pytest.approx(ran.utility.mean())
     assert row["paid"] == pytest.approx(ran.cost.mean())
+    learned = np.arange(COUNT) < 40
+    assert row["promised"] == pytest.approx(ran.cost[learned].mean())
+    assert row["paid_test"] == pytest.approx(ran.cost[~learned].mean())
+    assert row["over_promise"] == pytest.approx(row["paid_test"] / row["promised"] - 1)
     assert (run.traces["always,model=large"].arms == 1).all()
     assert run.stream.models[:3] == ("small", "large", "huge")
     assert set(run.stream.models[3:]) == {"small (judged)", "small>large", "small>large>huge"}
