@@ -13,10 +13,12 @@ from typing import Any
 
 import click
 
+from commands.cascade import cascade
 from commands.command_line import given
 from commands.decide import decide
 from commands.finished import diff, export, report
 from commands.help import Group
+from commands.look import look
 from commands.mmrbench import mmrbench
 from commands.off_policy import evaluate, make_log, try_estimators
 from commands.options import SETTINGS, replayed, voice, world
@@ -66,7 +68,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 _COMMANDS = (
     decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
-    make_log, evaluate, try_estimators, score,
+    make_log, evaluate, try_estimators, score, cascade, look,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

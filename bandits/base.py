@@ -50,7 +50,8 @@ class Feedback(NamedTuple):
     `latency` and `tokens` are NaN where the table does not record them. `chance` is the probability with which this
     outcome came to be heard: that of the call by the policy's `chances` where it has them, as it was at the call
     however late the outcome comes, and 1 where every model's is heard. `kept` is what the policy's `keep` returned at
-    the call; None where the outcome is heard before the next round.
+    the call; None where the outcome is heard before the next round. `score` is what a judge said of the answer, NaN
+    where there is no judge; None: one call a query.
     """
 
     utility: jax.Array
@@ -60,6 +61,7 @@ class Feedback(NamedTuple):
     tokens: jax.Array
     chance: Any = 1.0
     kept: Any = None
+    score: Any = None
 
 
 class Prior(NamedTuple):
@@ -106,6 +108,7 @@ class Policy(NamedTuple):
         keep: `(state, observation) -> tree`, what `update` needs of the call where the outcome comes late.
         prime: `(state, prior) -> state` that begins where a log's `Prior` ends; None: see `bandits.wrappers.warm`.
         price: `(state) -> (R,)`, the dual price of a call that paces spending; None: none is set.
+        again: whether `act` may call again for the query that it has called for, and then answers -1 to stop.
     """
 
     init: Callable[[jax.Array], State]
@@ -117,6 +120,7 @@ class Policy(NamedTuple):
     keep: Callable[[State, Observation], Any] | None = None
     prime: Callable[[State, Prior], State] | None = None
     price: Callable[[State], jax.Array] | None = None
+    again: bool = False
 
 
 def ranked(

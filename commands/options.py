@@ -22,6 +22,7 @@ TABLE = "Which table, and what a policy sees of it"
 WHAT = "Policies, stream, reward"
 LIMITS = "Budgets and a log to start from"
 CHANGES = "A world that changes"
+SEVERAL = "Several calls a query"
 SIZE = "How much is run"
 RESULT = "What comes out"
 
@@ -117,6 +118,14 @@ replayed = _all(
     option("--delay", topic=CHANGES, metavar="SPEC", help="Rounds until an outcome is heard, or a law; see list."),
     option("--batch", topic=CHANGES, type=WHOLE, help="Rounds between updates."),
     option("--feedback", topic=CHANGES, default="bandit", show_default=True, help="bandit, full or dueling."),
+    option("--calls", topic=SEVERAL, type=WHOLE, default=1, show_default=True,
+           help="Calls a query at most; see docs/cascades.md."),
+    option("--deliver", topic=SEVERAL, default="last", show_default=True, metavar="SPEC",
+           help="Which answer: last, best_heard, vote or file.py:name."),
+    option("--judge", topic=SEVERAL, metavar="SPEC", help="A simulated judge: auc=0.8, auc=A/B/.. a model, noise=0.2."),
+    option("--judge-column", topic=SEVERAL, metavar="NAME", help="<model>_NAME is what is heard.  [default: conf]"),
+    option("--judge-cost", topic=SEVERAL, type=FINITE, help="Of judging an answer, in the table's unit."),
+    option("--within-query", topic=SEVERAL, metavar="R", help="What one query may use: cost=..,tokens=..,latency=.."),
     option("--seeds", topic=SIZE, type=WHOLE, default=20, show_default=True,
            help="Runs, each with its own order of the queries."),
     option("--seed", topic=SIZE, type=SEED, default=0, show_default=True,

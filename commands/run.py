@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from commands import streams
+from commands.calls import about_calls
 from commands.command_line import spoken
 from commands.memory import fits
 from commands.prepare import load, log, prepare_jax, reading
@@ -40,14 +41,17 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         return
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
+    judging = _judges(options)
     from bandits.experiment import ask as runs
-    from bandits.experiment import logs
+    from bandits.experiment import logs, several
     from bandits.folders.place import check_folder
     from bandits.publish import overview
 
     if logged is not None:
         logged, loaded = logs.weighed(logged, loaded)
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
+    if judging:
+        loaded = several.judged(loaded, ask, _file(stream, options["data"]))
     folder = Path(out or Path("runs") / safe(loaded.name)).expanduser()
     places = {name: folder / name for name in runs.names(ask)}
     check_folder(folder)
@@ -72,6 +76,8 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
             f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}"
         )
     _say(made, places, folder, plots, form, options["wide"], loaded.outcomes, loaded.notes)
+    if judging and form == "table":
+        about_calls(several.quality(loaded), made)
 
 
 def _say(
@@ -86,6 +92,27 @@ def _say(
     else:
         show([row for tabled in made for row in tabled["summary"].to_dict("records")], form)
     say(*notes, f"numbers are from: {table.label}")
+
+
+def _judges(options: dict[str, Any]) -> bool:
+    """Return whether a query may have several calls.
+
+    Raises:
+        click.UsageError: an option that is for several calls only, with one.
+    """
+    if options["calls"] != 1:
+        return True
+    for name in ("judge", "judge_column", "judge_cost", "within_query"):
+        if options[name] is not None:
+            raise click.UsageError(f"--{name.replace('_', '-')} needs --calls 2 or more")
+    return False
+
+
+def _file(stream: str, data: str | list[str] | None) -> Any:
+    """Return the table's file or files, None for the twin."""
+    from envs.selection import is_path
+
+    return data if data is not None else stream if is_path(stream) else None
 
 
 def _named(data: str | list[str] | None) -> str:

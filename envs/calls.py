@@ -17,11 +17,13 @@ REVEALS = ("each", "end")
 class Answers(NamedTuple):
     """What the models give: `utility` `(..., K)` and `used` `(..., K, R)`; of a delivered one `(...)` and `(..., R)`.
 
-    Both are finite: 0 where a model cannot be called or a resource is not recorded.
+    Both are finite: 0 where a model cannot be called or a resource is not recorded. `votes` `(..., K)` are codes of
+    the answers, see `Several`; None where there are none.
     """
 
     utility: Any
     used: Any
+    votes: Any = None
 
 
 Combine = Callable[[Any, Any, Answers], Answers]  # (turn, heard, answers of K) -> what is delivered
@@ -52,11 +54,17 @@ class Several(NamedTuple):
         calls: how many and how.
         scores: `(T, K)` what a judge says of each answer once it is there; None: nothing.
         features: `(T, K, e)` float32, what is known of each arm before it is called; None: nothing.
+        votes: `(T, K)` code of each answer, equal for equal answers of a query, -1 for one that has none; None: none.
+        judge_cost: `(T, K)` of judging an answer, paid after every call by a policy that may call again; None: free.
+        split: `(T,)` which rows the table calls `train` and `test`; None: it does not.
     """
 
     calls: Calls
     scores: Floats | None = None
     features: NDArray[np.float32] | None = None
+    votes: NDArray[np.int64] | None = None
+    judge_cost: Floats | None = None
+    split: NDArray[np.object_] | None = None
 
 
 def last(turn: Any, heard: Any, answers: Answers) -> Answers:
@@ -70,6 +78,17 @@ def best_heard(turn: Any, heard: Any, answers: Answers) -> Answers:
     xp = heard.__array_namespace__()
     score = xp.where(xp.isnan(heard), -1e30, heard)
     return _of(xp.where(turn >= 0, score, -xp.inf).argmax(axis=-1), turn, answers)
+
+
+def vote(turn: Any, heard: Any, answers: Answers) -> Answers:
+    """Deliver the answer that most of the called models give, of equally many the one called first; all are paid."""
+    del heard
+    xp = turn.__array_namespace__()
+    called = turn >= 0
+    known = called & (answers.votes >= 0)
+    alike = (answers.votes[..., None, :] == answers.votes[..., :, None]) & known[..., None, :]
+    count = xp.where(known, alike.sum(axis=-1), 0)
+    return _of(xp.where(called, count * 1000 - turn, -1000).argmax(axis=-1), turn, answers)
 
 
 def _of(arm: Any, turn: Any, answers: Answers) -> Answers:
@@ -91,7 +110,7 @@ def check(several: Several, shape: tuple[int, int], resources: int) -> None:
         raise ValueError(f"reveal needs to be one of {', '.join(REVEALS)}, got {calls.reveal!r}")
     if calls.room is not None and not (len(calls.room) == resources and min(calls.room) > 0):
         raise ValueError(f"room needs {resources} numbers > 0, got {calls.room}")
-    for name in ("scores", "features"):
+    for name in ("scores", "features", "votes", "judge_cost"):
         given = getattr(several, name)
         if given is not None and given.shape[:2] != shape:
             raise ValueError(f"{name} of calls need shape {shape} first, as the stream, got {given.shape}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
-from bandits.experiment import logs, worlds
+from bandits.experiment import logs, several, worlds
 from bandits.loop import feedback
 from bandits.loop.replay import Trace, orders
 from bandits.policies.llmbandit.tasks import Log
@@ -43,6 +43,12 @@ class Ask(NamedTuple):
             alone (`warm`).
         delay, batch, feedback: how feedback comes, see `feedback.parse`; None: as the scenario has it, or at once.
         seeds, seed, order, rounds: as `replay` takes them.
+        calls: of a query at most; with more than one the stream is from `several.judged`.
+        deliver: which answer of several calls, see `several.DELIVER`.
+        judge: a simulated judge, see `envs.judges.parse`; None: the table's columns.
+        judge_column: ending of those columns; None: the known ones.
+        judge_cost: of judging an answer; None: as a column of the table says, else nothing.
+        within_query: what a query may use, `cost=..,tokens=..`.
     """
 
     policies: tuple[str, ...]
@@ -64,12 +70,19 @@ class Ask(NamedTuple):
     seed: int = 0
     order: str = "shuffle"
     rounds: int | None = None
+    calls: int = 1
+    deliver: str = "last"
+    judge: str | None = None
+    judge_column: str | None = None
+    judge_cost: float | None = None
+    within_query: str | None = None
 
 
 class Run(NamedTuple):
     """One finished run: `name` sets it apart from the others of its ask (empty where it is the only one).
 
     `bounds` are the least and the highest reward, which policies that clip rewards were given; None: none does.
+    `calls` has a row for each policy that may call again for a query, see `several.played`.
     """
 
     name: str
@@ -81,6 +94,7 @@ class Run(NamedTuple):
     traces: dict[str, Trace]
     late: feedback.Late | None = None
     bounds: tuple[float, float] | None = None
+    calls: tuple[dict[str, Any], ...] = ()
 
 
 def names(ask: Ask) -> list[str]:
@@ -124,6 +138,11 @@ def finish(
         KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
         ValueError: one line that names the option, what it needs and what it got.
     """
+    if ask.calls > 1:
+        made = several.runs(stream, ask, progress, play=play)
+        for name, (text, got, bounds) in zip(names(ask), made, strict=True):
+            yield Run(name, text, "", got.stream, got.table, None, got.traces, None, bounds, got.calls)
+        return
     if not ask.budget and (ask.hard or ask.pacing != "stop"):
         raise ValueError("--pacing and --hard need a --budget to hold to")
     if ask.n_eff is not None and ask.warm_start is None:

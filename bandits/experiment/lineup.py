@@ -19,6 +19,7 @@ from bandits.metrics.regret import comparator, fall_back, played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
 from bandits.policies.llmbandit.by_run import by_run
+from bandits.policies.sequential import SEQUENTIAL
 from bandits.rewards import REWARDS, Reward
 from bandits.wrappers.budget import PACINGS
 from bandits.wrappers.newcomers import explore_new, pooled
@@ -36,7 +37,7 @@ REFERENCES = {
     "best_per_dataset": "Call the model of the highest mean reward in the query's dataset (needs hindsight).",
 }
 
-OFFERED = {**POLICIES, **DUELLISTS, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
+OFFERED = {**POLICIES, **DUELLISTS, **SEQUENTIAL, **dict.fromkeys(REFERENCES, POLICIES["uniform"])}
 
 # Around another policy's spec, as in "restart(linucb,alpha=1),threshold=8".
 WRAPPERS: dict[str, Callable[..., Policy]] = {
@@ -83,6 +84,12 @@ def build(
         if keys["model"] is inspect.Parameter.empty:
             raise ValueError(f"policy {spec!r} needs model=NAME; the models are {', '.join(stream.models)}")
         given["model"] = _arm(str(keys["model"]), stream.models)
+    if "order" in keys:
+        if keys["order"] is inspect.Parameter.empty:
+            raise ValueError(
+                f"policy {spec!r} needs order=A>B, models in the order of their calls: {', '.join(stream.models)}"
+            )
+        given["order"] = tuple(_arm(name.strip(), stream.models) for name in str(keys["order"]).split(">"))
     if "reward" in keys:
         given["reward"] = reward
     if "log" in keys:
@@ -140,6 +147,7 @@ def catalogue() -> list[dict[str, str]]:
     registries: tuple[tuple[str, Mapping[str, Callable[..., Any]]], ...] = (
         ("policy", POLICIES),
         ("duellist", DUELLISTS),
+        ("sequential", SEQUENTIAL),
         ("wrapper", WRAPPERS),
         ("reward", REWARDS),
         ("pacing", PACINGS),
@@ -182,22 +190,31 @@ def lineup(
     *,
     bounds: tuple[float, float] | None = None,
     runs: tuple[int, int] | None = None,
+    again: bool = False,
 ) -> dict[str, Policy | None]:
     """Return each spec's policy, built once, a user's own checked; None for a reference. The rest as in `build`.
 
+    With `again`, policies may call again for a query.
+
     Raises:
-        ValueError: a spec is given twice, or as `build`.
+        ValueError: a spec is given twice, a policy may call again where none can, or as `build`.
     """
     repeated = [s for i, s in enumerate(specs) if s in specs[:i]]
     if repeated:
         raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
     # What is ours is checked by the conformance suite; to do it again takes a second of each run.
-    return {
+    built = {
         spec: None
         if spec in REFERENCES
         else build(spec, stream, reward, log, checked=".py:" in spec, bounds=bounds, runs=runs)
         for spec in specs
     }
+    for spec, policy in built.items():
+        if policy is not None and policy.again and not again:
+            raise ValueError(
+                f"policy {spec!r} may call again for a query: it needs a run with --calls 2 or more"
+            )
+    return built
 
 
 class Posed(NamedTuple):

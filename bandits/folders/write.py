@@ -195,6 +195,8 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
             pd.concat([curves, more], ignore_index=True),
         )
     tables = {"summary": summary, "curves": curves, "by_dataset": parts, "by_query": each}
+    if run.calls:
+        tables["calls"] = pd.DataFrame(run.calls)
     if phases.marks(stream) and own:
         tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)
     if limits is None or not np.isfinite(limits).any():

@@ -24,11 +24,12 @@ from envs.calls import STOP, Answers, Calls, Several, check, last
 
 
 class Met(NamedTuple):
-    """What `S` seeds meet in `C` rounds: a chunk, the judge's scores `(S, C, K)` and features `(S, C, K, e)`."""
+    """What `S` seeds meet in `C` rounds: a chunk, and of `Several` scores, features and votes, `(S, C, K)` first."""
 
     chunk: Chunk
     scores: Any
     features: Any
+    votes: Any
 
 
 def replay(
@@ -90,7 +91,8 @@ def gained(trace: Trace, stream: Any, worth: Reward, preference: float = PREFERE
         now = np.where(called[..., None], slot, np.take_along_axis(turn, at, axis=2))
         np.put_along_axis(turn, at, now, axis=2)
         heard = np.where(turn >= 0, scores[row], np.nan)
-        told = combine(turn, heard, Answers(answers.utility[row], answers.used[row]))
+        votes = None if answers.votes is None else answers.votes[row]
+        told = combine(turn, heard, Answers(answers.utility[row], answers.used[row], votes))
         value = np.asarray(_worth(worth, told, preference, stream.cost_scale))
         after = np.where(called, value, before)
         rewards.append(after - before)
@@ -102,7 +104,7 @@ def _answers(stream: Any) -> Answers:
     """Return the `(N, K)` utilities and `(N, K, R)` uses of a stream, 0 where there are none."""
     recorded = [getattr(stream, name) for name in RESOURCES]
     used = [np.zeros(stream.utility.shape) if x is None else np.nan_to_num(x) for x in recorded]
-    return Answers(np.nan_to_num(stream.utility), np.stack(used, axis=-1))
+    return Answers(np.nan_to_num(stream.utility), np.stack(used, axis=-1), stream.several.votes)
 
 
 def _worth(worth: Reward, told: Answers, preference: Any, scale: Any) -> Any:
@@ -124,7 +126,8 @@ def _played(
         own = np.pad(rows[:, begin : begin + CHUNK], ((0, 0), (0, max(0, begin + CHUNK - rows.shape[1]))))
         scores = None if several.scores is None else np.float32(several.scores[own])
         features = None if several.features is None else np.float32(several.features[own])
-        met = Met(Chunk(*(None if a is None else np.array(a) for a in chunk)), scores, features)
+        votes = None if several.votes is None else np.int32(several.votes[own])
+        met = Met(Chunk(*(None if a is None else np.array(a) for a in chunk)), scores, features, votes)
         state, arms = run_slots(policy, several.calls, worth, state, keys, shared, clock, met)
         called.append(np.asarray(arms))
     return np.concatenate(called, axis=1)[:, : rows.shape[1]]
@@ -154,7 +157,7 @@ def _round(
 ) -> tuple[State, jax.Array]:
     """Return the state after a round and the `(M,)` arms called in it."""
     outcome = jnp.nan_to_num(now.chunk.outcome)
-    answers = Answers(outcome[:, 0], outcome[:, 2:])
+    answers = Answers(outcome[:, 0], outcome[:, 2:], now.votes)
     unknown = jnp.full(len(outcome), jnp.nan)
     scores = unknown if now.scores is None else now.scores
     alike = calls.reveal == "each"
@@ -177,6 +180,7 @@ def _round(
         until = jnp.where(turn <= slot, turn, STOP)
         gain = value(until) - value(jnp.where(turn < slot, turn, STOP))
         told = feedback_of(now.chunk.outcome[jnp.maximum(arm, 0)].at[1].set(gain))
+        told = told._replace(score=scores[jnp.maximum(arm, 0)])
         after = policy.update(to_learn, state, before(turn, slot, heard=alike), jnp.maximum(arm, 0), told)
         return jax.tree.map(lambda new, old: jnp.where(arm >= 0, new, old), after, state)
 

@@ -40,6 +40,11 @@ def numbers(
     return values
 
 
+def signed(path: Path, table: Any, name: str) -> Floats:
+    """Return a column of any numbers as `(n,)` float64, NaN where the cell is empty; text is refused."""
+    return _floats(path, table, name)
+
+
 def utilities(
     path: Path, table: Any, name: str, *, scale: tuple[float, float] | None = None, clip: bool = False
 ) -> Floats:

@@ -9,6 +9,7 @@ from envs.tables import aliases
 from envs.tables.about import COLUMN
 from envs.tables.answers import Answers, long_columns
 from envs.tables.how import How
+from envs.tables.judged import ENDINGS
 from envs.tables.kinds import KINDS, Kind, named, wide
 from envs.tables.sheet import Sheet, cut, shown
 
@@ -83,7 +84,10 @@ def close(name: str, known: Sequence[str]) -> str:
 
 def unread(sheet: Sheet, found: Answers) -> tuple[str, ...]:
     """Return one note that names each column that was not read, with the nearest thing that it could have been."""
-    rest = [n for n in sheet.names if n not in found.used and n != COLUMN and n]
+    judged = {
+        f"{m}_{e}" for m in found.models for e in ENDINGS
+    }  # `judged.read` reads them where they are asked for
+    rest = [n for n in sheet.names if n not in found.used and n not in judged and n != COLUMN and n]
     if not rest:
         return ()
     known = aliases.all_names() | {

@@ -1,0 +1,181 @@
+"""Runs with several calls a query: what a judge says, what is delivered, and which policies may call again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits import resolve
+from bandits.base import RESOURCES, Policy
+from bandits.experiment.lineup import bounds_of, hindsight, lineup
+from bandits.experiment.sequences import Done, as_sequences, paid
+from bandits.loop import slots
+from bandits.loop.replay import Trace
+from bandits.loop.replay import replay as single
+from bandits.metrics import judges
+from bandits.rewards import REWARDS, Reward, preferences, reward_table
+from envs import judges as simulated
+from envs.calls import Answers, Calls, Several, best_heard, check, last, vote
+from envs.tables import judged as columns
+
+DELIVER: dict[str, Callable[..., Answers]] = {"last": last, "best_heard": best_heard, "vote": vote}
+_LACKING = ("budget", "cap", "warm_start", "n_eff", "scenario", "change", "delay", "batch")
+
+Floats = NDArray[np.float64]
+
+
+def judged(stream: Any, ask: Any, path: Any) -> Any:
+    """Return the stream with what its judge says and how a query may be answered, as `ask` has it.
+
+    Args:
+        stream: a `Stream` of one call a query.
+        ask: with `calls`, `deliver`, `judge`, `judge_column`, `judge_cost`, `within_query` and `seed`.
+        path: the table's file; None for the twin.
+
+    Raises:
+        ValueError: one line: nothing to hear, a judge out of its range, a vote without predictions, a wrong number.
+    """
+    refuse(ask)
+    if not 2 <= ask.calls <= stream.n_arms:
+        raise ValueError(f"--calls needs 2 to {stream.n_arms}, as many as there are models, got {ask.calls}")
+    found = columns.Judged() if path is None else columns.read(path, stream.outcomes, column=ask.judge_column)
+    if path is None and ask.judge_column is not None:
+        raise ValueError("--judge-column needs a table of your own: the twin has none")
+    score = found.score
+    if ask.judge is not None:
+        score = simulated.simulated(simulated.parse(ask.judge), stream.utility, stream.models, seed=ask.seed)
+    if score is None:
+        raise ValueError(
+            f"--calls {ask.calls} needs something to hear after a call: columns {stream.models[0]}_conf ..."
+            " in the table, --judge-column NAME, or a simulated judge, --judge auc=0.8"
+        )
+    if ask.deliver == "vote" and found.votes is None:
+        raise ValueError(
+            f"--deliver vote needs the models' answers, columns {stream.models[0]}_prediction ...; the table has none"
+        )
+    combine = resolve.function(ask.deliver, DELIVER, "delivery")
+    room = _room(ask.within_query)
+    cost = found.cost if ask.judge_cost is None else np.full(score.shape, _price(ask.judge_cost))
+    several = Several(
+        Calls(ask.calls, combine=combine, room=room),
+        score,
+        votes=found.votes,
+        judge_cost=cost,
+        split=found.split,
+    )
+    check(several, stream.utility.shape, len(RESOURCES))
+    return replace(stream, several=several, notes=(*stream.notes, _said(ask, found)))
+
+
+def _said(ask: Any, found: columns.Judged) -> str:
+    if ask.judge is not None:
+        return f"the judge is simulated ({ask.judge}, seed {ask.seed}): no verifier of these models was run"
+    return "the judge's columns are read as " + (
+        "natural logarithms of probabilities" if found.logs else "probabilities"
+    )
+
+
+def refuse(ask: Any) -> None:
+    """Refuse options that several calls a query do not have.
+
+    Raises:
+        ValueError: one line that names the option.
+    """
+    for name in _LACKING:
+        if getattr(ask, name) not in (None, (), ""):
+            raise ValueError(f"--calls {ask.calls} cannot be combined with --{name.replace('_', '-')} yet")
+    if ask.feedback != "bandit":
+        raise ValueError(f"--calls {ask.calls} needs --feedback bandit, got {ask.feedback!r}")
+
+
+def _price(amount: float) -> float:
+    if amount < 0:
+        raise ValueError(f"--judge-cost needs a number >= 0, got {amount:g}")
+    return amount
+
+
+def _room(text: str | None) -> tuple[float, ...] | None:
+    """Return what a query may use, in the order of `RESOURCES`; None where nothing is said."""
+    if text is None:
+        return None
+    room = dict.fromkeys(RESOURCES, float("inf"))
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if name not in room or not number > 0:
+            raise ValueError(
+                f"--within-query needs {', '.join(f'{r}=N' for r in RESOURCES)} with N > 0, got {part.strip()!r}"
+            )
+        room[name] = number
+    return tuple(room.values())
+
+
+def quality(stream: Any) -> list[dict[str, Any]]:
+    """Return a row for each model: how good the judge of its answers is."""
+    rows = []
+    for k, model in enumerate(stream.models):
+        seen = stream.available[:, k]
+        score, right = stream.several.scores[seen, k], stream.utility[seen, k]
+        found = judges.quality(score, right)
+        rows.append({"model": model, "accuracy": float(right.mean()), **found._asdict()})
+    return rows
+
+
+def runs(
+    stream: Any, ask: Any, progress: Callable[[str, int], object] | None, *, play: bool = True
+) -> Iterator[tuple[str, Done, tuple[float, float]]]:
+    """Yield for each preference of an ask its text, the finished play, and the least and the highest reward.
+
+    Raises:
+        ValueError: as `refuse`, or the run is to be made from traces: those of several calls name columns of their run.
+    """
+    if not play or stream.several is None:
+        raise ValueError("a run with several calls a query is played again, not made from its trace")
+    refuse(ask)
+    worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
+    options = {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
+    for text, value in preferences(ask.preference, len(stream), ask.seed).items():
+        bounds = bounds_of(reward_table(worth, stream, value))
+        built = lineup(stream, ask.policies, worth, bounds=bounds, runs=(ask.seed, ask.seeds), again=True)
+        yield text, played(stream, built, worth, value, progress=progress, **options), bounds
+
+
+def played(
+    stream: Any,
+    policies: Mapping[str, Policy | None],
+    worth: Reward,
+    preference: Any,
+    *,
+    progress: Callable[[str, int], object] | None = None,
+    **options: Any,
+) -> Done:
+    """Return what all policies called; those that may not call again for a query play the plain loop.
+
+    Args:
+        stream: from `judged`.
+        policies: from `lineup.lineup`, None for a reference.
+        worth, preference: of the reward.
+        progress: called with a policy's spec and the rounds done.
+        options: seeds, seed, order, rounds as `replay` takes them.
+    """
+    plain = replace(stream, several=None)
+    table = reward_table(worth, plain, preference)
+    called: dict[str, Trace] = {}
+    for spec, policy in policies.items():
+        if policy is None:
+            called[spec] = hindsight(plain, table, spec, options)
+        elif policy.again:
+            called[spec] = slots.replay(policy, paid(stream), worth, preference=preference, **options)
+        else:
+            called[spec] = single(policy, plain, table, preference=preference, **options)
+        if progress is not None:
+            progress(spec, called[spec].order.size)
+    again = {spec for spec, policy in policies.items() if policy is not None and policy.again}
+    return as_sequences(stream, called, again, worth, preference)

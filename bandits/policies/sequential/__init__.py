@@ -1,0 +1,16 @@
+"""Policies that may call again for a query: they hear a judge's score of each answer and decide whether it will do.
+
+A run with `--calls M` plays them in the slots of a round (`bandits.loop.slots`); every other policy stops after one
+call. Not here: searches for such rules on a table (`bandits.sequential`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bandits.base import Policy
+from bandits.policies.sequential.cascade import cascade
+from bandits.policies.sequential.pandora import pandora
+
+# Name on the command line -> factory, as in `bandits.policies.POLICIES`; they play with several calls a query only.
+SEQUENTIAL: dict[str, Callable[..., Policy]] = {"cascade": cascade, "pandora": pandora}

@@ -1,0 +1,159 @@
+"""The command cascade: is a verifier worth its call, or would a router at the same cost do better?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from commands.help import Topical, option
+from commands.numbers import FINITE, SEED, WHOLE
+from commands.options import SETTINGS, voice, world
+from commands.prepare import load, prepare_jax
+from commands.terminal import say, show, told
+
+_SHORT = ("budget", "paid", "calls", "cascade", "router", "difference", "lo", "hi", "better", "over_chance")
+_FEWEST, _MOST = 1.2, 0.9  # budgets lie between so many times the cheapest and the dearest model's mean cost
+_CHAINS = 3_000_000  # combinations of orders and thresholds that are searched without being asked twice
+
+
+@click.command(cls=Topical, context_settings=SETTINGS)
+@click.argument("file", metavar="[FILE]", required=False)
+@option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset of the table.")
+@world
+@option("--judge", metavar="SPEC", help="A simulated judge: auc=0.8, auc=A/B/.. a model, noise=0.2.")
+@option("--judge-column", metavar="NAME", help="<model>_NAME is what is heard.  [default: conf]")
+@option("--judge-cost", type=FINITE, help="Of judging an answer, in the table's unit.")
+@option(
+    "--train", metavar="SHARE", help="Rows to learn on: 30% or 500.  [default: the column split, else 30%]"
+)
+@option(
+    "--budgets", type=WHOLE, default=10, show_default=True, help="How many, evenly on a logarithmic axis."
+)
+@option("--length", type=WHOLE, default=3, show_default=True, help="Models of a cascade at most.")
+@option("--break-even", metavar="A,B,..", help="AUCs of simulated judges: the one that a verifier needs.")
+@option("--seed", type=SEED, default=0, show_default=True, help="Of the rows and of what is simulated.")
+@voice
+def cascade(file: str | None, stream: str, form: str, **options: Any) -> None:
+    """Compare the best cascade with a router at equal cost, budget by budget.
+
+    FILE is a wide table with <model>_conf, what a judge says of each answer; without it, or with --judge, the judge is
+    simulated. Both are learned on one part of the queries and compared on the others; see docs/cascades.md.
+    """
+    if file is not None and options["data"] is not None:
+        raise click.UsageError("cascade needs FILE or --data, not both")
+    data = options["data"] or file
+    for name in ("budgets", "length"):
+        if options[name] < 1:
+            raise click.UsageError(f"--{name} needs at least 1, got {options[name]}")
+    table = load({**options, "data": data, "stream": stream})
+    prepare_jax()
+    judges = _judges(options)
+    found = [_met(table, data, options, judge) for judge in judges]
+    if options["break_even"] is None:
+        _tell(table, found[0], form)
+    else:
+        _tell_break_even([float(j.removeprefix("auc=")) for j in judges], found, form)
+    said = found[0]["notes"] if options["break_even"] is None else found[0]["notes"][:-1]
+    say(*said, *table.notes, f"numbers are from: {table.outcomes.label}")
+
+
+def _judges(options: dict[str, Any]) -> list[Any]:
+    """Return the simulated judges to try, [None] where the table's own is heard."""
+    if options["break_even"] is None:
+        return [options["judge"]]
+    if options["judge"] is not None or options["judge_column"] is not None:
+        raise click.UsageError(
+            "--break-even simulates its judges; it goes without --judge and --judge-column"
+        )
+    from envs.judges import parse
+
+    tried = sorted({part.strip() for part in options["break_even"].split(",")})
+    for part in tried:
+        if len(parse(f"auc={part}").auc) != 1:
+            raise click.UsageError(f"--break-even needs AUCs such as 0.5,0.7,0.9, got {part!r}")
+    return [f"auc={part}" for part in sorted(tried, key=float)]
+
+
+def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> dict[str, Any]:
+    """Return rows, judges' quality and notes of one judge on a table."""
+    import numpy as np
+
+    from bandits.experiment import several
+    from bandits.experiment.ask import Ask
+    from bandits.experiment.sequences import paid
+    from bandits.money import money
+    from bandits.sequential import contest, words
+    from bandits.sequential.sides import sides
+    from envs.tables.judged import read
+
+    kept = {k: options[k] for k in ("judge_column", "judge_cost", "seed")}
+    stream = several.judged(table, Ask((), calls=2, judge=judge, **kept), data)
+    split = None if data is None else read(data, table.outcomes, column=options["judge_column"]).split
+    if not table.outcomes.priced:
+        raise ValueError("equal cost needs costs: the table has none; --prices FILE gives them")
+    both, notes = sides(
+        paid(stream), stream.several.scores, split, share=options["train"], seed=options["seed"]
+    )
+    length = min(options["length"], table.n_arms)
+    cost = both.train.cost.mean(axis=0)
+    _check_size(table.n_arms, length)
+    budgets = np.geomspace(cost.min() * _FEWEST, cost.max() * _MOST, options["budgets"]).tolist()
+    met = contest.meet(both, budgets, length=length)
+    unit = money(table.outcomes.cost_unit)
+    return {
+        "rows": words.rows(met, both, table.models, unit),
+        "quality": several.quality(stream),
+        "notes": [*notes, stream.notes[-1]],
+        "queries": len(both.test.utility),
+        "learned": len(both.train.utility),
+        "unit": unit,
+    }
+
+
+def _check_size(count: int, length: int) -> None:
+    """Refuse a search that takes hours."""
+    from math import perm
+
+    if (size := perm(count, length) * 21 ** (length - 1)) > _CHAINS:
+        raise ValueError(
+            f"chains of {length} of {count} models are {size:,} to search, at most {_CHAINS:,} are; --length or"
+            " --models makes them fewer"
+        )
+
+
+def _tell(table: Any, found: dict[str, Any], form: str) -> None:
+    from bandits.sequential import words
+
+    rows = found["rows"]
+    if form != "table":
+        show(rows, form)
+        return
+    for line in words.verdict(rows, found["queries"], found["learned"], found["unit"]):
+        told(line)
+    click.echo(
+        f"\ncosts in {found['unit'].per_1000}; difference: cascade less router at equal cost, 95 % interval"
+    )
+    show([{k: row[k] for k in _SHORT} for row in rows], form)
+    click.echo("\ncascades, and the share of queries that stops at each model")
+    for row in rows:
+        stops = " ".join(f"{row[k]:.0%}" for k in row if k.startswith("stopped_"))
+        click.echo(f"  {row['budget']:.4g}: {row['chain']}  ({stops})")
+    click.echo("\njudges: how well a score tells right answers from wrong ones (0.5: not at all)")
+    show(found["quality"], form)
+
+
+def _tell_break_even(quality: list[float], found: list[dict[str, Any]], form: str) -> None:
+    from bandits.sequential import words
+
+    rows = words.break_even(quality, [one["rows"] for one in found])
+    if form != "table":
+        show(rows, form)
+        return
+    told(words.of_break_even(rows))
+    click.echo(
+        f"\ncosts in {found[0]['unit'].per_1000}; accuracy of the cascade less the router's at equal cost"
+    )
+    show(
+        [{k: v for k, v in row.items() if not k.startswith("shown_") and k != "leads"} for row in rows], form
+    )

@@ -1,0 +1,80 @@
+"""The command look: is context that is bought, such as OCR of an image, worth its price, and for which queries?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from commands.help import Topical, option
+from commands.numbers import FINITE, SEED
+from commands.options import SETTINGS, voice, world
+from commands.prepare import load, prepare_jax
+from commands.terminal import say, show, told
+
+
+@click.command(cls=Topical, context_settings=SETTINGS)
+@click.argument("file", metavar="[FILE]", required=False)
+@option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset of the table.")
+@world
+@option("--pair", required=True, metavar="A>B", help="One model without and with what is bought.")
+@option(
+    "--worth",
+    type=FINITE,
+    metavar="W",
+    help="What a right answer is worth, in the table's money.  [cost ignored]",
+)
+@option("--seed", type=SEED, default=0, show_default=True, help="Of the folds that the gate is learned on.")
+@voice
+def look(
+    file: str | None, stream: str, pair: str, worth: float | None, seed: int, form: str, **options: Any
+) -> None:
+    """Compare buying context never, always, by a learned gate and with hindsight.
+
+    FILE is a table in which one model has two columns, without and with what is bought (OCR, a caption, a longer
+    thought), its price in their costs. The gate sees what a policy sees of a query before the look.
+    """
+    import numpy as np
+
+    if file is not None and options["data"] is not None:
+        raise click.UsageError("look needs FILE or --data, not both")
+    names = [part.strip() for part in pair.split(">")]
+    if len(names) != 2 or not all(names):
+        raise click.UsageError(f"--pair needs WITHOUT>WITH, two models of the table, got {pair!r}")
+    if names[0] == names[1]:
+        raise click.UsageError(f"--pair needs two models, got {names[0]!r} twice")
+    if worth is not None and not worth > 0:
+        raise click.UsageError(f"--worth needs a number > 0, got {worth:g}")
+    table = load({**options, "data": options["data"] or file, "stream": stream, "models": ",".join(names)})
+    prepare_jax()
+    from bandits.sequential import looks
+
+    if worth is not None and not table.outcomes.priced:
+        raise ValueError("--worth needs costs: the table has none; --prices FILE gives them")
+    whole = table.available.all(axis=1)
+    utility, cost = table.utility[whole], table.cost[whole]
+    price = np.zeros(len(utility)) if worth is None else (cost[:, 1] - cost[:, 0]) / worth
+    group = np.asarray(table.outcomes.group_id, str)[whole]
+    own = np.where(group == "", [f"\0{row}" for row in range(len(group))], group)
+    cluster = np.unique(own, return_inverse=True)[1]
+    found = looks.rules(
+        looks.Look(utility[:, 0], utility[:, 1], price),
+        np.asarray(table.context[whole], float),
+        cluster,
+        seed=seed,
+    )
+    rows = [
+        {"rule": r.name, "accuracy": r.utility, "worth": r.worth, "bought": r.bought,
+         "over_always": float(r.over_always.mean), "lo": float(r.over_always.lo), "hi": float(r.over_always.hi)}
+        for r in found
+    ]  # fmt: skip
+    show(rows, form)
+    gate = next(r for r in rows if r["rule"] == "gate")
+    if form == "table":
+        sure = found[2].over_always.lo > 0 or found[2].over_always.hi < 0
+        told(
+            f"A gate learned on the context is worth {gate['over_always']:+.3f} a query against always buying (95 %"
+            f" interval {gate['lo']:+.3f} to {gate['hi']:+.3f}, {'shown' if sure else 'not shown'});"
+            f" with hindsight {rows[-1]['over_always']:+.3f}, part of which is luck."
+        )
+    say(*table.notes, f"numbers are from: {table.outcomes.label}")
