@@ -13,7 +13,7 @@ import click
 from commands import streams
 from commands.command_line import spoken
 from commands.memory import fits
-from commands.prepare import load, log, prepare_jax, reading
+from commands.prepare import CONTEXT, load, log, prepare_jax, reading
 from commands.stopping import files_own, stopping
 from commands.summary import tell
 from commands.terminal import Stopped, detail, progress, say, show, wrote
@@ -57,7 +57,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         return
     known = {
         "command": spoken(ctx),
-        "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
+        "context": {k: options[k] for k in CONTEXT},
         "data": _named(options["data"]) or loaded.name,
         "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}, **reading(options)},
     }

@@ -73,6 +73,8 @@ def _needs_memory(options: dict[str, Any]) -> str:
     for name in ("prices", "models", "embed", "dry_run"):
         if options[name]:
             return f"--{name.replace('_', '-')}"
+    if options["context"] != "embeddings":
+        return "--context"
     if told := list(reading(options)):
         return "--prices-per" if told[0] == "per" else f"--{told[0].replace('_', '-')}"
     if options["data"] and options["stream"] != "all":
