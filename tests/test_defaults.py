@@ -67,6 +67,8 @@ DEFAULTS = {
     "policy exp3": "eta=1.0 low=-0.2 high=1.0",
     "policy exp4": "eta=1.0 experts=() low=-0.2 high=1.0",
     "policy successive_elimination": "delta=0.1 alpha=1.0 low=-0.2 high=1.0",
+    "policy balanced": "of=averaged+klucb bases=() bound=0.2 width=0.2 delta=0.05 shared=True low=-0.2 high=1.0",
+    "policy corral": "of=averaged+klucb bases=() eta=0.1 low=-0.2 high=1.0",
     "policy always": "fallback=()",
     "duellist fgts": "eta=1.0 mu=0.1 ridge=1.0 lr=0.003 steps=5 batch=32 memory=2048",
     "duellist duel_ucb": "alpha=0.5 ridge=1.0",

@@ -19,6 +19,7 @@ from bandits.metrics.regret import comparator, fall_back, played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
 from bandits.policies.llmbandit.by_run import by_run
+from bandits.policies.selection.bases import named
 from bandits.rewards import REWARDS, Reward
 from bandits.wrappers.budget import PACINGS
 from bandits.wrappers.newcomers import explore_new, pooled
@@ -87,6 +88,11 @@ def build(
         given["reward"] = reward
     if "log" in keys:
         given["log"] = log
+    if "of" in keys:
+        given["bases"] = tuple(
+            build(base, stream, reward, log, checked=checked, bounds=bounds, runs=runs)
+            for base in _bases(keys["of"])
+        )
     if "fallback" in keys:
         given["fallback"] = tuple(fall_back(stream.answered).tolist())
     if bounds is not None and ranged(spec):
@@ -104,6 +110,14 @@ def build(
         raise ValueError(
             f"policy {spec!r}{place} raised {type(error).__name__}: {_first_line(error)}"
         ) from error
+
+
+def _bases(of: str) -> list[str]:
+    """Return the specs of the bases that a policy chooses among; no reference is one, it knows the outcomes."""
+    specs = named(of)
+    if known := [spec for spec in specs if spec in REFERENCES]:
+        raise ValueError(f"policy {known[0]!r} knows the outcomes; of needs policies")
+    return specs
 
 
 def ranged(spec: str) -> bool:

@@ -23,6 +23,8 @@ from bandits.policies.neural.barp import barp
 from bandits.policies.neural.dropout import dropout
 from bandits.policies.neural.neurallinear import neurallinear
 from bandits.policies.neural.neuralucb import neuralts, neuralucb
+from bandits.policies.selection.balanced import balanced
+from bandits.policies.selection.corral import corral
 from bandits.policies.tabular.beta_thompson import beta_thompson
 from bandits.policies.tabular.elimination import successive_elimination
 from bandits.policies.tabular.exp3 import exp3
@@ -60,6 +62,8 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "exp3": exp3,
     "exp4": exp4,
     "successive_elimination": successive_elimination,
+    "balanced": balanced,
+    "corral": corral,
     "uniform": uniform,
     "always": always,
 }
