@@ -22,6 +22,7 @@ from bandits.policies.llmbandit.by_run import by_run
 from bandits.policies.selection.bases import named
 from bandits.rewards import REWARDS, Reward
 from bandits.wrappers.budget import PACINGS
+from bandits.wrappers.conservative import conservative
 from bandits.wrappers.newcomers import explore_new, pooled
 from bandits.wrappers.restart import restart
 from envs.changes.changes import CHANGES
@@ -44,6 +45,7 @@ WRAPPERS: dict[str, Callable[..., Policy]] = {
     "restart": restart,
     "explore_new": explore_new,
     "pooled": pooled,
+    "conservative": conservative,
 }
 
 
@@ -73,7 +75,9 @@ def build(
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
         inside = build(around[2], stream, reward, log, checked=checked, bounds=bounds, runs=runs)
-        outside = wrapper(inside, stream.n_arms, stream.dim)
+        named_arm = resolve.hyperparameters(wrapper).get("model")
+        told = {"model": _arm(named_arm, stream.models)} if isinstance(named_arm, str) else {}
+        outside = wrapper(inside, stream.n_arms, stream.dim, **told)
         return check(outside, stream.n_arms, stream.dim, spec) if checked else outside
     if spec.count("(") != spec.count(")"):
         raise ValueError(f"policy {spec!r} needs a ) for every (, as in restart(linucb,alpha=1),threshold=8")
