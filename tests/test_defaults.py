@@ -42,7 +42,8 @@ DEFAULTS = {
     "policy epsilon": "epsilon=0.3 decay=0.02 ridge=1.0",
     "policy preference": "alpha=1.0 ridge=1.0 prior=0.0",
     "policy squarecb": "gamma=20.0 exponent=0.5 ridge=1.0",
-    "policy averaged": "alpha=0.5 noise=0.4 least=1.0 middle=10.0 most=1000000.0 ridge=1.0 prior=1.0",
+    "policy averaged": "alpha=0.5 noise=0.4 least=1.0 middle=10.0 most=1000000.0 ridge=1.0 prior=1.0 "
+    "indicators=0",
     "policy swlinucb": "window=1000 alpha=1.0 ridge=1.0",
     "policy dlinucb": "gamma=0.997 alpha=1.0 ridge=1.0",
     "policy greedy": "ridge=1.0 prior=0.0",
@@ -153,7 +154,7 @@ def test_what_a_verdict_and_an_estimate_from_a_log_are_made_with() -> None:
 
 def test_what_contexts_and_the_twin_are_made_with() -> None:
     assert (features.NORM, features.HASHED, features.COMPONENTS) == (0.1, 2**16, 64)
-    assert defaults(features.context) == "modality=both fusion=concat dim=32 whiten=False"
+    assert defaults(features.context) == "modality=both fusion=concat dim=32 whiten=False context=embeddings"
     assert (copula.SKILL_SHARE, copula.FEATURES, copula.COST_SPREAD, copula.COST_HARDNESS) == (
         0.2,
         64,

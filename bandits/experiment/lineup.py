@@ -92,6 +92,8 @@ def build(
         given["reward"] = reward
     if "log" in keys:
         given["log"] = log
+    if "indicators" in keys:
+        given["indicators"] = getattr(stream, "indicators", 0)  # a table read window by window has none
     if "of" in keys:
         given["bases"] = tuple(
             build(base, stream, reward, log, checked=checked, bounds=bounds, runs=runs)

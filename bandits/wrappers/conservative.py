@@ -92,7 +92,7 @@ def conservative(
         mean = (state.known.weight * z).sum()
         width = jnp.einsum("kd,kde,ke->", z, state.known.inverse, z)
         kept = mean - beta(state.known) * jnp.sqrt(jnp.maximum(width, 0.0)) >= 0
-        return kept | (arm == model) | ~observation.available[model]
+        return jnp.asarray(kept | (arm == model) | ~observation.available[model])
 
     def called(ahead: jax.Array, context: jax.Array, arm: jax.Array) -> jax.Array:
         return ahead.at[arm].add(context).at[model].add(-(1.0 - a) * context)

@@ -40,10 +40,10 @@ def ids(
 ) -> Policy:
     """Call arms by the lowest squared regret for what a call tells of which arm is best (information-directed).
 
-    The probabilities minimise `(pi' Delta)^2 / (pi' v)`, the information ratio with a variance in the place of the
-    mutual information that it bounds from below: `Delta_a = E[max_b f_b] - E[f_a]` and `v_a = Var(E[f_a | A*])` over the
-    posterior `f_k ~ N(mean_k, (v width_k)^2)` of disjoint ridge arms, as `thompson` has it, by `draws` samples. The ratio
-    is convex and two arms at most have a probability, so every pair is tried, with its best share in closed form.
+    The probabilities minimise `(pi' Delta)^2 / (pi' v)`, the information ratio with a variance in the place of mutual
+    information, which it bounds from below: `Delta_a = E[max_b f_b] - E[f_a]` and `v_a = Var(E[f_a | A*])` over the
+    posterior `f_k ~ N(mean_k, (v width_k)^2)` of disjoint ridge arms, as `thompson` has it, by `draws` samples. The
+    ratio is convex and two arms at most have a probability: every pair is tried, its best share in closed form.
 
     Args:
         n_arms: `K`.
