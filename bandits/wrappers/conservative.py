@@ -81,7 +81,7 @@ def conservative(
 
     def beta(known: Ridge) -> jax.Array:
         if radius is not None:
-            return jnp.float32(radius)
+            return jnp.asarray(radius, jnp.float32)
         # ln det A_k / ridge^d is - ln det of the inverse times ridge.
         grown = -jnp.linalg.slogdet(known.inverse * ridge)[1].sum()
         spread = jnp.sqrt(2 * math.log(1 / delta) + jnp.maximum(grown, 0.0))
