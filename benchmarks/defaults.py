@@ -35,13 +35,13 @@ from bandits.results.by_query import clusters
 CHOSEN_ON = ("ocr", "pareto_k3")
 TWIN = ("vqa", "math", "all")
 RECORDED = (
-    "pareto_k4.jsonl.gz", "mmmu_pro.csv.gz", "worldcuisines_mc.csv.gz", "routerbench_zs_part.csv.gz",
-    "routerarena_sub10.csv.gz", "cascade_llama.csv.gz", "judge_r1.csv.gz", "judge_gpt_mini.csv.gz",
+    "pareto_k4.jsonl.gz", "routerbench_zs_part.csv.gz", "routerarena_sub10.csv.gz", "judge_r1.csv.gz",
+    "judge_gpt_mini.csv.gz", "cascade_llama.csv.gz", "mmmu_pro.csv.gz", "worldcuisines_mc.csv.gz",
 )  # fmt: skip
 CANDIDATES = (
     "linucb", "linucb,alpha=0.3,prior=1", "linucb,alpha=0.1,prior=1",
     "averaged,alpha=0.25", "averaged", "averaged,alpha=1",
-    "ebucb,alpha=0.25", "ebucb", "ebucb,alpha=1",
+    "ebucb,alpha=0.25", "ebucb", "ebucb,alpha=1", "ebucb,prior=0.5",
     "thompson", "thompson,v=0.3,prior=1", "ids", "ids,prior=1",
     "preference,alpha=0.3,prior=1",
     "balanced,of=averaged+ebucb", "balanced,of=averaged+ebucb,width=0.05,bound=0.05", "corral,of=averaged+ebucb",
@@ -49,8 +49,8 @@ CANDIDATES = (
 )  # fmt: skip
 # The best setting of each method by `--choose`, and the papers' own of LinUCB.
 FROZEN = (
-    "linucb", "linucb,alpha=0.3,prior=1", "averaged", "ebucb", "thompson", "ids,prior=1",
-    "preference,alpha=0.3,prior=1", "balanced,of=averaged+ebucb", "corral,of=averaged+ebucb", "ucb1,alpha=0.1", "klucb",
+    "linucb", "linucb,alpha=0.1,prior=1", "averaged", "ebucb", "balanced,of=averaged+ebucb", "corral,of=averaged+ebucb",
+    "ids,prior=1", "thompson,v=0.3,prior=1", "preference,alpha=0.3,prior=1", "ucb1,alpha=0.1", "klucb",
 )  # fmt: skip
 QUICK = ("linucb", "averaged", "ebucb")
 OLD = "linucb"  # the setting whose loss others are measured by

@@ -1,4 +1,4 @@
-"""`ids`, `ebucb` and `conservative` against float64 loops, and the promise of the last where it would break."""
+"""`ids`, `feelgood`, `ebucb`, `conservative` against float64 loops; the last one's promise where it might break."""
 
 from __future__ import annotations
 
@@ -58,6 +58,29 @@ def test_directed_has_the_lowest_ratio_of_all_mixtures() -> None:
             for i, j in pairs
         )
         assert (chance @ regret) ** 2 / (chance @ told) <= least * (1 + 1e-4)
+
+
+def test_feelgood_draws_from_the_posterior_of_the_paper() -> None:
+    """Two arms and the constant alone: how often each is called, against the posterior summed on a grid, in float64.
+
+    4,000 keys: a standard error of .008 at most; resampling from 600 draws is biased by far less.
+    """
+    policy = bandits.feelgood(2, 1, v=0.5, optimism=0.6, most=2.0, draws=600, memory=8)
+    seen, told = example(2, 1)
+    state, step = policy.init(KEY), jax.jit(policy.update)
+    for arm, reward in ((0, 0.6), (0, 0.4), (1, 0.3), (0, 0.5), (0, 0.6)):
+        state = step(KEY, state, seen, jnp.int32(arm), told._replace(reward=jnp.float32(reward)))
+    grid = np.linspace(-3, 4, 1401)
+    log = [-0.5 * (grid - s / (1 + n)) ** 2 * (1 + n) / 0.5**2 for n, s in ((4, 2.1), (1, 0.3))]
+    best = np.maximum(grid[:, None], grid)
+    posterior = np.exp(log[0][:, None] + log[1] + 5 * 0.6 * np.minimum(best, 2.0))
+    posterior /= posterior.sum()
+    plain = np.exp(log[0][:, None] + log[1])
+    want = posterior[grid[:, None] >= grid].sum()
+    arms = jax.jit(jax.vmap(lambda key: policy.act(key, state, seen)))(jax.random.split(KEY, 4000))
+    got = float((arms == 0).mean())
+    assert abs(got - want) < 0.022
+    assert abs(want - plain[grid[:, None] >= grid].sum() / plain.sum()) > 0.045  # the term matters here
 
 
 def test_ebucb_shrinks_as_the_formulas_say() -> None:

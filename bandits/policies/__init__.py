@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bandits.base import Policy
 from bandits.policies.linear.averaged import averaged
 from bandits.policies.linear.bootstrap import bootstrap
+from bandits.policies.linear.feelgood import feelgood
 from bandits.policies.linear.forgetting import dlinucb, swlinucb
 from bandits.policies.linear.glm import glm
 from bandits.policies.linear.greedy import epsilon, greedy, softmax
@@ -24,6 +25,7 @@ from bandits.policies.neural.barp import barp
 from bandits.policies.neural.dropout import dropout
 from bandits.policies.neural.neurallinear import neurallinear
 from bandits.policies.neural.neuralucb import neuralts, neuralucb
+from bandits.policies.selection.auto import auto
 from bandits.policies.selection.balanced import balanced
 from bandits.policies.selection.corral import corral
 from bandits.policies.tabular.beta_thompson import beta_thompson
@@ -45,6 +47,7 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "squarecb": squarecb,
     "averaged": averaged,
     "ids": ids,
+    "feelgood": feelgood,
     "swlinucb": swlinucb,
     "dlinucb": dlinucb,
     "greedy": greedy,
@@ -66,6 +69,7 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "exp3": exp3,
     "exp4": exp4,
     "successive_elimination": successive_elimination,
+    "auto": auto,
     "balanced": balanced,
     "corral": corral,
     "uniform": uniform,

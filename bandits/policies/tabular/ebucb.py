@@ -38,7 +38,7 @@ def ebucb(
     alpha: float = 0.5,
     noise: float = 0.4,
     spread: float = 0.2,
-    prior: float = 0.5,
+    prior: float = 1.0,
     reward: Reward = linear,
 ) -> Policy:
     """Call the arm of the highest upper bound, whose prior is what the other arms' means say (empirical Bayes).
@@ -58,7 +58,8 @@ def ebucb(
         alpha: width of the bound, in standard deviations, >= 0.
         noise: guess of `s`, > 0.
         spread: guess of `tau`, > 0.
-        prior: guess of `m`, of which it counts as one arm.
+        prior: guess of `m`, of which it counts as one arm; 1 tries every arm. At .5 the first arm that is mostly right
+            looks better than all that were not tried, and the policy stays with it.
         reward: `(outcome, preference) -> reward`, elementwise; the run's own.
     """
     del dim
