@@ -14,7 +14,7 @@ from commands.command_line import spoken
 from commands.help import Topical, option
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
-from commands.prepare import load, prepare_jax, reading
+from commands.prepare import CONTEXT, load, prepare_jax, reading
 from commands.terminal import progress, say, show, told, wrote
 
 MISSED = 3  # exit code: what was required is not met
@@ -110,7 +110,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
 def _loaded(data: Any, table: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Return how the table was read, as a run's manifest has it."""
     return {
-        "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
+        "context": {k: options[k] for k in CONTEXT},
         "data": ", ".join(data) if isinstance(data, list) else data or table.name,
         "load": {"prices": options["prices"], "models": options["models"], **reading(options)},
     }

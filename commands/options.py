@@ -75,6 +75,8 @@ world = _all(
         show_default=True,
         help="Principal components in the context.",
     ),
+    option("--context", topic=TABLE, default="embeddings", show_default=True,
+           help="embeddings, +dataset (an indicator of each data set beside them) or dataset."),
     option("--embed", topic=TABLE, metavar="MODEL", help="Embed questions and images by this encoder."),
     option("--whiten", topic=TABLE, is_flag=True, help="Give every component the same variance."),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from commands import streams
 from commands.calls import about_calls
 from commands.command_line import spoken
 from commands.memory import fits
-from commands.prepare import load, log, prepare_jax, reading
+from commands.prepare import CONTEXT, load, log, prepare_jax, reading
 from commands.stopping import files_own, stopping
 from commands.summary import tell
 from commands.terminal import Stopped, detail, progress, say, show, wrote
@@ -66,7 +66,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         return
     known = {
         "command": spoken(ctx),
-        "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
+        "context": {k: options[k] for k in CONTEXT},
         "data": _named(options["data"]) or loaded.name,
         "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}, **reading(options)},
     }

@@ -110,6 +110,12 @@ class Stream:
         return int(self.context.shape[1])
 
     @property
+    def indicators(self) -> int:
+        """How many columns right before the constant are indicators: of data sets, of a modality that is lost."""
+        binary = ((self.context == 0) | (self.context == 1)).all(axis=0)[-2::-1]
+        return int(np.argmin(np.append(binary, False)))
+
+    @property
     def available(self) -> NDArray[np.bool_]:
         """`(T, K)` True where the model can be called."""
         return self.outcomes.available
@@ -196,6 +202,7 @@ def load(
     fusion: str = "concat",
     dim: int = 32,
     whiten: bool = False,
+    context: str = features.EMBEDDINGS,
 ) -> Stream:
     """Return the stream of this name, or of the table at this path.
 
@@ -207,7 +214,7 @@ def load(
         keep_copies: copies of a question are not grouped, so that a split may part them.
         embed: encoder that embeds questions and images first, see `embed.embed`.
         models: keep these models only.
-        modality, fusion, dim, whiten: see `features.context`.
+        modality, fusion, dim, whiten, context: see `features.context`.
 
     Raises:
         ValueError: with one line that names the file or option, what it needs and what it got.
@@ -231,12 +238,14 @@ def load(
     outcomes = selection.narrowed(
         outcomes, name, "the twin" if data is None else ", ".join(map(str, _paths(data))), models
     )
-    context, note = features.context(outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten)
+    seen, note = features.context(
+        outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten, context=context
+    )
     notes = (*outcomes.notes, *([note] if note else []))
     if not outcomes.priced:
         notes = (*notes, "the table has no costs: every call counts as free (give --prices FILE to price it)")
     title = name if data is None else f"{_called(data)}:{name}"
-    return Stream(title, replace(outcomes, notes=()), context, notes)
+    return Stream(title, replace(outcomes, notes=()), seen, notes)
 
 
 def _paths(data: str | Path | Sequence[str | Path]) -> list[Path]:

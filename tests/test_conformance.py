@@ -34,7 +34,13 @@ LEARNERS = [n for n in POLICIES if n not in ("uniform", "always", "greedy", "suc
 
 
 def build(name: str, n_arms: int, dim: int) -> Policy:
-    needs = {"always": {"model": 1}, "llmbandit": {"log": past(n_arms, dim), "rollouts": 2}}
+    # Others are told the reward of the run; this one would weigh cost where the suite weighs accuracy alone.
+    needs = {
+        "always": {"model": 1},
+        "ebucb": {"reward": accuracy},
+        "auto": {"reward": accuracy},
+        "llmbandit": {"log": past(n_arms, dim), "rollouts": 2},
+    }
     return POLICIES[name](n_arms, dim, **needs.get(name, {}))
 
 

@@ -29,6 +29,7 @@ class Context(msgspec.Struct):
     fusion: str = "concat"
     dim: int = 32
     whiten: bool = False
+    context: str = "embeddings"
 
 
 class Load(msgspec.Struct):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bandits.decision.words import per_cent
+from bandits.decision.figures import per_cent
 from bandits.decision.worths import best_by_worth
 from bandits.money import Money
 

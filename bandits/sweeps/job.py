@@ -29,7 +29,13 @@ from bandits.metrics.regret import BASELINES, comparator, earned_by, played, rew
 from bandits.results.by_query import clusters
 
 OWN = re.compile(r"[^\s,()]+\.py(?=:)")  # a user's own file in a spec
-CONTEXT = ("modality", "fusion", "dim", "whiten")  # arguments of `envs.load` that leave the table as it is
+CONTEXT = (
+    "modality",
+    "fusion",
+    "dim",
+    "whiten",
+    "context",
+)  # arguments of `envs.load` that leave the table as it is
 PATHS = ("name", "data", "prices")  # those that can be paths
 _KEPT = 16  # jobs after which compiled programs are dropped: each policy leaves some MB
 _begun = itertools.count(1)

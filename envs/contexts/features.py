@@ -12,6 +12,9 @@ from envs.outcomes import Floats, Outcomes, Texts
 
 MODALITIES = ("text", "image", "both")
 FUSIONS = ("concat", "mean", "adaptive")
+EMBEDDINGS, BESIDE, ALONE = "embeddings", "+dataset", "dataset"
+CONTEXTS = (EMBEDDINGS, BESIDE, ALONE)
+MOST = 256  # data sets that have an indicator each: a policy's work grows with the square of its features
 # Mean squared norm of the features beside the constant 1. Learners with one ridge for all weights then hold back on
 # what features say, which is little and noisy, more than on how good a model is; with norm 1 LinUCB, Thompson sampling
 # and SquareCB, each at its best setting, earned less on all of the twin's streams and on recorded answers.
@@ -23,7 +26,13 @@ _RANK = 1e-10  # a component with a smaller share of the largest variance is rou
 
 
 def context(
-    outcomes: Outcomes, *, modality: str = "both", fusion: str = "concat", dim: int = 32, whiten: bool = False
+    outcomes: Outcomes,
+    *,
+    modality: str = "both",
+    fusion: str = "concat",
+    dim: int = 32,
+    whiten: bool = False,
+    context: str = EMBEDDINGS,
 ) -> tuple[Floats, str]:
     """Return the `(T, d + 1)` float32 contexts, the last column the constant 1, and what was assumed or "".
 
@@ -31,7 +40,8 @@ def context(
     `d <= dim` features, then scaled by one number so that their mean squared norm is `NORM`. PCA, scale and TF-IDF are
     fitted on all rows of the table, also on those asked later (on embeddings and questions, never on outcomes);
     `envs.logged.refit` fits them on a log alone (`--fit warm`). A table without text
-    embeddings has its questions embedded, see `tfidf`; a table with neither has one indicator a data set.
+    embeddings has its questions embedded, see `tfidf`; a table with neither has one indicator a data set. With the
+    context `+dataset` the indicators, 0 or 1, stand beside the features, with `dataset` instead of them.
 
     Args:
         outcomes: the table of `T` queries.
@@ -39,24 +49,54 @@ def context(
         fusion: how two modalities become one, see `fuse`.
         dim: the most features to keep, >= 1; fewer where the embeddings have a lower rank.
         whiten: scale each feature to the variance 1/d instead: mean squared norm 1.
+        context: one of `CONTEXTS`.
 
     Raises:
-        ValueError: an unknown modality or fusion, a `dim` below 1, or a modality that the table lacks.
+        ValueError: an unknown modality, fusion or context, a `dim` below 1, a modality that the table lacks, or
+            indicators of a table with one data set or more than `MOST`.
     """
-    for option, value, known in (("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS)):
+    asked = (("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS), ("context", context, CONTEXTS))
+    for option, value, known in asked:
         if value not in known:
             raise ValueError(f"{option} needs one of {', '.join(known)}, got {value!r}")
     if dim < 1:
         raise ValueError(f"dim needs at least 1 feature, got {dim}")
-    text, image, note = modalities(outcomes, modality, dim)
-    if text is None and image is None:
+    names = indicated(outcomes.dataset, context)
+    text, image, note = (None, None, "") if context == ALONE else modalities(outcomes, modality, dim)
+    if context != ALONE and text is None and image is None:
         features, note = _one_hot(outcomes.dataset)
+        names = names[:0]  # they are there already
+    elif context == ALONE:
+        features = np.empty((len(outcomes), 0))
     else:
         components = reduce(fused(text, image, fusion), dim)
         features = components / scale(components, whiten)
         if not features.shape[1]:
             note = _joined(note, "every query has the same embeddings: the context is the constant only")
-    return np.hstack([features, np.ones((len(outcomes), 1))]).astype(np.float32), note
+    if len(names):
+        note = _joined(note, f"the context has an indicator of each of the {len(names)} data sets")
+    shown = [features, indicators(outcomes.dataset, names), np.ones((len(outcomes), 1))]
+    return np.hstack(shown).astype(np.float32), note
+
+
+def indicated(dataset: Texts, context: str) -> Texts:
+    """Return the data sets that have an indicator in a context of this kind, sorted; none in one of embeddings alone.
+
+    Raises:
+        ValueError: there is one data set, or more than `MOST`.
+    """
+    names: Texts = np.unique(dataset.astype(str))
+    if context == EMBEDDINGS:
+        return names[:0]
+    if not 2 <= len(names) <= MOST:
+        found = f"it has {len(names)}" + f" ({names[0] or 'unnamed'})" * (len(names) == 1)
+        raise ValueError(f"context {context} needs a table with 2 to {MOST} data sets, {found}")
+    return names
+
+
+def indicators(dataset: Texts, names: Texts) -> Floats:
+    """Return `(T, n)`, 1 where a row is of the data set; a row of none of them has zeros."""
+    return np.asarray(dataset.astype(str)[:, None] == names[None, :], np.float64).reshape(len(dataset), -1)
 
 
 def modalities(outcomes: Outcomes, modality: str, dim: int) -> tuple[Floats | None, Floats | None, str]:

@@ -27,13 +27,23 @@ class Projection(NamedTuple):
     axes: Floats
 
 
-def fit(outcomes: Outcomes, *, modality: str, fusion: str, dim: int, whiten: bool) -> Projection:
+def fit(
+    outcomes: Outcomes,
+    *,
+    modality: str,
+    fusion: str,
+    dim: int,
+    whiten: bool,
+    context: str = features.EMBEDDINGS,
+) -> Projection:
     """Return the projection behind `features.context` with the same arguments.
 
     Raises:
         ValueError: the context comes from something that a single new query does not bring: questions, data sets, or
             the whole batch that adaptive fusion weighs a query against.
     """
+    if context != features.EMBEDDINGS:
+        raise ValueError(f"a projection needs a context of embeddings alone, this one is {context}")
     text, image, _ = features.modalities(outcomes, modality, dim)
     if text is not None and outcomes.text is None:
         raise ValueError("a projection needs text embeddings; this context is of hashed questions")
