@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bandits import forms
 from bandits.folders.export import routed
-from bandits.policies.linear import exploring
+from bandits.forms import exploring
 from bandits.rewards import linear
 from bandits.serving.router import Choice, Router
 from bandits.serving.settings import Settings
@@ -57,13 +58,12 @@ def made(explore: exploring.Explore, targets: int, models: int, features: int) -
     rng = np.random.default_rng(0)
     settings = Settings(
         policy="timed",
-        explore=explore,
-        ridge=1.0,
-        targets=2 if targets == 2 else 1,
+        form=forms.Ridges(explore, 1.0, 2 if targets == 2 else 1),
         reward="linear",
         preference=0.2,
         cost_scale=1.0,
         models=tuple(f"model-{k}" for k in range(models)),
+        price=(None,) * models,
         label="random numbers",
         sha256="0" * 64,
     )

@@ -112,7 +112,12 @@ def _loaded(data: Any, table: Any, options: dict[str, Any]) -> dict[str, Any]:
     return {
         "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
         "data": ", ".join(data) if isinstance(data, list) else data or table.name,
-        "load": {"prices": options["prices"], "models": options["models"], **reading(options)},
+        "load": {
+            "prices": options["prices"],
+            "models": options["models"],
+            "embed": options["embed"],
+            **reading(options),
+        },
     }
 
 

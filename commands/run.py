@@ -59,7 +59,11 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         "command": spoken(ctx),
         "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
         "data": _named(options["data"]) or loaded.name,
-        "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}, **reading(options)},
+        "load": {
+            "name": stream,
+            **{k: options[k] for k in ("data", "prices", "models", "embed")},
+            **reading(options),
+        },
     }
     made, points = _finished(loaded, logged, ask, places, known)
     if len(places) > 1:

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.forms.averaged import Averaging
 from bandits.policies.linear.ridge import Ridge, learn
 from bandits.rewards import Outcome, Reward, linear
 
@@ -101,7 +102,7 @@ def averaged(
         # Only differences count; without this the sum outgrows what float32 tells apart.
         return Averaged(models, total - total.max(), state.spent.at[arm].add(jnp.nan_to_num(cost)))
 
-    return ranked(init, index, update)
+    return formed(ranked(init, index, update), Averaging(alpha, noise, (least, middle, most), ridge))
 
 
 def evidence(
