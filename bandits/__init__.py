@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bandits.loop.replay import Trace, replay
     from bandits.policies import *  # noqa: F403
     from bandits.policies import POLICIES
-
+    from bandits.publish.compared import Comparison, compare
     from bandits.rewards import reward_table
     from bandits.serving.router import load
 
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "POLICIES": "policies",
+    "Comparison": "publish.compared",
     "Feedback": "base",
     "Observation": "base",
     "Policy": "base",
     "Trace": "loop.replay",
     "check": "base",
     "choose": "base",
+    "compare": "publish.compared",
     "load": "serving.router",
     "replay": "loop.replay",
     "reward_table": "rewards",

@@ -93,7 +93,7 @@ def publish(
     if not kept:
         keep(folder, run, ask, known)
 
-    tables, manifest = _tables(run, ask), _manifest(run, ask, known)
+    tables, manifest = tables_of(run, ask), _manifest(run, ask, known)
     files = {sheets.file(name): sheets.written(name, frame) for name, frame in tables.items()}
     page = report.render(
         tables["summary"],
@@ -162,7 +162,7 @@ def _stopped(unfinished: Sequence[str]) -> list[str]:
     return [f"stopped before {', '.join(unfinished)} had finished"] if unfinished else []
 
 
-def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
+def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     """Return the tables of a run by name: summary, curves, by_dataset; changes and budget where there were any."""
     import pandas as pd
 

@@ -83,6 +83,27 @@ def write(figures: Sequence[Figure], folder: Path, formats: Sequence[str]) -> li
     return [folder / name for _, name, _ in drawn]
 
 
+def chart(figures: Sequence[Figure], what: str) -> Any:
+    """Return one chart, its first view, as a Plotly figure.
+
+    Args:
+        figures: as `page.figures` has them.
+        what: the name of one.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    import plotly.graph_objects as go
+
+    known = {str(figure.get("name", figure["id"])): figure for figure in figures}
+    if what not in known:
+        raise ValueError(f"plot needs one of {', '.join(known)}, got {what!r}")
+    figure = known[what]
+    view = figure["views"][0]
+    data = [t for trace in _named(figure, view["data"]) for t in _traces(trace, False)]
+    return go.Figure({"data": data, "layout": layout(figure, view)})
+
+
 def _views(figure: Figure) -> list[tuple[str, Figure, bool]]:
     """Return the file name, the view and whether axes are logarithmic, for each drawing of a figure."""
     found = []
