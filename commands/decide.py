@@ -15,7 +15,7 @@ from commands.help import Topical, option
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax, reading
-from commands.terminal import progress, say, show, told, wrote
+from commands.terminal import progress, remark, say, show, wrote
 
 MISSED = 3  # exit code: what was required is not met
 _ASKED, _SIZE = "What is asked", "How much is run"
@@ -129,17 +129,18 @@ def _named(out: str) -> str:
 
 def _write(folder: Path, out: str, found: Any, made: Any, known: dict[str, Any], form: str) -> None:
     """Write the folder of a decision; say where it is and how the policy is exported."""
+    from bandits import rows as tables
     from bandits.publish import decided
 
     exported = decided.publish(folder, found, made, known)
-    if form != "table":
+    if form in ("csv", "json"):
         return
     click.echo()
     wrote({"page": f"{out}/{decided.PAGE}", "figures": f"{out}/{decided.RECORD}"}, form)
     if exported["why"]:
-        told(exported["why"])
+        remark(exported["why"], form)
     if exported["export"]:
-        click.echo(f"for bandits.load: {exported['export']}")
+        click.echo(tables.remark(f"for bandits.load: {exported['export']}", form))
 
 
 def _print(found: dict[str, Any], speech: Any, form: str, wide: bool) -> None:
@@ -153,19 +154,20 @@ def _print(found: dict[str, Any], speech: Any, form: str, wide: bool) -> None:
     if form == "csv":
         show(flat, form)
         return
-    told(speech.verdict())
+    remark(speech.verdict(), form)
     for line in speech.by_worth():
-        told(f"  {line}", indent="    ")
+        remark(f"  {line}", form, indent="    ")
     click.echo()
     if wide:
         show(flat, form)
     else:
-        click.echo(tables.narrow(*speech.table()))
+        click.echo(tables.laid(*speech.table(), form))
+        click.echo("\n" * (form == "markdown"), nl=False)
         for line in speech.legend():
-            told(line)
+            remark(line, form)
     click.echo()
     for line in (*speech.carried(), *speech.gate()):
-        told(f"- {line}", indent="  ")
+        remark(f"- {line}", form, indent="  ")
 
 
 def _asked(options: dict[str, Any]) -> Any:

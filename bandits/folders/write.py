@@ -89,19 +89,21 @@ def publish(
         kept: `keep` has been called already.
     """
     from bandits import report
+    from bandits.report.names import labelled
 
     if not kept:
         keep(folder, run, ask, known)
 
     tables, manifest = tables_of(run, ask), _manifest(run, ask, known)
     files = {sheets.file(name): sheets.written(name, frame) for name, frame in tables.items()}
+    named = labelled(tables, manifest.get("labels", {}))
     page = report.render(
-        tables["summary"],
-        tables["curves"],
-        tables["by_dataset"],
+        named["summary"],
+        named["curves"],
+        named["by_dataset"],
         manifest,
-        tables.get("changes"),
-        tables["by_query"],
+        named.get("changes"),
+        named["by_query"],
     )
     files["report.html"] = page.encode()
     stay = ("trace.parquet", "split.csv", *[PROBED] * bool(manifest["unfinished"]))
