@@ -12,6 +12,7 @@ import click
 
 from commands.command_line import spoken
 from commands.help import Topical, option
+from commands.memory import fits
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax, reading
@@ -78,6 +79,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     from bandits.decision import choices, record, words
     from bandits.decision.decide import decide as decided
     from bandits.decision.play import LINEUP, affordable_seeds, play, sweep
+    from bandits.experiment.ask import Ask
     from bandits.folders.place import check_folder
     from bandits.money import money
 
@@ -88,6 +90,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     seeds, rounds = options["seeds"], options["rounds"]
     seeds = affordable_seeds(table, len(worths), rounds) if seeds is None else seeds
     sizes = {"seeds": seeds, "seed": options["seed"], "rounds": rounds}
+    fits(table, Ask(LINEUP, preference=",".join(worths), seeds=seeds, rounds=rounds))
     with progress(len(worths) * seeds * (rounds or len(table)) * len(LINEUP)) as counted:
         made = play(table, asked.worth, progress=counted, **sizes)
     got = choices.measured(table, [(run.preference, run.traces) for run in made.runs])

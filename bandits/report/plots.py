@@ -147,13 +147,14 @@ def _named(
     """Return the traces with a place for each name that stands beside its point."""
     marked = [t for t in data if "markers" in t.get("mode", "")]
     points = [point for t in marked for point in zip(t["x"], t["y"], strict=True)]
-    room = (wide * _DPI * 0.85, figure["height"] * 0.65)
+    room = (wide * _DPI * 0.8, wide * _DPI * 0.42)
     found = []
     for trace in data:
         if trace.get("labels"):
             named = list(zip(trace["text"], trace["x"], trace["y"], strict=True))
-            placed = sides(named, points, size=room, log=bool(figure["axes"].get("logx")))
-            trace = {**trace, "textposition": placed, "textfont": {"size": 10}}
+            letters = 10.0 if wide >= _NARROW else 8.0
+            placed = sides(named, points, size=room, log=bool(figure["axes"].get("logx")), letters=letters)
+            trace = {**trace, "textposition": placed, "textfont": {"size": letters}}
         found.append(trace)
     return found
 
@@ -224,7 +225,7 @@ def layout(
         "font": {"color": _INK, "family": "sans-serif", "size": _DPI / 72 * (8 if wide < _NARROW else 9)},
         "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
         "barmode": "stack",
-        "legend": {"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0},
+        "legend": {"orientation": "h", "y": -60 / (wide * _DPI * 0.42), "yanchor": "top", "x": 0},
         "xaxis": axis(axes["x"], x),
         "yaxis": axis(view.get("y", axes["y"]), y),
         "showlegend": not axes.get("heat"),
