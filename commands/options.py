@@ -130,6 +130,8 @@ replayed = _all(
     option("--plots", topic=RESULT, metavar="pdf,svg", help="Figures for a paper too, in DIR/plots: png, svg, pdf."),
     option("--plot-width", topic=RESULT, default="7", show_default=True, metavar="IN,...",
            help="Their widths in inches: 3.35 for one column, 7 for two, or both."),
+    option("--track", topic=RESULT, type=click.Choice(["mlflow"]),
+           help="Hand each policy's summary and the files to MLflow, where it is installed."),
     option("--label", "labels", topic=RESULT, multiple=True, metavar="SPEC=NAME",
            help="What a policy is called in tables and figures; repeatable."),
 )  # fmt: skip

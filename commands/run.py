@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from commands import streams
+from commands import streams, tracking
 from commands.command_line import spoken
 from commands.memory import fits
 from commands.prepare import load, log, prepare_jax, reading
@@ -29,10 +29,12 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         raise click.UsageError("--out needs the name of a folder, got ''")
     plots = _plots(options["plots"])
     inches = _inches(options["plot_width"])
+    tracking.check(options["track"])
     large = streams.wanted({"stream": stream, **options})
     if large is not None:
-        if options["labels"]:
-            raise click.UsageError("--label needs a table that is held in memory, this one is streamed")
+        for name, option in (("labels", "--label"), ("track", "--track")):
+            if options[name]:
+                raise click.UsageError(f"{option} needs a table that is held in memory, this one is streamed")
         _check_plots(Path(out or Path("runs") / Path(large).stem), plots)
         plotted(streams.run(ctx, large, out=out, form=form, **{"stream": stream, **options}), plots, inches)
         return
@@ -40,6 +42,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     prepare_jax()
     from bandits.experiment import ask as runs
     from bandits.experiment import logs
+    from bandits.folders import manifest as manifests
     from bandits.folders.place import check_folder
     from bandits.publish import overview
     from bandits.report import names
@@ -85,6 +88,8 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     else:
         show([row for tabled in made for row in tabled["summary"].to_dict("records")], form)
     say(*loaded.notes, f"numbers are from: {loaded.outcomes.label}")
+    for place, tabled in zip(places.values(), made, strict=True):
+        tracking.track(options["track"], place, tabled["summary"], manifests.read(place))
 
 
 def _named(data: str | list[str] | None) -> str:
