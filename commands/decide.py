@@ -164,7 +164,8 @@ def _print(found: dict[str, Any], speech: Any, form: str, wide: bool) -> None:
     if wide:
         show(flat, form)
     else:
-        click.echo(tables.laid(*speech.table(), form))
+        headings, lines = speech.table()
+        click.echo(tables.laid(headings, lines, form))
         click.echo("\n" * (form == "markdown"), nl=False)
         for line in speech.legend():
             remark(line, form)

@@ -21,7 +21,10 @@ EXAMPLES = {
 }
 
 
-SERVICES = {"serve", "litellm_router"}  # tests/test_services.py runs them, and tests/test_notebook.py the notebook
+SERVICES = {
+    "serve",
+    "litellm_router",
+}  # tests/test_services.py runs them, and tests/test_notebook.py the notebook
 
 
 def test_every_example_is_listed() -> None:

@@ -190,7 +190,7 @@ def _height(figure: Figure, view: Mapping[str, Any], wide: float) -> float:
     """Return how high a drawing is, in pixels: a row for each line of what has rows, else by its width and legend."""
     axes: Mapping[str, Any] = figure["axes"]
     if axes.get("heat") or axes.get("bars"):
-        return max(200.0, figure["height"])
+        return max(200.0, float(figure["height"]))
     letters = sum(len(str(trace.get("name", ""))) * 6 + 45 for trace in view["data"])
     return wide * _DPI * 0.56 + 40 + 16 * math.ceil(letters / (wide * _DPI))
 
