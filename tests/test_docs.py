@@ -187,6 +187,7 @@ def test_the_search_finds_a_word_without_a_server(browser, site: Path) -> None: 
 
 def test_the_router_and_the_change_of_ones_own_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The code that the two pages print, on a few rows."""
+    from dataclasses import replace
     from functools import partial
 
     import numpy as np
@@ -203,7 +204,8 @@ def test_the_router_and_the_change_of_ones_own_work(tmp_path: Path, monkeypatch:
             if title:
                 (tmp_path / title).write_text(block)
     stream = make_stream()
-    [row] = evaluate(stream.outcomes, routers=["forest.py:forest,trees=3"], resamples=20, mode="11")
+    shown = replace(stream.outcomes, text=stream.context)
+    [row] = evaluate(shown, routers=["forest.py:forest,trees=3"], resamples=20, mode="11")
     assert row["router"].startswith("forest.py:forest") and 0 < row["Ps"] <= 1
     forgets = resolve.function("drift.py:forgets,share=1,at=0.5", {}, "change")
     name = str(stream.dataset[0])
