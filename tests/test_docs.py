@@ -82,7 +82,7 @@ def test_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def shortened(arguments: list[str]) -> list[str]:
     """Return the arguments of a run with 2 seeds and 300 rounds; other commands as they are."""
-    if arguments[0] != "scenarios" and not arguments[0].startswith("-"):
+    if arguments[0] not in ("scenarios", "decide") and not arguments[0].startswith("-"):
         return arguments
     cut = [a if before != "--seeds" else "2" for before, a in zip(["", *arguments], arguments, strict=False)]
     return cut if "--rounds" in cut else [*cut, "--rounds", "300"]

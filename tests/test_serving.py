@@ -19,6 +19,7 @@ from bandits.experiment import ask as runs
 from bandits.folders import read as compare
 from bandits.folders import write as artefacts
 from bandits.folders.export import export
+from bandits.loop.relearn import leaves
 from envs import load
 from envs.contexts.projection import fit, project
 from envs.stream import Stream
@@ -101,6 +102,26 @@ def test_it_chooses_as_the_replayed_policy(folder: Path, stream: Stream, spec: s
         assert (expected == found).mean() >= 0.998
         if spec != "preference":
             break
+
+
+def test_a_policy_without_a_closed_form_hears_its_calls_again(folder: Path, stream: Stream) -> None:
+    """Against the plain scan of the policy's own update, and sums in NumPy."""
+    import pyarrow.parquet as pq
+
+    router = export(folder, "averaged", seed=1)
+    _, state = replayed(folder, stream, "averaged")
+    kept = leaves(state)
+    for name, array in router.learned.items():
+        np.testing.assert_allclose(array, kept[name], atol=1e-4, err_msg=name)
+    calls = pq.read_table(folder / "trace.parquet").to_pandas().query("policy == 'ucb1' and seed == 1")
+    table = bandits.reward_table(bandits.rewards.linear, stream)
+    low, high = np.nanmin(table), np.nanmax(table)
+    got = (table[calls["row"], calls["arm"]] - low) / (high - low)
+    learned = export(folder, "ucb1", seed=1).learned
+    for arm in range(stream.n_arms):
+        mine = got[calls["arm"].to_numpy() == arm]
+        assert learned["pulls"][arm] == len(mine)
+        assert learned["mean"][arm] == pytest.approx(mine.mean(), abs=1e-5)
 
 
 def _chosen(policy: bandits.Policy, state: Any, seen: bandits.Observation, context: jax.Array) -> jax.Array:
