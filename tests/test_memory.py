@@ -39,7 +39,9 @@ def words(kind: str, table: Path) -> tuple[object, ...]:  # noqa: F811
     )
 
 
-@pytest.mark.parametrize("kind", ["plain", "changed", "streamed", "scenarios", "decide", "mmrbench", "online"])
+@pytest.mark.parametrize(
+    "kind", ["plain", "changed", "streamed", "scenarios", "decide", "mmrbench", "online"]
+)
 def test_absurd_seeds_are_refused_with_the_figure(run, table, kind) -> None:  # noqa: F811
     given = words(kind, table)
     before = sorted(p.name for p in Path().iterdir())

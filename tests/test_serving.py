@@ -35,7 +35,7 @@ POLICIES = (
     "regcb,c=0.2",
     "averaged",
     "ucb1",
-    "neuralucb",
+    "regcb,mode=elimination",
     "best_fixed",
 )
 
@@ -181,8 +181,10 @@ def test_the_command_exports(folder: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_exported_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a policy that learned; 'best_fixed' knows the outcomes"):
         export(folder, "best_fixed")
-    with pytest.raises(ValueError, match=r"a policy that has a form of its own .*; 'neuralucb' has none"):
-        export(folder, "neuralucb")
+    with pytest.raises(
+        ValueError, match=r"a policy that has a form of its own .*; 'regcb,mode=elimination' has none"
+    ):
+        export(folder, "regcb,mode=elimination")
     with pytest.raises(ValueError, match=r"no policy 'linucb' in .*; did you mean"):
         export(folder, "linucb")
     with pytest.raises(ValueError, match="a seed from 0 to 1, got 2"):
