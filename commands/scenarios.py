@@ -45,7 +45,7 @@ def scenarios(
     fits(stream, Ask(policies, reward=reward, change=("",), **{k: kept[k] for k in ("seeds", "rounds")}))
     worth = resolve.function(reward, rewards.REWARDS, "reward")
     rows = compare(stream, policies, worth, scenarios=chosen or tuple(SCENARIOS), **kept)
-    show([{k: v for k, v in row.items() if form != "table" or k not in _LONG} for row in rows], form)
+    show([{k: v for k, v in row.items() if form in ("csv", "json") or k not in _LONG} for row in rows], form)
     say(
         *filter(None, [verdict(rows, policies[0])]),
         *stream.notes,

@@ -56,9 +56,13 @@ def inspect_table(
     elif form == "csv":
         show(parts["models"], form)
     else:
-        click.echo("\n".join(f"{k.replace('_', ' '):28} {tables.number(v)}" for k, v in whole.items()))
+        lines = [[k.replace("_", " "), tables.number(v)] for k, v in whole.items()]
+        if form == "table":
+            click.echo("\n".join(f"{name:28} {value}" for name, value in lines))
+        else:
+            click.echo(tables.laid(["", "value"], lines, form))
         for title, rows in parts.items():
-            click.echo(f"\n{title}")
+            click.echo(f"\n{tables.remark(title, form)}{chr(10) * (form == 'markdown')}")
             show(rows, form)
         say(*stream.notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,6 +94,19 @@ class Stream:
 
     def __len__(self) -> int:
         return len(self.outcomes)
+
+    def __repr__(self) -> str:
+        changing = "" if self.world is None else ", changing"
+        return (
+            f"Stream({self.name}: {len(self):,} queries x {self.n_arms} models, {self.dim} features{changing};"
+            f" {self.outcomes.label})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the one line, escaped, the notes and a table of the models."""
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+        table = self.outcomes._repr_html_().partition("</p>")[2]
+        return f"<p>{html.escape(repr(self))}</p><ul>{notes}</ul>{table}"
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class Load(msgspec.Struct):
     """How the table was loaded."""
 
     name: str
-    data: str | None = None
+    data: str | list[str] | None = None
     prices: str | None = None
     models: str | None = None
 

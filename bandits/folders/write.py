@@ -89,7 +89,7 @@ def publish(
     if not kept:
         keep(folder, run, ask, known)
 
-    tables, manifest = _tables(run, ask), _manifest(run, ask, known)
+    tables, manifest = tables_of(run, ask), _manifest(run, ask, known)
     stay = (trace.FILE, "split.csv", *[trace.PROBED] * bool(manifest["unfinished"]))
     replace(folder, filed(tables, manifest), stay=stay)
     return tables
@@ -98,15 +98,17 @@ def publish(
 def filed(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> dict[str, bytes]:
     """Return the files of a finished run but for its calls: tables, page and manifest."""
     from bandits import report
+    from bandits.report.names import labelled
 
     files = {sheets.file(name): sheets.written(name, frame) for name, frame in tables.items()}
+    named = labelled(tables, manifest.get("labels", {}))
     page = report.render(
-        tables["summary"],
-        tables["curves"],
-        tables["by_dataset"],
+        named["summary"],
+        named["curves"],
+        named["by_dataset"],
         manifest,
-        tables.get("changes"),
-        tables["by_query"],
+        named.get("changes"),
+        named["by_query"],
     )
     return files | {"report.html": page.encode(), "manifest.json": _json(manifest)}
 
@@ -178,7 +180,7 @@ def _stopped(unfinished: Sequence[str]) -> list[str]:
     return [f"stopped before {', '.join(unfinished)} had finished"] if unfinished else []
 
 
-def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
+def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     """Return the tables of a run by name: summary, curves, by_dataset; changes and budget where there were any."""
     import pandas as pd
 

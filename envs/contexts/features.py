@@ -8,6 +8,7 @@ from importlib.metadata import version
 import numpy as np
 
 from envs.cache import cached
+from envs.contexts.words import HASHED, fitted
 from envs.outcomes import Floats, Outcomes, Texts
 
 MODALITIES = ("text", "image", "both")
@@ -20,7 +21,6 @@ MOST = 256  # data sets that have an indicator each: a policy's work grows with 
 # and SquareCB, each at its best setting, earned less on all of the twin's streams and on recorded answers.
 NORM = 0.1
 _EPS = 1e-8  # the published code's guard of each division
-HASHED = 2**16  # columns of the hashed counts
 COMPONENTS = 64  # of the truncated SVD; more where more features are asked for
 _RANK = 1e-10  # a component with a smaller share of the largest variance is rounding
 
@@ -165,11 +165,28 @@ def adaptive_fusion(text: Floats, image: Floats, eta: float = 5.0) -> Floats:
         text, image: the embeddings, rows of unit length in the paper.
         eta: >= 0, how sharply the more confident modality is preferred; 0 weighs both alike.
     """
-    e_text, e_image = np.exp(eta * confidence(text)), np.exp(eta * confidence(image))
+    return _weighed(text, image, confidence(text)[:, None], confidence(image)[:, None], eta)
+
+
+def centre(rows: Floats) -> Floats:
+    """Return what `confidence` goes by, `(d + 2,)`: a batch's mean row, mean length and its standard deviation."""
+    lengths = np.linalg.norm(rows, axis=1)
+    return np.concatenate([rows.mean(axis=0), [lengths.mean(), lengths.std()]])
+
+
+def adaptive_one(text: Floats, image: Floats, centres: Floats, eta: float = 5.0) -> Floats:
+    """Return the adaptive fusion `(d,)` of one query, weighed against the batch of the centres `(2, d + 2)`."""
+    sure = [_confidence(part[None], of)[0] for part, of in zip((text, image), centres, strict=True)]
+    return _weighed(text, image, sure[0], sure[1], eta)
+
+
+def _weighed(text: Floats, image: Floats, sure_text: Floats, sure_image: Floats, eta: float) -> Floats:
+    """Return both modalities `(..., d)` fused, each weighed by how sure it is `(..., 1)`."""
+    e_text, e_image = np.exp(eta * sure_text), np.exp(eta * sure_image)
     both = e_text + e_image + _EPS
-    weighted = (e_text / both)[:, None] * text + (e_image / both)[:, None] * image
+    weighted = (e_text / both) * text + (e_image / both) * image
     fused = weighted + 0.5 * (text * image) + 0.5 * np.abs(text - image)
-    return np.asarray(fused / (np.linalg.norm(fused, axis=1, keepdims=True) + _EPS))
+    return np.asarray(fused / (np.linalg.norm(fused, axis=-1, keepdims=True) + _EPS))
 
 
 def confidence(rows: Floats) -> Floats:
@@ -179,10 +196,13 @@ def confidence(rows: Floats) -> Floats:
     float32 the second term is the rounding of the norms, as it is in the published code; in float64 it is
     1/2.
     """
-    lengths = np.linalg.norm(rows, axis=1)
-    mean = rows.mean(axis=0, keepdims=True)
+    return _confidence(rows, centre(rows))
+
+
+def _confidence(rows: Floats, of: Floats) -> Floats:
+    lengths, mean = np.linalg.norm(rows, axis=1), of[:-2]
     cosine = (rows * mean).sum(axis=1) / (lengths * np.linalg.norm(mean) + _EPS)
-    spread = (lengths - float(lengths.mean())) / float(lengths.std() + _EPS)
+    spread = (lengths - of[-2]) / (of[-1] + _EPS)
     return np.asarray(np.clip(0.5 * (cosine + 1) / 2 + 0.5 / (1 + np.exp(-spread)), 0, 1))
 
 
@@ -242,17 +262,8 @@ def tfidf(questions: Texts, components: int = COMPONENTS, *, asked: Texts | None
     digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def make() -> dict[str, Floats]:
-        from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-
-        counts = HashingVectorizer(n_features=HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None)
-        weigh = TfidfTransformer(sublinear_tf=True)
-        weights = weigh.fit_transform(counts.transform(questions))
-        svd = TruncatedSVD(min(components, len(questions)), random_state=0)
-        with np.errstate(divide="ignore", invalid="ignore"):  # its explained share, where all texts are one
-            found = svd.fit_transform(weights)
-        if asked is not None:
-            found = svd.transform(weigh.transform(counts.transform(asked)))
+        counts, weigh, svd = fitted(questions, components)
+        found = svd.transform(weigh.transform(counts.transform(questions if asked is None else asked)))
         return {"text": found.astype(np.float32)}
 
     return np.asarray(cached("tfidf", digest, make)["text"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.contexts import features, projection
+from envs.contexts import features, projection, words
 from envs.outcomes import Floats, Texts
 from envs.tables import answers, columnar, columns, formats, kinds, metadata, recognition
 from envs.tables.about import parsed
@@ -191,9 +191,7 @@ def _vectors(questions: Texts, components: int) -> Callable[[Texts], Floats]:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
-    counts = HashingVectorizer(
-        n_features=features.HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None
-    )
+    counts = HashingVectorizer(n_features=words.HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None)
     weights = TfidfTransformer(sublinear_tf=True)
     svd = TruncatedSVD(min(components, len(questions)), random_state=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # its explained share, where all texts are one

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose, ranked
+from bandits.base import Feedback, Observation, Policy, choose, formed, ranked
+from bandits.forms.averaged import Averaging
 from bandits.policies.linear.ridge import Ridge, learn
 from bandits.rewards import Outcome, Reward, linear
 
@@ -108,7 +109,10 @@ def averaged(
     def chances(key: jax.Array, state: Averaged, observation: Observation) -> jax.Array:
         return jax.nn.one_hot(choose(index(key, state, observation), observation.available), n_arms)
 
-    return ranked(init, index, update, chances=chances)
+    policy = ranked(init, index, update, chances=chances)
+    if models > 3:  # one more by the indicators, which a form does not know
+        return policy
+    return formed(policy, Averaging(alpha, noise, (least, middle, most), ridge))
 
 
 def trusts(dim: int, levels: tuple[float, float, float], indicators: int) -> jax.Array:
