@@ -10,8 +10,8 @@ import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.forms.exploring import Posterior
 from bandits.policies.linear.affine import Form, prime
-from bandits.policies.linear.exploring import Posterior
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 
 _LEAST = 1e-12  # variance below which an arm tells nothing
