@@ -144,6 +144,7 @@ function pointLabels(node, data, width) {
     const round = i => { const m = d.marker?.size ?? 8; return (Array.isArray(m) ? m[i] : m) / 2 + 1; };
     const spots = d.x.map((_, i) => at(d, i));
     if (d.mode?.includes("markers")) spots.forEach(([x, y], i) => taken.push([x - round(i), y - round(i), x + round(i), y + round(i)]));
+    if (d.error_y) spots.forEach(([x], i) => lines.push([x, yaxis.d2p(d.y[i] + d.error_y.array[i]), x, yaxis.d2p(d.y[i] - d.error_y.arrayminus[i])]));
     if (d.mode?.includes("lines")) spots.slice(1).forEach(([x, y], i) => {
       const [u, v] = spots[i];
       if (d.line?.shape === "hv") lines.push([u, v, x, v], [x, v, x, y]); else lines.push([u, v, x, y]);
@@ -151,17 +152,18 @@ function pointLabels(node, data, width) {
   }
   const clear = b => !taken.some(t => t[0] < b[2] && t[2] > b[0] && t[1] < b[3] && t[3] > b[1]) && !lines.some(l => meets(l, b));
   for (const d of data.filter(d => d.labels || d.tag)) {
-    const places = d.tag ? [d.x.length - 1, 0, Math.floor(d.x.length / 2)] : null;
+    const last = d.x.length - 1, places = d.tag ? [...new Set([1, 0, 1 / 2, 3 / 4, 1 / 4, 7 / 8, 5 / 8, 3 / 8, 1 / 8].map(part => Math.round(last * part)))] : null;
+    const round = i => { const m = d.marker?.size ?? 6; return Math.max(0, (Array.isArray(m) ? m[i] : m) / 2 - 6); };
     const jobs = d.tag ? [[d.tag, places]] : d.text.map((text, i) => [text, [i]]);
     for (const [text, choices] of jobs) {
       const label = shortened(text, width < 500 ? 22 : 34), w = wide(label, size) + 4, h = size * 1.3;
-      const spot = choices.flatMap(i => [11, 22, 36, 52, 72].flatMap(far => SIDES.map(([sx, sy]) => {
+      const spot = choices.flatMap(i => [11, 22, 36, 52, 72].map(far => far + round(i)).flatMap(far => SIDES.map(([sx, sy]) => {
         const [px, py] = at(d, i), slant = sx && sy ? 0.75 : 1;
         const cx = px + sx * (w / 2 + far * slant), cy = py + sy * (h / 2 + far * slant * 0.8 - 2);
         const from = [px + sx * 7 * slant, py + sy * 7 * slant], to = [cx - sx * w / 2, cy - (sx ? 0 : sy * h / 2)];
-        return { box: [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], lead: far > 11 ? [...from, ...to] : null, cx, cy };
+        return { box: [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], lead: far > 11 + round(i) ? [...from, ...to] : null, cx, cy };
       }))).find(({ box: b, lead }) => b[0] > 0 && b[2] < box.w + node._fullLayout.margin.r - 4 && b[1] > 0 && b[3] < box.h && clear(b)
-        && (!lead || (!taken.some(t => meets(lead, shrunk(t))) && !placed.some(p => meets(lead, p)))));
+        && (!lead || (!lines.some(l => crosses(lead, l)) && !taken.some(t => meets(lead, shrunk(t))) && !placed.some(p => meets(lead, p)))));
       if (!spot) continue;
       taken.push(spot.box); placed.push(spot.box);
       if (spot.lead) lines.push(spot.lead);
@@ -175,6 +177,13 @@ function pointLabels(node, data, width) {
   return [placed.spots ?? [], placed.leads ?? []];
 }
 const shrunk = b => [b[0] + 3, b[1] + 3, b[2] - 3, b[3] - 3];
+// Whether a leader crosses a line, further than some pixels from where it begins.
+function crosses([x0, y0, x1, y1], [u0, v0, u1, v1]) {
+  const across = (x1 - x0) * (v1 - v0) - (y1 - y0) * (u1 - u0);
+  if (!across) return false;
+  const along = ((u0 - x0) * (v1 - v0) - (v0 - y0) * (u1 - u0)) / across, beside = ((u0 - x0) * (y1 - y0) - (v0 - y0) * (x1 - x0)) / across;
+  return along > 0.15 && along <= 1 && beside >= 0 && beside <= 1;
+}
 // Whether a line crosses a box (Liang and Barsky 1984).
 function meets([x0, y0, x1, y1], [left, top, right, bottom]) {
   let low = 0, high = 1;

@@ -26,7 +26,9 @@ EVERY = "every data set"
 def baselines(got: Scores, first: Sequence[str]) -> list[str]:
     """Return what can be compared with: the policies `first` and references, the best fixed model before all others."""
     known = [n for n, kind in zip(got.players, got.kinds, strict=True) if kind == "reference"]
-    return sorted([*(n for n in first if n in got.players), *known], key=lambda n: n.partition(" [")[0] != "best_fixed")
+    return sorted(
+        [*(n for n in first if n in got.players), *known], key=lambda n: n.partition(" [")[0] != "best_fixed"
+    )
 
 
 def measures(got: Scores, *, comparable: bool) -> list[str]:
@@ -57,7 +59,13 @@ def differences(got: Scores, first: Sequence[str], *, comparable: bool = True) -
             by_row = part.set_index(["policy", "dataset"]).reindex(rows)
             arrays = [tidy(by_row[c]) for c in _ARRAYS]
             values.setdefault(str(measure), {})[baseline] = arrays
-    return {"rows": rows, "alpha": ALPHA, "measures": kept, "baselines": baselines(got, first), "values": values}
+    return {
+        "rows": rows,
+        "alpha": ALPHA,
+        "measures": kept,
+        "baselines": baselines(got, first),
+        "values": values,
+    }
 
 
 def table(got: Scores, first: Sequence[str], of: Money) -> str:
@@ -125,7 +133,8 @@ def title(told: Mapping[str, Any]) -> str:
     mine = [i for i, (policy, dataset) in enumerate(told["rows"]) if policy == name and dataset in single]
     sure = [arrays[0][i] for i in mine if arrays[3][i] is not None and arrays[3][i] < told["alpha"]]
     more, less = (sum(gap is not None and gap * sign > 0 for gap in sure) for sign in (1, -1))
-    return f"Of {counted(len(single), 'data set')}, {name} is shown to earn more than best_fixed in {more}, and less in {less}"
+    shown = f"{name} is shown to earn more than best_fixed in {more}, and less in {less}"
+    return f"Of {counted(len(single), 'data set')}, {shown}"
 
 
 def _select(name: str, label: str, options: list[str]) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.report.parts import own
-from bandits.report.styles import COLOURS, GREY
+from bandits.report.parts import own, policy
+from bandits.report.styles import COLOURS, sheet
 from bandits.report.words import number
 
 Row = Mapping[str, Any]
@@ -39,7 +39,7 @@ def render(
         weights: `(n,)` of each target.
         known: `title`, `notes`, `command`, `cost_unit`.
     """
-    points = _points(rows)
+    points, style = _points(rows), own("page.css") + own("off_policy.css") + sheet()
     told = verdict or ["One target, or no propensities: nothing is compared."]
     parts = {
         "title": _safe(known["title"]),
@@ -51,7 +51,8 @@ def render(
         "diagnostics": _table(diagnostics, "diagnostics"),
         "weights": "".join(_histogram(name, w) for name, w in weights.items()),
         "command": _safe(known["command"]),
-        "style": own("page.css"),
+        "style": style,
+        "policy": policy(style),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], own("off_policy.html"))
 
@@ -80,8 +81,8 @@ def _points(rows: Sequence[Row]) -> list[dict[str, float | str]]:
 
 
 def _colours(points: Sequence[Row]) -> list[str]:
-    """Return a colour each; the first, the log's own policy, is grey."""
-    return [GREY if i == 0 else COLOURS[(i - 1) % len(COLOURS)] for i in range(len(points))]
+    """Return the class of a colour each; the first, the log's own policy, is grey."""
+    return ["grey" if i == 0 else f"c{(i - 1) % len(COLOURS)}" for i in range(len(points))]
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -107,7 +108,8 @@ def _plane(points: Sequence[Row], unit: str) -> str:
     for point, at, colour in zip(points, shown, _colours(points), strict=True):
         drawn.append(_region(point, at, colour, across, up))
     keys = "".join(
-        f'<li><span class="key" style="background:{colour}"></span>{_safe(p["policy"])}</li>'
+        f'<li><svg class="key" viewBox="0 0 10 10"><circle class="{colour}" cx="5" cy="5" r="5"/></svg>'
+        f"{_safe(p['policy'])}</li>"
         for p, colour in zip(points, _colours(points), strict=True)
     )
     told = "; ".join(_said(p) for p in points)
@@ -167,18 +169,16 @@ def _axes(across: tuple[float, float], up: tuple[float, float], costly: bool, un
 
 def _region(p: Row, at: Row, colour: str, across: tuple[float, float], up: tuple[float, float]) -> str:
     x, y = _x(at["x"], across), _y(p["utility"], up)
-    made = f'<circle cx="{x}" cy="{y}" r="4.5" fill="{colour}"><title>{_safe(_said(p))}</title></circle>'
+    made = f'<circle cx="{x}" cy="{y}" r="4.5" class="{colour}"><title>{_safe(_said(p))}</title></circle>'
     ends = at["lo"], at["hi"], p["utility_lo"], p["utility_hi"]
     if all(math.isfinite(v) for v in ends):
         left, right, low, high = _x(ends[0], across), _x(ends[1], across), _y(ends[2], up), _y(ends[3], up)
         wide, tall = round(max(right - left, 2), 1), round(max(low - high, 1), 1)
         box = f'x="{left - 1}" y="{high}" width="{wide}" height="{tall}"'
-        made = (
-            f'<rect {box} fill="{colour}" fill-opacity=".13" stroke="{colour}" stroke-opacity=".7"/>' + made
-        )
+        made = f'<rect {box} class="box {colour}"/>' + made
     if "utility_true" in p:
         a, b = _x(p.get("cost_true", at["x"]), across), _y(p["utility_true"], up)
-        made += f'<path d="M{a - 5} {b - 5}l10 10m-10 0l10 -10" stroke="{colour}" stroke-width="2"/>'
+        made += f'<path d="M{a - 5} {b - 5}l10 10m-10 0l10 -10" class="true {colour}"/>'
     return made
 
 
@@ -203,7 +203,7 @@ def _histogram(name: str, weights: Floats) -> str:
         y, long = 8 + 22 * i, round(share / most * 260, 1)
         bars.append(f'<text class="tick" x="84" y="{y + 12}" text-anchor="end">{label}</text>')
         bars.append(f'<rect class="bar" x="92" y="{y}" width="{long}" height="16"/>')
-        bars.append(f'<text class="tick" x="{98 + long}" y="{y + 12}">{share:.2%}</text>')
+        bars.append(f'<text class="tick" x="{98 + long}" y="{y + 12}">{100 * share:.2f} %</text>')
     drawn = _svg("".join(bars), f"weights of {name}", 14 + 22 * len(shares))
     return (
         f"<figure><h3>{_safe(name)}</h3>{drawn}<figcaption>largest {weights.max():.4g}</figcaption></figure>"

@@ -131,7 +131,9 @@ def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: Any = 
         _random(rows, leader, got),
     ]
     if not math.isnan(used := leader.get("spent_most", math.nan)):
-        sentences.append(f"It used at most {100 * used:.1f} % of its budget ({html.escape(str(leader['budget']))}).")
+        sentences.append(
+            f"It used at most {100 * used:.1f} % of its budget ({html.escape(str(leader['budget']))})."
+        )
     return " ".join(s for s in [*sentences, html.escape(unanswered(rows)), data] if s)
 
 

@@ -96,7 +96,10 @@ def reward(rows: Sequence[Row], curves: pd.DataFrame, unit: str) -> Figure:
             if quantity == "reward" and part["policy"].iloc[0] == "oracle":
                 trace["asked"] = True
         ends = {str(part["policy"].iloc[0]): float(part["mean"].iloc[-1]) * scale for _, part in lines}
-        told = {"title": words.reward_title(rows, quantity, ends, of), "caption": words.reward_caption(rows, quantity, ends, of)}
+        told = {
+            "title": words.reward_title(rows, quantity, ends, of),
+            "caption": words.reward_caption(rows, quantity, ends, of),
+        }
         data = [trace for trace, _ in lines]
         shown.append({"label": label, "data": data, "y": html.escape(axis), "prefix": prefix, **told})
     return _figure("reward", shown, {"x": "round", "y": ""}, 380, rows) | {"asked": "the oracle"}

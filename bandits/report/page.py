@@ -101,17 +101,25 @@ def _charts(
     cloud, frontier = plane(rows, unit, calls.called(by_dataset))
     areas, _, last = calls.shares(rows, curves)
     routed = calls.routed(_leading(by_dataset, first))
-    regret, earned, left = over_time.regret(rows, curves), over_time.reward(rows, curves, unit), over_time.budget(rows, curves)
+    regret, earned, left = (
+        over_time.regret(rows, curves),
+        over_time.reward(rows, curves, unit),
+        over_time.budget(rows, curves),
+    )
     parts = {
         "regret": _regret(regret),
         "plane_title": heading(words.plane_title(rows, frontier, of)),
         "plane": _chart("plane", words.plane_caption(rows, frontier, of)),
-        "reward": _folded("at-reward", _view(earned, "title"), _chart("reward", _view(earned, "caption")), "reward"),
+        "reward": _folded(
+            "at-reward", _view(earned, "title"), _chart("reward", _view(earned, "caption")), "reward"
+        ),
         "budget": "" if left is None else _budget(rows),
         "nav": "".join(
             f'<li><a href="#{place}">{text}</a></li>' for place, text in _contents(frontier, regret, left)
         ),
-        "shares_title": heading(words.shares_caption(first[0], last[0]).rstrip(".") if first else "Models called"),
+        "shares_title": heading(
+            words.shares_caption(first[0], last[0]).rstrip(".") if first else "Models called"
+        ),
         "of": _of(first, areas),
         "shares": "".join(
             f'<div data-of="{html.escape(name)}"{" hidden" if i else ""}>'
@@ -166,11 +174,15 @@ def _regret(figure: Figure | None) -> str:
     if figure is None:
         return ""
     title = heading(_view(figure, "title"))
-    return f'<h2 id="at-regret"><span id="regret-title">{title}</span></h2>' + _chart("regret", _view(figure, "caption"))
+    return f'<h2 id="at-regret"><span id="regret-title">{title}</span></h2>' + _chart(
+        "regret", _view(figure, "caption")
+    )
 
 
 def _budget(rows: list[dict[str, Any]]) -> str:
-    return _folded("at-budget", words.budget_title(rows), _chart("budget", words.budget_caption(rows)), "budget")
+    return _folded(
+        "at-budget", words.budget_title(rows), _chart("budget", words.budget_caption(rows)), "budget"
+    )
 
 
 def _folded(place: str, title: str, inside: str, figure: str = "") -> str:

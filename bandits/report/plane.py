@@ -59,7 +59,9 @@ def _models(models: Sequence[Row], front: set[str], called: Mapping[str, float],
     names = [r["policy"] for r in models]
     sizes = [_size(called.get(name, 0.0)) for name in names]
     points = _points(models, "single models", {"color": GREY, "size": sizes, "symbol": "circle-open"}, of)
-    told = [f"<br>{100 * called[name]:.0f} % of the policies' calls" if name in called else "" for name in names]
+    told = [
+        f"<br>{100 * called[name]:.0f} % of the policies' calls" if name in called else "" for name in names
+    ]
     hover = points["hovertemplate"].replace("<extra>", "%{customdata}<extra>")
     return {**points, "labels": True, "customdata": told, "hovertemplate": hover}
 
@@ -96,7 +98,8 @@ def _players(rows: Sequence[Row], of: Money) -> tuple[list[Figure], list[Figure]
 
 def _points(rows: Sequence[Row], name: str, marker: Figure, of: Money) -> Figure:
     """Return the points of some rows in the plane; hovering shows name, accuracy and cost."""
-    each = of.per_1000.partition(" ")[2] if sign(of) else of.per_1000
+    unit = of.per_1000.partition(" ")[2] if sign(of) else of.per_1000
+    each = f"{sign(of)}%{{x:.4~g}} {html.escape(unit)}"
     return {
         "x": tidy(thousand(rows, of)),
         "y": tidy([100 * r["accuracy"] for r in rows]),
@@ -104,7 +107,7 @@ def _points(rows: Sequence[Row], name: str, marker: Figure, of: Money) -> Figure
         "name": html.escape(name),
         "mode": "markers",
         "marker": marker,
-        "hovertemplate": f"%{{text}}<br>accuracy %{{y:.1f}} %<br>{sign(of)}%{{x:.4~g}} {html.escape(each)}<extra></extra>",
+        "hovertemplate": f"%{{text}}<br>accuracy %{{y:.1f}} %<br>{each}<extra></extra>",
     }
 
 
@@ -121,7 +124,12 @@ def _dots(rows: Sequence[Row]) -> Figure:
     for row in sorted(listed, key=lambda r: r["accuracy"]):
         colour = lines.get(row["policy"], {"color": GREY})["color"]
         error = [row["accuracy_hi"] - row["accuracy"]], [row["accuracy"] - row["accuracy_lo"]]
-        spread = {"type": "data", "symmetric": False, "array": _hundred(error[0]), "arrayminus": _hundred(error[1])}
+        spread = {
+            "type": "data",
+            "symmetric": False,
+            "array": _hundred(error[0]),
+            "arrayminus": _hundred(error[1]),
+        }
         shape = "circle-open" if row["kind"] == "model" else SYMBOLS.get(family(row), "circle")
         data.append(
             {

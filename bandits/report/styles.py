@@ -29,7 +29,9 @@ AREAS = ("#4A525B", "#AEB5BD", "#79828C", "#D3D7DC", "#5F6872", "#BFC5CC")
 OTHERS = "#E6E8EB"
 _AREAS_ON_DARK = ("#C3C9D0", "#6A727B", "#9AA2AB", "#4A525B", "#B0B7BF", "#59616A")
 # What page.js draws on a dark page in place of each colour.
-DARK = dict(zip((*COLOURS, *AREAS, GREY, OTHERS), (*_ON_DARK, *_AREAS_ON_DARK, "#A7AFB9", "#343A41"), strict=True))
+DARK = dict(
+    zip((*COLOURS, *AREAS, GREY, OTHERS), (*_ON_DARK, *_AREAS_ON_DARK, "#A7AFB9", "#343A41"), strict=True)
+)
 MATTER = 10  # policies that are drawn; the others can be picked from the table
 # The same policy has the same colour in every report: by its place in `POLICIES`, whose first nine are compared most.
 # A user's own policy gets one by its letters. Within a report, dashes and symbols tell apart policies of one colour.
@@ -46,6 +48,14 @@ _REFERENCE_DASH = {
     "uniform": "dashdot",
     "oracle": "longdash",
 }
+
+
+def sheet() -> str:
+    """Return the colours as classes of a style sheet, `c0` to `c8` and `grey`, for pages without a script."""
+    names = {**{f"c{i}": shade for i, shade in enumerate(COLOURS)}, "grey": GREY}
+    light = "".join(f".{name} {{ color: {shade}; }}\n" for name, shade in names.items())
+    dark = "".join(f".{name} {{ color: {DARK[shade]}; }}\n" for name, shade in names.items())
+    return f"{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
 
 
 def family(row: Row) -> str:
@@ -78,7 +88,9 @@ def styles(rows: Sequence[Row]) -> dict[str, Figure]:
         home = COLOURS.index(shade) if (shade := colour(family(row))) in COLOURS else -1
         looks = [(shade, dash) for dash in _DASHES]
         # Beyond six settings of one colour the next colours lend theirs, so that no two of 54 look alike.
-        looks += [(COLOURS[(home + k) % len(COLOURS)], dash) for k in range(1, len(COLOURS)) for dash in _DASHES]
+        looks += [
+            (COLOURS[(home + k) % len(COLOURS)], dash) for k in range(1, len(COLOURS)) for dash in _DASHES
+        ]
         look = min(looks, key=lambda one: taken.get(one, 0))
         taken[look] = taken.get(look, 0) + 1
         found[name] = {"color": look[0], "width": 2.5, "dash": look[1]}

@@ -26,9 +26,7 @@ _ASKED = (
 
 def title(rows: Sequence[Row]) -> str:
     """Return what the table shows first, as plain text: what the first policy and the best single model earn."""
-    policies, models = (
-        [r for r in rows if r["kind"] == kind] for kind in ("policy", "model")
-    )
+    policies, models = ([r for r in rows if r["kind"] == kind] for kind in ("policy", "model"))
     if not comparable(rows) or not policies or not models:
         return f"All numbers of {counted(len(policies), 'policy', 'policies')} and {counted(len(models), 'single model')}"
     told = [max(kind, key=lambda r: r["reward_mean"]) for kind in (policies, models)]
@@ -40,11 +38,15 @@ def note(rows: Sequence[Row]) -> str:
     """Return how to read the table, as plain text."""
     hidden = sum(r["kind"] != "reference" for r in rows) > MATTER + _MODELS
     more = " A box draws a policy in the charts; not all rows are shown at first." if hidden else ""
+    regret = (
+        " Regret is in reward, over a whole run. Growth: regret against the oracle grows as rounds to this power. Gap"
+        " closed: share of the way from the best fixed model to the per-query oracle. Behind the best policy: less"
+        " reward a query, paired over seeds (no verdict: the best was found by looking); below 0 it is ahead."
+    )
+    apart = " Rewards of runs that count them in different ways are in the report of each run."
     return (
-        "Small print: 95 % t interval of the mean over seeds; none where all seeds are the same draw. Regret is in reward,"
-        " over a whole run. Growth: regret against the oracle grows as rounds to this power. Gap closed: share of the way"
-        " from the best fixed model to the per-query oracle. Behind the best policy: less reward a query, paired over"
-        f" seeds (no verdict: the best was found by looking); below 0 it is ahead.{more}"
+        "Small print: 95 % t interval of the mean over seeds; none where all seeds are the same draw."
+        f"{regret if comparable(rows) else apart}{more}"
     )
 
 
@@ -58,17 +60,18 @@ def summary(rows: Sequence[Row], of: Money) -> str:
         rows: the summary.
         of: the money that costs are in.
     """
-    names, timed = ranked(rows), any(not math.isnan(r.get("latency_p50", math.nan)) for r in rows)
+    names, alike = ranked(rows), comparable(rows)
+    timed = any(not math.isnan(r.get("latency_p50", math.nan)) for r in rows)
     place = {name: i for i, name in enumerate(names)}
     ordered = sorted(rows, key=lambda r: (_KINDS[r["kind"]], place.get(r["policy"], 0), -r["reward_mean"]))
     models = [r for r in ordered if r["kind"] == "model"]
     first = {*names[:MATTER], *(r["policy"] for r in models[:_MODELS])}
     first |= {r["policy"] for r in models if r["accuracy"] == max(m["accuracy"] for m in models)}
-    columns = _columns(of, timed=timed)
+    columns = _columns(of, timed=timed, alike=alike)
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in ("player", *columns))
     body = []
     for row in ordered:
-        more = row["kind"] != "reference" and row["policy"] not in first
+        more = row["policy"] not in first and (row["kind"] != "reference" or not alike)
         cells = "".join(f"<td>{minus(tell(row))}</td>" for tell in columns.values())
         hidden = ' class="more" hidden' if more else ""
         body.append(f"<tr{hidden}>{_name(row, names)}{cells}</tr>")
@@ -89,21 +92,29 @@ def _name(row: Row, names: Sequence[str]) -> str:
     return f'<th scope="row">{name}<small>{"; ".join(what)}</small></th>'
 
 
-def _columns(of: Money, *, timed: bool) -> dict[str, Callable[[Row], str]]:
-    """Return what each column tells of a row, by its heading; intervals stand in small print under their means."""
+def _columns(of: Money, *, timed: bool, alike: bool) -> dict[str, Callable[[Row], str]]:
+    """Return what each column tells of a row, by its heading; intervals stand in small print under their means.
+
+    Where runs do not count reward alike, no column is about it.
+    """
     thousand = of.factor * PER
 
     def cost(row: Row) -> str:
         ends = [row[f"cost_{end}"] * thousand for end in ("lo", "hi")]
         return _spanned(plain(row["cost_mean"] * thousand), *(plain(max(end, 0.0)) for end in ends))
 
-    return {
-        "reward a query": lambda row: _cell(row, "reward_mean", "reward", 4),
-        "behind the best policy": lambda row: _cell(row, "lag", "lag", 4),
+    told: dict[str, Callable[[Row], str]] = {
         "accuracy, %": lambda row: _cell(row, "accuracy", "accuracy", 1, 100),
         f"cost, {of.per_1000}": cost,
         f"total cost, {of.currency}": lambda row: plain(row["cost_total"] * of.factor),
         **({f"seconds, {part}": _seconds(part) for part in ("p50", "p95")} if timed else {}),
+    }
+    if not alike:
+        return told
+    return {
+        "reward a query": lambda row: _cell(row, "reward_mean", "reward", 4),
+        "behind the best policy": lambda row: _cell(row, "lag", "lag", 4),
+        **told,
         "regret, best fixed": lambda row: words.number(row["regret_best_fixed"], 1),
         "regret, oracle": lambda row: _cell(row, "regret_oracle", "regret", 1),
         "regret, best per dataset": lambda row: words.number(row["regret_best_per_dataset"], 1),

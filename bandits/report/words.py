@@ -138,7 +138,11 @@ def plane_title(rows: Sequence[Row], frontier: Sequence[str], of: Money) -> str:
 
 def _right(row: Row, of: Money | None) -> str:
     share = f"{100 * row['accuracy']:.1f} %"
-    return share if of is None else f"{share} at {of.shown(row['cost_mean'] * of.factor * 1000)} per 1,000 queries"
+    return (
+        share
+        if of is None
+        else f"{share} at {of.shown(row['cost_mean'] * of.factor * 1000)} per 1,000 queries"
+    )
 
 
 def plane_caption(rows: Sequence[Row], frontier: Sequence[str], of: Money) -> str:
@@ -155,8 +159,8 @@ def plane_caption(rows: Sequence[Row], frontier: Sequence[str], of: Money) -> st
     )
     told = f"{filled} ({first(lacking)} of rounds)." if lacking else ""
     return (
-        "Circles: single models, the larger the more often policies call them; colours: policies; grey shapes: references."
-        f" Not dominated among policies and single models, accuracy at {of.per_1000}: {listed}.{told}"
+        "Circles: single models, the larger the more often policies call them; colours: policies; grey shapes:"
+        f" references. Not dominated among policies and single models, accuracy at {of.per_1000}: {listed}.{told}"
     )
 
 
@@ -193,7 +197,9 @@ def reward_caption(rows: Sequence[Row], quantity: str, ends: Mapping[str, float]
     if quantity == "reward":
         earned = sorted((r for r in rows if r["kind"] != "model"), key=lambda r: -r["reward_mean"])
         listed = first([f"{r['policy']} {number(r['reward_mean'], 4)}" for r in earned])
-        return minus(f"Reward a query, mean of the last {_rounds(rows)} at each point. Over the whole run: {listed}.")
+        return minus(
+            f"Reward a query, mean of the last {_rounds(rows)} at each point. Over the whole run: {listed}."
+        )
     ordered = sorted(ends.items(), key=lambda item: item[1])
     if quantity == "cost":
         listed = first([f"{name} {of.shown(value)}" for name, value in ordered])
