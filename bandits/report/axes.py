@@ -22,6 +22,13 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in found if low <= tick <= high]
 
 
+def even_ticks(low: float, high: float) -> list[float]:
+    """Return four to eight round numbers between two ends, at equal steps."""
+    step = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step = next(step * k for k in (1, 2, 5, 10) if (high - low) / (step * k) <= 6)
+    return [step * k for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def cost(values: Sequence[float], money: Money) -> dict[str, Any]:
     """Return the x axis of costs of 1,000 queries: its title, its currency's sign, and ticks where it is logarithmic.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.report.axes import even_ticks
 from bandits.report.parts import own, policy
 from bandits.report.styles import COLOURS, sheet
 from bandits.report.words import number
@@ -39,7 +40,7 @@ def render(
         weights: `(n,)` of each target.
         known: `title`, `notes`, `command`, `cost_unit`.
     """
-    points, style = _points(rows), own("page.css") + own("off_policy.css") + sheet()
+    points, style = _points(rows), own("page.css") + own("drawing.css") + sheet()
     told = verdict or ["One target, or no propensities: nothing is compared."]
     parts = {
         "title": _safe(known["title"]),
@@ -83,13 +84,6 @@ def _points(rows: Sequence[Row]) -> list[dict[str, float | str]]:
 def _colours(points: Sequence[Row]) -> list[str]:
     """Return the class of a colour each; the first, the log's own policy, is grey."""
     return ["grey" if i == 0 else f"c{(i - 1) % len(COLOURS)}" for i in range(len(points))]
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return four to eight round numbers between two ends."""
-    step = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step = next(step * k for k in (1, 2, 5, 10) if (high - low) / (step * k) <= 6)
-    return [float(t) for t in np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step]
 
 
 def _plane(points: Sequence[Row], unit: str) -> str:
@@ -148,11 +142,11 @@ def _y(value: float, ends: tuple[float, float]) -> float:
 
 def _axes(across: tuple[float, float], up: tuple[float, float], costly: bool, unit: str) -> str:
     lines = []
-    for value in _ticks(*up):
+    for value in even_ticks(*up):
         y = _y(value, up)
         lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         lines.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{value:.4g}</text>')
-    for value in _ticks(*across) if costly else ():
+    for value in even_ticks(*across) if costly else ():
         x = _x(value, across)
         lines.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         lines.append(
