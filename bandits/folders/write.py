@@ -168,12 +168,15 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
 
     from bandits.results.by_dataset import by_dataset
     from bandits.results.by_query import by_query
+    from bandits.results.latency import latency
     from bandits.results.spending import account, burn_down
     from bandits.results.summary import summarise
 
     stream, limits = run.stream, run.limits
     summary, curves = summarise(stream, run.table, run.traces, limits=limits)
     summary["preference"], summary["budget"] = run.preference, run.budget
+    if (took := latency(stream, run.table, run.traces)) is not None:
+        summary = summary.merge(took, on="policy", how="left")
     parts = by_dataset(stream, run.table, run.traces)
     own = {name: trace for name, trace in run.traces.items() if name not in REFERENCES}
     for columns, more in phases.added(stream, run.table, own, run.late, seed=ask.seed):

@@ -106,7 +106,8 @@ def render(meeting: Meeting) -> str:
         "height": 520,
     }
     parts = {
-        "title": heading(titles(meeting)["title"]),
+        "title": html.escape(titles(meeting)["title"]),
+        "name": heading(titles(meeting)["title"]),
         "headline": html.escape(minus(result(meeting))),
         "how": html.escape(_how(meeting)),
         "heading": heading(_largest(meeting)),
@@ -131,10 +132,11 @@ def result(meeting: Meeting) -> str:
     top, others = ranked[0], ranked[1:]
     apart = [row for row in others if row["Ps_hi"] < top["Ps_lo"]]
     models = meeting.points[meeting.points["kind"] == "model"]
-    best = models.loc[models["utility"].idxmax()]
+    best = models.sort_values("utility").iloc[-1]
     near = len(others) - len(apart)
     overlap = (
-        f" Its 95 % interval overlaps those of {near} of the {counted(len(others), 'other')}: it is not shown to be above."
+        f" Its 95 % interval overlaps those of {near} of the {counted(len(others), 'other')}: it is not shown to be"
+        " above."
         if near
         else ""
     )

@@ -40,7 +40,8 @@ def render(frame: pd.DataFrame, known: Mapping[str, Any]) -> str:
         for figure in figures
     ]
     parts = {
-        "title": heading(str(known.get("title", ""))),
+        "title": html.escape(str(known.get("title", ""))),
+        "name": heading(str(known.get("title", ""))),
         "headline": minus(_headline(frame)) + f" Data: {html.escape(str(known.get('label', '')))}.",
         "notes": "".join(f"<li>{html.escape(str(note))}</li>" for note in known.get("notes", ())),
         "charts": "".join(places),

@@ -102,7 +102,7 @@ def _plane(points: Sequence[Row], unit: str) -> str:
     for point, at, colour in zip(points, shown, _colours(points), strict=True):
         drawn.append(_region(point, at, colour, across, up))
     keys = "".join(
-        f'<li><svg class="key" viewBox="0 0 10 10"><circle class="{colour}" cx="5" cy="5" r="5"/></svg>'
+        f'<li><svg class="key" viewBox="0 0 10 10"><ellipse class="{colour}" cx="5" cy="5" rx="5" ry="5"/></svg>'
         f"{_safe(p['policy'])}</li>"
         for p, colour in zip(points, _colours(points), strict=True)
     )

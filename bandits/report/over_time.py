@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,7 +64,8 @@ def _last(rows: Sequence[Row], trace: Figure, part: pd.DataFrame) -> words.Final
     """Return what a line ends at, and how it grows where the run says so."""
     row, name = part.iloc[-1], part["policy"].iloc[0]
     kind = next(r["kind"] for r in rows if r["policy"] == name)
-    return words.Final(str(name), str(kind), *(float(row[c]) for c in ("mean", "lo", "hi")), trace["growth"])
+    mean, low, high = (float(row[c]) for c in ("mean", "lo", "hi"))
+    return words.Final(str(name), str(kind), mean, low, high, trace["growth"])
 
 
 def _growth(part: pd.DataFrame) -> float:
@@ -189,6 +190,6 @@ def _line(
     return drawn
 
 
-def shown_at_once(figure: Mapping[str, Any] | None) -> bool:
-    """Return whether a chart has anything to draw."""
-    return figure is not None and any(view["data"] for view in figure["views"])
+def drawable(figures: Sequence[Figure | None]) -> list[Figure]:
+    """Return the charts that have anything to draw."""
+    return [f for f in figures if f is not None and any(view["data"] for view in f["views"])]

@@ -54,9 +54,11 @@ def render(
     comparable = bool(manifest.get("comparable", True))
     of, first = money(str(manifest.get("cost_unit") or "")), ranked(rows)[:MATTER]
     charts, figures_ = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""))
+    name = str(manifest.get("title", "Routing policies"))
     told = datasets.differences(got, first, comparable=comparable)
     parts = charts | {
-        "title": heading(str(manifest.get("title", "Routing policies"))),
+        "title": html.escape(name),
+        "name": heading(name),
         "headline": minus(_headline(rows, got, manifest)),
         "notes": "".join(f"<li>{html.escape(str(note))}</li>" for note in manifest.get("notes", ())),
         "choices": datasets.choices(got, first, comparable=comparable),
@@ -129,8 +131,7 @@ def _charts(
         "heat_title": heading(words.heat_title(routed)) if len(routed) else "Data sets and models",
         "heat_caption": html.escape(minus(words.heat_caption(routed))) if len(routed) else "",
     }
-    figures_ = [regret, earned, cloud, left, *areas, calls.heat(routed)]
-    return parts, [figure for figure in figures_ if over_time.shown_at_once(figure)]
+    return parts, over_time.drawable([regret, earned, cloud, left, *areas, calls.heat(routed)])
 
 
 def _leading(by_dataset: pd.DataFrame, first: Sequence[str]) -> pd.DataFrame:

@@ -44,6 +44,7 @@ def plane(
         "views": [{"label": "", "data": data}],
         "axes": {**cost(thousand(rows, of), of), "y": "accuracy", "suffix": " %"},
         "height": 440,
+        "picked": ranked(rows)[:MATTER],
     }
     return figure, [r["policy"] for r in front]
 

@@ -19,6 +19,7 @@ from bandits.report.styles import GREY, Figure
 FORMATS = ("png", "svg", "pdf")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _WIDTH = 720  # pixels: a text column, at 3 pixels a point for PNG
+_NOTES = ("lo", "hi", "growth", "labels", "tag", "of", "asked")  # of a trace, for the page's script
 _INK, _GRID = "#1b1f24", "#e4e7eb"
 
 
@@ -62,7 +63,7 @@ def write(figures: Sequence[Figure], folder: Path, formats: Sequence[str]) -> li
     drawn: list[tuple[Any, str, str]] = []
     for figure in figures:
         for name, view, loglog in _views(figure):
-            data = [t for trace in _named(figure, view["data"]) for t in _traces(trace, loglog)]
+            data = [t for trace in _named(figure, _first(figure, view)) for t in _traces(trace, loglog)]
             chart = go.Figure({"data": data, "layout": layout(figure, view, loglog=loglog)})
             drawn += [(chart, f"{name}.{form}", form) for form in formats]
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as part:
@@ -95,31 +96,41 @@ def _views(figure: Figure) -> list[tuple[str, Figure, bool]]:
     return found
 
 
+def _first(figure: Figure, view: Figure) -> list[Mapping[str, Any]]:
+    """Return the traces that the page draws at first: of policies those that matter."""
+    picked = figure.get("picked")
+    return [
+        t
+        for t in view["data"]
+        if not t.get("asked") and (picked is None or t.get("of") is None or t["of"] in picked)
+    ]
+
+
 def _named(figure: Figure, data: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the traces with a place for each name that stands beside its point."""
     marked = [t for t in data if "markers" in t.get("mode", "")]
     points = [point for t in marked for point in zip(t["x"], t["y"], strict=True)]
+    named = [one for t in data if t.get("labels") for one in zip(t["text"], t["x"], t["y"], strict=True)]
     room = (_WIDTH * 0.85, figure["height"] * 0.65)
-    found = []
-    for trace in data:
-        if trace.get("labels"):
-            named = list(zip(trace["text"], trace["x"], trace["y"], strict=True))
-            placed = sides(named, points, size=room, log=bool(figure["axes"].get("logx")))
-            trace = {**trace, "textposition": placed, "textfont": {"size": 10}}
-        found.append(trace)
-    return found
+    placed = iter(sides(named, points, size=room, log=bool(figure["axes"].get("ticks"))) if named else ())
+    return [
+        {**t, "textposition": [next(placed) for _ in t["x"]], "textfont": {"size": 10}}
+        if t.get("labels")
+        else t
+        for t in data
+    ]
 
 
 def _traces(trace: Mapping[str, Any], loglog: bool) -> list[dict[str, Any]]:
     """Return a trace as Plotly takes it, without the notes for page.js, its band before it."""
-    own = {k: v for k, v in trace.items() if k not in ("lo", "hi", "growth", "labels")}
+    own = {k: v for k, v in trace.items() if k not in _NOTES}
     if trace.get("type") == "heatmap":
         scale = [[0, "#ffffff"], [1, "#00578a"]]
         return [
             own | {"zmin": 0, "zmax": 1, "showscale": False, "colorscale": scale, "texttemplate": "%{z:.0%}"}
         ]
-    if "stackgroup" in trace or trace.get("type") == "bar":
-        own["showlegend"] = True  # the page has one legend for all of them
+    if trace.get("labels"):
+        own["mode"] = "markers+text"
     if loglog and trace.get("growth") is not None:
         own["name"] = f"{own['name']}, rounds<sup>{trace['growth']}</sup>"
     if "lo" not in trace:
@@ -140,16 +151,20 @@ def _traces(trace: Mapping[str, Any], loglog: bool) -> list[dict[str, Any]]:
 def layout(figure: Figure, view: Mapping[str, Any], *, loglog: bool = False) -> dict[str, Any]:
     """Return the layout of a drawing: the page's, on white."""
     axes: Mapping[str, Any] = figure["axes"]
-    log = {"type": "log", "dtick": 1, "exponentformat": "power"}
-    x: dict[str, Any] = {**log, "dtick": axes["logx"]} if axes.get("logx") else {}
-    y: dict[str, Any] = {}
+    log = {"type": "log", "dtick": 1, "exponentformat": "none"}
+    x: dict[str, Any] = {"ticksuffix": axes.get("xsuffix", ""), "tickprefix": axes.get("prefix", "")}
+    if ticks := axes.get("ticks"):
+        x = {"type": "log", "tickvals": [t[0] for t in ticks], "ticktext": [t[1] for t in ticks]}
+    y: dict[str, Any] = {
+        "ticksuffix": view.get("suffix", axes.get("suffix", "")),
+        "tickprefix": view.get("prefix", ""),
+    }
     if loglog:
-        top = math.log10(max((v for t in view["data"] for v in t["y"] if v is not None), default=1.0))
+        drawn = (v for t in view["data"] for v in t["y"] if v is not None)
+        top = math.log10(max(drawn, default=1.0))
         x, y = log, {**log, "range": [top - 3, top + 0.1]}
-    elif axes.get("unit"):
-        y = {"range": [0, 1], "tickformat": ".0%"}
-    elif axes.get("bars"):
-        x, y = {"range": [0, 1], "tickformat": ".0%"}, {"autorange": "reversed"}
+    elif axes.get("whole"):
+        y |= {"range": [0, 100]}
     elif axes.get("heat"):
         x, y = {"tickangle": -45}, {"autorange": "reversed"}
 

@@ -57,9 +57,7 @@ def title(rows: Sequence[Row]) -> str:
     if not told:
         return "No policy is compared with another"
     less, more = (sum(row["verdict"] == side for row in told) for side in SIDES[:2])
-    return (
-        f"Less regret than {_first(rows)} is shown in {less} of {counted(len(told), 'comparison')}, more in {more}"
-    )
+    return f"Less regret than {_first(rows)} is shown in {less} of {counted(len(told), 'comparison')}, more in {more}"
 
 
 def caption(rows: Sequence[Row]) -> str:
@@ -130,8 +128,8 @@ def _cells(row: Row, of: Money) -> dict[str, tuple[str, str]]:
     judged = row["verdict"] if _compared(row) else "-"
     return {
         "regret, reward": (told("regret", 1), span("regret", 1)),
-        "difference, reward": (told("difference", 1), span("difference", 1)),
-        "verdict": (judged, str(row.get("why") or "") if judged == SIDES[2] else ""),
+        "difference, reward": (told("difference", 1) if _compared(row) else "-", span("difference", 1)),
+        "verdict": (judged, ""),
         "regret, best of phase": (told("regret_best_of_phase", 1), ""),
         "rounds to recover": (_rounds(row), ""),
         "reward a round": (told("reward", 4), ""),

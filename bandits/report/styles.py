@@ -108,7 +108,7 @@ def ranked(rows: Sequence[Row]) -> list[str]:
     if comparable(rows):
         return [r["policy"] for r in sorted(policies, key=lambda r: -r["reward_mean"])]
     costs = [0.0 if math.isnan(r["cost_mean"]) else r["cost_mean"] for r in policies]
-    kept = pareto(costs, [r["accuracy"] for r in policies]) if policies else []
+    kept = pareto(costs, [r["accuracy"] for r in policies])
     both = sorted(zip(policies, kept, strict=True), key=lambda pair: (not pair[1], -pair[0]["accuracy"]))
     return [r["policy"] for r, _ in both]
 

@@ -28,7 +28,8 @@ def title(rows: Sequence[Row]) -> str:
     """Return what the table shows first, as plain text: what the first policy and the best single model earn."""
     policies, models = ([r for r in rows if r["kind"] == kind] for kind in ("policy", "model"))
     if not comparable(rows) or not policies or not models:
-        return f"All numbers of {counted(len(policies), 'policy', 'policies')} and {counted(len(models), 'single model')}"
+        number = counted(len(policies), "policy", "policies")
+        return f"All numbers of {number} and {counted(len(models), 'single model')}"
     told = [max(kind, key=lambda r: r["reward_mean"]) for kind in (policies, models)]
     first, other = (f"{r['policy']} {words.number(r['reward_mean'], 4)}" for r in told)
     return minus(f"Reward a query: {first}, the best single model {other}")
@@ -84,7 +85,7 @@ def _name(row: Row, names: Sequence[str]) -> str:
     if row["kind"] == "policy" and len(names) > 1:
         drawn = " checked" if row["policy"] in names[:MATTER] else ""
         name = f'<label><input type="checkbox" data-of="{name}"{drawn}> {name}</label>'
-    what = [{"model": "single model"}.get(row["kind"], row["kind"])]
+    what = ["single model" if row["kind"] == "model" else str(row["kind"])]
     if row["unanswered"] > 0:
         what.append(f"no call in {whole(row['unanswered'])} of rounds")
     if row.get("fell_back", 0) > 0:

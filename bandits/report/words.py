@@ -235,9 +235,10 @@ def budget_caption(rows: Sequence[Row]) -> str:
 def heat_title(share: pd.DataFrame) -> str:
     """Return which model the first player calls most, in how many of the data sets, as plain text."""
     name = share.index.get_level_values("policy")[0]
-    most = share.xs(name, level="policy").idxmax(axis=1)
-    model = most.mode().iloc[0]
-    return f"{name} calls {model} most in {int((most == model).sum())} of {counted(len(most), 'data set')}"
+    part = share.loc[share.index.get_level_values("policy") == name]
+    most = [str(row.idxmax()) for _, row in part.iterrows()]
+    model = max(most, key=most.count)
+    return f"{name} calls {model} most in {most.count(model)} of {counted(len(most), 'data set')}"
 
 
 def heat_caption(share: pd.DataFrame) -> str:
