@@ -15,7 +15,7 @@ from bandits.report.axes import PER, cost, sign
 from bandits.report.parts import drawn, embedded
 from bandits.report.styles import COLOURS, GREY, Figure, tidy
 from bandits.report.styles import colour as by_name
-from bandits.report.words import heading, minus, number
+from bandits.report.words import first, heading, minus, number
 from bandits.rows import counted
 
 if TYPE_CHECKING:
@@ -170,7 +170,17 @@ def _caption(meeting: Meeting) -> str:
         f"{row['name']} peaks at {100 * row['Ps']:.1f} %, area {number(row['nAUC_fair'], 4)}"
         for row in meeting.table
     )
-    return minus(f"Accuracy against {money(str(meeting.about['cost_unit'] or '')).per_1000}. {best}.")
+    of = money(str(meeting.about["cost_unit"] or ""))
+    models = meeting.points[meeting.points["kind"] == "model"].sort_values("utility", ascending=False)
+    single = first(
+        [
+            f"{name} {100 * right:.1f} % at {of.shown(spent * of.factor * PER)}"
+            for name, right, spent in zip(models["name"], models["utility"], models["cost"], strict=True)
+        ],
+        "in frontiers.csv",
+    )
+    alone = f" Single models: {single}." if single else ""
+    return minus(f"Accuracy against {of.per_1000}. {best}.{alone}")
 
 
 def _trace(line: Line, of: Money) -> Figure:

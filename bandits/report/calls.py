@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bandits.report import words
 from bandits.report.styles import MATTER, OTHER_MODELS, Figure, Row, model_colours, ranked, tidy
 from bandits.results.by_dataset import CALLS
 from bandits.results.shares import AT
@@ -30,7 +31,8 @@ def shares(
     one. The models called most, over these, have a grey of their own; the others are drawn together.
     """
     names = ranked(rows)[:MATTER]
-    whole = {name: _wide(curves, name, "share:") for name in names}
+    parts = dict(iter(curves[curves["policy"].isin(names)].groupby("policy", sort=False)))
+    whole = {name: _wide(parts.get(name, curves[:0]), "share:") for name in names}
     totals: dict[str, float] = {}
     for wide in whole.values():
         for model in wide.columns:
@@ -38,7 +40,8 @@ def shares(
     colours, figures = model_colours(totals), []
     for i, (name, wide) in enumerate(whole.items()):
         tables = {ALL: wide} | {
-            d: _wide(curves, name, f"{AT}{d}:") for d in _datasets(curves, name, list(wide.columns))
+            d: _wide(parts[name], f"{AT}{d}:")
+            for d in _datasets(parts.get(name, curves[:0]), list(wide.columns))
         }
         views = [{"label": html.escape(d), "data": _areas(table, colours)} for d, table in tables.items()]
         axes = {"x": "round", "y": "share of calls", "whole": True, "suffix": " %"}
@@ -48,18 +51,17 @@ def shares(
     return figures, colours, last
 
 
-def _wide(curves: pd.DataFrame, policy: str, prefix: str) -> pd.DataFrame:
-    """Return a policy's shares, a row a round and a column a model."""
-    chosen = curves[(curves["policy"] == policy) & curves["quantity"].str.startswith(prefix)]
+def _wide(curves: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """Return shares from a policy's curves, a row a round and a column a model."""
+    chosen = curves[curves["quantity"].str.startswith(prefix)]
     wide = chosen.pivot(index="round", columns="quantity", values="mean")
     wide = wide.rename(columns=lambda quantity: quantity.removeprefix(prefix)).dropna(how="all")
     return wide.iloc[np.unique(np.linspace(0, len(wide) - 1, min(len(wide), _POINTS)).round().astype(int))]
 
 
-def _datasets(curves: pd.DataFrame, policy: str, models: Sequence[str]) -> list[str]:
-    """Return the datasets that a policy has curves of their own for."""
-    own = curves.loc[curves["policy"] == policy, "quantity"].drop_duplicates()
-    suffix = f":{models[0]}"
+def _datasets(curves: pd.DataFrame, models: Sequence[str]) -> list[str]:
+    """Return the datasets that a policy's curves know, the first dozen."""
+    own, suffix = curves["quantity"].drop_duplicates(), f":{models[0]}"
     found = [q.removeprefix(AT).removesuffix(suffix) for q in own if q.startswith(AT) and q.endswith(suffix)]
     return found[:_SHOWN]
 
@@ -127,7 +129,7 @@ def _columns(share: pd.DataFrame) -> pd.DataFrame:
     most = share.sum().sort_values(ascending=False, kind="stable").index
     kept = [c for c in share.columns if c in most[:_MODELS]]
     rest = share.drop(columns=kept)
-    return share[kept].assign(**{f"{len(rest.columns)} other models": rest.sum(axis=1)})
+    return share[kept].assign(**{f"{len(rest.columns)}{words.OTHERS}": rest.sum(axis=1)})
 
 
 def heat(share: pd.DataFrame) -> Figure:

@@ -85,8 +85,9 @@ def section(phases: pd.DataFrame | None) -> str:
 
 
 def title(phases: pd.DataFrame) -> str:
-    """Return what became of the last change with the first policy, as plain text."""
-    row = next(r for r in reversed(records(phases)) if r["policy"] == phases["policy"].iloc[0])
+    """Return what became of the last change with the policy that earned most after it, as plain text."""
+    last = phases[phases["phase"] == phases["phase"].max()]
+    row = max(records(last), key=lambda r: r["reward"])
     if not row["phase"]:
         return "What changed, and what became of it"
     back = (

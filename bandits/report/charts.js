@@ -201,7 +201,7 @@ function draw(figure) {
   const width = node.clientWidth;
   for (const [part, text] of [["title", view.title], ["caption", view.caption]]) {
     const place = document.getElementById(`${figure.id}-${part}`);
-    if (place && text) place.textContent = part === "title" ? text.replace(/(?<=\S)([-/,=])(?=\S)/g, "$1\u2060") : text;
+    if (place && text) place.textContent = part === "title" ? text.replace(/(?<=\S)([-/,=])(?=\S)/g, "$1\u2060").replaceAll(" %", "\u00a0%") : text;
   }
   if (!width) return; // its section is folded
   const data = view.data.filter(d => wanted(d, state)), names = ends(figure, data, state, width);

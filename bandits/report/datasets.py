@@ -83,6 +83,8 @@ def table(got: Scores, first: Sequence[str], of: Money) -> str:
         f"cost, {of.per_1000}": ("cost", of.factor * PER, None),
         "regret, oracle": ("regret_oracle", 1.0, 1),
     }
+    if np.isnan(got.value["cost"]).all():
+        columns.pop(f"cost, {of.per_1000}")
     spans = {
         measure: (got.value[measure].mean(axis=0), *student(got.value[measure]))
         for measure, _, _ in columns.values()

@@ -175,14 +175,14 @@ def _bargain(leader: Row, rows: Sequence[Row], got: Scores) -> str:
     accuracy = share(got, "accuracy", leader["policy"], best["policy"])
     says = f"{code(leader['policy'])} reaches {per_cent(accuracy[0])} of the accuracy of"
     says += f" {code(best['policy'])}, the most accurate single model,"
-    spans = [_span(*accuracy[1:])]
+    spans = [] if math.isnan(accuracy[1]) else [_span(*accuracy[1:])]
     if best["cost_mean"] > 0:
         cost = share(got, "cost", leader["policy"], best["policy"])
         says += f" at {per_cent(cost[0])}{' of' if cost[0] < 2 else ''} its cost"
-        spans.append(_span(*cost[1:]))
+        spans += [] if math.isnan(cost[1]) else [_span(*cost[1:])]
     over = counted(leader["seeds"], "seed")
-    none = math.isnan(accuracy[1])
-    return f"{says} ({f'no interval over {over}' if none else f'95 % interval over {over} ' + ' and '.join(spans)})."
+    told = f"95 % interval over {over} {' and '.join(spans)}" if spans else f"no interval over {over}"
+    return f"{says} ({told})."
 
 
 def share(got: Scores, measure: str, player: str, other: str) -> tuple[float, float, float]:

@@ -63,12 +63,13 @@ def summary(rows: Sequence[Row], of: Money) -> str:
     """
     names, alike = ranked(rows), comparable(rows)
     timed = any(not math.isnan(r.get("latency_p50", math.nan)) for r in rows)
+    priced = not all(math.isnan(r["cost_mean"]) for r in rows)
     place = {name: i for i, name in enumerate(names)}
     ordered = sorted(rows, key=lambda r: (_KINDS[r["kind"]], place.get(r["policy"], 0), -r["reward_mean"]))
     models = [r for r in ordered if r["kind"] == "model"]
     first = {*names[:MATTER], *(r["policy"] for r in models[:_MODELS])}
     first |= {r["policy"] for r in models if r["accuracy"] == max(m["accuracy"] for m in models)}
-    columns = _columns(of, timed=timed, alike=alike)
+    columns = _columns(of, priced=priced, timed=timed, alike=alike)
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in ("player", *columns))
     body = []
     for row in ordered:
@@ -93,7 +94,7 @@ def _name(row: Row, names: Sequence[str]) -> str:
     return f'<th scope="row">{name}<small>{"; ".join(what)}</small></th>'
 
 
-def _columns(of: Money, *, timed: bool, alike: bool) -> dict[str, Callable[[Row], str]]:
+def _columns(of: Money, *, priced: bool, timed: bool, alike: bool) -> dict[str, Callable[[Row], str]]:
     """Return what each column tells of a row, by its heading; intervals stand in small print under their means.
 
     Where runs do not count reward alike, no column is about it.
@@ -104,10 +105,13 @@ def _columns(of: Money, *, timed: bool, alike: bool) -> dict[str, Callable[[Row]
         ends = [row[f"cost_{end}"] * thousand for end in ("lo", "hi")]
         return _spanned(plain(row["cost_mean"] * thousand), *(plain(max(end, 0.0)) for end in ends))
 
-    told: dict[str, Callable[[Row], str]] = {
-        "accuracy, %": lambda row: _cell(row, "accuracy", "accuracy", 1, 100),
+    costs: dict[str, Callable[[Row], str]] = {
         f"cost, {of.per_1000}": cost,
         f"total cost, {of.currency}": lambda row: plain(row["cost_total"] * of.factor),
+    }
+    told: dict[str, Callable[[Row], str]] = {
+        "accuracy, %": lambda row: _cell(row, "accuracy", "accuracy", 1, 100),
+        **(costs if priced else {}),
         **({f"seconds, {part}": _seconds(part) for part in ("p50", "p95")} if timed else {}),
     }
     if not alike:

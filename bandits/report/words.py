@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]  # one row of the summary
 _LISTED = 12  # players in a caption
+OTHERS = " other models"  # how the name of a column ends that several share
 
 
 def number(value: float, decimals: int | None = None) -> str:
@@ -64,12 +65,13 @@ def minus(text: str) -> str:
 
 def heading(text: str) -> str:
     """Return a title as HTML that no line breaks inside a name, where the name fits on a line: joiners follow signs."""
-    return html.escape(re.sub(r"(?<=\S)([-/,=])(?=\S)", "\\1\u2060", text))
+    joined = re.sub(r"(?<=\S)([-/,=])(?=\S)", "\\1\u2060", text)
+    return html.escape(joined.replace(" %", "\u00a0%"))
 
 
-def first(listed: Sequence[str]) -> str:
-    """Return the first dozen of a list joined, and how many more the table below has."""
-    more = f"; and {len(listed) - _LISTED} more under All numbers" if len(listed) > _LISTED else ""
+def first(listed: Sequence[str], where: str = "under All numbers") -> str:
+    """Return the first dozen of a list joined, and where how many more are."""
+    more = f"; and {len(listed) - _LISTED} more {where}" if len(listed) > _LISTED else ""
     return "; ".join(listed[:_LISTED]) + more
 
 
@@ -116,7 +118,8 @@ def regret_caption(rows: Sequence[Row], told: str, finals: Sequence[Final]) -> s
     lines = []
     for final in sorted(finals, key=lambda f: f.mean):
         ends = "" if math.isnan(final.lo) else f" ({number(final.lo, 1)} to {number(final.hi, 1)})"
-        power = "" if final.growth is None else f", growing as rounds to the power {number(final.growth, 2)}"
+        grown = final.growth if told == against(rows, "regret_oracle") else None
+        power = "" if grown is None else f", growing as rounds to the power {number(grown, 2)}"
         lines.append(f"{final.name} {number(final.mean, 1)}{ends}{power}")
     seeds = f"95 % intervals over {rows[0]['seeds']} seeds" if rows[0]["seeds"] > 1 else "one seed"
     run = f"after {counted(rows[0]['rounds'], 'round')}, {seeds}"
@@ -232,10 +235,15 @@ def budget_caption(rows: Sequence[Row]) -> str:
     return f"Share of the budget that is left, and its dual price where it is paced. {first(told)}."
 
 
+def _single(share: pd.DataFrame) -> pd.DataFrame:
+    """Return the shares of the models that have a column of their own."""
+    return share[[c for c in share.columns if not str(c).endswith(OTHERS)]]
+
+
 def heat_title(share: pd.DataFrame) -> str:
     """Return which model the first player calls most, in how many of the data sets, as plain text."""
     name = share.index.get_level_values("policy")[0]
-    part = share.loc[share.index.get_level_values("policy") == name]
+    part = _single(share.loc[share.index.get_level_values("policy") == name])
     most = [str(row.idxmax()) for _, row in part.iterrows()]
     model = max(most, key=most.count)
     return f"{name} calls {model} most in {most.count(model)} of {counted(len(most), 'data set')}"
@@ -244,6 +252,6 @@ def heat_title(share: pd.DataFrame) -> str:
 def heat_caption(share: pd.DataFrame) -> str:
     """Return where the first player sends each dataset most, as plain text."""
     name = share.index.get_level_values("policy")[0]
-    part = share.xs(name, level="policy")
+    part = _single(share).xs(name, level="policy")
     listed = "; ".join(f"{dataset} to {row.idxmax()} {whole(row.max())}" for dataset, row in part.iterrows())
     return f"Share of calls by data set and model, over the whole run. {name} sends most of {listed}."
