@@ -179,7 +179,9 @@ def _bargain(leader: Row, rows: Sequence[Row], got: Scores) -> str:
     if best["cost_mean"] > 0:
         cost = share(got, "cost", leader["policy"], best["policy"])
         says += f" at {per_cent(cost[0])}{' of' if cost[0] < 2 else ''} its cost"
-        spans += [] if math.isnan(cost[1]) else [_span(*cost[1:])]
+        spans = (
+            [f"{one} of the accuracy" for one in spans] if math.isnan(cost[1]) else [*spans, _span(*cost[1:])]
+        )
     over = counted(leader["seeds"], "seed")
     told = f"95 % interval over {over} {' and '.join(spans)}" if spans else f"no interval over {over}"
     return f"{says} ({told})."
