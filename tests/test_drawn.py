@@ -174,6 +174,13 @@ def test_names_in_a_drawing_cover_neither_points_nor_each_other() -> None:
     for one, other in itertools.combinations(boxes, 2):
         assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
     assert not any(b[0] < x < b[2] and b[1] < y < b[3] for b in boxes for x, y in pixels)
+    # A line to the right of a point, and down from one: their names stand on the other sides.
+    ends = [(0.0, 0.5), (1.0, 0.0)]
+    assert sides([("m", 0.0, 0.5)], ends, size=(600.0, 400.0)) == ["top center"]
+    around = [("m" * 30, 0.0, 0.5)]
+    assert sides(around, [*ends, (0.5, 1.0)], size=(600.0, 400.0), steps=[(-0.2, 0.55), (0.2, 0.0)]) != [
+        "top center"
+    ]
 
 
 def test_figures_for_a_paper_are_what_the_page_draws(tmp_path) -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from bandits.report.axes import even_ticks
 from bandits.report.parts import own, policy
 from bandits.report.styles import COLOURS, sheet
-from bandits.report.words import number
+from bandits.report.words import heading, minus, number
+from bandits.rows import counted
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -44,7 +45,7 @@ def render(
     told = verdict or ["One target, or no propensities: nothing is compared."]
     parts = {
         "title": _safe(known["title"]),
-        "verdict": "".join(f"<p>{_safe(line)}</p>" for line in told),
+        "verdict": "".join(f"<p>{_safe(minus(line))}</p>" for line in told),
         "notes": _listed(known["notes"]),
         "warnings": _listed(warnings),
         "plane": _plane(points, str(known.get("cost_unit") or "")),
@@ -89,7 +90,7 @@ def _colours(points: Sequence[Row]) -> list[str]:
 def _plane(points: Sequence[Row], unit: str) -> str:
     """Return the chart of utility against cost: a point each, a box for the 95 % intervals, a cross for the truth."""
     costly = all("cost" in p for p in points)
-    title, label = ("Cost and utility", "utility against cost") if costly else ("Utility", "utility")
+    label = "utility against cost" if costly else "utility"
     shown = [{"x": i + 1.0, "lo": i + 1.0, "hi": i + 1.0} for i in range(len(points))]
     if costly:
         shown = [{"x": p["cost"], "lo": p["cost_lo"], "hi": p["cost_hi"]} for p in points]
@@ -108,11 +109,18 @@ def _plane(points: Sequence[Row], unit: str) -> str:
     )
     told = "; ".join(_said(p) for p in points)
     boxes = f"A box is the 95 % interval of {'each axis' if costly else 'utility'}; a cross, where known, the truth."
-    caption = f"{boxes} {_safe(told)}."
+    caption = f"{boxes} Utility a query{' at cost a query' * costly}: {_safe(minus(told))}."
     return (
-        f"<h2>{title}</h2><figure>{_svg(''.join(drawn), label)}"
+        f"<h2>{heading(_title(points))}</h2><figure>{_svg(''.join(drawn), label)}"
         f'<ul class="legend">{keys}</ul><figcaption>{caption}</figcaption></figure>'
     )
+
+
+def _title(points: Sequence[Row]) -> str:
+    """Return which target's estimate is the highest, as plain text; the log's own policy is none."""
+    best = max(points[1:] or points, key=lambda p: p["utility"])
+    of = f", of {counted(len(points) - 1, 'target')}" if len(points) > 2 else ""
+    return minus(f"Highest estimate{of}: {best['policy']}, {number(best['utility'], 4)} utility a query")
 
 
 def _said(p: Row) -> str:
@@ -223,4 +231,4 @@ def _cell(row: Row, name: str) -> str:
     text = "n/a" if math.isnan(value) else f"{value:,}" if isinstance(value, int) else f"{value:.5g}"
     if f"{name}_lo" in row:
         text += f"<small>{row[f'{name}_lo']:.4g} to {row[f'{name}_hi']:.4g}</small>"
-    return text
+    return minus(text)

@@ -112,7 +112,9 @@ def _named(figure: Figure, data: Sequence[Mapping[str, Any]]) -> list[Mapping[st
     points = [point for t in marked for point in zip(t["x"], t["y"], strict=True)]
     named = [one for t in data if t.get("labels") for one in zip(t["text"], t["x"], t["y"], strict=True)]
     room = (_WIDTH * 0.85, figure["height"] * 0.65)
-    placed = iter(sides(named, points, size=room, log=bool(figure["axes"].get("ticks"))) if named else ())
+    steps = [p for t in data if t.get("line", {}).get("shape") for p in zip(t["x"], t["y"], strict=True)]
+    log = bool(figure["axes"].get("ticks"))
+    placed = iter(sides(named, points, size=room, log=log, steps=steps) if named else ())
     return [
         {**t, "textposition": [next(placed) for _ in t["x"]], "textfont": {"size": 10}}
         if t.get("labels")
