@@ -21,6 +21,7 @@ from bandits.money import money
 from bandits.report import budgets, datasets, scenarios, styles, words
 from bandits.report.parts import script
 from bandits.results.differences import scores
+from tests.test_browser import browser  # noqa: F401  # a fixture
 from tests.test_report import MANIFEST, make_curves, make_parts, make_queries, make_summary, row
 from tests.test_shown import meeting, points
 
@@ -96,6 +97,32 @@ def test_a_page_allows_its_own_style_and_scripts_and_nothing_else(pages: dict[st
     assert rules["script-src"].split() == [hashed(run[0]), hashed(script())] and len(run) == 1
     assert rules["style-src-elem"].split() == [hashed(style), hashed("")]
     assert rules["connect-src"] == "'none'" and rules["img-src"] == "data: blob:"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["overview", "frontiers", "scenarios"])
+def test_a_page_is_drawn_under_its_policy_within_a_telephone(
+    browser: Any,  # noqa: F811
+    pages: dict[str, str],
+    tmp_path: Any,
+    name: str,
+    scheme: str,
+) -> None:
+    file = tmp_path / f"{name}.html"
+    file.write_text(pages[name], encoding="utf-8")
+    context = browser.new_context(viewport={"width": 390, "height": 900}, color_scheme=scheme, offline=True)
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(file.as_uri())
+    drawn = "document.querySelectorAll('.chart .scatterlayer path, figure svg circle').length"
+    for _ in range(200):
+        if page.evaluate(drawn):
+            break
+        page.wait_for_timeout(100)
+    assert page.evaluate(drawn) >= 2 and said == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
 
 
 def sentences(page: str) -> list[str]:
