@@ -184,12 +184,15 @@ def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     """Return the tables of a run by name: summary, curves, by_dataset; changes and budget where there were any."""
     import pandas as pd
 
+    from bandits.results.latency import latency
     from bandits.results.spending import account, burn_down
     from bandits.results.summary import summarise
 
     stream, limits = run.stream, run.limits
     summary, curves, parts, each = summarise(stream, run.table, run.traces, limits=limits)
     summary["preference"], summary["budget"] = run.preference, run.budget
+    if (took := latency(stream, run.table, run.traces)) is not None:
+        summary = summary.merge(took, on="policy", how="left")
     own = {name: one for name, one in run.traces.items() if name not in REFERENCES}
     for columns, more in phases.added(stream, run.table, own, run.late, seed=ask.seed):
         summary, curves = (

@@ -23,6 +23,7 @@ _DPI = 96  # of what is drawn; an inch of a PDF or SVG
 _PRINTED = 300 / _DPI  # pixels of a PNG for each that is drawn: 300 dots an inch
 TWO_COLUMNS = 7.0  # inches, the text width of most journals; one column is 3.35
 _NARROW = 5.0  # inches below which letters have 8 points instead of 9
+_NOTES = ("lo", "hi", "growth", "labels", "tag", "of", "asked")  # of a trace, for the page's script
 _INK, _GRID = "#1b1f24", "#e4e7eb"
 
 
@@ -86,7 +87,7 @@ def write(
     drawn: list[tuple[Any, str, str]] = []
     for figure in figures:
         for (name, view, loglog), wide in product(_views(figure), inches):
-            data = [t for trace in _named(figure, view["data"], wide) for t in _traces(trace, loglog)]
+            data = [t for trace in _named(figure, _first(figure, view), wide) for t in _traces(trace, loglog)]
             chart = go.Figure({"data": data, "layout": layout(figure, view, loglog=loglog, wide=wide)})
             sized = f"{name}-{wide:g}in" if len(inches) > 1 else name
             drawn += [(chart, f"{sized}.{form}", form) for form in formats]
@@ -125,7 +126,7 @@ def chart(figures: Sequence[Figure], what: str) -> Any:
         raise ValueError(f"plot needs one of {', '.join(known)}, got {what!r}")
     figure = known[what]
     view = figure["views"][0]
-    data = [t for trace in _named(figure, view["data"]) for t in _traces(trace, False)]
+    data = [t for trace in _named(figure, _first(figure, view)) for t in _traces(trace, False)]
     return go.Figure({"data": data, "layout": layout(figure, view)})
 
 
@@ -141,34 +142,45 @@ def _views(figure: Figure) -> list[tuple[str, Figure, bool]]:
     return found
 
 
+def _first(figure: Figure, view: Figure) -> list[Mapping[str, Any]]:
+    """Return the traces that the page draws at first: of policies those that matter."""
+    picked = figure.get("picked")
+    return [
+        t
+        for t in view["data"]
+        if not t.get("asked") and (picked is None or t.get("of") is None or t["of"] in picked)
+    ]
+
+
 def _named(
     figure: Figure, data: Sequence[Mapping[str, Any]], wide: float = TWO_COLUMNS
 ) -> list[Mapping[str, Any]]:
     """Return the traces with a place for each name that stands beside its point."""
     marked = [t for t in data if "markers" in t.get("mode", "")]
     points = [point for t in marked for point in zip(t["x"], t["y"], strict=True)]
-    room = (wide * _DPI * 0.8, wide * _DPI * 0.42)
-    found = []
-    for trace in data:
-        if trace.get("labels"):
-            named = list(zip(trace["text"], trace["x"], trace["y"], strict=True))
-            letters = 10.0 if wide >= _NARROW else 8.0
-            placed = sides(named, points, size=room, log=bool(figure["axes"].get("logx")), letters=letters)
-            trace = {**trace, "textposition": placed, "textfont": {"size": letters}}
-        found.append(trace)
-    return found
+    named = [one for t in data if t.get("labels") for one in zip(t["text"], t["x"], t["y"], strict=True)]
+    room, letters = (wide * _DPI * 0.8, wide * _DPI * 0.42), 10.0 if wide >= _NARROW else 8.0
+    steps = [p for t in data if t.get("line", {}).get("shape") for p in zip(t["x"], t["y"], strict=True)]
+    log = bool(figure["axes"].get("ticks"))
+    placed = iter(sides(named, points, size=room, log=log, letters=letters, steps=steps) if named else ())
+    return [
+        {**t, "textposition": [next(placed) for _ in t["x"]], "textfont": {"size": letters}}
+        if t.get("labels")
+        else t
+        for t in data
+    ]
 
 
 def _traces(trace: Mapping[str, Any], loglog: bool) -> list[dict[str, Any]]:
     """Return a trace as Plotly takes it, without the notes for page.js, its band before it."""
-    own = {k: v for k, v in trace.items() if k not in ("lo", "hi", "growth", "labels")}
+    own = {k: v for k, v in trace.items() if k not in _NOTES}
     if trace.get("type") == "heatmap":
         scale = [[0, "#ffffff"], [1, "#00578a"]]
         return [
             own | {"zmin": 0, "zmax": 1, "showscale": False, "colorscale": scale, "texttemplate": "%{z:.0%}"}
         ]
-    if "stackgroup" in trace or trace.get("type") == "bar":
-        own["showlegend"] = True  # the page has one legend for all of them
+    if trace.get("labels"):
+        own["mode"] = "markers+text"
     if loglog and trace.get("growth") is not None:
         own["name"] = f"{own['name']}, rounds<sup>{trace['growth']}</sup>"
     if "lo" not in trace:
@@ -200,16 +212,20 @@ def layout(
 ) -> dict[str, Any]:
     """Return the layout of a drawing of so many inches: the page's, on white."""
     axes: Mapping[str, Any] = figure["axes"]
-    log = {"type": "log", "dtick": 1, "exponentformat": "power"}
-    x: dict[str, Any] = {**log, "dtick": axes["logx"]} if axes.get("logx") else {}
-    y: dict[str, Any] = {}
+    log = {"type": "log", "dtick": 1, "exponentformat": "none"}
+    x: dict[str, Any] = {"ticksuffix": axes.get("xsuffix", ""), "tickprefix": axes.get("prefix", "")}
+    if ticks := axes.get("ticks"):
+        x = {"type": "log", "tickvals": [t[0] for t in ticks], "ticktext": [t[1] for t in ticks]}
+    y: dict[str, Any] = {
+        "ticksuffix": view.get("suffix", axes.get("suffix", "")),
+        "tickprefix": view.get("prefix", ""),
+    }
     if loglog:
-        top = math.log10(max((v for t in view["data"] for v in t["y"] if v is not None), default=1.0))
+        drawn = (v for t in view["data"] for v in t["y"] if v is not None)
+        top = math.log10(max(drawn, default=1.0))
         x, y = log, {**log, "range": [top - 3, top + 0.1]}
-    elif axes.get("unit"):
-        y = {"range": [0, 1], "tickformat": ".0%"}
-    elif axes.get("bars"):
-        x, y = {"range": [0, 1], "tickformat": ".0%"}, {"autorange": "reversed"}
+    elif axes.get("whole"):
+        y |= {"range": [0, 100]}
     elif axes.get("heat"):
         x, y = {"tickangle": -45}, {"autorange": "reversed"}
 

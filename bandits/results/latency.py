@@ -1,0 +1,56 @@
+"""How long calls took: the median and the 95th percentile of each player, where a table records latency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bandits.results.players import hindsight, plays, shared_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bandits.loop.replay import Trace
+    from envs.stream import Stream
+
+PARTS = {"latency_p50": 50, "latency_p95": 95}
+
+
+def latency(stream: Stream, table: ArrayLike, traces: dict[str, Trace]) -> pd.DataFrame | None:
+    """Return `policy`, `latency_p50` and `latency_p95`, in seconds, over all calls of all seeds; None without latency.
+
+    Rounds without a call, and calls whose latency is not recorded, do not count; a player that is an expected value,
+    and one of which nothing is recorded, has NaN. A single model is the fixed choice of it, its fall-back included.
+
+    Args:
+        stream: a `Stream` of `N` rows and `K` models.
+        table: `(N, K)` reward, from `reward_table`.
+        traces: as for `summary.summarise`.
+    """
+    import pandas as pd
+
+    recorded = stream.latency
+    if recorded is None or np.isnan(recorded).all():
+        return None
+    values, order = np.asarray(table, np.float64), shared_order(traces)
+    references = hindsight(stream, values, order)
+    rows = [
+        {"policy": play.name, **_parts(np.asarray(recorded), order, play.arms)}
+        for play in plays(stream, values, traces, references)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _parts(
+    recorded: NDArray[np.float64], order: NDArray[np.int32], arms: NDArray[np.int32] | None
+) -> dict[str, float]:
+    if arms is None:
+        return dict.fromkeys(PARTS, float("nan"))
+    called = arms >= 0
+    seconds = recorded[order[called], arms[called]]
+    seconds = seconds[~np.isnan(seconds)]
+    if not len(seconds):
+        return dict.fromkeys(PARTS, float("nan"))
+    return dict(zip(PARTS, np.percentile(seconds, list(PARTS.values())).tolist(), strict=True))
