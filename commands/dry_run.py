@@ -53,6 +53,7 @@ def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str, memor
 def _measure(loaded: Any, ask: Any, rounds: int) -> dict[str, tuple[float, float]]:
     """Return, for each policy, the seconds before its speed is steady and the rounds a second after."""
     from bandits.experiment import ask as runs
+    from bandits.experiment.play import finish
 
     first = runs.names(ask)[0]
     short = ask._replace(rounds=rounds, preference=_first(first, "preference", ask.preference))
@@ -69,7 +70,7 @@ def _measure(loaded: Any, ask: Any, rounds: int) -> dict[str, tuple[float, float
             if told is not None:
                 told(spec, done)
 
-        next(runs.finish(loaded, short, noted))
+        next(finish(loaded, short, noted))
     return {spec: _speed(starts[spec], events) for spec, events in seen.items()}
 
 

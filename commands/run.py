@@ -191,7 +191,7 @@ def _kept(
     The second of the two: whether Ctrl-C came while policies played. One that comes while calls are written waits until
     those of every run are.
     """
-    from bandits.experiment import ask as runs
+    from bandits.experiment.play import finish
     from bandits.folders import write as artefacts
 
     count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
@@ -202,9 +202,7 @@ def _kept(
         asked: Callable[[], bool] | None = None
         try:
             with progress(count * ask.seeds * (ask.rounds or len(loaded))) as counted:
-                for done in runs.finish(
-                    loaded, ask, counted, known=found, log=logged, context=known["context"]
-                ):
+                for done in finish(loaded, ask, counted, known=found, log=logged, context=known["context"]):
                     if asked is None:
                         asked = waiting.enter_context(stopping())
                     known_now = known | {"seconds": round(time.perf_counter() - started, 3)}

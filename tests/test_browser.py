@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bandits.experiment import ask as runs
+from bandits.experiment.play import finish
 from bandits.folders import write as artefacts
 from tests.conftest import make_stream
 
@@ -50,7 +51,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser") / "run"
     ask = runs.Ask(policies=("ucb1", "uniform"), seeds=6, rounds=300, budget=("60%",))
     known = {"command": "simulate.py", "context": {}, "data": "made", "seconds": 1.0}
-    for run in runs.finish(make_stream(rows=300), ask):
+    for run in finish(make_stream(rows=300), ask):
         artefacts.publish(folder, run, ask, known)
     return folder / "report.html"
 

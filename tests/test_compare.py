@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from bandits.experiment import ask as runs
+from bandits.experiment.play import finish
 from bandits.folders import read as compare
 from bandits.folders import write as artefacts
 from bandits.results.differences import scores
@@ -23,7 +24,7 @@ KNOWN = {"command": "simulate.py", "context": {"dim": 32}, "data": "made", "seco
 def finished(folder: Path, *policies: str, rows: int = 300, **asked: object) -> Path:
     """Run and publish; seven seeds, 200 rounds."""
     ask = runs.Ask(policies=policies, **{"seeds": 7, "rounds": 200, **asked})  # type: ignore[arg-type]
-    for run in runs.finish(make_stream(rows=rows), ask):
+    for run in finish(make_stream(rows=rows), ask):
         artefacts.publish(folder, run, ask, KNOWN)
     return folder
 

@@ -14,8 +14,9 @@ from scipy.optimize import brentq
 
 from bandits.base import Feedback, Observation, Policy, example
 from bandits.experiment import worlds
-from bandits.experiment.ask import Ask, finish
+from bandits.experiment.ask import Ask
 from bandits.experiment.lineup import bounds_of, ranged
+from bandits.experiment.play import finish
 from bandits.loop.replay import replay
 from bandits.policies.tabular.beta_thompson import beta_thompson
 from bandits.policies.tabular.counts import Counts, unit

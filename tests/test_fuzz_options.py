@@ -12,8 +12,8 @@ import pytest
 
 import simulate
 from bandits import resolve
-from bandits.experiment.ask import finish
 from bandits.experiment.lineup import OFFERED, WRAPPERS
+from bandits.experiment.play import finish
 from bandits.loop.feedback import DELAYS
 from bandits.mmrbench.routers import ROUTERS
 from bandits.rewards import REWARDS

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import simulate
-from bandits.experiment.ask import Ask, finish
+from bandits.experiment.ask import Ask
+from bandits.experiment.play import finish
 from envs import load, logged, write
 from envs.contexts import features
 from envs.outcomes import Outcomes

@@ -22,8 +22,8 @@ FOLDERS = [
     (("sweep", "SWEEP"), "--out", "DIGEST.json", "bandits.sweeps.engines.local"),
     (("mmrbench", "--data", "TABLE", "--online", "linucb"), "--out", "scores.csv", "bandits.mmrbench.command.meet"),
     (("get", "mmr-bench"), "--dest", "MMR_Bench.csv", "envs.tables.hub._listed"),
-    ((*SMALL, "--data", "TABLE"), "--out", "summary.csv", "bandits.experiment.ask.finish"),
-    ((*SMALL, "--data", "TABLE", "--plots", "svg"), "--out", "plots/plane.svg", "bandits.experiment.ask.finish"),
+    ((*SMALL, "--data", "TABLE"), "--out", "summary.csv", "bandits.experiment.play.finish"),
+    ((*SMALL, "--data", "TABLE", "--plots", "svg"), "--out", "plots/plane.svg", "bandits.experiment.play.finish"),
 ]  # fmt: skip
 
 

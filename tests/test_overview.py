@@ -14,6 +14,7 @@ import pytest
 
 import simulate
 from bandits.experiment import ask as runs
+from bandits.experiment.play import finish
 from bandits.folders import write as artefacts
 from bandits.metrics.knapsack import best_mixture, best_within
 from bandits.publish import overview
@@ -39,7 +40,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[runs.
         pacing="mirror",
         preference="0,0.4",
     )
-    done = list(runs.finish(make_stream(rows=300, seed=5), ask))
+    done = list(finish(make_stream(rows=300, seed=5), ask))
     for run in done:
         artefacts.publish(folder / run.name, run, ask, KNOWN)
     overview.publish(folder, [points(run) for run in done], ABOUT)
@@ -141,7 +142,7 @@ def test_budgets_on_another_resource_have_its_axis() -> None:
     stream = make_stream(rows=80)
     outcomes = replace(stream.outcomes, latency=np.where(stream.available, 2.0 + np.arange(4), np.nan))
     ask = runs.Ask(policies=("ucb1",), seeds=2, budget=("latency=40%", "latency=80%"))
-    done = list(runs.finish(replace(stream, outcomes=outcomes), ask))
+    done = list(finish(replace(stream, outcomes=outcomes), ask))
     frame = pd.concat([points(run) for run in done])
     point = frame[frame.kind == "policy"].iloc[0]
     best = stream.utility.mean(axis=0).argmax()

@@ -13,6 +13,7 @@ import pytest
 from bandits import report
 from bandits.experiment import ask as runs
 from bandits.experiment import worlds
+from bandits.experiment.play import finish
 from bandits.folders import read as compare
 from bandits.folders import write as artefacts
 from bandits.loop import feedback
@@ -201,7 +202,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             batch=4,
         )
         found[name] = place / name
-        for run in runs.finish(make_stream(rows=200), ask):
+        for run in finish(make_stream(rows=200), ask):
             artefacts.publish(found[name], run, ask, KNOWN)
     return found
 
@@ -234,7 +235,7 @@ def test_two_runs_in_one_world_are_shown_together(folders) -> None:
 
 def test_a_world_that_stands_still_has_no_phases(tmp_path) -> None:
     ask = runs.Ask(policies=("uniform",), seeds=2, rounds=50)
-    for run in runs.finish(make_stream(rows=100), ask):
+    for run in finish(make_stream(rows=100), ask):
         artefacts.publish(tmp_path / "run", run, ask, KNOWN)
     assert not (tmp_path / "run/changes.csv").exists()
     page = (tmp_path / "run/report.html").read_text(encoding="utf-8")

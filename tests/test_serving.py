@@ -16,6 +16,7 @@ from click.testing import CliRunner
 import bandits
 from bandits.base import Feedback, example
 from bandits.experiment import ask as runs
+from bandits.experiment.play import finish
 from bandits.folders import read as compare
 from bandits.folders import write as artefacts
 from bandits.folders.export import export
@@ -52,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, stream: Stream) -> Path:
     ask = runs.Ask(policies=POLICIES, seeds=2, rounds=500)
     where = {"name": "ocr", "data": None, "prices": None, "models": None}
     known = {"command": "", "context": CONTEXT, "data": "ocr", "load": where, "seconds": 1.0}
-    for run in runs.finish(stream, ask):
+    for run in finish(stream, ask):
         artefacts.publish(place, run, ask, known)
     return place
 

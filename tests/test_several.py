@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from bandits.experiment import several
-from bandits.experiment.ask import Ask, finish
+from bandits.experiment.ask import Ask
+from bandits.experiment.play import finish
 from bandits.metrics import judges
 from bandits.sequential import chains
 from bandits.sequential.chains import Chain, Judged

@@ -12,6 +12,7 @@ from bandits.decision.choices import ACCURACY, COST, measured
 from bandits.decision.worths import best_by_worth
 from bandits.experiment import ask as asks
 from bandits.experiment.lineup import ranged
+from bandits.experiment.play import finish
 from bandits.loop.replay import Trace
 
 # What the protocol of benchmarks/defaults.py chose, which does without context; one that weighs how far to trust it,
@@ -93,7 +94,7 @@ def play(
     worths = sweep(stream, worth)
     ask = asks.Ask(tuple(policies), preference=",".join(worths), seeds=seeds, seed=seed, rounds=rounds)
     apart = [[p for p in policies if ranged(p) is own] for own in (False, True)]
-    parts = [list(asks.finish(stream, ask._replace(policies=tuple(own)), progress)) for own in apart if own]
+    parts = [list(finish(stream, ask._replace(policies=tuple(own)), progress)) for own in apart if own]
     runs = []
     for same in zip(*parts, strict=True):
         traces = {spec: trace for run in same for spec, trace in run.traces.items()}

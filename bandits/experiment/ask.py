@@ -1,27 +1,16 @@
-"""What was asked for, as text, turned into finished runs: one for each preference and budget."""
+"""What a run is asked for, as text, and what comes of it: one run for each preference and budget."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import numpy as np
+from numpy import float64
 from numpy.typing import NDArray
 
-from bandits import resolve
-from bandits.base import RESOURCES, Policy
-from bandits.experiment import lineup as experiment
-from bandits.experiment import logs, several, worlds
 from bandits.loop import feedback
-from bandits.loop.replay import Trace, orders
-from bandits.policies.llmbandit.tasks import Log
-from bandits.rewards import REWARDS, Reward, preferences, reward_table
-from bandits.wrappers import budget, warm
-from envs.changes import duels
-from envs.logged import refit
-
-FITS = ("all", "warm")
+from bandits.loop.replay import Trace
+from bandits.rewards import preferences
+from bandits.wrappers import budget
 
 
 class Ask(NamedTuple):
@@ -89,8 +78,8 @@ class Run(NamedTuple):
     preference: str
     budget: str
     stream: Any
-    table: NDArray[np.float64]
-    limits: NDArray[np.float64] | None
+    table: NDArray[float64]
+    limits: NDArray[float64] | None
     traces: dict[str, Trace]
     late: feedback.Late | None = None
     bounds: tuple[float, float] | None = None
@@ -105,196 +94,12 @@ def names(ask: Ask) -> list[str]:
     """
     texts = list(preferences(ask.preference, 1, 0))
     budgets = budget.forms(ask.budget) or [""]
-    found = [_name(text, amount, texts, budgets) for text in texts for amount in budgets]
+    found = [name_of(text, amount, texts, budgets) for text in texts for amount in budgets]
     if repeated := [name for i, name in enumerate(found) if name in found[:i]]:
         raise ValueError(f"{repeated[0]!r} is asked for twice; name each preference and budget once")
     return found
 
 
-def finish(
-    stream: Any,
-    ask: Ask,
-    progress: Callable[[str, int], object] | None = None,
-    *,
-    known: Mapping[str, Mapping[str, Trace]] = MappingProxyType({}),
-    log: Any = None,
-    play: bool = True,
-    context: Mapping[str, Any] = MappingProxyType({}),
-) -> Iterator[Run]:
-    """Yield a finished run for each preference and budget; every policy is built once and serves them all.
-
-    Args:
-        stream: the whole `Stream`; with a warm start, the rest of it is evaluated.
-        ask: what to do.
-        progress: called with a policy's spec and the rounds it has done in its present run.
-        known: traces that need not be made again, by the run's name and the policy's spec; those that do not fit
-            the queries of a run are.
-        log: a `Stream` of logged rows from a table of their own (`envs.logged.beside`), where
-            `ask.warm_start` names one; nothing is then set aside.
-        play: False where every policy needs to be known: no policy is built, and no code of the user's is for it.
-        context: modality, fusion, dim and whiten that the stream was loaded with, where they are not the defaults.
-
-    Raises:
-        KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
-        ValueError: one line that names the option, what it needs and what it got.
-    """
-    if ask.calls > 1:
-        made = several.runs(stream, ask, progress, play=play)
-        for name, (text, got, bounds) in zip(names(ask), made, strict=True):
-            yield Run(name, text, "", got.stream, got.table, None, got.traces, None, bounds, got.calls)
-        return
-    if not ask.budget and (ask.hard or ask.pacing != "stop"):
-        raise ValueError("--pacing and --hard need a --budget to hold to")
-    if ask.n_eff is not None and ask.warm_start is None:
-        raise ValueError("--n-eff needs a --warm-start whose rows it counts")
-    if ask.fit not in FITS:
-        raise ValueError(f"--fit needs one of {', '.join(FITS)}, got {ask.fit!r}")
-    if ask.fit == "warm" and ask.warm_start is None:
-        raise ValueError("--fit warm needs a --warm-start whose rows it fits the context on")
-    worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
-    logged = log
-    if log is None and ask.warm_start is not None:
-        logged, stream = warm.split(stream, ask.warm_start, seed=ask.seed)
-    elif log is not None:
-        logged, stream = logs.weighed(log, stream)
-    if ask.fit == "warm":
-        logged, stream = refit(logged, stream, **context)
-    stream, late = _world(stream, ask)
-    rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
-    budgets = budget.forms(ask.budget) or [""]
-    limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
-    asked = preferences(ask.preference, len(stream), ask.seed)
-    options = {**_replayed(ask), "feedback": late}
-    posed: dict[str, dict[str, experiment.Posed]] = {text: {} for text in asked}
-    for text, value in asked.items():
-        table = reward_table(worth, stream, value)
-        heard = worlds.heard(stream, table, worth, value, kind=ask.feedback, seed=ask.seed)
-        for amount in budgets:
-            one = experiment.Posed(table, heard, value, limits[amount])
-            posed[text][_name(text, amount, list(asked), budgets)] = one
-    priced = bool(ask.budget) and budget.priced(ask.pacing)
-    order = orders(stream, **_replayed(ask)) if known else np.zeros((0, 0), np.int32)
-    traces = {
-        name: _fitting(known.get(name, {}), order, one.table, probed=priced)
-        for runs in posed.values()
-        for name, one in runs.items()
-    }
-    needed = [spec for spec in ask.policies if any(spec not in done for done in traces.values())]
-    if not play and (lacking := [spec for spec in needed if spec not in experiment.REFERENCES]):
-        raise ValueError(f"the trace of {lacking[0]!r} is damaged or of other queries")
-    past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
-    lineup = experiment.lineup(stream, needed, worth, log=past, runs=(ask.seed, ask.seeds))
-    cold = {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
-    # Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
-    ranged = [spec for spec in needed if experiment.ranged(spec)]  # whose range of rewards goes by it too
-    alone = logged is not None or ask.feedback == "dueling" or bool(ranged)
-    together = [[text] for text in asked] if alone else [list(asked)]
-    given: dict[str, tuple[float, float]] = {}
-    stopped = None
-    try:
-        for texts in together:
-            begun = cold
-            if ranged:
-                heard_table = next(iter(posed[texts[0]].values())).heard[1]
-                bounds = experiment.bounds_of(heard_table)
-                given |= dict.fromkeys(texts, bounds)
-                fitted = experiment.lineup(stream, ranged, worth, log=past, bounds=bounds)
-                lineup = {**lineup, **fitted}
-                begun = {
-                    **cold,
-                    **{spec: policy and _held(policy, stream, ask) for spec, policy in fitted.items()},
-                }
-            if logged is not None:  # a log has no preferences of its own: the mean one stands for them
-                begun = _warmed(lineup, stream, ask, _logged(logged, worth, float(np.mean(asked[texts[0]]))))
-            runs = {name: one for text in texts for name, one in posed[text].items()}
-            experiment.run(stream, begun, runs, into=traces, progress=progress, **options)
-    except KeyboardInterrupt as error:
-        stopped = error
-    for text, runs in posed.items():
-        for (name, one), amount in zip(runs.items(), budgets, strict=True):
-            if traces[name]:
-                done = {spec: traces[name][spec] for spec in ask.policies if spec in traces[name]}
-                yield Run(name, text, amount, stream, one.table, limits[amount], done, late, given.get(text))
-    if stopped is not None:
-        raise stopped
-
-
-def _fitting(
-    known: Mapping[str, Trace], order: NDArray[np.int32], table: NDArray[np.float64], *, probed: bool
-) -> dict[str, Trace]:
-    """Return the traces that meet the queries in this `(S, T)` order and call only what `table` has an outcome of.
-
-    Where prices were set, `probed`, a trace without them is not whole.
-    """
-
-    def fits(trace: Trace) -> bool:
-        arms = trace.arms
-        if probed and (trace.probed is None or trace.probed.shape[:2] != order.shape):
-            return False
-        if arms.shape != order.shape or not np.array_equal(trace.order, order):
-            return False
-        if arms.min() < -1 or arms.max() >= table.shape[1]:
-            return False
-        return not np.isnan(table[order, arms])[arms >= 0].any()
-
-    return {spec: trace for spec, trace in known.items() if fits(trace)}
-
-
-def _replayed(ask: Ask) -> dict[str, Any]:
-    return {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
-
-
-def _world(stream: Any, ask: Ask) -> tuple[Any, feedback.Late | None]:
-    """Return the stream with what changes in it, and how its feedback comes."""
-    ready = None if ask.scenario is None else worlds.scenario(ask.scenario)
-    changes = (*(() if ready is None else ready.changes), *ask.change)
-    delay = ask.delay if ask.delay is not None else "0" if ready is None else ready.delay
-    batch = ask.batch if ask.batch is not None else 1 if ready is None else ready.batch
-    late = feedback.parse(delay, batch=batch, feedback=ask.feedback)
-    stream = worlds.changed(stream, changes, **_replayed(ask))
-    return duels.pairs(stream) if ask.feedback == "dueling" else stream, late
-
-
-class _Logged(NamedTuple):
-    """A log as its reward sees it: the `Stream`, its reward table and the preference that went into it."""
-
-    stream: Any
-    table: NDArray[np.float64]
-    preference: float
-
-
-def _logged(logged: Any, worth: Reward, preference: float) -> _Logged:
-    return _Logged(logged, reward_table(worth, logged, preference), preference)
-
-
-def _warmed(
-    lineup: Mapping[str, Policy | None], stream: Any, ask: Ask, log: _Logged
-) -> dict[str, Policy | None]:
-    """Return the lineup that knows the log: ridge policies through a prior, every other one by hearing it."""
-    prior = warm.fit(log.stream, log.table, n_eff=ask.n_eff)
-    warmed: dict[str, Policy | None] = {}
-    for spec, policy in lineup.items():
-        if policy is None:
-            warmed[spec] = None
-        elif policy.prime is None:
-            warmed[spec] = _held(warm.hear(policy, log.stream, log.table, log.preference), stream, ask)
-        else:
-            warmed[spec] = warm.start(_held(policy, stream, ask), prior)
-    return warmed
-
-
-def _held(policy: Policy, stream: Any, ask: Ask) -> Policy:
-    """Return the policy in the wrappers that a budget or a cap asks for."""
-    if not ask.budget and ask.cap is None:
-        return policy
-    return budget.held(policy, stream, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)
-
-
-def _open(cap: float | None) -> NDArray[np.float64] | None:
-    """Return limits that limit nothing, which a capped policy needs to be allowed no call; None without a cap."""
-    return None if cap is None else np.full(len(RESOURCES), np.inf)
-
-
-def _name(preference: str, amount: str, preferences: list[str], budgets: list[str]) -> str:
+def name_of(preference: str, amount: str, preferences: list[str], budgets: list[str]) -> str:
     parts = [f"preference={preference}"] * (len(preferences) > 1) + [f"budget={amount}"] * (len(budgets) > 1)
     return ",".join(parts).replace("/", "-per-")

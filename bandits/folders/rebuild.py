@@ -8,7 +8,8 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from bandits.experiment.ask import Ask, finish
+from bandits.experiment.ask import Ask
+from bandits.experiment.play import finish
 from bandits.folders import manifest as manifests
 from bandits.folders import trace as calls
 from bandits.folders import write as artefacts

@@ -98,7 +98,7 @@ def probed(traces: Mapping[str, Trace]) -> bytes:
 def read(place: Path, seeds: int) -> dict[str, Trace]:
     """Return the traces that a run's folder holds, by the policy's spec; none where a file of theirs is damaged.
 
-    That they are of the queries that the run asks, `bandits.experiment.ask.finish` sees to.
+    That they are of the queries that the run asks, `bandits.experiment.play.finish` sees to.
     """
     import pyarrow.parquet as pq
 

@@ -23,6 +23,7 @@ import envs
 from bandits import rows as tables
 from bandits.base import RESOURCES
 from bandits.experiment import ask as runs
+from bandits.experiment.play import finish
 from bandits.folders import write as artefacts
 from bandits.metrics.intervals import clustered
 from bandits.metrics.regret import BASELINES, comparator, earned_by, played, rewards
@@ -141,7 +142,7 @@ def result(job: Job) -> str:
 
     Raises:
         ValueError: the table, a user's file or the versions here are not those that the job was made with; or as
-            `ask.finish`.
+            `play.finish`.
     """
     if next(_begun) % _KEPT == 0:
         jax.clear_caches()  # type: ignore[no-untyped-call]
@@ -156,7 +157,7 @@ def result(job: Job) -> str:
     if (data := sha256(stream.outcomes)) != job.known["data"]:
         raise ValueError(f"the table of {stream.name} has sha256 {data} here, not {job.known['data']}")
     seen = {k: job.load[k] for k in CONTEXT if k in job.load}
-    return _text({**job.known, "runs": [measured(run) for run in runs.finish(stream, ask, context=seen)]})
+    return _text({**job.known, "runs": [measured(run) for run in finish(stream, ask, context=seen)]})
 
 
 @lru_cache(2)

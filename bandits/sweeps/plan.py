@@ -9,7 +9,8 @@ from typing import Any
 import envs
 from bandits import resolve
 from bandits.experiment import lineup as experiment
-from bandits.experiment.ask import Ask, finish
+from bandits.experiment.ask import Ask
+from bandits.experiment.play import finish
 from bandits.rewards import REWARDS
 from bandits.sweeps import grid
 from bandits.sweeps.job import CONTEXT, Job, job, sha256
