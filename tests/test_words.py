@@ -140,5 +140,8 @@ def test_counting() -> None:
 
 def test_one_run_that_cannot_be_compared_is_not_the_most_of_one() -> None:
     rows, got = made([0.2])
-    assert "is right in this share of the rounds: 0.5000" in opening.apart(rows, got, "made up")
-    assert "is right most often of 2: 0.5000" in opening.apart(*made([0.2, 0.1]), "made up")
+    assert (
+        "is right in this share of the rounds: 50.0 % (95 % interval over 5 seeds 40.0 to 60.0)"
+        in opening.apart(rows, got, "made up")
+    )
+    assert "is right most often of 2: 50.0 %" in opening.apart(*made([0.2, 0.1]), "made up")

@@ -213,8 +213,8 @@ def apart(rows: Sequence[Row], got: Scores, label: str) -> str:
     most = f"most often of {len(policies)}" if len(policies) > 1 else "in this share of the rounds"
     sentences = [
         _bargain(best, rows, got),
-        f"{code(best['policy'])} is right {most}: {number(best['accuracy'], 4)}"
-        f" ({interval(best, 'accuracy', 4)}).",
+        f"{code(best['policy'])} is right {most}: {100 * best['accuracy']:.1f} %"
+        f" ({span(100 * best['accuracy_lo'], 100 * best['accuracy_hi'], counted(best['seeds'], 'seed'), 1)}).",
     ]
     for least in (0.99, 0.9):
         near = [r for r in policies if r["accuracy"] >= least * best["accuracy"] and r["cost_mean"] > 0]
