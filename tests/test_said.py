@@ -62,6 +62,8 @@ def test_captions_name_the_highest_and_in_the_right_unit() -> None:
         "a calls m most in 1 of 2 data sets",
         "a calls n most in 1 of 2 data sets",
     )
+    rest = share.rename(index={"y": "8 other datasets"})
+    assert words.heat_title(rest) == "a calls n most in 1 of the 1 largest data sets"
     known = [row("a", "policy", 0.5, 0.0, spent_most=0.873, unanswered=0.04)]
     assert "a used at most 87.3 %, no call in 4 % of rounds." in words.budget_caption(known)
     assert words.budget_title(known) == "a used at most 87.3 % of its budget"

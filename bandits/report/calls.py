@@ -113,7 +113,7 @@ def routed(frame: pd.DataFrame) -> pd.DataFrame:
     size = calling.groupby("dataset")["rounds"].sum().sort_values(ascending=False, kind="stable")
     names = list(size.index)
     if len(names) > _SHOWN:
-        other = f"{len(names) - _SHOWN + 1} other datasets"
+        other = f"{len(names) - _SHOWN + 1}{words.OTHER_DATASETS}"
         names = [*names[: _SHOWN - 1], other]
         calling = calling.assign(dataset=calling["dataset"].where(calling["dataset"].isin(names), other))
     total = calling.groupby(["policy", "dataset"], sort=False)[["rounds", *columns]].sum()

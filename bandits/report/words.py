@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]  # one row of the summary
 _LISTED = 12  # players in a caption
 OTHERS = " other models"  # how the name of a column ends that several share
+OTHER_DATASETS = " other datasets"  # and of a row
 
 
 def number(value: float, decimals: int | None = None) -> str:
@@ -243,10 +244,12 @@ def _single(share: pd.DataFrame) -> pd.DataFrame:
 def heat_title(share: pd.DataFrame) -> str:
     """Return which model the first player calls most, in how many of the data sets, as plain text."""
     name = share.index.get_level_values("policy")[0]
-    part = _single(share.loc[share.index.get_level_values("policy") == name])
-    most = [str(row.idxmax()) for _, row in part.iterrows()]
+    part = _single(share).xs(name, level="policy")
+    alone = [str(dataset) for dataset in part.index if not str(dataset).endswith(OTHER_DATASETS)]
+    most = [str(part.loc[dataset].idxmax()) for dataset in alone]
     model = max(most, key=most.count)
-    return f"{name} calls {model} most in {most.count(model)} of {counted(len(most), 'data set')}"
+    which = counted(len(most), "data set") if len(alone) == len(part) else f"the {len(most)} largest data sets"
+    return f"{name} calls {model} most in {most.count(model)} of {which}"
 
 
 def heat_caption(share: pd.DataFrame) -> str:
