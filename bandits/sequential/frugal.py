@@ -49,6 +49,14 @@ def search(
     return best
 
 
+def searches(
+    judged: Judged, budgets: Sequence[float], *, length: int = 3, points: int = 40
+) -> list[Chain | None]:
+    """Return the chain of `search` within each budget; None where there is none."""
+    found = [search(judged, budget, length=length, points=points) for budget in budgets]
+    return [None if one is None else one[0] for one in found]
+
+
 def _thresholds(distance: Floats, levels: Floats) -> Floats:
     """Return the `(L - 1,)` distances below which answers are accepted, by level among those that go on."""
     going, found = np.ones(len(distance), bool), np.zeros(len(levels))
