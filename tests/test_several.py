@@ -129,7 +129,7 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
     assert calls["policy"].tolist() == [CHAIN] and 1 < calls["calls"][0] < 3
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["calls"] == 3 and "small>large" in manifest["models"]
-    assert answer(["report", str(tmp_path / "run")])[0] == 0
+    assert answer(["report", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")])[0] == 0
 
 
 @pytest.mark.parametrize(

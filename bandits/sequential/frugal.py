@@ -61,7 +61,7 @@ def _thresholds(distance: Floats, levels: Floats) -> Floats:
     """Return the `(L - 1,)` distances below which answers are accepted, by level among those that go on."""
     going, found = np.ones(len(distance), bool), np.zeros(len(levels))
     for place, level in enumerate(np.clip(levels, 0.0, 1.0)):
-        # With nobody left to ask any threshold is as good: the released code ends in an error there.
+        # With no query left any threshold is as good: the released code ends in an error there.
         found[place] = np.quantile(distance[going, place], 1 - level) if going.any() else 0.0
         going &= distance[:, place] >= found[place]
     return found
