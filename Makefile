@@ -25,7 +25,8 @@ test: install lint
 
 # Random options, tables, folders and routers, far more of them than in `make test`.
 fuzz: install
-	ROUTEBANDIT_FUZZ=2000 $(BIN)/python -m pytest tests/test_fuzz*.py
+	ROUTEBANDIT_FUZZ=2000 $(BIN)/python -m pytest tests/test_fuzz*.py tests/test_damaged*.py \
+	    tests/test_policy_files.py tests/test_budget.py
 
 # Small faults in the arithmetic, one at a time: which of them do the tests not notice? Half an hour or more.
 mutants: install

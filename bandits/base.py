@@ -104,7 +104,8 @@ class Policy(NamedTuple):
             the policy does not choose by what a call is worth. See `ranked`.
         chances: `(key, state, observation) -> (K,)` the probabilities with which `act` calls each arm, over all keys;
             None: not known, see `chances_of`.
-        form: of a linear policy, from which the block kernel plays it (`bandits.policies.linear.affine`).
+        form: what it is made of, with the `act` and `update` that it speaks for: from it kernels play a linear policy
+            and `bandits.serving` decides without JAX. See `formed` and `form_of`.
         keep: `(state, observation) -> tree`, what `update` needs of the call where the outcome comes late.
         prime: `(state, prior) -> state` that begins where a log's `Prior` ends; None: see `bandits.wrappers.warm`.
         price: `(state) -> (R,)`, the dual price of a call that paces spending; None: none is set.
@@ -138,15 +139,22 @@ def ranked(
     return Policy(init, act, update, index=index, chances=chances)
 
 
+class Spoken(NamedTuple):
+    """A form, and the functions of the policy that it speaks for."""
+
+    form: Any
+    functions: tuple[Any, Any]
+
+
 def formed(policy: Policy, form: Any) -> Policy:
     """Return the policy with a form, which speaks for its `act` and `update` as they are."""
-    return policy._replace(form=form._replace(speaks_for=(policy.act, policy.update)))
+    return policy._replace(form=Spoken(form, (policy.act, policy.update)))
 
 
 def form_of(policy: Policy) -> Any:
     """Return the form of a policy, or None where it has none or acts or learns in another way since."""
-    form = policy.form
-    return form if form is not None and form.speaks_for == (policy.act, policy.update) else None
+    spoken = policy.form
+    return None if spoken is None or spoken.functions != (policy.act, policy.update) else spoken.form
 
 
 def around(

@@ -6,12 +6,14 @@ import math
 import re
 from typing import NamedTuple
 
+UNNAMED = "units"  # what a cost is counted in where the table names nothing
+
 
 class Money(NamedTuple):
     """A unit of cost taken apart.
 
     Attributes:
-        currency: for example USD; "units" where the table names none.
+        currency: for example USD; `UNNAMED` where the table names none.
         factor: how much of the currency one unit of the table's cost is, 1e-3 for "1e-3 USD/query".
     """
 
@@ -52,5 +54,5 @@ def money(unit: str) -> Money:
     try:
         factor = float(found[1]) if found and found[1] else 1.0
     except ValueError:
-        return Money(unit.strip() or "units", 1.0)
-    return Money((found[2] if found else "") or "units", factor)
+        return Money(unit.strip() or UNNAMED, 1.0)
+    return Money((found[2] if found else "") or UNNAMED, factor)

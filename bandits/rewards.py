@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
+from bandits.lengths import length_aware
 
 PREFERENCE = 0.2  # the weight on cost by default
 _LARGEST = 1e15  # of a preference: its product with a cost stays inside float32
@@ -62,7 +63,12 @@ def log_cost(outcome: Outcome, preference: Any, *, floor: float = 1e-4, ceiling:
     return outcome.utility - preference * (xp.log(clipped) - math.log(floor)) / math.log(ceiling / floor)
 
 
-REWARDS: dict[str, Callable[..., Any]] = {"linear": linear, "accuracy": accuracy, "log_cost": log_cost}
+REWARDS: dict[str, Callable[..., Any]] = {
+    "linear": linear,
+    "accuracy": accuracy,
+    "log_cost": log_cost,
+    "length_aware": length_aware,
+}
 
 
 def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> NDArray[np.float64]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from envs import parts
 
-FORMATS = ("table", "csv", "json")
-PAPER = (*FORMATS, "markdown", "latex")  # of commands whose tables go into papers
+FORMATS = ("table", "csv", "json", "markdown", "latex")
+READ = ("table", "markdown", "latex")  # by people: what is chosen of the columns, and sentences beside them
 # The columns of a summary that fit a terminal; the files hold them all.
 SHORT = (
     "policy", "kind", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
@@ -31,7 +31,7 @@ ROUTER_SHORT = (
 
 
 def render(rows: Any, form: str) -> str:
-    """Return rows (a DataFrame or a list of dicts) in one of `PAPER`, without a newline at the end."""
+    """Return rows (a DataFrame or a list of dicts) in one of `FORMATS`, without a newline at the end."""
     import pandas as pd
 
     frame = pd.DataFrame(rows)
@@ -74,6 +74,19 @@ def narrow(headings: Sequence[str], lines: Sequence[Sequence[str]], width: int =
     return "\n".join(told)
 
 
+def laid(headings: Sequence[str], lines: Sequence[Sequence[str]], form: str) -> str:
+    """Return a table of cells as they are to be read in one of `READ`; numbers to the right."""
+    if form == "table":
+        return narrow(headings, lines)
+    right = [False, *[True] * (len(headings) - 1)]
+    return _ruled([list(headings), *map(list, lines)], right, form)
+
+
+def remark(text: str, form: str) -> str:
+    """Return a sentence that stands beside a table: a comment in LaTeX."""
+    return "\n".join(f"% {line}" for line in text.splitlines()) if form == "latex" else text
+
+
 def cut(name: str, size: int) -> str:
     """Return a name of at most so many characters, its middle left out."""
     if len(name) <= size:
@@ -86,12 +99,17 @@ def _typeset(frame: Any, form: str) -> str:
     """Return a table in Markdown, or in LaTeX with booktabs; numbers to the right."""
     right = [frame[c].dtype.kind in "if" for c in frame]
     cells = [["-" if v != v else number(v) for v in row] for row in frame.itertuples(index=False)]
+    return _ruled([[*frame], *cells], right, form)
+
+
+def _ruled(cells: list[list[Any]], right: list[bool], form: str) -> str:
+    """Return rows of cells, the first one the head, in Markdown or LaTeX."""
     if form == "markdown":
         rule = [("---:" if r else "---") for r in right]
-        texts = [[str(v).replace("|", "\\|") for v in row] for row in ([*frame], *cells)]
+        texts = [[str(v).replace("|", "\\|") for v in row] for row in cells]
         lines = ["| " + " | ".join(row) + " |" for row in texts]
         return "\n".join([lines[0], "|" + "|".join(rule) + "|", *lines[1:]])
-    body = [" & ".join(_escaped(v) for v in row) + r" \\" for row in ([*frame], *cells)]
+    body = [" & ".join(_escaped(v) for v in row) + r" \\" for row in cells]
     columns = "".join("r" if r else "l" for r in right)
     head = [f"\\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule"]
     return "\n".join([*head, *body[1:], r"\bottomrule", r"\end{tabular}"])

@@ -12,10 +12,11 @@ import click
 
 from commands.command_line import spoken
 from commands.help import Topical, option
+from commands.memory import fits
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
-from commands.prepare import load, prepare_jax, reading
-from commands.terminal import progress, say, show, told, wrote
+from commands.prepare import CONTEXT, load, prepare_jax, reading
+from commands.terminal import progress, remark, say, show, wrote
 
 MISSED = 3  # exit code: what was required is not met
 _ASKED, _SIZE = "What is asked", "How much is run"
@@ -78,6 +79,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     from bandits.decision import choices, record, words
     from bandits.decision.decide import decide as decided
     from bandits.decision.play import LINEUP, affordable_seeds, play, sweep
+    from bandits.experiment.ask import Ask
     from bandits.folders.place import check_folder
     from bandits.money import money
 
@@ -88,6 +90,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     seeds, rounds = options["seeds"], options["rounds"]
     seeds = affordable_seeds(table, len(worths), rounds) if seeds is None else seeds
     sizes = {"seeds": seeds, "seed": options["seed"], "rounds": rounds}
+    fits(table, Ask(LINEUP, preference=",".join(worths), seeds=seeds, rounds=rounds))
     with progress(len(worths) * seeds * (rounds or len(table)) * len(LINEUP)) as counted:
         made = play(table, asked.worth, progress=counted, **sizes)
     got = choices.measured(table, [(run.preference, run.traces) for run in made.runs])
@@ -110,9 +113,14 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
 def _loaded(data: Any, table: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Return how the table was read, as a run's manifest has it."""
     return {
-        "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
+        "context": {k: options[k] for k in CONTEXT},
         "data": ", ".join(data) if isinstance(data, list) else data or table.name,
-        "load": {"prices": options["prices"], "models": options["models"], **reading(options)},
+        "load": {
+            "prices": options["prices"],
+            "models": options["models"],
+            "embed": options["embed"],
+            **reading(options),
+        },
     }
 
 
@@ -124,17 +132,18 @@ def _named(out: str) -> str:
 
 def _write(folder: Path, out: str, found: Any, made: Any, known: dict[str, Any], form: str) -> None:
     """Write the folder of a decision; say where it is and how the policy is exported."""
+    from bandits import rows as tables
     from bandits.publish import decided
 
     exported = decided.publish(folder, found, made, known)
-    if form != "table":
+    if form in ("csv", "json"):
         return
     click.echo()
     wrote({"page": f"{out}/{decided.PAGE}", "figures": f"{out}/{decided.RECORD}"}, form)
     if exported["why"]:
-        told(exported["why"])
+        remark(exported["why"], form)
     if exported["export"]:
-        click.echo(f"for bandits.load: {exported['export']}")
+        click.echo(tables.remark(f"for bandits.load: {exported['export']}", form))
 
 
 def _print(found: dict[str, Any], speech: Any, form: str, wide: bool) -> None:
@@ -148,19 +157,21 @@ def _print(found: dict[str, Any], speech: Any, form: str, wide: bool) -> None:
     if form == "csv":
         show(flat, form)
         return
-    told(speech.verdict())
+    remark(speech.verdict(), form)
     for line in speech.by_worth():
-        told(f"  {line}", indent="    ")
+        remark(f"  {line}", form, indent="    ")
     click.echo()
     if wide:
         show(flat, form)
     else:
-        click.echo(tables.narrow(*speech.table()))
+        headings, lines = speech.table()
+        click.echo(tables.laid(headings, lines, form))
+        click.echo("\n" * (form == "markdown"), nl=False)
         for line in speech.legend():
-            told(line)
+            remark(line, form)
     click.echo()
     for line in (*speech.carried(), *speech.gate()):
-        told(f"- {line}", indent="  ")
+        remark(f"- {line}", form, indent="  ")
 
 
 def _asked(options: dict[str, Any]) -> Any:

@@ -84,8 +84,8 @@ def streamed(table: Any, ask: Any) -> int:
     """
     from bandits import resolve
     from bandits.experiment.lineup import build
-    from bandits.results import accumulated, cells
-    from bandits.results.books import REFERENCES
+    from bandits.results import cells, tally
+    from bandits.results.book import REFERENCES
     from bandits.rewards import REWARDS
     from envs.windows.big import WINDOW
 
@@ -96,11 +96,7 @@ def streamed(table: Any, ask: Any) -> int:
     window = rows * (table.n_arms * 8 * 12 + table.dim * 4 * 2 + players * 3 * 8)
     played = ask.seeds * rows * (8 + 2 * 4 * policies)  # orders and arms; none is kept beyond its window
     lines = 2 * (policies + len(REFERENCES)) + table.n_arms
-    kept = (
-        ask.seeds
-        * len(accumulated.stops(ask.rounds or len(table)))
-        * (8 * lines + 8 * policies * table.n_arms)
-    )
+    kept = ask.seeds * len(tally.stops(ask.rounds or len(table))) * (8 * lines + 8 * policies * table.n_arms)
     queries = 2 * min(cells.MOST, len(table)) * players * 3 * 8
     sums = ask.seeds * len(table.datasets) * players * (2 * 7 * 8 + table.n_arms * 8)
     return int(states + 3 * window + played + kept + queries + sums)

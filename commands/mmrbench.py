@@ -10,7 +10,7 @@ from commands.command_line import given
 from commands.help import Topical, option
 from commands.memory import available
 from commands.numbers import FINITE, SEED, WHOLE
-from commands.options import SCORED, SETTINGS, data, scored, typeset
+from commands.options import SCORED, SETTINGS, data, scored, voice
 from commands.prepare import prepare_jax
 from commands.terminal import progress, say
 
@@ -68,7 +68,7 @@ from commands.terminal import progress, say
     help="Principal components in the policies' context.",
 )
 @option("--out", metavar="PATH", help="Also write: rows to a .csv or .json; with --online, a folder.")
-@typeset
+@voice
 @click.pass_context
 def mmrbench(
     ctx: click.Context, /, data: Any, models: str | None, out: str | None, form: str, **settings: Any

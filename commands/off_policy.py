@@ -166,7 +166,7 @@ def evaluate(ctx: click.Context, /, log: str, policies: tuple[str, ...], form: s
     if options["truth"]:
         stream = load(
             {"stream": options["truth"], **dict.fromkeys(("data", "prices", "models", "embed"))}
-            | {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False}
+            | {"modality": "both", "fusion": "concat", "dim": 32, "whiten": False, "context": "embeddings"}
         )
         table = rewards.reward_table(worth, stream, weight)
         told = ask.against(told, ask.truths(given, wanted, stream, table))

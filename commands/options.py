@@ -13,8 +13,7 @@ from commands.help import OTHER, option
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.terminal import tell
 
-FORMATS = click.Choice(["table", "csv", "json"])
-TYPESET = click.Choice(["table", "csv", "json", "markdown", "latex"])
+FORMATS = click.Choice(["table", "csv", "json", "markdown", "latex"])
 F = TypeVar("F", bound=Callable[..., Any])
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -75,6 +74,8 @@ world = _all(
         show_default=True,
         help="Principal components in the context.",
     ),
+    option("--context", topic=TABLE, default="embeddings", show_default=True,
+           help="embeddings, +dataset (an indicator of each data set beside them) or dataset."),
     option("--embed", topic=TABLE, metavar="MODEL", help="Embed questions and images by this encoder."),
     option("--whiten", topic=TABLE, is_flag=True, help="Give every component the same variance."),
 )  # fmt: skip
@@ -91,7 +92,6 @@ _speaking = (
            help="TOML with these options by name; what is typed wins."),
 )  # fmt: skip
 voice = _all(option("--format", "form", type=FORMATS, **_format), *_speaking)
-typeset = _all(option("--format", "form", type=TYPESET, **_format), *_speaking)  # where tables go into papers
 
 replayed = _all(
     option("--policy", "policies", topic=WHAT, multiple=True, metavar="SPEC",
@@ -138,5 +138,11 @@ replayed = _all(
     option("--dry-run", topic=SIZE, is_flag=True, help="What would run, its size, about how long; write nothing."),
     option("--out", topic=RESULT, metavar="DIR", help="Where the files go.  [default: runs/<stream>]"),
     option("--wide", topic=RESULT, is_flag=True, help="On stdout, every figure of the summary instead of 80 columns."),
-    option("--plots", topic=RESULT, metavar="png,svg", help="Figures for a paper too, in DIR/plots: png, svg, pdf."),
+    option("--plots", topic=RESULT, metavar="pdf,svg", help="Figures for a paper too, in DIR/plots: png, svg, pdf."),
+    option("--plot-width", topic=RESULT, default="7", show_default=True, metavar="IN,...",
+           help="Their widths in inches: 3.35 for one column, 7 for two, or both."),
+    option("--track", topic=RESULT, type=click.Choice(["mlflow"]),
+           help="Hand each policy's summary and the files to MLflow, where it is installed."),
+    option("--label", "labels", topic=RESULT, multiple=True, metavar="SPEC=NAME",
+           help="What a policy is called in tables and figures; repeatable."),
 )  # fmt: skip

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
+CONTEXT = ("modality", "fusion", "dim", "whiten", "context")  # what a policy sees of a query
+
 
 def load(options: dict[str, Any]) -> Any:
     """Load the stream that the options of `world` describe."""
     import envs
 
     models = None if options["models"] is None else [m.strip() for m in options["models"].split(",")]
-    kept = {k: options[k] for k in ("data", "prices", "embed", "modality", "fusion", "dim", "whiten")}
+    kept = {k: options[k] for k in ("data", "prices", "embed", *CONTEXT)}
     return envs.load(options["stream"], models=models, **kept, **reading(options))
 
 
@@ -46,6 +48,6 @@ def log(stream: Any, options: dict[str, Any]) -> tuple[Any, Any]:
     named = options["warm_start"]
     if named is None or not selection.is_path(named):
         return None, stream
-    kept = {k: options[k] for k in ("prices", "embed", "modality", "fusion", "dim", "whiten")}
+    kept = {k: options[k] for k in ("prices", "embed", *CONTEXT)}
     told = {k: v for k, v in reading(options).items() if k not in ("duels", "keep_copies")}
     return logged.beside(stream, named, select=bool(options["models"]), reading=told, **kept)

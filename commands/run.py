@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from commands import streams
+from commands import streams, tracking
 from commands.calls import about_calls
 from commands.command_line import spoken
 from commands.memory import fits
-from commands.prepare import load, log, prepare_jax, reading
+from commands.prepare import CONTEXT, load, log, prepare_jax, reading
 from commands.stopping import files_own, stopping
 from commands.summary import tell
-from commands.terminal import Stopped, detail, progress, say, show, wrote
+from commands.terminal import Stopped, detail, progress, remark, say, show, wrote
 
 
 def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **options: Any) -> None:
@@ -29,24 +29,38 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     if out == "":
         raise click.UsageError("--out needs the name of a folder, got ''")
     plots = _plots(options["plots"])
+    inches = _inches(options["plot_width"])
+    tracking.check(options["track"])
     large = streams.wanted({"stream": stream, **options})
     if large is not None:
-        _check_plots(Path(out or Path("runs") / Path(large).stem), plots)
-        plotted(streams.run(ctx, large, out=out, form=form, **{"stream": stream, **options}), plots)
+        for name, option in (("labels", "--label"), ("track", "--track")):
+            if options[name]:
+                raise click.UsageError(f"{option} needs a table that is held in memory, this one is streamed")
+        folder = Path(out or Path("runs") / Path(large).stem)
+        _check_plots(folder, plots)
+        table, places, made = streams.run(ctx, large, folder, options={"stream": stream, **options})
+        from bandits.publish import asked
+
+        notes = asked.notes(table, options["order"])
+        _say(made, places, folder, Drawn(plots, inches), form, options["wide"], table, notes)
         return
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
     judging = _judges(options)
     from bandits.experiment import ask as runs
     from bandits.experiment import logs, several
+    from bandits.folders import manifest as manifests
     from bandits.folders.place import check_folder
     from bandits.publish import overview
+    from bandits.report import names
+    from bandits.rows import READ
 
     if logged is not None:
         logged, loaded = logs.weighed(logged, loaded)
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     if judging:
         loaded = several.judged(loaded, ask, _file(stream, options["data"]))
+    labels = names.parse(options["labels"], ask.policies)
     folder = Path(out or Path("runs") / safe(loaded.name)).expanduser()
     places = {name: folder / name for name in runs.names(ask)}
     check_folder(folder)
@@ -61,24 +75,49 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         return
     known = {
         "command": spoken(ctx),
-        "context": {k: options[k] for k in ("modality", "fusion", "dim", "whiten")},
+        "context": {k: options[k] for k in CONTEXT},
         "data": _named(options["data"]) or loaded.name,
-        "load": {"name": stream, **{k: options[k] for k in ("data", "prices", "models")}, **reading(options)},
+        "labels": labels,
+        "load": {
+            "name": stream,
+            **{k: options[k] for k in ("data", "prices", "models", "embed")},
+            **reading(options),
+        },
     }
     made, points = _finished(loaded, logged, ask, places, known)
     if len(places) > 1:
         say(
             f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}"
         )
+    told = [names.labelled(one, labels) for one in made] if form in READ else made
+    _say(told, places, folder, Drawn(plots, inches), form, options["wide"], loaded.outcomes, loaded.notes)
+    if judging and form == "table":
+        about_calls(several.quality(loaded), told)
+    for place, tabled in zip(places.values(), made, strict=True):
+        tracking.track(options["track"], place, tabled["summary"], manifests.read(place))
+
+
+class Drawn(NamedTuple):
+    """What is drawn of each run beside its page: file formats, and the width."""
+
+    plots: tuple[str, ...]
+    inches: tuple[float, ...]
+
+
+def _say(
+    made: list[dict[str, Any]], places: dict[str, Path], folder: Path, drawn: Drawn, form: str, wide: bool,
+    table: Any, notes: Sequence[str],
+) -> None:  # fmt: skip
+    """Draw the figures and print what came of all runs; `table` has their cost unit and label."""
+    from bandits.rows import READ
+
     for place in places.values():
-        plotted(place, plots)
-    if form == "table":
-        _tell(made, places, folder, unit=loaded.outcomes.cost_unit, wide=options["wide"])
-        if judging:
-            about_calls(several.quality(loaded), made)
+        plotted(place, *drawn)
+    if form in READ:
+        _tell(made, places, folder, unit=table.cost_unit, wide=wide, form=form)
     else:
         show([row for tabled in made for row in tabled["summary"].to_dict("records")], form)
-    say(*loaded.notes, f"numbers are from: {loaded.outcomes.label}")
+    say(*notes, f"numbers are from: {table.label}")
 
 
 def _judges(options: dict[str, Any]) -> bool:
@@ -201,7 +240,7 @@ def _left(places: dict[str, Path], kept: list[tuple[Any, dict[str, Any]]]) -> St
 
 
 def _tell(
-    made: list[dict[str, Any]], places: dict[str, Path], folder: Path, *, unit: str, wide: bool
+    made: list[dict[str, Any]], places: dict[str, Path], folder: Path, *, unit: str, wide: bool, form: str
 ) -> None:
     from bandits import rows as tables
     from bandits.folders import read as compare
@@ -213,20 +252,21 @@ def _tell(
         Told(name, records(one["summary"]), scores(one["by_dataset"], one.get("by_query")))
         for name, one in zip(places, made, strict=True)
     ]
-    tell(runs, [one["summary"] for one in made], unit=unit, wide=wide)
+    tell(runs, [one["summary"] for one in made], unit=unit, wide=wide, form=form)
     for name, one in zip(places, made, strict=True):
         if "changes" in one:
-            click.echo(f"\n{name or 'what changed'}")
+            click.echo()
+            remark(name or "what changed", form)
             if wide:
-                show(one["changes"], "table")
+                show(one["changes"], form)
             else:
-                click.echo(tables.narrow(*changes(records(one["changes"]))))
+                click.echo(tables.laid(*changes(records(one["changes"])), form))
     click.echo()
     for place in places.values():
-        wrote({"report": str(place / "report.html")}, "table")
+        wrote({"report": str(place / "report.html")}, form)
     if len(places) > 1:
         tables.write(str(folder / "report.html"), compare.page(list(places.values())))
-        wrote({"all runs in one report": str(folder / "report.html")}, "table")
+        wrote({"all runs in one report": str(folder / "report.html")}, form)
 
 
 def _plots(wanted: str | None) -> tuple[str, ...]:
@@ -248,16 +288,24 @@ def _check_plots(place: Path, formats: tuple[str, ...]) -> None:
         check_names(folder, [p.name for p in there if p.suffix[1:] in formats], "--plots")
 
 
-def plotted(place: Path, formats: tuple[str, ...]) -> None:
+def _inches(text: str) -> tuple[float, ...]:
+    from bandits.report import plots
+
+    return plots.widths(text)
+
+
+def plotted(place: Path, formats: tuple[str, ...], inches: tuple[float, ...]) -> None:
     """Write a finished run's figures into its folder `plots`."""
     if formats:
         from bandits.folders import read as compare
-        from bandits.report import page, plots
+        from bandits.report import names, page, plots
 
         run = compare.read(place)
-        unit = str(run.manifest.get("cost_unit") or "")
-        drawn = page.figures(run.summary, run.curves, run.by_dataset, unit, run.manifest.get("marks", ()))
-        say(f"{len(plots.write(drawn, place / 'plots', formats))} figures in {place / 'plots'}")
+        unit, marks = str(run.manifest.get("cost_unit") or ""), run.manifest.get("marks", ())
+        tables = {"summary": run.summary, "curves": run.curves, "by_dataset": run.by_dataset}
+        named = names.labelled(tables, run.manifest.get("labels", {}))
+        drawn = page.figures(named["summary"], named["curves"], named["by_dataset"], unit, marks)
+        say(f"{len(plots.write(drawn, place / 'plots', formats, inches))} figures in {place / 'plots'}")
 
 
 def safe(name: str) -> str:

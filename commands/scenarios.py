@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from commands.command_line import spoken
 from commands.help import Topical, option
 from commands.memory import fits
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
-from commands.terminal import say, show
+from commands.terminal import say, show, wrote
 
 _LONG = ("why",)  # said once below a table for a terminal, and not in each of its rows
 
@@ -29,11 +30,24 @@ _LONG = ("why",)  # said once below a table for a terminal, and not in each of i
 @option("--seed", type=SEED, default=0, show_default=True)
 @option("--order", default="shuffle", show_default=True, help="shuffle, given or dataset.")
 @option("--rounds", type=WHOLE, help="Repeat or cut the stream to this many rounds.")
+@option("--out", metavar="DIR", help="Write scenarios.html and scenarios.csv.")
 @voice
+@click.pass_context
 def scenarios(
-    policies: tuple[str, ...], chosen: tuple[str, ...], reward: str, form: str, **options: Any
+    ctx: click.Context,
+    /,
+    policies: tuple[str, ...],
+    chosen: tuple[str, ...],
+    reward: str,
+    form: str,
+    out: str | None,
+    **options: Any,
 ) -> None:
     """Run policies through every scenario on paired seeds and print one table."""
+    from bandits.folders.place import check_names
+    from bandits.publish.scenarios import FILES, publish
+
+    folder = None if out is None else check_names(out, FILES)
     stream = load(options)
     prepare_jax()
     from bandits import resolve, rewards
@@ -45,9 +59,21 @@ def scenarios(
     fits(stream, Ask(policies, reward=reward, change=("",), **{k: kept[k] for k in ("seeds", "rounds")}))
     worth = resolve.function(reward, rewards.REWARDS, "reward")
     rows = compare(stream, policies, worth, scenarios=chosen or tuple(SCENARIOS), **kept)
-    show([{k: v for k, v in row.items() if form != "table" or k not in _LONG} for row in rows], form)
+    show([{k: v for k, v in row.items() if form in ("csv", "json") or k not in _LONG} for row in rows], form)
+    said = verdict(rows, policies[0])
     say(
-        *filter(None, [verdict(rows, policies[0])]),
+        *filter(None, [said]),
         *stream.notes,
         f"numbers are from: {stream.outcomes.label}",
     )
+    if folder is not None:
+        known = {
+            "title": f"{', '.join(policies)} while the world changes, on {stream.name}",
+            "verdict": said,
+            "label": stream.outcomes.label,
+            "notes": stream.notes,
+            "command": spoken(ctx),
+            "cost_unit": stream.outcomes.cost_unit,
+        }
+        publish(folder, rows, known)
+        wrote({"page": f"{out}/{FILES[0]}"}, form)

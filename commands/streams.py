@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ from commands.numbers import SEED, WHOLE
 from commands.options import SETTINGS
 from commands.prepare import prepare_jax, reading
 from commands.stopping import stopping
-from commands.summary import tell
-from commands.terminal import Stopped, progress, say, show
+from commands.terminal import Stopped, progress, say
 
 
 @click.command("make-stream", cls=Topical, context_settings=SETTINGS)
@@ -64,74 +64,93 @@ def wanted(options: dict[str, Any]) -> str | None:
     return None
 
 
-def _needs_memory(options: dict[str, Any]) -> str:
-    """Return the first option given that needs the table in memory, or ""."""
+def _needs_memory(options: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the first option given that needs the table in memory, and why; None where none does."""
     prepare_jax()
     from bandits.experiment import ask as runs
     from bandits.publish import asked
 
-    for name in ("prices", "models", "embed", "dry_run"):
-        if options[name]:
-            return f"--{name.replace('_', '-')}"
-    if told := list(reading(options)):
-        return "--prices-per" if told[0] == "per" else f"--{told[0].replace('_', '-')}"
+    given = {name: options[name] for name in ("prices", "embed", "dry_run")} | reading(options)
+    given["context"] = None if options["context"] == "embeddings" else options["context"]
+    given["prices_per"] = given.pop("per", None)
+    if found := asked.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}), given):
+        return found
     if options["data"] and options["stream"] != "all":
-        return f"--stream {options['stream']}"
-    return asked.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}))
+        return f"--stream {options['stream']}", "its rows are chosen from all of them"
+    return None
 
 
-def run(ctx: click.Context, path: str, *, out: str | None, form: str, **options: Any) -> Path:
-    """Replay a table too large to hold: survey it, play, save as it goes, print; the run's folder comes back."""
-    if needed := _needs_memory(options):
-        raise ValueError(f"{needed} needs a table held in memory; {path} is read as it is needed")
+def run(
+    ctx: click.Context, path: str, folder: Path, *, options: dict[str, Any]
+) -> tuple[Any, dict[str, Path], list[dict[str, Any]]]:
+    """Replay a table too large to hold, once for each preference: survey it, play, save as it goes.
+
+    Returns the table, the folder of each run by its name and the tables of each.
+    """
     from bandits.experiment import ask as runs
-    from bandits.folders.staged import Staged
-    from bandits.publish import asked, streamed
-    from bandits.report import narrow
-    from bandits.report.parts import records
-    from bandits.results.differences import scores
+    from bandits.publish import asked
+    from bandits.rewards import preferences
+    from envs.tables.how import How
     from envs.windows import big, survey
 
+    if needed := _needs_memory(options):
+        raise ValueError(asked.refusal(needed, path))
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     context = {k: options[k] for k in ("modality", "fusion", "dim", "whiten")}
+    models = None if options["models"] is None else [m.strip() for m in options["models"].split(",")]
     changed = [f"--{name}" for name in context if given(ctx, name)]
+    changed += [f"--{name}" for name in ({"models": 1} if models else {}) | reading(options)]
     if big.kind(path) == "ready" and changed:
-        raise ValueError(f"{path} has its contexts ready; {', '.join(changed)} cannot change them")
-    table = survey.opened(path, **context)
-    asked.refuse(table, ask, 1)
+        raise ValueError(
+            f"{path} has its outcomes and contexts ready; {', '.join(changed)} cannot change them"
+        )
+    table = survey.opened(path, How(models=models, **reading(options)), **context)
+    asked.refuse(table, ask._replace(preference="0"), 1)
     what = f"--seeds {ask.seeds} x {len(ask.policies)} --policy on {table.dim} features"
     memory.check(memory.streamed(table, ask), what)
-    folder = Path(out or Path("runs") / table.path.stem)
     known: dict[str, Any] = {
         "command": spoken(ctx),
         "context": context,
-        "load": {"name": path, "data": None, "prices": None, "models": None},
+        "load": {"name": path, "data": None, "prices": None, "models": options["models"], **reading(options)},
     }
-    if options["resume"] and not Staged(folder).checkpoint.is_file():
-        say(f"--resume: no checkpoint of a run into {folder}; it begins with the first round")
+    places = {name: folder / name for name in runs.names(ask)}
+    total = (ask.rounds or len(table)) * ask.seeds * len(ask.policies)
+    with stopping() as stop, progress(total * len(places)) as told:
+        count = _counted(told, ask)
+        made = [
+            _one(table, ask._replace(preference=text), place, known, options, stop, count)
+            for text, place in zip(preferences(ask.preference, 1, 0), places.values(), strict=True)
+        ]
+    return table, places, made
+
+
+def _counted(told: Any, ask: Any) -> Callable[[int], None]:
+    """Return what counts the rounds of one policy and seed as those of all."""
+    done = 0
+
+    def count(rounds: int) -> None:
+        nonlocal done
+        done += rounds * ask.seeds * len(ask.policies)
+        if told is not None:
+            told(", ".join(ask.policies), done)
+
+    return count
+
+
+def _one(
+    table: Any, ask: Any, place: Path, known: dict[str, Any], options: dict[str, Any], stop: Any, count: Any
+) -> dict[str, Any]:
+    """Play one preference into its folder."""
+    from bandits.folders.unfinished import Staged
+    from bandits.publish import streamed
+
+    if options["resume"] and not Staged(place).checkpoint.is_file():
+        say(f"--resume: no checkpoint of a run into {place}; it begins with the first round")
     every = streamed.EVERY if options["checkpoint"] is None else options["checkpoint"]
-    total, done = (ask.rounds or len(table)) * ask.seeds * len(ask.policies), 0
-    with stopping() as stop, progress(total) as told:
-
-        def count(rounds: int) -> None:
-            nonlocal done
-            done += rounds * ask.seeds * len(ask.policies)
-            if told is not None:
-                told(", ".join(ask.policies), done)
-
-        try:
-            tabled = streamed.run(
-                table, ask, folder, known, every=every, resume=options["resume"], stop=stop, progress=count
-            )
-        except streamed.Interrupted as stopped:
-            again = known["command"] + " --resume" * (not options["resume"])
-            raise Stopped(f"{stopped}; go on with: {again}") from None
-    if form == "table":
-        got = scores(tabled["by_dataset"], tabled.get("by_query"))
-        one = narrow.Told("", records(tabled["summary"]), got)
-        tell([one], [tabled["summary"]], unit=table.cost_unit, wide=options["wide"])
-        click.echo(f"\nreport: {folder / 'report.html'}")
-    else:
-        show(tabled["summary"], form)
-    say(*asked.notes(table, ask), f"numbers are from: {table.label}")
-    return folder
+    try:
+        return streamed.run(
+            table, ask, place, known, every=every, resume=options["resume"], stop=stop, progress=count
+        )
+    except streamed.Interrupted as stopped:
+        again = known["command"] + " --resume" * (not options["resume"])
+        raise Stopped(f"{stopped}; go on with: {again}") from None

@@ -6,24 +6,25 @@ from typing import Any
 
 import click
 
-from commands.terminal import show, told
+from commands.terminal import remark, show
 
 
-def tell(runs: list[Any], summaries: list[Any], *, unit: str, wide: bool) -> None:
+def tell(runs: list[Any], summaries: list[Any], *, unit: str, wide: bool, form: str = "table") -> None:
     """Print the verdict of each run, then one table of all of them; wide, the summaries as they were."""
     from bandits import rows as tables
     from bandits.report import narrow
 
     for run in runs:
-        told(f"{run.name}: {opened(run)}" if run.name else opened(run))
+        remark(f"{run.name}: {opened(run)}" if run.name else opened(run), form)
     if wide:
         for run, summary in zip(runs, summaries, strict=True):
             click.echo(f"\n{run.name}" if run.name else "")
-            show(tables.short(summary), "table")
+            show(tables.short(summary), form)
         return
     click.echo()
-    click.echo(tables.narrow(*narrow.table(runs, unit)))
-    told(narrow.legend(runs, unit))
+    click.echo(tables.laid(*narrow.table(runs, unit), form))
+    click.echo("\n" * (form == "markdown"), nl=False)
+    remark(narrow.legend(runs, unit), form)
 
 
 def opened(run: Any) -> str:

@@ -104,11 +104,11 @@ def best(file: str, out: str, top: int, form: str) -> None:
     if not finished:
         raise ValueError(f"no job of {file} has a result in {out}; simulate.py sweep {file} computes them")
     frame = ranking.ranking(finished)
-    if form != "table":
+    if form in ("csv", "json"):
         show(frame, form)
     else:
         for _, part in frame.groupby(list(ranking.QUESTION), sort=False):
-            _table(part, top)
+            _table(part, top, form)
     if left := len(jobs) - len(finished):
         say(
             f"{left} of {counted(len(jobs), 'job')} {_be(left, 'has', 'have')} no result yet; simulate.py sweep {file}"
@@ -117,9 +117,9 @@ def best(file: str, out: str, top: int, form: str) -> None:
     say(*sorted({f"numbers are from: {job.known['label']}" for job, _ in finished}))
 
 
-def _table(part: Any, top: int) -> None:
+def _table(part: Any, top: int, form: str) -> None:
     """Print the ranking of one question."""
-    from bandits.rows import counted
+    from bandits.rows import counted, remark
     from bandits.sweeps.ranking import QUESTION
 
     first, seeds = part.iloc[0], int(part.iloc[0]["seeds"])
@@ -127,18 +127,20 @@ def _table(part: Any, top: int) -> None:
     found = part["verdict"].value_counts()
     won, lost = (int(found.get(f"{side} best_fixed", 0)) for side in ("beats", "below"))
     contenders = int(part["rank"].notna().sum())
-    click.echo(
+    told = (
         f"{first['stream']}, reward {first['reward_spec']}, preference {first['preference']}{budget}:"
         f" {counted(contenders, 'contender')}, {counted(seeds, 'seed')}, {first['rounds']} rounds"
     )
+    click.echo(remark(told, form))
     silent = [] if part["unanswered"].any() else ["unanswered"]
     shown = part.drop(columns=[*QUESTION, "seeds", "rounds", *silent])
-    show(shown.head(top) if top else shown, "table")
-    click.echo(
+    show(shown.head(top) if top else shown, form)
+    told = (
         f"of {contenders}, {won} shown to beat the best fixed choice, {lost} to be below it, {contenders - won - lost}"
         f" neither (5 % over {counted(seeds, 'seed')} and {counted(int(first['queries']), 'query', 'queries')}, paired"
         " t-tests, Holm-adjusted)"
     )
+    click.echo(remark(told, form))
     click.echo()
 
 

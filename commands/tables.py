@@ -18,9 +18,12 @@ from commands.terminal import say, show
 @click.argument("name", default="all")
 @world
 @option("--write", metavar="FILE", help="Write the table as wide Parquet or CSV.")
+@option("--gain", is_flag=True, help="What any policy could gain on it, by learners told every outcome.")
 @option("--fidelity", is_flag=True, help="Compare the twin with the published figures.")
 @voice
-def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **options: Any) -> None:
+def inspect_table(
+    name: str, write: str | None, gain: bool, fidelity: bool, form: str, **options: Any
+) -> None:
     """Describe a table: NAME is `twin`, a stream or a path."""
     from bandits.folders.place import check_file
 
@@ -40,6 +43,9 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
 
         show(compare(stream.outcomes), form)
         return
+    if gain:
+        _gain(stream, form)
+        return
     from bandits import rows as tables
     from envs.tables import describe
 
@@ -50,11 +56,35 @@ def inspect_table(name: str, write: str | None, fidelity: bool, form: str, **opt
     elif form == "csv":
         show(parts["models"], form)
     else:
-        click.echo("\n".join(f"{k.replace('_', ' '):28} {tables.number(v)}" for k, v in whole.items()))
+        lines = [[k.replace("_", " "), tables.number(v)] for k, v in whole.items()]
+        if form == "table":
+            click.echo("\n".join(f"{name:28} {value}" for name, value in lines))
+        else:
+            click.echo(tables.laid(["", "value"], lines, form))
         for title, rows in parts.items():
-            click.echo(f"\n{title}")
+            click.echo(f"\n{tables.remark(title, form)}{chr(10) * (form == 'markdown')}")
             show(rows, form)
         say(*stream.notes)
+
+
+def _gain(stream: Any, form: str) -> None:
+    """Print what any policy could gain: a sentence, a row for each weight on cost; JSON has those of each learner."""
+    prepare_jax()
+    from bandits import rows as tables
+    from bandits.ceiling.gain import gain
+    from bandits.decision.routing import sentence
+
+    found = gain(stream)
+    if form == "json":
+        click.echo(json.dumps(tables.plain({"gain": list(found.rows), "saving": found.saving}), indent=2))
+        return
+    if form == "table":
+        click.echo(sentence({"chosen": found.chosen[0], "saving": found.saving})[0] + "\n")
+        heads = ("weight", "gain", "lo", "hi", "shown", "accuracy", "cost", "fixed")
+        show([{k: row[k] for k in heads} for row in found.chosen], form)
+    else:
+        show(list(found.rows), form)
+    say(*stream.notes, f"numbers are from: {stream.outcomes.label}")
 
 
 @click.command(cls=Topical, context_settings=SETTINGS)

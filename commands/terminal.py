@@ -98,6 +98,16 @@ def told(text: str, *, indent: str = "") -> None:
     click.echo("\n".join(lines))
 
 
+def remark(text: str, form: str, *, indent: str = "") -> None:
+    """Print a sentence beside a table: wrapped for a terminal, a comment in LaTeX, a paragraph in Markdown."""
+    from bandits import rows as tables
+
+    if form == "table":
+        told(text, indent=indent)
+    else:
+        click.echo(tables.remark(text, form) + "\n" * (form == "markdown"))
+
+
 def show(rows: Any, form: str) -> None:
     """Print rows on stdout in the form asked for."""
     from bandits import rows as tables
@@ -110,8 +120,10 @@ def show(rows: Any, form: str) -> None:
 
 
 def wrote(path: dict[str, str], form: str) -> None:
-    """Say where something was written: a line for people, rows for programs."""
-    if form == "table":
+    """Say where something was written: a line for people, rows for programs; beside a paper's table, on stderr."""
+    if form in ("markdown", "latex"):
+        say(*(f"{what}: {where}" for what, where in path.items()))
+    elif form == "table":
         for what, where in path.items():
             shown = click.style(where, fg="green") if coloured(sys.stdout) else where
             click.echo(f"{what}: {shown}")

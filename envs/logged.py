@@ -29,6 +29,7 @@ def beside(
     fusion: str = "concat",
     dim: int = 32,
     whiten: bool = False,
+    context: str = features.EMBEDDINGS,
 ) -> tuple[Stream, Stream]:
     """Return the log that a table holds, and the stream with a note of which of its rows were left out of it.
 
@@ -42,7 +43,7 @@ def beside(
         prices, embed: as `load` takes them; the same as for the stream.
         reading: what the columns cannot tell, as `load` takes it.
         select: leave out models that the stream has not, instead of refusing them.
-        modality, fusion, dim, whiten: those that the stream was loaded with.
+        modality, fusion, dim, whiten, context: those that the stream was loaded with.
 
     Raises:
         ValueError: one line: the table cannot be read, its models are not the stream's, it lacks costs or embeddings
@@ -51,7 +52,7 @@ def beside(
     told, chosen = dict(reading or {}), stream.models if select else None
     calls = partial.read(path, models=chosen, **told)
     if calls is not None:
-        how = {"modality": modality, "fusion": fusion, "dim": dim, "whiten": whiten}
+        how = {"modality": modality, "fusion": fusion, "dim": dim, "whiten": whiten, "context": context}
         return _called(stream, calls, path, prices=prices, embed=embed, **how)
     outcomes = formats.read(path, models=chosen, prices=prices, **told)
     outcomes = _embedded(outcomes, embed, path)
@@ -60,8 +61,9 @@ def beside(
     own = ~_evaluated(outcomes, stream)
     if not own.any():
         raise ValueError(f"--warm-start {path} needs rows that are not evaluated; all {len(own)} of it are")
-    context = _contexts(stream.outcomes, outcomes, f"--warm-start {path}", modality, fusion, dim, whiten)
-    logged = Stream(f"{Path(path).name}", outcomes.take(own), context[own], unit=stream.cost_scale)
+    option = f"--warm-start {path}"
+    seen = _contexts(stream.outcomes, outcomes, option, modality, fusion, dim, whiten, context)
+    logged = Stream(f"{Path(path).name}", outcomes.take(own), seen[own], unit=stream.cost_scale)
     notes = [f"log of {own.sum()} rows from {Path(path).name}"]
     if not own.all():
         notes[0] += f"; {(~own).sum()} rows that are evaluated too were left out of it"
@@ -139,6 +141,7 @@ def refit(
     fusion: str = "concat",
     dim: int = 32,
     whiten: bool = False,
+    context: str = features.EMBEDDINGS,
 ) -> tuple[Stream, Stream]:
     """Return a log and the stream evaluated after it with all that is fitted to rows fitted on the log alone.
 
@@ -148,18 +151,18 @@ def refit(
     Raises:
         ValueError: adaptive fusion, which weighs a query against its whole batch.
     """
-    how = "--fit warm", modality, fusion, dim, whiten
+    how = "--fit warm", modality, fusion, dim, whiten, context
     seen = [_contexts(logged.outcomes, each.outcomes, *how) for each in (logged, stream)]
     unit = replace(logged, unit=0.0).cost_scale
     note = f"context and unit of cost are fitted on the {len(logged)} rows of the log alone"
     kept = []
-    for each, context in zip((logged, stream), seen, strict=True):
+    for each, shown in zip((logged, stream), seen, strict=True):
         outcomes = each.outcomes
         if outcomes.label == twin.LABEL:
             calls = np.maximum(logged.answered, 1)
             mean = np.where(logged.answered > 0, np.nansum(logged.cost, axis=0) / calls, np.nan)
             outcomes = replace(outcomes, price=mean)
-        kept.append(replace(each, outcomes=outcomes, context=context, unit=unit))
+        kept.append(replace(each, outcomes=outcomes, context=shown, unit=unit))
     return kept[0], replace(kept[1], notes=(*stream.notes, note))
 
 
@@ -210,11 +213,16 @@ def _contexts(
     fusion: str,
     dim: int,
     whiten: bool,
+    context: str,
 ) -> Floats:
     """Return the `(N, d)` contexts that the pipeline fitted on `fitted` gives to the rows of `shown`."""
-    ones = np.ones((len(shown), 1))
+    names = features.indicated(fitted.dataset, context)
+    ones = np.hstack([features.indicators(shown.dataset, names), np.ones((len(shown), 1))]).astype(np.float32)
+    if context == features.ALONE:
+        return ones
     text, image, _ = features.modalities(fitted, modality, dim)
     if text is None and image is None:
+        ones = ones[:, -1:]
         names = np.unique(fitted.dataset.astype(str))
         known = shown.dataset.astype(str)[:, None] == names
         return np.hstack([known if len(names) > 1 else known[:, :0], ones]).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -111,6 +112,42 @@ class Outcomes:
 
     def __len__(self) -> int:
         return int(self.utility.shape[0])
+
+    def __repr__(self) -> str:
+        sets = len(set(self.dataset.tolist()))
+        cost = self.cost_unit or "no cost"
+        return (
+            f"Outcomes({len(self):,} queries x {len(self.models)} models, {sets} dataset{'s' * (sets != 1)}, {cost};"
+            f" {self.label})"
+        )
+
+    def by_model(self) -> list[dict[str, Any]]:
+        """Return for each model its name, the queries it answered, and its mean utility and cost there."""
+        answered = self.available.sum(axis=0)
+        sums = {
+            name: np.where(self.available, np.nan_to_num(getattr(self, name)), 0.0).sum(axis=0)
+            for name in ("utility", "cost")
+        }
+        return [
+            {
+                "model": model,
+                "queries": int(answered[k]),
+                "mean utility": round(float(sums["utility"][k] / max(answered[k], 1)), 4),
+                **(
+                    {f"mean {self.cost_unit}": float(sums["cost"][k] / max(answered[k], 1))}
+                    if self.priced
+                    else {}
+                ),
+            }
+            for k, model in enumerate(self.models)
+        ]
+
+    def _repr_html_(self) -> str:
+        """Return the one line, escaped, and a table of the models."""
+        import pandas as pd
+
+        table = pd.DataFrame(self.by_model()).to_html(index=False, border=0, float_format="{:.5g}".format)
+        return f"<p>{html.escape(repr(self))}</p>{table}"
 
     def take(self, rows: NDArray[Any]) -> Outcomes:
         """Return the table of these rows (integer indices or a boolean mask), in the order given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from envs.outcomes import Floats, Outcomes, Texts
 from envs.tables import formats
 from envs.tables.copies import grouped
 from envs.twin import twin
+from envs.windows import big, survey
 
 # Changes apply in this order whatever the order given: which query comes, what models answer, what is heard, which
 # models are there. Inside a stage the order given holds. So what a model would answer never depends on whether it was
@@ -93,6 +95,19 @@ class Stream:
     def __len__(self) -> int:
         return len(self.outcomes)
 
+    def __repr__(self) -> str:
+        changing = "" if self.world is None else ", changing"
+        return (
+            f"Stream({self.name}: {len(self):,} queries x {self.n_arms} models, {self.dim} features{changing};"
+            f" {self.outcomes.label})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the one line, escaped, the notes and a table of the models."""
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+        table = self.outcomes._repr_html_().partition("</p>")[2]
+        return f"<p>{html.escape(repr(self))}</p><ul>{notes}</ul>{table}"
+
     @property
     def models(self) -> tuple[str, ...]:
         """The `K` model names."""
@@ -107,6 +122,12 @@ class Stream:
     def dim(self) -> int:
         """`d`, the constant column included."""
         return int(self.context.shape[1])
+
+    @property
+    def indicators(self) -> int:
+        """How many columns right before the constant are indicators: of data sets, of a modality that is lost."""
+        binary = ((self.context == 0) | (self.context == 1)).all(axis=0)[-2::-1]
+        return int(np.argmin(np.append(binary, False)))
 
     @property
     def available(self) -> NDArray[np.bool_]:
@@ -163,9 +184,8 @@ class Stream:
         """
         if self.unit:
             return self.unit
-        cost = self.cost
-        mean = np.nansum(cost, axis=0) / np.maximum(self.available.sum(axis=0), 1)
-        return float(mean.max()) or 1.0
+        cost, there = self.cost, self.available
+        return survey.dearest((cost[w], there[w]) for w in big.slices(len(self)))
 
     @property
     def heard(self) -> Stream:
@@ -196,6 +216,7 @@ def load(
     fusion: str = "concat",
     dim: int = 32,
     whiten: bool = False,
+    context: str = features.EMBEDDINGS,
 ) -> Stream:
     """Return the stream of this name, or of the table at this path.
 
@@ -207,7 +228,7 @@ def load(
         keep_copies: copies of a question are not grouped, so that a split may part them.
         embed: encoder that embeds questions and images first, see `embed.embed`.
         models: keep these models only.
-        modality, fusion, dim, whiten: see `features.context`.
+        modality, fusion, dim, whiten, context: see `features.context`.
 
     Raises:
         ValueError: with one line that names the file or option, what it needs and what it got.
@@ -231,12 +252,14 @@ def load(
     outcomes = selection.narrowed(
         outcomes, name, "the twin" if data is None else ", ".join(map(str, _paths(data))), models
     )
-    context, note = features.context(outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten)
+    seen, note = features.context(
+        outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten, context=context
+    )
     notes = (*outcomes.notes, *([note] if note else []))
     if not outcomes.priced:
         notes = (*notes, "the table has no costs: every call counts as free (give --prices FILE to price it)")
     title = name if data is None else f"{_called(data)}:{name}"
-    return Stream(title, replace(outcomes, notes=()), context, notes)
+    return Stream(title, replace(outcomes, notes=()), seen, notes)
 
 
 def _paths(data: str | Path | Sequence[str | Path]) -> list[Path]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import bandits
 import envs
-from bandits.results.by_dataset import by_dataset
 from bandits.results.differences import against, paired_differences, scores
 from bandits.results.summary import summarise
 
@@ -26,7 +25,7 @@ columns = ["policy", "kind", "reward_mean", "accuracy", "cost_mean", "regret_bes
 print(summary[columns].to_string(index=False))
 
 # Paired over seeds: every policy met the same queries in the same order, so what they share cancels.
-got = scores(by_dataset(stream, table, traces))
+got = scores(summarise(stream, table, traces).by_dataset)
 differences = paired_differences(got, against(got, "best_fixed"), measures=["reward"])
 print("\nAgainst the best fixed model, known only in hindsight:")
 print(differences[["policy", "dataset", "difference", "lo", "hi", "p_holm"]].to_string(index=False))

@@ -40,4 +40,4 @@ router.learn(choice, utility=1.0, cost=float(stream.cost[200, choice.arm]))
 with tempfile.TemporaryDirectory() as folder:
     router.save(f"{folder}/policy.npz")
     restarted = bandits.load(f"{folder}/policy.npz")
-print(f"calls of {choice.model} learned from: {restarted.pulls[choice.arm]}")
+print(f"calls of {choice.model} learned from: {restarted.learned['pulls'][choice.arm]}")

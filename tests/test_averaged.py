@@ -26,9 +26,9 @@ def history(rounds: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     return x, arms, (rng.random(rounds) < 0.3 + 0.2 * arms).astype(float), rng.random(rounds)
 
 
-def after(x: np.ndarray, arms: np.ndarray, utility: np.ndarray, cost: np.ndarray):
+def after(x: np.ndarray, arms: np.ndarray, utility: np.ndarray, cost: np.ndarray, indicators: int = 0):
     """Return the policy and its state after a history."""
-    policy = bandits.averaged(K, D, alpha=0.7, noise=NOISE, ridge=RIDGE, prior=PRIOR)
+    policy = bandits.averaged(K, D, alpha=0.7, noise=NOISE, ridge=RIDGE, prior=PRIOR, indicators=indicators)
     seen = example(K, D)[0]
     step = jax.jit(policy.update)
     state = policy.init(jax.random.key(0))
@@ -40,11 +40,17 @@ def after(x: np.ndarray, arms: np.ndarray, utility: np.ndarray, cost: np.ndarray
     return policy, state
 
 
-def exact(x: np.ndarray, arms: np.ndarray, utility: np.ndarray) -> np.ndarray:
-    """Return `(3,)` log marginal likelihoods in float64: `y_k ~ N(prior, noise^2 (I + X Lambda^-1 X'))` an arm."""
-    found = np.zeros(3)
-    for m, trust in enumerate(TRUST):
-        covariance = np.diag([1 / trust] * (D - 1) + [1 / RIDGE])
+ALIKE = tuple([trust] * (D - 1) for trust in TRUST)  # precision of the features in each model
+BESIDE = (*ALIKE, [TRUST[2]] * (D - 3) + [TRUST[0]] * 2)  # and where the last two are indicators
+
+
+def exact(
+    x: np.ndarray, arms: np.ndarray, utility: np.ndarray, models: tuple[list[float], ...] = ALIKE
+) -> np.ndarray:
+    """Return `(M,)` log marginal likelihoods in float64: `y_k ~ N(prior, noise^2 (I + X Lambda^-1 X'))` an arm."""
+    found = np.zeros(len(models))
+    for m, trust in enumerate(models):
+        covariance = np.diag([1 / one for one in trust] + [1 / RIDGE])
         for k in range(K):
             own = x[arms == k]
             spread = NOISE**2 * (np.eye(len(own)) + own @ covariance @ own.T)
@@ -57,6 +63,14 @@ def test_weights_are_those_of_the_exact_marginal_likelihoods() -> None:
     x, arms, utility, cost = history()
     _, state = after(x, arms, utility, cost)
     want = exact(x, arms, utility)
+    got = np.asarray(state.evidence, np.float64)
+    np.testing.assert_allclose(got - got.max(), want - want.max(), atol=2e-4)
+
+
+def test_where_features_are_indicators_a_fourth_model_sees_them_alone() -> None:
+    x, arms, utility, cost = history()
+    _, state = after(x, arms, utility, cost, indicators=2)
+    want = exact(x, arms, utility, BESIDE)
     got = np.asarray(state.evidence, np.float64)
     np.testing.assert_allclose(got - got.max(), want - want.max(), atol=2e-4)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from unittest import mock
 
 import jax
@@ -77,7 +78,7 @@ def test_promises_are_tested_for_every_pacing() -> None:
     assert {pacing for _, pacing in PAIRS} == set(budget.PACINGS)
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True)
+@settings(max_examples=int(os.environ.get("ROUTEBANDIT_FUZZ", "400")), deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 2**31),
     which=st.integers(0, len(PROMISED) - 1),

@@ -14,8 +14,8 @@ from scipy import stats
 
 from bandits import metrics
 from bandits.loop.replay import Trace
-from bandits.results.by_dataset import UNNAMED, by_dataset
-from bandits.results.by_query import by_query, clusters
+from bandits.results.by_dataset import UNNAMED
+from bandits.results.by_query import clusters
 from bandits.results.differences import OVERALL, Scores, against, paired_differences, scores
 from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table
@@ -40,7 +40,7 @@ def make_traces(stream: Stream, *, better: float = 0.0) -> dict[str, Trace]:
 def made() -> tuple[Stream, np.ndarray, dict[str, Trace], pd.DataFrame]:
     stream = make_stream()
     table, traces = reward_table(linear, stream), make_traces(stream, better=0.8)
-    return stream, table, traces, by_dataset(stream, table, traces)
+    return stream, table, traces, summarise(stream, table, traces).by_dataset
 
 
 def test_rows_are_as_recomputed_round_by_round(made) -> None:
@@ -81,7 +81,7 @@ def test_the_datasets_together_are_the_summary(made) -> None:
 def test_a_round_without_a_call_counts_and_so_does_one_that_falls_back(patchy: Stream) -> None:
     table = reward_table(linear, patchy)
     order = np.arange(len(patchy), dtype=np.int32)[None]
-    frame = by_dataset(patchy, table, {"silent": Trace(order, np.full_like(order, -1))})
+    frame = summarise(patchy, table, {"silent": Trace(order, np.full_like(order, -1))}).by_dataset
     silent, model = (frame[frame["policy"] == name] for name in ("silent", "model-1"))
     assert silent["rounds"].sum() == len(patchy)
     assert (silent["reward"] == 0).all() and (silent.filter(like="calls:") == 0).all(axis=None)
@@ -101,7 +101,9 @@ def test_queries_without_a_dataset_are_one_group() -> None:
     stream = make_stream(rows=40)
     stream = replace(stream, outcomes=replace(stream.outcomes, dataset=np.full(40, "", object)))
     order = np.arange(40, dtype=np.int32)[None]
-    frame = by_dataset(stream, reward_table(linear, stream), {"p": Trace(order, np.zeros_like(order))})
+    frame = summarise(
+        stream, reward_table(linear, stream), {"p": Trace(order, np.zeros_like(order))}
+    ).by_dataset
     assert set(frame["dataset"]) == {UNNAMED}
     assert scores(frame).datasets == (UNNAMED,)
 
@@ -117,7 +119,7 @@ def test_rows_survive_a_csv_file(made, tmp_path) -> None:
 def test_differences_are_paired_by_seed_and_by_query(made) -> None:
     """Both tests are SciPy's: over the six seeds, and over the queries, whose means are of all seeds together."""
     stream, table, traces, frame = made
-    got = scores(frame, by_query(stream, table, traces))
+    got = scores(frame, summarise(stream, table, traces).by_query)
     found = paired_differences(got, against(got, "blind")).set_index(["dataset", "measure"])
     gap = got.of("accuracy", "keen") - got.of("accuracy", "blind")
     for d, dataset in enumerate(got.datasets):
@@ -155,7 +157,7 @@ def test_near_copies_are_one_cluster_and_a_group_named_like_a_query_is_not() -> 
     arms = rng.integers(0, 4, (2, *order.shape)).astype(np.int32)
     traces = {"blind": Trace(order, arms[0]), "keen": Trace(order, arms[1])}
     table = reward_table(linear, stream)
-    got = scores(by_dataset(stream, table, traces), by_query(stream, table, traces))
+    got = scores(*summarise(stream, table, traces)[2:])
     row = paired_differences(got, [("keen", "blind")], measures=("reward",)).iloc[0]
     each = np.zeros(120)
     np.add.at(each, order.ravel(), (table[order, arms[1]] - table[order, arms[0]]).ravel())
@@ -194,7 +196,7 @@ def test_all_data_sets_together_are_a_family_of_their_own(made) -> None:
     stream, table, traces, _ = made
     third = Trace(traces["keen"].order, (traces["keen"].arms + 1) % 4)
     traces = {**traces, "third": third, "fourth": third._replace(arms=(third.arms + 1) % 4)}
-    got = scores(by_dataset(stream, table, traces), by_query(stream, table, traces))
+    got = scores(*summarise(stream, table, traces)[2:])
     assert against(got, "blind") == [(name, "blind") for name in ("keen", "third", "fourth")]
     found = paired_differences(got, against(got, "blind"), measures=("accuracy",))
     whole = found["dataset"] == OVERALL

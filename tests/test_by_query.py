@@ -11,7 +11,7 @@ import pytest
 from bandits.experiment import worlds
 from bandits.folders import sheets
 from bandits.loop.replay import Trace, orders
-from bandits.results.by_query import by_query
+from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table
 from tests.conftest import make_stream
 from tests.test_by_dataset import make_traces
@@ -25,7 +25,7 @@ def test_a_changed_world_has_a_row_for_each_query_of_the_table(known) -> None:
     table = reward_table(linear, world)
     order = orders(world, seeds=3, rounds=900, seed=1)
     arms = np.random.default_rng(0).integers(0, world.n_arms, order.shape).astype(np.int32)
-    frame = by_query(world, table, {"p": Trace(order, arms)})
+    frame = summarise(world, table, {"p": Trace(order, arms)}).by_query
     want: dict[tuple[str, str], list[float]] = {}
     for at, arm in zip(order.ravel(), arms.ravel(), strict=True):
         row = world.world.row[at]
@@ -41,7 +41,7 @@ def test_a_changed_world_has_a_row_for_each_query_of_the_table(known) -> None:
 def test_the_file_of_queries_keeps_every_digit_and_is_refused_damaged(tmp_path) -> None:
     stream = make_stream()
     table, traces = reward_table(linear, stream), make_traces(stream)
-    frame = by_query(stream, table, traces)
+    frame = summarise(stream, table, traces).by_query
     whole = sheets.written("by_query", frame)
     (tmp_path / sheets.file("by_query")).write_bytes(whole)
     pd.testing.assert_frame_equal(sheets.read(tmp_path, "by_query"), frame, check_exact=True)

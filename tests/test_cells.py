@@ -15,8 +15,6 @@ from bandits.folders import sheets
 from bandits.publish import streamed
 from bandits.report import narrow, opening
 from bandits.results import cells
-from bandits.results.by_dataset import by_dataset
-from bandits.results.by_query import by_query
 from bandits.results.differences import OVERALL, against, paired_differences, scores
 from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table
@@ -62,9 +60,7 @@ def both(tmp_path: Path, table: Outcomes, **options: object) -> tuple[pd.DataFra
 
 def memory(stream: Stream, traces: dict[str, Called]) -> dict[str, pd.DataFrame]:
     values = reward_table(linear, stream)
-    summary, _ = summarise(stream, values, traces)
-    parts = by_dataset(stream, values, traces)
-    return {"summary": summary, "by_dataset": parts, "by_query": by_query(stream, values, traces)}
+    return summarise(stream, values, traces)._asdict()
 
 
 def differences(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -124,7 +120,7 @@ def test_batches_of_queries_give_the_interval_of_all_of_them(tmp_path, monkeypat
 
 def test_copies_of_a_query_share_a_batch(monkeypatch) -> None:
     monkeypatch.setattr(cells, "MOST", 8)
-    held = cells.Cells(1, 2, 1000)
+    held = cells.Cells(1, 2, 1000, most=cells.MOST)
     rng = np.random.default_rng(0)
     key, code = rng.integers(0, 2**63, 200).astype(np.uint64), rng.integers(0, 2, 200)
     first = held._places(key, code)

@@ -18,7 +18,8 @@ from bandits.results import phases
 from bandits.results.players import planned
 from bandits.results.points import _hindsight
 from bandits.results.spending import account, burn_down
-from bandits.results.summary import kept_rounds, summarise
+from bandits.results.summary import summarise
+from bandits.results.tally import kept_rounds
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 from tests.test_summary import make_stream, make_table

@@ -264,9 +264,17 @@ def test_a_changing_world_runs_from_the_command(run, table) -> None:
     assert code == 0, err
     assert [row["policy"] for row in json.loads(out)][:2] == ["linucb", "restart(linucb)"]
     code, out, err = run(
-        "scenarios", "--policy", "linucb", "--data", table, "--scenario", "price-cut", "--rounds", 200
-    )
-    assert code == 0 and "price-cut" in out, err
+        "scenarios", "--policy", "linucb", "--data", table, "--scenario", "price-cut", "--rounds", 200,
+        "--out", "worlds",
+    )  # fmt: skip
+    assert code == 0 and "price-cut" in out and "worlds/scenarios.html" in out, err
+    written = pd.read_csv("worlds/scenarios.csv")
+    assert list(written["scenario"]) == ["price-cut"] and f"{written['regret'][0]:,.1f}" in Path(
+        "worlds/scenarios.html"
+    ).read_text(encoding="utf-8")
+    Path("file").write_text("mine")
+    code, _, err = run("scenarios", "--policy", "linucb", "--data", table, "--out", "file")
+    assert code == 2 and "--out needs a folder, file is a file" in err and Path("file").read_text() == "mine"
 
 
 def test_list_names_everything(run) -> None:

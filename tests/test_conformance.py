@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +34,13 @@ LEARNERS = [n for n in POLICIES if n not in ("uniform", "always", "greedy", "suc
 
 
 def build(name: str, n_arms: int, dim: int) -> Policy:
-    needs = {"always": {"model": 1}, "llmbandit": {"log": past(n_arms, dim), "rollouts": 2}}
+    # Others are told the reward of the run; this one would weigh cost where the suite weighs accuracy alone.
+    needs = {
+        "always": {"model": 1},
+        "ebucb": {"reward": accuracy},
+        "auto": {"reward": accuracy},
+        "llmbandit": {"log": past(n_arms, dim), "rollouts": 2},
+    }
     return POLICIES[name](n_arms, dim, **needs.get(name, {}))
 
 
@@ -258,11 +266,13 @@ def test_act_calls_the_highest_index_and_as_often_as_chances_say(name: str, labe
     """Chi-square over 20,000 keys; 4 arms and 27 policies in 3 wrappers: a false alarm of 1e-7 each is 1e-5 in all."""
     policy = wrapped(built[name])[label]
     state, seen = learned(policy)
-    keys = jax.random.split(jax.random.key(3), 20_000)
+    # Where the arm has no chances of its own to be compared, that act agrees with the index is seen from fewer keys.
+    keys = jax.random.split(jax.random.key(3), 500 if policy.chances is None else 20_000)
     arms = np.asarray(jax.jit(jax.vmap(lambda k: policy.act(k, state, seen)))(keys))
     if policy.index is not None:
         ranks = jax.vmap(lambda k: choose(policy.index(k, state, seen), seen.available))
-        assert (np.asarray(jax.jit(ranks)(keys)) == arms).mean() > 0.9999, label  # a tie may round otherwise
+        differ = (np.asarray(jax.jit(ranks)(keys)) != arms).sum()
+        assert differ <= len(keys) / 10_000, label  # a tie may round otherwise
     if policy.chances is not None:
         chance = np.asarray(chances_of(policy, keys[0], state, seen), float)
         assert chance.sum() == pytest.approx(1, abs=1e-5)
@@ -284,9 +294,17 @@ def test_a_pacing_takes_every_policy_with_an_index_and_says_why_not_another(name
             check(PACINGS[pacing](built[name], 4, 6), 4, 6, name)
 
 
-@pytest.mark.parametrize("pacing", PACINGS)
-@pytest.mark.parametrize("name", ["linucb", "thompson", "epsilon", "klucb"])
+# Four kinds of index (a width, a draw of the arm's, a draw of the round's, counts alone) under every pacing; every
+# other policy under one, in turn.
+_EVERY = ("linucb", "thompson", "epsilon", "klucb")
+_PACED = [(name, pacing) for name in _EVERY for pacing in PACINGS]
+_PACED += zip([n for n in POLICIES if n not in _EVERY], itertools.cycle(PACINGS), strict=False)
+
+
+@pytest.mark.parametrize(("name", "pacing"), _PACED)
 def test_a_wrapper_that_does_nothing_changes_nothing(name: str, pacing: str, built, known) -> None:
+    if built[name].index is None:
+        pacing = "stop"  # the only one that weighs no index
     table, limits = reward_table(linear, known), np.array([400.0, np.inf, np.inf])
     idle = {
         "restart": {"threshold": 1e9, "explore": 0.0, "repriced": 1e9},

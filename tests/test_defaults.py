@@ -42,7 +42,8 @@ DEFAULTS = {
     "policy epsilon": "epsilon=0.3 decay=0.02 ridge=1.0",
     "policy preference": "alpha=1.0 ridge=1.0 prior=0.0",
     "policy squarecb": "gamma=20.0 exponent=0.5 ridge=1.0",
-    "policy averaged": "alpha=0.5 noise=0.4 least=1.0 middle=10.0 most=1000000.0 ridge=1.0 prior=1.0",
+    "policy averaged": "alpha=0.5 noise=0.4 least=1.0 middle=10.0 most=1000000.0 ridge=1.0 prior=1.0 "
+    "indicators=0",
     "policy swlinucb": "window=1000 alpha=1.0 ridge=1.0",
     "policy dlinucb": "gamma=0.997 alpha=1.0 ridge=1.0",
     "policy greedy": "ridge=1.0 prior=0.0",
@@ -67,11 +68,17 @@ DEFAULTS = {
     "policy exp3": "eta=1.0 low=-0.2 high=1.0",
     "policy exp4": "eta=1.0 experts=() low=-0.2 high=1.0",
     "policy successive_elimination": "delta=0.1 alpha=1.0 low=-0.2 high=1.0",
+    "policy balanced": "of=averaged+klucb bases=() bound=0.2 width=0.2 delta=0.05 shared=True low=-0.2 high=1.0",
+    "policy corral": "of=averaged+klucb bases=() eta=0.1 low=-0.2 high=1.0",
+    "policy ids": "v=0.25 ridge=1.0 prior=0.0 draws=128",
+    "policy feelgood": "v=0.25 optimism=0.05 most=1.0 ridge=1.0 prior=0.0 draws=32 memory=64",
+    "policy ebucb": "alpha=0.5 noise=0.4 spread=0.2 prior=1.0",
     "policy always": "fallback=()",
     "duellist fgts": "eta=1.0 mu=0.1 ridge=1.0 lr=0.003 steps=5 batch=32 memory=2048",
     "duellist duel_ucb": "alpha=0.5 ridge=1.0",
     "wrapper restart": "threshold=12.0 slack=0.1 after=30 explore=0.02 repriced=0.2 ridge=1.0",
     "wrapper explore_new": "pulls=20",
+    "wrapper conservative": "model=0 a=0.1 delta=0.05 noise=0.5 size=1.0 ridge=1.0 radius=None low=0.0",
     "pacing primal_dual": "step=0.05 smoothing=0.05 start=0.0 highest=5.0",
     "pacing threshold": "bin_size=100",
     "pacing mirror": "step=0.03 start=0.1 ridge=1.0",
@@ -148,7 +155,7 @@ def test_what_a_verdict_and_an_estimate_from_a_log_are_made_with() -> None:
 
 def test_what_contexts_and_the_twin_are_made_with() -> None:
     assert (features.NORM, features.HASHED, features.COMPONENTS) == (0.1, 2**16, 64)
-    assert defaults(features.context) == "modality=both fusion=concat dim=32 whiten=False"
+    assert defaults(features.context) == "modality=both fusion=concat dim=32 whiten=False context=embeddings"
     assert (copula.SKILL_SHARE, copula.FEATURES, copula.COST_SPREAD, copula.COST_HARDNESS) == (
         0.2,
         64,

@@ -82,7 +82,7 @@ def test_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def shortened(arguments: list[str]) -> list[str]:
     """Return the arguments of a run with 2 seeds and 300 rounds; other commands as they are."""
-    if arguments[0] != "scenarios" and not arguments[0].startswith("-"):
+    if arguments[0] not in ("scenarios", "decide") and not arguments[0].startswith("-"):
         return arguments
     cut = [a if before != "--seeds" else "2" for before, a in zip(["", *arguments], arguments, strict=False)]
     return cut if "--rounds" in cut else [*cut, "--rounds", "300"]
@@ -183,3 +183,36 @@ def test_the_search_finds_a_word_without_a_server(browser, site: Path) -> None: 
         str(link.get_attribute("href")) for link in page.locator(".md-search-result__item a").all()
     )
     context.close()
+
+
+def test_the_router_and_the_change_of_ones_own_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code that the two pages print, on a few rows."""
+    from dataclasses import replace
+    from functools import partial
+
+    import numpy as np
+
+    from bandits import resolve
+    from bandits.mmrbench import evaluate
+    from envs.changes.changes import apply
+    from envs.changes.world import unroll
+    from tests.conftest import make_stream
+
+    monkeypatch.chdir(tmp_path)
+    for page in ("own-router.md", "own-change.md"):
+        for _, title, block in BLOCK.findall((DOCS / page).read_text(encoding="utf-8")):
+            if title:
+                (tmp_path / title).write_text(block)
+    stream = make_stream()
+    shown = replace(stream.outcomes, text=stream.context)
+    [row] = evaluate(shown, routers=["forest.py:forest,trees=3"], resamples=20, mode="11")
+    assert row["router"].startswith("forest.py:forest") and 0 < row["Ps"] <= 1
+    forgets = resolve.function("drift.py:forgets,share=1,at=0.5", {}, "change")
+    name = str(stream.dataset[0])
+    rows = np.arange(len(stream))[None]
+    changed = apply(unroll(stream, rows), [partial(forgets, model=stream.models[1], dataset=name)])
+    late = (np.arange(len(stream)) >= len(stream) // 2) & (stream.dataset == name)
+    assert (changed.utility[late, 1] == 0).all() and late.any()
+    np.testing.assert_array_equal(changed.utility[~late], stream.utility[~late])
+    others = [0, *range(2, stream.n_arms)]
+    np.testing.assert_array_equal(changed.utility[:, others], stream.utility[:, others])

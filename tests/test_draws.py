@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from bandits.base import choose, example
-from bandits.loop import feedback, streamed
+from bandits.loop import feedback
 from bandits.loop.kernels_blocks import highest
 from bandits.loop.lanes import CHUNK, chunks, sheet
-from bandits.loop.replay import orders
+from bandits.loop.replay import orders, window_order
 from bandits.mmrbench.routers import random
 from bandits.off_policy import drawn, targets, trials
 from bandits.policies.linear.bootstrap import bootstrap
@@ -53,7 +53,7 @@ def test_a_batch_is_heard_after_its_last_round(batch: int, after: list[int]) -> 
 
 def test_windows_are_shuffled_each_in_its_own_way() -> None:
     seen = {
-        (seed, window): streamed.order(50, window, seeds=2, seed=seed, kind="shuffle")
+        (seed, window): window_order(50, window, seeds=2, seed=seed, order="shuffle")
         for seed in (0, 1)
         for window in (0, 1)
     }
@@ -61,7 +61,7 @@ def test_windows_are_shuffled_each_in_its_own_way() -> None:
     assert len(set(flat)) == 8 and all(sorted(row) == list(range(50)) for row in flat)
     plain = orders(make_stream(rows=50), seeds=2, seed=1)
     assert sorted(plain[0]) == list(range(50))
-    given = streamed.order(5, 3, seeds=2, seed=0, kind="given")
+    given = window_order(5, 3, seeds=2, seed=0, order="given")
     np.testing.assert_array_equal(given, [[0, 1, 2, 3, 4]] * 2)
 
 

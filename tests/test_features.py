@@ -11,6 +11,7 @@ from sklearn.preprocessing import normalize
 
 from envs.contexts import features
 from envs.outcomes import Outcomes
+from envs.stream import Stream
 
 
 @pytest.fixture
@@ -200,3 +201,32 @@ def test_mistakes(options: dict[str, object], message: str) -> None:
         features.context(table(text=matrix()), **options)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="modality text needs"):
         features.context(table(image=matrix()), modality="text")
+
+
+def test_indicators_stand_beside_the_components_or_instead_of_them() -> None:
+    """`+dataset`: the components as they were, then a 0 or 1 for each data set, sorted, then the constant."""
+    names = np.array(["b", "a", "c", "a", "b"] * 10, object)
+    here = table(text=matrix(), dataset=names)
+    plain, _ = features.context(here, dim=4)
+    beside, note = features.context(here, dim=4, context="+dataset")
+    alone, _ = features.context(here, dim=4, context="dataset")
+    hot = np.stack([names == name for name in "abc"], axis=1)
+    np.testing.assert_array_equal(beside, np.hstack([plain[:, :-1], hot, plain[:, -1:]]))
+    np.testing.assert_array_equal(alone, np.hstack([hot, plain[:, -1:]]))
+    assert "an indicator of each of the 3 data sets" in note
+    shown = [Stream("s", here, context).indicators for context in (plain, beside, alone)]
+    assert shown == [0, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [(["a"] * 50, r"has 1 \(a\)"), (list(map(str, range(300))), "has 300")]
+)
+def test_indicators_need_more_data_sets_than_one_and_not_hundreds(names: list[str], said: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^context \+dataset needs a table with 2 to 256 data sets, it {said}$"
+    ):
+        features.context(table(len(names), dataset=np.array(names, object)), context="+dataset")
+    with pytest.raises(
+        ValueError, match=r"^context needs one of embeddings, \+dataset, dataset, got 'source'$"
+    ):
+        features.context(table(), context="source")

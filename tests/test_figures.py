@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bandits.money import money
 from bandits.report import calls, over_time, plane, tables
 from bandits.results.by_dataset import CALLS
 
@@ -57,31 +58,33 @@ class Cells(HTMLParser):
 
 
 def test_every_cell_of_the_table_shows_the_column_of_its_heading() -> None:
-    """To at least three significant digits, by heading."""
+    """To at least three significant digits, by heading, in the unit that the heading names."""
     shown = {
-        "reward a query": "reward_mean", "behind the best policy": "lag", "accuracy": "accuracy",
-        "mean cost": "cost_mean", "total cost": "cost_total", "regret, oracle": "regret_oracle",
-        "regret, best fixed": "regret_best_fixed", "regret, best per dataset": "regret_best_per_dataset",
-        "growth": "exponent", "gap closed": "gap_closed",
+        "reward a query": ("reward_mean", 1), "behind the best policy": ("lag", 1), "accuracy, %": ("accuracy", 100),
+        "cost, USD per 1,000 queries": ("cost_mean", 1), "total cost, USD": ("cost_total", 1e-3),
+        "regret, oracle": ("regret_oracle", 1), "regret, best fixed": ("regret_best_fixed", 1),
+        "regret, best per dataset": ("regret_best_per_dataset", 1), "growth": ("exponent", 1),
+        "gap closed": ("gap_closed", 1), "seconds, p50": ("latency_p50", 1), "seconds, p95": ("latency_p95", 1),
     }  # fmt: skip
-    given = [summary_row("a", "policy"), summary_row("b", "policy", 1.37)]
-    head, *body = Cells(tables.summary(given)).rows
-    lines = {cells[0]: dict(zip(head, cells, strict=True)) for cells in body if len(cells) == len(head)}
-    assert set(lines) == {"a", "b"} and set(shown) <= set(head)
+    took = {"latency_p50": 1.2345, "latency_p95": 7.654}
+    given = [summary_row("a", "policy") | took, summary_row("b", "policy", 1.37) | took]
+    head, *body = Cells(tables.summary(given, money("1e-3 USD/query"))).rows
+    lines = {cells[0].partition("|")[0].strip(): dict(zip(head, cells, strict=True)) for cells in body}
+    assert set(lines) == {"a", "b"} and set(shown) == set(head[1:])
     for row in given:
-        for heading, column in shown.items():
+        for heading, (column, scale) in shown.items():
             text = lines[row["policy"]][heading].split("|")[0].replace(",", "")
             percent = text.endswith("%")
             value = float(text.rstrip(" %")) / (100 if percent else 1)
             digits = len(re.sub(r"^0*\.?0*|\.|%| ", "", text))
             # Half a unit of the last digit shown, and never fewer than two digits.
             assert digits >= 2, (heading, text)
-            assert abs(value - row[column]) <= 0.006 * abs(row[column]) + (0.005 if percent else 0), (
+            assert abs(value / scale - row[column]) <= 0.006 * abs(row[column]) + (0.005 if percent else 0), (
                 heading,
                 text,
             )
-            if heading in ("reward a query", "accuracy", "mean cost", "total cost"):
-                assert digits >= 3 and abs(value - row[column]) <= 0.001 * abs(row[column]), (heading, text)
+            if heading.startswith(("reward a query", "accuracy", "cost", "total cost", "seconds")):
+                assert digits >= 3 and abs(value / scale - row[column]) <= 0.004 * abs(row[column]), heading
 
 
 def test_the_plane_draws_mean_cost_and_accuracy() -> None:
@@ -100,7 +103,7 @@ def test_the_plane_draws_mean_cost_and_accuracy() -> None:
     }
     for row in rows:
         x, y = at[row["policy"]]
-        assert abs(x / row["cost_mean"] - 1) < 1e-3 and abs(y / row["accuracy"] - 1) < 1e-3
+        assert abs(x / row["cost_mean"] / 1000 - 1) < 1e-3 and abs(y / row["accuracy"] / 100 - 1) < 1e-3
 
 
 def test_the_heat_map_puts_each_share_at_its_data_set_and_model() -> None:

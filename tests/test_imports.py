@@ -22,6 +22,7 @@ ABSENT = {
     "torch": "comes with open_clip",
     "sentence_transformers": "extra `embed`: gigabytes with torch",
     "PIL": "extra `embed`",
+    "litellm": "extra `litellm`: as large as all else that tests need, and it holds other packages back",
     "contextualbandits": "a peer of benchmarks/peers.txt: needs a C compiler",
     "coba": "a peer of benchmarks/peers.txt",
     "mabwiser": "a peer of benchmarks/peers.txt",

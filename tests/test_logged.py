@@ -43,6 +43,9 @@ def table(rows: int = 200, seed: int = 0, arms: int = 3, **changed: Any) -> Outc
         (("text",), {}),  # hashed questions beside images
         (("text", "image"), {"dim": 6}),  # hashed questions alone
         (("text", "image", "question"), {}),  # an indicator of each data set
+        ((), {"context": "+dataset", "dim": 5}),
+        (("text", "image", "question"), {"context": "+dataset"}),  # the same, not twice
+        ((), {"context": "dataset"}),
     ],
 )
 def test_contexts_are_those_of_the_streams_own_pipeline(drop: tuple, options: dict, tmp_path: Path) -> None:

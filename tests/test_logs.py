@@ -353,7 +353,7 @@ def test_an_exported_router_calls_on_a_log_what_it_calls_in_service(tmp_path: Pa
     log = _ready(Path("log.parquet"))
     router = load("router.npz")
     found = targets.exported(router, log)
-    worth = log.context @ router.weight[:, 0].T
+    worth = log.context @ router.learned["weight"][:, 0].T
     np.testing.assert_allclose(np.sort(found, axis=1)[:, -1], 1)
     called = [log.models[k] for k in found.argmax(axis=1)]
     assert called == [router.settings.models[k] for k in worth.argmax(axis=1)]

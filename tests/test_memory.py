@@ -25,6 +25,8 @@ def words(kind: str, table: Path) -> tuple[object, ...]:  # noqa: F811
         return ("--policy", "linucb", "--data", table, "--change", "price,model=@best,at=.5,factor=.1")[
             : 6 if kind == "changed" else 4
         ]
+    if kind == "decide":
+        return ("decide", table)
     if kind == "scenarios":
         return ("scenarios", "--policy", "linucb", "--data", table)
     return (
@@ -37,7 +39,9 @@ def words(kind: str, table: Path) -> tuple[object, ...]:  # noqa: F811
     )
 
 
-@pytest.mark.parametrize("kind", ["plain", "changed", "streamed", "scenarios", "mmrbench", "online"])
+@pytest.mark.parametrize(
+    "kind", ["plain", "changed", "streamed", "scenarios", "decide", "mmrbench", "online"]
+)
 def test_absurd_seeds_are_refused_with_the_figure(run, table, kind) -> None:  # noqa: F811
     given = words(kind, table)
     before = sorted(p.name for p in Path().iterdir())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -76,7 +78,10 @@ def test_nothing_runs_and_nothing_is_fetched(log: Path) -> None:
     assert "script" not in {tag for tag, _ in found.tags}
     assert not {name for _, attrs in found.tags for name in attrs} & {"src", "href", "onload", "onclick"}
     policy = next(a["content"] for _, a in found.tags if a.get("http-equiv") == "Content-Security-Policy")
-    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.S)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';") and "unsafe" not in policy
+    assert not any("style" in attributes for _, attributes in found.tags)
     assert not re.search(r"url\(|@import", text)
 
 

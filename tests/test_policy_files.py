@@ -21,14 +21,15 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits.policies.linear.exploring import Bonus, Posterior
+from bandits.forms.exploring import Bonus, Posterior
+from bandits.forms.linear import Ridges
 from bandits.serving import file
 from bandits.serving.router import Router
-from bandits.serving.settings import Settings
+from bandits.serving.settings import FORMAT, Settings, described
 from envs.contexts.projection import Projection
 
 TRIES = int(os.environ.get("ROUTEBANDIT_FUZZ", "150"))
-ARRAYS = ("inverse", "weight", "pulls", "mean", "axes")
+ARRAYS = ("inverse", "weight", "pulls", "context.mean", "context.axes")
 K, D, TEXT, IMAGE = 3, 4, 5, 6
 
 
@@ -37,13 +38,12 @@ def learned(seed: int = 0, calls: int = 40, **changes: Any) -> Router:
     rng = np.random.default_rng(seed)
     settings = Settings(
         policy="linucb,alpha=0.5",
-        explore=Bonus(0.5),
-        ridge=1.0,
-        targets=1,
+        form=Ridges(Bonus(0.5), 1.0),
         reward="linear",
         preference=0.2,
         cost_scale=0.03,
         models=("a", "b", "c"),
+        price=(None, 0.01, None),
         label="made up",
         sha256="0" * 64,
     )
@@ -51,8 +51,10 @@ def learned(seed: int = 0, calls: int = 40, **changes: Any) -> Router:
     fitted = Projection(
         ("text", "image"), (TEXT, IMAGE), "concat", *(rng.normal(size=s) for s in (11, (11, D - 1)))
     )
-    arrays = np.tile(np.eye(D), (K, 1, 1)), np.zeros((K, settings.targets, D)), np.zeros(K, np.int64)
-    router = Router(settings, fitted, *arrays, bandits.rewards.linear, rng)
+    targets = settings.form.targets if isinstance(settings.form, Ridges) else 1
+    arrays = {"inverse": np.tile(np.eye(D), (K, 1, 1)), "weight": np.zeros((K, targets, D))}
+    arrays["pulls"] = np.zeros(K, np.int64)
+    router = Router(settings, fitted, arrays, bandits.rewards.linear, rng)
     for _ in range(calls):
         choice = router.choose(rng.normal(size=TEXT), rng.normal(size=IMAGE))
         router.learn(choice, utility=rng.random(), cost=0.01 * rng.random())
@@ -61,11 +63,13 @@ def learned(seed: int = 0, calls: int = 40, **changes: Any) -> Router:
 
 def bits(router: Router) -> tuple[Any, ...]:
     fitted = router.projection
-    arrays = (router.inverse, router.weight, router.pulls, fitted.mean, fitted.axes)
+    arrays = (*router.learned.values(), fitted.mean, fitted.axes)
     return router.settings, fitted[:3], *((a.dtype.str, a.shape, a.tobytes()) for a in arrays)
 
 
-@pytest.mark.parametrize("changes", [{}, {"targets": 2}, {"explore": Posterior(0.5)}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"form": Ridges(Bonus(0.5), 1.0, 2)}, {"form": Ridges(Posterior(0.5), 1.0)}]
+)
 def test_what_was_learned_survives_a_restart_to_the_bit(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = tmp_path / "policy.npz"
     learned(calls=0, **changes).save(path)
@@ -76,17 +80,17 @@ def test_what_was_learned_survives_a_restart_to_the_bit(tmp_path: Path, changes:
         first.learn(choice, utility=rng.random(), cost=0.01 * rng.random())
     first.save(path)
     again, twice = bandits.load(path, seed=8), bandits.load(path, seed=8)
-    assert bits(again) == bits(first) and again.pulls.sum() == 50
+    assert bits(again) == bits(first) and again.learned["pulls"].sum() == 50
     queries = [(rng.normal(size=TEXT), rng.normal(size=IMAGE)) for _ in range(100)]
     assert [again.choose(*q).arm for q in queries] == [twice.choose(*q).arm for q in queries]
-    if "explore" not in changes:
+    if changes.get("form", Ridges(Bonus(0.5), 1.0)).explore == Bonus(0.5):
         assert [first.choose(*q).arm for q in queries] == [twice.choose(*q).arm for q in queries]
     written = path.read_bytes()
     again.save(path)
     assert path.read_bytes() == written
     assert [p.name for p in tmp_path.iterdir()] == ["policy.npz"]
     with np.load(path, allow_pickle=False) as stored:
-        np.testing.assert_array_equal(stored["weight"], first.weight)
+        np.testing.assert_array_equal(stored["weight"], first.learned["weight"])
 
 
 @pytest.mark.parametrize("call", ["os.fsync", "os.replace", "zipfile.ZipFile.writestr"])
@@ -117,7 +121,7 @@ def test_an_interrupted_write_leaves_the_old_file(
 
 def test_what_could_not_be_loaded_is_not_written(tmp_path: Path) -> None:
     router = learned()
-    router.weight[0, 0, 0] = np.nan
+    router.learned["weight"][0, 0, 0] = np.nan
     with pytest.raises(
         ValueError, match="is not written, for it could not be loaded: its weight needs finite"
     ):
@@ -160,14 +164,13 @@ def packed(header: bytes, arrays: dict[str, Any], **options: Any) -> bytes:
     return whole.getvalue()
 
 
-HEADER = msgspec.json.encode(file.About(2, learned().settings, ("text", "image"), (TEXT, IMAGE), "concat", D))
+HEADER = msgspec.json.encode(file.About(FORMAT, learned().settings, described(learned().projection)[0]))
 
 
 def whole() -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the header and the arrays of a good file, to be damaged."""
     router = learned()
-    arrays = {name: getattr(router, name, None) for name in ARRAYS}
-    return json.loads(HEADER), arrays | {"mean": router.projection.mean, "axes": router.projection.axes}
+    return json.loads(HEADER), router.learned | described(router.projection)[1]
 
 
 def promised(shape: tuple[int, ...], dtype: str = "<f8") -> bytes:
@@ -178,7 +181,7 @@ def promised(shape: tuple[int, ...], dtype: str = "<f8") -> bytes:
 
 
 WRONG_HEADERS: list[tuple[tuple[str, ...], Any]] = [
-    *((("format",), x) for x in (1, 3, 10**30, "2", None, [2], -1)),
+    *((("format",), x) for x in (1, 2, 10**30, "3", None, [3], -1)),
     *(
         (("settings", "models"), x)
         for x in ("abc", [], ["a", "b"], ["a", "b", "a"], ["a", "b", ""], [1, 2, 3], None)
@@ -187,14 +190,14 @@ WRONG_HEADERS: list[tuple[tuple[str, ...], Any]] = [
     (("settings", "models"), ["a", "b", None]),
     *((("settings", "policy"), x) for x in ("", 1, None, "x" * 5000)),
     *(
-        (("settings", "explore"), x)
+        (("settings", "form", "explore"), x)
         for x in ({}, "Bonus", None, {"type": "Wild"}, {"type": "Bonus", "beta": 1})
     ),
-    *((("settings", "explore"), {"type": "Bonus", "alpha": x}) for x in (-1, "1", None, [1.0], True)),
-    (("settings", "explore"), {"type": "Gaps", "gamma": 0.0, "exponent": 0.5}),
-    (("settings", "explore"), {"type": "Coin", "epsilon": 1.5, "decay": 0.0}),
-    *((("settings", "ridge"), x) for x in (0, -1.0, "1", None, 1e6)),
-    *((("settings", "targets"), x) for x in (0, 2, 3, "1", None)),
+    *((("settings", "form", "explore"), {"type": "Bonus", "alpha": x}) for x in (-1, "1", None, [1.0], True)),
+    (("settings", "form", "explore"), {"type": "Gaps", "gamma": 0.0, "exponent": 0.5}),
+    (("settings", "form", "explore"), {"type": "Coin", "epsilon": 1.5, "decay": 0.0}),
+    *((("settings", "form", "ridge"), x) for x in (0, -1.0, "1", None, 1e6)),
+    *((("settings", "form", "targets"), x) for x in (0, 2, 3, "1", None)),
     *((("settings", "reward"), x) for x in ("", "unknown", "log_cost,floor=5", "linear,x=1", 1, "linear,")),
     *((("settings", "reward"), x) for x in ("x.py:f", "r" * 5000, "log_cost,floor='a'")),
     *((("settings", "preference"), x) for x in (-1, "0", None, True)),
@@ -203,15 +206,20 @@ WRONG_HEADERS: list[tuple[tuple[str, ...], Any]] = [
     *((("settings", "sha256"), x) for x in ("", "z" * 64, 1)),
     *((("settings",), x) for x in (None, [], {}, "x")),
     *(
-        (("uses",), x)
+        (("context", "uses"), x)
         for x in ([], ["text"], ["image", "text"], ["text", "text"], ["sound", "text"], None, "text")
     ),
     *(
-        (("sizes",), x)
+        (("context", "sizes"), x)
         for x in ([], [5], [5, 7], [-5, 16], [0, 11], ["5", "6"], None, [10**12, 1], [5.5, 5.5])
     ),
-    *((("fusion",), x) for x in ("mean", "adaptive", "", None, 1)),
-    *((("features",), x) for x in (0, 3, 5, -4, "4", None, 10**9, 10**30)),
+    *((("context", "fusion"), x) for x in ("mean", "adaptive", "", None, 1)),
+    *((("context", "features"), x) for x in (0, 3, 5, -4, "4", None, 10**9, 10**30)),
+    *((("settings", "form"), x) for x in (None, {}, {"type": "Ridges"}, {"type": "Wild"}, "Ridges")),
+    *((("settings", "price"), x) for x in (None, [], [0.1], [0.1, -1, 0.1], ["1", 1, 1])),
+    *((("context", "columns"), x) for x in (-1, 5, 10**9, None)),
+    *((("context", "datasets"), x) for x in (["a"], "a", None)),
+    *((("context", "rare"), x) for x in (-1, None, "1")),
     (("more",), 1),
     (("settings", "more"), 1),
 ]
@@ -272,7 +280,7 @@ def _foreign() -> list[bytes]:
     np.savez(npz, weight=np.zeros(3), about=np.array("{}"))
     np.savez(pickled, about=np.array({"a": 1}, object), allow_pickle=True)
     np.save(plain, np.zeros(3))
-    deep = b'{"format":2,"settings":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    deep = b'{"format":3,"settings":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     names = [f"{name}.npy" for name in ARRAYS] + ["about.json", "sha256"]
     return [
         *(x.getvalue() for x in (npz, pickled, plain)),
@@ -288,7 +296,7 @@ def _foreign() -> list[bytes]:
         *(_extra({}, name) for name in names),
         _extra({"more.npy": b"1"}),
         _extra({}, deflated=True),
-        _extra({"axes.npy": bytes(50_000_000)}, deflated=True),  # 50 kB that would be 50 MB
+        _extra({"context.axes.npy": bytes(50_000_000)}, deflated=True),  # 50 kB that would be 50 MB
         _extra({"sha256": b"0" * 64}),
         *(_extra({"about.json": x}) for x in (b"", b"[]", b"null", b"{", b"\xff\xfe", deep, HEADER + b" ")),
         packed(HEADER.replace(b'"alpha":0.5', b'"alpha":NaN'), whole()[1]),
@@ -346,9 +354,13 @@ def test_a_file_of_the_wrong_content_never_loads(tmp_path: Path, make: Callable[
 
 
 def test_every_field_of_the_header_is_needed(tmp_path: Path) -> None:
-    for place in [*([key] for key in whole()[0]), *(["settings", key] for key in whole()[0]["settings"])]:
+    good = whole()[0]
+    for place in [
+        *([key] for key in good),
+        *([part, key] for part in ("settings", "context") for key in good[part]),
+    ]:
         header = whole()[0]
-        inside = header["settings"] if len(place) > 1 else header
+        inside = header[place[0]] if len(place) > 1 else header
         del inside[place[-1]]
         said = refused(tmp_path / "policy.npz", packed(json.dumps(header).encode(), whole()[1]))
         assert said is not None and f"`{place[-1]}`" in said
@@ -364,7 +376,7 @@ def test_damage_is_refused_or_has_changed_nothing(tmp_path: Path) -> None:
 def test_a_version_from_the_future_is_named(tmp_path: Path) -> None:
     header = whole()[0] | {"format": 9, "new": 1}
     said = refused(tmp_path / "policy.npz", packed(json.dumps(header).encode(), whole()[1]))
-    assert said is not None and re.search(r"it has format 9, and this version reads 2$", said)
+    assert said is not None and re.search(r"it has format 9, and this version reads 3$", said)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -380,7 +392,6 @@ def test_a_router_is_not_changed_by_saving(tmp_path: Path) -> None:
     before = bits(router)
     router.save(tmp_path / "policy.npz")
     assert bits(router) == before
-    other = dataclasses.replace(router, weight=router.weight.copy())
-    other.weight[:] += 1.0
+    other = dataclasses.replace(router, learned=router.learned | {"weight": router.learned["weight"] + 1.0})
     other.save(tmp_path / "policy.npz")
     assert bits(bandits.load(tmp_path / "policy.npz")) != before

@@ -11,9 +11,11 @@ import pytest
 
 import bandits
 from bandits.base import Policy, example
+from bandits.loop.replay import Trace
 from bandits.policies.linear.forgetting import Discounted
 from bandits.policies.linear.ridge import Ridge
-from bandits.results.shares import AT, over_datasets
+from bandits.results.curves import AT
+from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table
 from bandits.wrappers import budget, warm
 from bandits.wrappers.newcomers import explore_new, pooled
@@ -32,7 +34,8 @@ def test_a_share_of_nothing_is_no_number() -> None:
     dataset = np.array(["often"] * 39 + ["rare"], object)
     stream = replace(stream, outcomes=replace(stream.outcomes, dataset=dataset))
     order = np.arange(40, dtype=np.int32)[None]
-    frame = over_datasets("p", np.zeros_like(order), order, stream)
+    trace = Trace(order, np.zeros_like(order))
+    frame = summarise(stream, stream.utility, {"p": trace}).curves
     rare = frame[frame["quantity"] == f"{AT}rare:{stream.models[0]}"].set_index("round")["mean"]
     assert rare.loc[40] == 1.0 and rare.drop(40).isna().all() and len(rare) > 20
     unused = frame[frame["quantity"] == f"{AT}often:{stream.models[1]}"].set_index("round")["mean"]

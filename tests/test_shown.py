@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from bandits.mmrbench import frontiers
+from bandits.money import money
 from bandits.report import budgets, calls, changes, datasets, over_time, plane, plots, tables, words
 from bandits.report.styles import AREAS, OTHER_MODELS, model_colours
 from bandits.results.by_dataset import CALLS
@@ -23,7 +24,7 @@ from tests.test_report import make_curves, make_summary, row
 def number(text: str) -> float:
     """Return a cell's number, a percentage as a share."""
     share = text.strip().endswith("%")
-    return float(text.replace(",", "").rstrip("% ")) / (100 if share else 1)
+    return float(text.replace(",", "").replace("\u2212", "-").rstrip("% ")) / (100 if share else 1)
 
 
 def spanned(text: str) -> list[float]:
@@ -53,8 +54,9 @@ def points() -> pd.DataFrame:
 def test_the_page_above_the_runs_draws_reward_against_budget() -> None:
     frame = points()
     (figure,) = budgets.charts(frame, "USD")
-    assert (figure["x"], figure["y"]) == ("budget: cost a query (USD)", "reward a query")
-    drawn = {line["name"]: line for line in figure["data"]}
+    axes = figure["axes"]
+    assert (axes["x"], axes["y"]) == ("budget: USD per 1,000 queries", "reward a query")
+    drawn = {line["name"]: line for line in figure["views"][0]["data"]}
     wanted = {"ucb1": ("ucb1", "policy"), "linucb": ("linucb", "policy"), "single models": (None, "model"),
               **{budgets._HINDSIGHT[kind][0]: (None, kind) for kind in ("within", "mixture")}}  # fmt: skip
     assert drawn.keys() == wanted.keys()
@@ -62,7 +64,7 @@ def test_the_page_above_the_runs_draws_reward_against_budget() -> None:
         part = frame[(frame["kind"] == kind) & ((frame["name"] == name) | (name is None))].sort_values(
             "budget"
         )
-        np.testing.assert_allclose(drawn[label]["x"], part["budget"], rtol=1e-4)
+        np.testing.assert_allclose(drawn[label]["x"], 1000 * part["budget"], rtol=1e-4)
         np.testing.assert_allclose(drawn[label]["y"], part["reward"], rtol=1e-4)
         if kind == "policy":
             np.testing.assert_allclose(drawn[label]["lo"], part["reward_lo"], rtol=1e-4)
@@ -73,31 +75,31 @@ def test_the_page_above_the_runs_draws_accuracy_against_cost() -> None:
     frame = points()
     frame["preference"], frame["asked"] = frame["asked"], "30%"
     (figure,) = budgets.charts(frame, "USD")
-    assert (figure["x"], figure["y"]) == ("mean cost (USD)", "accuracy")
-    for line in figure["data"]:
+    assert (figure["axes"]["x"], figure["axes"]["y"]) == ("cost, USD per 1,000 queries", "accuracy")
+    for line in figure["views"][0]["data"]:
         of = "model" if line["name"] == "single models" else "policy"
         part = frame[frame["kind"] == of]
         part = part if of == "model" else part[part["name"] == line["name"]].sort_values("cost")
-        np.testing.assert_allclose(line["x"], part["cost"], rtol=1e-4)
-        np.testing.assert_allclose(line["y"], part["accuracy"], rtol=1e-4)
+        np.testing.assert_allclose(line["x"], 1000 * part["cost"], rtol=1e-4)
+        np.testing.assert_allclose(line["y"], 100 * part["accuracy"], rtol=1e-4)
         if of == "policy":
-            np.testing.assert_allclose(line["lo"], part["accuracy_lo"], rtol=1e-4)
-            np.testing.assert_allclose(line["hi"], part["accuracy_hi"], rtol=1e-4)
+            np.testing.assert_allclose(line["lo"], 100 * part["accuracy_lo"], rtol=1e-4)
+            np.testing.assert_allclose(line["hi"], 100 * part["accuracy_hi"], rtol=1e-4)
 
 
 def test_the_table_of_runs_by_heading_and_who_earns_most() -> None:
     frame = points()
-    head, *body = Cells(budgets._table(frame[frame["kind"] == "policy"])).rows
+    head, *body = Cells(budgets._table(frame[frame["kind"] == "policy"], money("USD"))).rows
     for cells, told in zip(body, frame.to_dict("records"), strict=False):
         line = dict(zip(head, cells, strict=True))
         assert (line["policy"], line["preference"], line["budget"]) == (told["name"], "0.2", told["asked"])
         assert number(line["spent of it"]) == pytest.approx(told["spent"] / told["budget"], abs=6e-4)
-        assert number(line["mean cost"]) == pytest.approx(told["cost"], rel=1e-3)
-        for heading, column in (("reward a query", "reward"), ("accuracy", "accuracy")):
-            want = [told[column], told[f"{column}_lo"], told[f"{column}_hi"]]
-            assert spanned(line[heading]) == pytest.approx(want, abs=1e-4)
-    assert "<code>linucb</code> earns most at 50% (0.5220 a query)" in budgets._headline(frame)
-    assert "<code>linucb</code> earns most at 20% (0.5330 a query)" in budgets._headline(frame)
+        assert number(line["cost, USD per 1,000 queries"]) == pytest.approx(1000 * told["cost"], rel=1e-3)
+        for heading, column, scale in (("reward a query", "reward", 1), ("accuracy, %", "accuracy", 100)):
+            want = [scale * told[column], scale * told[f"{column}_lo"], scale * told[f"{column}_hi"]]
+            assert spanned(line[heading]) == pytest.approx(want, abs=6e-2 if scale > 1 else 1e-4)
+    assert "<code>linucb</code> earns most at 50% (0.5220 reward a query)" in budgets._headline(frame)
+    assert "<code>linucb</code> earns most at 20% (0.5330 reward a query)" in budgets._headline(frame)
 
 
 def test_the_table_of_phases_by_heading() -> None:
@@ -134,7 +136,7 @@ def test_the_table_by_dataset_by_heading() -> None:
     }  # skewed: no mean is a median
     value["regret_oracle"] = 100 * rng.random((5, 3, 2)) ** 3
     got = Scores(("a", "oracle", "m"), ("policy", "reference", "model"), ("x", "y"), value)
-    head, *body = Cells(datasets.table(got)).rows
+    head, *body = Cells(datasets.table(got, ["a"], money("USD"))).rows
     place = ""
     seen = 0
     for cells in body:
@@ -143,16 +145,14 @@ def test_the_table_by_dataset_by_heading() -> None:
             continue
         line = dict(zip(head, cells, strict=True))
         p, d = got.players.index(line["player"]), got.datasets.index(place)
-        for heading, measure in (
-            ("accuracy", "accuracy"),
-            ("mean cost", "cost"),
-            ("regret, oracle", "regret_oracle"),
+        for heading, measure, scale in (
+            ("accuracy, %", "accuracy", 100),
+            ("cost, USD per 1,000 queries", "cost", 1000),
+            ("regret, oracle", "regret_oracle", 1),
         ):
-            each = value[measure][:, p, d]
+            each = scale * value[measure][:, p, d]
             want = [each.mean(), *stats.t.interval(0.95, 4, each.mean(), stats.sem(each))]
-            assert spanned(line[heading]) == pytest.approx(
-                want, rel=1e-3, abs=6e-2 if "regret" in heading else 6e-5
-            )
+            assert spanned(line[heading]) == pytest.approx(want, rel=1e-3, abs=6e-2)
             seen += 1
     assert seen == 2 * 2 * 3  # single models have no row
 
@@ -169,16 +169,6 @@ def test_shares_of_calls_are_sums_over_policies_and_the_last_ones_are_the_last()
     assert calls.called(frame) == pytest.approx({"m": 15 / 110, "n": 95 / 110})
     share = calls.routed(frame)
     assert list(dict.fromkeys(share.index.get_level_values("dataset"))) == ["y", "x"]  # asked most first
-    figures, names = calls.by_dataset(share, {"m": "red", "n": "blue"})
-    bars = {
-        bar["name"]: dict(zip(bar["y"], bar["x"], strict=True))
-        for bar in figures[names.index("x")]["views"][0]["data"]
-    }
-    assert bars["m"] == {"a": 1.0, "b": 0.5, "oracle": 0.0} and bars["n"] == {
-        "a": 0.0,
-        "b": 0.5,
-        "oracle": 1.0,
-    }
     rows = [
         ("a", t, f"share:{m}", s)
         for t, each in ((1, (0.9, 0.1)), (50, (0.2, 0.8)))
@@ -188,10 +178,13 @@ def test_shares_of_calls_are_sums_over_policies_and_the_last_ones_are_the_last()
     drawn, colours, last = calls.shares([summary_row("a", "policy")], curves)
     assert last == [{"m": 0.2, "n": 0.8}]
     lines = {area["name"]: (area["x"], area["y"]) for area in drawn[0]["views"][0]["data"]}
-    assert lines == {"m": ([1, 50], [0.9, 0.2]), "n": ([1, 50], [0.1, 0.8])} and set(colours) == {"m", "n"}
-    assert words.shares_caption("a", last[0]) == "a in the last rounds: n 80%, m 20%."
+    assert lines == {"m": ([1, 50], [90.0, 20.0]), "n": ([1, 50], [10.0, 80.0])} and set(colours) == {
+        "m",
+        "n",
+    }
+    assert words.shares_caption("a", last[0]) == "a in the last rounds: n 80 %, m 20 %."
     assert words.shares_caption("a", {"p": 0.1, "q": 0.4, "r": 0.3, "s": 0.2}).endswith(
-        "q 40%, r 30%, s 20%."
+        "q 40 %, r 30 %, s 20 %."
     )
 
 
@@ -203,7 +196,7 @@ def test_models_called_most_have_a_colour_and_the_others_are_added_up() -> None:
     curves = pd.DataFrame(rows, columns=["policy", "round", "quantity", "mean"])
     drawn, _, _ = calls.shares([summary_row("a", "policy")], curves)
     (other,) = [area for area in drawn[0]["views"][0]["data"] if area["name"] == OTHER_MODELS]
-    assert other["y"][-1] == pytest.approx(1 / sum(totals.values()), rel=1e-3)  # those of 0 and 1
+    assert other["y"][-1] == pytest.approx(100 / sum(totals.values()), rel=1e-3)  # those of 0 and 1
 
 
 def meeting() -> Any:
@@ -217,7 +210,15 @@ def meeting() -> Any:
         "nAUC_fair_hi": 0.77,
     }
     table = [
-        {"name": "a", "outcomes": 4321.0, **scores, "QNC": 0.383, "hypervolume": 0.5678, "interval": "seeds"}
+        {
+            "name": "a",
+            "kind": "policy",
+            "outcomes": 4321.0,
+            **scores,
+            "QNC": 0.383,
+            "hypervolume": 0.5678,
+            "interval": "seeds",
+        }
     ]
     table.append({**table[0], "name": "b", "QNC": math.inf})
     lines = {"name": ["a", "a"], "kind": "policy", "cost": [0.1, 0.4], "utility": [0.5, 0.7],
@@ -232,13 +233,14 @@ def test_frontiers_by_heading_and_axis() -> None:
     line = dict(zip(head, body[0], strict=True))
     assert (line[""], line["outcomes learned from"], line["hypervolume"]) == ("a", "4,321", "0.5678")
     assert (
-        line["peak"] == "0.8100|0.7200 to 0.9300, seeds" and line["area"] == "0.6400|0.5500 to 0.7700, seeds"
+        line["peak, %"] == "81.0|72.0 to 93.0, seeds"
+        and line["area, of 1"] == "0.6400|0.5500 to 0.7700, seeds"
     )
-    assert (line["cost to match"], body[1][head.index("cost to match")]) == ("0.383", "never")
-    (drawn,) = [frontiers._trace(one) for one in frontiers.lines(made) if one.kind == "policy"]
-    assert (drawn["x"], drawn["y"]) == ([0.1, 0.4], [0.5, 0.7])
-    assert drawn["error_y"]["array"] == pytest.approx([0.08, 0.04])
-    assert drawn["error_y"]["arrayminus"] == pytest.approx([0.05, 0.09])
+    assert (line["cost to match"], body[1][head.index("cost to match")]) == ("38.3 %", "never")
+    (drawn,) = [frontiers._trace(one, money("USD")) for one in frontiers.lines(made) if one.kind == "policy"]
+    assert (drawn["x"], drawn["y"]) == ([100.0, 400.0], [50.0, 70.0])
+    assert drawn["error_y"]["array"] == pytest.approx([8.0, 4.0])
+    assert drawn["error_y"]["arrayminus"] == pytest.approx([5.0, 9.0])
     assert (frontiers.titles(made)["x"], frontiers.titles(made)["y"]) == ("mean cost (USD)", "accuracy")
 
 
@@ -267,16 +269,20 @@ def test_a_band_goes_along_the_upper_end_and_back_along_the_lower() -> None:
 def test_small_print_of_the_summary_by_heading() -> None:
     """Each interval is that of its own column, and shares of rounds are not turned round."""
     given = summary_row("a", "policy") | {"unanswered": 0.12}
-    head, *body = Cells(tables.summary([given, summary_row("m", "model") | {"fell_back": 0.34}])).rows
+    head, *body = Cells(
+        tables.summary([given, summary_row("m", "model") | {"fell_back": 0.34}], money("USD"))
+    ).rows
     cells = next(line for line in body if line[0].startswith("a"))
-    assert cells[0] == "a|no call in 12% of rounds"
-    assert any(line[0].startswith("m|cannot be called in 34% of rounds") for line in body)
+    assert cells[0] == "a|policy; no call in 12 % of rounds"
+    assert any(line[0].startswith("m|single model; cannot be called in 34 % of rounds") for line in body)
     line = dict(zip(head, cells, strict=True))
-    for heading, name in (("reward a query", "reward"), ("behind the best policy", "lag"), ("accuracy", "accuracy"),
-                          ("mean cost", "cost"), ("regret, oracle", "regret")):  # fmt: skip
+    for heading, name, scale in (
+        ("reward a query", "reward", 1), ("behind the best policy", "lag", 1), ("accuracy, %", "accuracy", 100),
+        ("cost, USD per 1,000 queries", "cost", 1000), ("regret, oracle", "regret", 1),
+    ):  # fmt: skip
         _, low, high = spanned(line[heading])
-        assert low == pytest.approx(given[f"{name}_lo"], rel=2e-3), heading
-        assert high == pytest.approx(given[f"{name}_hi"], rel=2e-3), heading
+        assert low == pytest.approx(scale * given[f"{name}_lo"], rel=2e-3), heading
+        assert high == pytest.approx(scale * given[f"{name}_hi"], rel=3e-3), heading
 
 
 def test_a_dot_plot_has_each_accuracy_with_its_own_ends() -> None:
@@ -288,8 +294,8 @@ def test_a_dot_plot_has_each_accuracy_with_its_own_ends() -> None:
     figure, front = plane.plane(rows, "")
     assert front == [] and [d["name"] for d in figure["views"][0]["data"]] == ["m", "a"]  # lowest first
     first = figure["views"][0]["data"][1]
-    assert first["x"] == [0.6] and first["error_x"]["array"] == pytest.approx([0.03])
-    assert first["error_x"]["arrayminus"] == pytest.approx([0.08])
+    assert first["x"] == [60.0] and first["error_x"]["array"] == pytest.approx([3.0])
+    assert first["error_x"]["arrayminus"] == pytest.approx([8.0])
 
 
 def test_over_time_axes_starts_and_growth() -> None:
@@ -304,7 +310,7 @@ def test_over_time_axes_starts_and_growth() -> None:
     figure = over_time.budget(rows, both)
     assert figure is not None
     assert [(v["label"], v["y"]) for v in figure["views"]] == [
-        ("left of the cost", "share of the budget left"), ("price of cost", "dual price"),
+        ("left of the cost", "share of the budget left"), ("price of cost", "dual price, reward a unit"),
     ]  # fmt: skip
     grown = curves.assign(hi=curves["mean"] ** 3)
-    assert {d["growth"] for d in over_time.regret(rows, grown)["views"][1]["data"]} == {1.0}
+    assert {d["growth"] for d in over_time.regret(rows, grown)["views"][0]["data"]} == {1.0}

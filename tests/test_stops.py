@@ -17,8 +17,10 @@ import pytest
 
 from bandits import report
 from bandits.experiment import lineup
-from bandits.folders import export  # binds `build` before a test takes it away, not while it is away
-from bandits.folders import write as artefacts
+from bandits.folders import (
+    export,  # binds `build` before a test takes it away, not while it is away
+    trace,
+)
 from commands.run import Stopped
 from envs.tables import formats
 from tests.conftest import make_stream
@@ -86,7 +88,7 @@ def test_ctrl_c_while_calls_are_written_waits_for_those_of_every_run(table, tmp_
     """Three budgets have been played when the first one's calls are written."""
     words = (*SMALL, "--data", table, "--budget", "30%,50%,70%")
     assert run(*words, "--out", tmp_path / "whole") is None
-    written = artefacts._trace
+    written = trace.written
 
     def interrupted(*given: Any) -> bytes:
         if not (tmp_path / "run").exists():
@@ -94,7 +96,7 @@ def test_ctrl_c_while_calls_are_written_waits_for_those_of_every_run(table, tmp_
         return written(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(artefacts, "_trace", interrupted)
+        patched.setattr(trace, "written", interrupted)
         patched.setattr(signal, "getsignal", lambda name: signal.default_int_handler)
         error = run(*words, "--out", tmp_path / "run")
     assert isinstance(error, Stopped) and str(error).count("(linucb)") == 3

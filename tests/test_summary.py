@@ -9,7 +9,6 @@ import pytest
 
 from bandits import metrics
 from bandits.loop.replay import Trace
-from bandits.results.by_dataset import by_dataset
 from bandits.results.differences import against, paired_differences, scores
 from bandits.results.summary import Summary, summarise
 from envs.outcomes import Outcomes
@@ -79,7 +78,7 @@ def test_columns_and_rows(made: tuple[Stream, np.ndarray, dict[str, Trace], Summ
 
 
 def test_policies_are_as_recomputed(made: tuple[Stream, np.ndarray, dict[str, Trace], Summary]) -> None:
-    stream, table, traces, (frame, _) = made
+    stream, table, traces, (frame, *_) = made
     for name, trace in traces.items():
         row = frame.set_index("policy").loc[name]
         assert row["reward_mean"] == pytest.approx(metrics.rewards(table, trace).mean())
@@ -96,7 +95,7 @@ def test_policies_are_as_recomputed(made: tuple[Stream, np.ndarray, dict[str, Tr
 def test_references_are_means_over_the_table(
     made: tuple[Stream, np.ndarray, dict[str, Trace], Summary],
 ) -> None:
-    _, table, _, (frame, _) = made  # every seed asks every row once, so orders cannot matter
+    _, table, _, (frame, *_) = made  # every seed asks every row once, so orders cannot matter
     reward = frame.set_index("policy")["reward_mean"]
     assert reward["uniform"] == pytest.approx(table.mean())
     assert reward["oracle"] == pytest.approx(table.max(axis=1).mean())
@@ -110,10 +109,10 @@ def test_references_are_means_over_the_table(
 
 
 def test_lag_is_the_paired_difference(made: tuple[Stream, np.ndarray, dict[str, Trace], Summary]) -> None:
-    stream, table, traces, (frame, _) = made
+    stream, table, traces, (frame, *_) = made
     leader = max(traces, key=lambda name: metrics.rewards(table, traces[name]).mean())
     other = next(name for name in traces if name != leader)
-    got = scores(by_dataset(stream, table, traces))
+    got = scores(summarise(stream, table, traces).by_dataset)
     pair = paired_differences(got, against(got, leader), measures=("reward",)).iloc[0]
     row = frame.set_index("policy").loc[other]
     assert (pair["policy"], pair["against"]) == (other, leader)
@@ -125,7 +124,7 @@ def test_lag_is_the_paired_difference(made: tuple[Stream, np.ndarray, dict[str, 
 
 
 def test_curves_end_at_the_summary(made: tuple[Stream, np.ndarray, dict[str, Trace], Summary]) -> None:
-    _, _, traces, (frame, curves) = made
+    _, _, traces, (frame, curves, *_) = made
     last = curves[curves["round"] == ROWS].set_index(["policy", "quantity"])["mean"]
     for name in traces:
         row = frame.set_index("policy").loc[name]
@@ -159,7 +158,7 @@ def test_a_model_with_holes_is_measured_over_all_rounds_with_its_fall_back() -> 
 
 def test_no_costs_stay_unknown() -> None:
     stream = make_stream(priced=False)
-    frame, curves = summarise(stream, make_table(stream), make_traces(stream))
+    frame, curves, *_ = summarise(stream, make_table(stream), make_traces(stream))
     assert frame[["cost_mean", "cost_total", "cost_lo", "cost_hi"]].isna().all().all()
     assert "cost" not in set(curves["quantity"])
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bandits.money import money
 from bandits.report import datasets, opening, words
 from bandits.results.differences import Scores, scores
 from bandits.rows import counted
@@ -122,11 +123,14 @@ def test_one_seed_and_one_query_are_singular(seeds, queries, told) -> None:
 def test_a_run_of_one_round_is_singular() -> None:
     row = {"policy": "p", "kind": "policy", "rounds": 1, "seeds": 1, "regret_oracle": 0.5, "exponent": np.nan}
     row |= {"regret_lo": np.nan, "regret_hi": np.nan, "reward_mean": 0.5}
-    assert "after one round, one seed: p 0.5." in words.regret_caption([row])
-    assert "mean of the last round at each point" in words.reward_caption([row])
+    final = [words.Final("p", "policy", 0.5, np.nan, np.nan, None)]
+    assert "after one round, one seed, in reward: p 0.5." in words.regret_caption([row], "it", final)
+    assert "mean of the last round at each point" in words.reward_caption([row], "reward", {}, money("USD"))
     many = row | {"rounds": 1000, "seeds": 2}
-    assert "after 1,000 rounds, 95 % intervals over 2 seeds" in words.regret_caption([many])
-    assert "mean of the last 40 rounds at each point" in words.reward_caption([many])
+    assert "after 1,000 rounds, 95 % intervals over 2 seeds" in words.regret_caption([many], "it", final)
+    assert "mean of the last 40 rounds at each point" in words.reward_caption(
+        [many], "reward", {}, money("USD")
+    )
 
 
 def test_counting() -> None:

@@ -14,6 +14,7 @@ from bandits.decision.compare import Pair, net
 from bandits.decision.decide import Decision, calls, learning, not_worse, reach
 from bandits.decision.limits import Limit
 from bandits.decision.play import Played
+from bandits.decision.routing import ceiling
 from bandits.decision.worths import mixed_accuracy
 from bandits.metrics.regret import comparator, earned_by, rewards
 from bandits.money import Money
@@ -74,6 +75,7 @@ def record(stream: Any, played: Played, decided: Decision, asked: Asked, money: 
     doubted = {name for others in found["not_shown_worse"].values() for name in others}
     found["never_needed"] = [name for name in _unneeded(stream, decided, rows) if name not in doubted]
     found["nearest"] = _nearest(stream, played, decided, money)
+    found["gain"] = ceiling(stream, asked.worth)
     found["gate"] = [_gate(found, limit, money) for limit in asked.required]
     return found
 

@@ -6,23 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bandits.money import Money, plain
+from bandits.decision.figures import per_cent, points
+from bandits.decision.routing import sentence
+from bandits.money import UNNAMED, Money, plain
 
 Row = Mapping[str, Any]
 _NAMED = 3  # models that one sentence names
 _PLAIN = "recorded answers"  # the label of a table that needs no word on where it is from
 _ROWS = 12  # of the table on a terminal
-
-
-def per_cent(share: float) -> str:
-    """Return a share in per cent with one decimal."""
-    return "n/a" if math.isnan(share) else f"{100 * share:.1f} %"
-
-
-def points(share: float, *, signed: bool = False) -> str:
-    """Return a difference of shares in points; two decimals where it is less than one point."""
-    size = 100 * share
-    return f"{size:{'+' if signed else ''}.{1 if abs(size) >= 1 else 2}f} points"
 
 
 def quality(row: Row, right: bool) -> str:
@@ -44,7 +35,7 @@ class Words:
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.record = record
         self.rows: dict[str, Row] = {row["name"]: row for row in record["choices"]}
-        self.money = Money(record["currency"] or "units", 1.0)
+        self.money = Money(record["currency"] or UNNAMED, 1.0)
         self.priced = record["currency"] is not None
 
     def verdict(self) -> str:
@@ -123,7 +114,14 @@ class Words:
         """Return what the evidence carries and what not, what it would take to know more, and what learning costs."""
         label = self.record["label"]
         source = [] if label == _PLAIN else [f"These numbers are from: {label}."]
-        found = [*source, *self._accurate(), *self._as_good(), *self._nearest(), *self._unneeded()]
+        found = [
+            *source,
+            *sentence(self.record.get("gain")),
+            *self._accurate(),
+            *self._as_good(),
+            *self._nearest(),
+            *self._unneeded(),
+        ]
         return [*found, *self._constraints()]
 
     def _accurate(self) -> list[str]:

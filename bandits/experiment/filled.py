@@ -17,23 +17,28 @@ def filled(spec: str, keys: Mapping[str, Any], stream: Any, reward: Reward, log:
     if "model" in keys:
         if keys["model"] is inspect.Parameter.empty:
             raise ValueError(f"policy {spec!r} needs model=NAME; the models are {', '.join(stream.models)}")
-        given["model"] = _arm(str(keys["model"]), stream.models)
+        given["model"] = arm_named(str(keys["model"]), stream.models)
     if "order" in keys and ".py:" not in spec:
         if keys["order"] is inspect.Parameter.empty:
             raise ValueError(
                 f"policy {spec!r} needs order=A>B, models in the order of their calls: {', '.join(stream.models)}"
             )
-        given["order"] = tuple(_arm(name.strip(), stream.models) for name in str(keys["order"]).split(">"))
+        given["order"] = tuple(
+            arm_named(name.strip(), stream.models) for name in str(keys["order"]).split(">")
+        )
     if "reward" in keys:
         given["reward"] = reward
     if "log" in keys:
         given["log"] = log
+    if "indicators" in keys:
+        given["indicators"] = getattr(stream, "indicators", 0)  # a table read window by window has none
     if "fallback" in keys:
         given["fallback"] = tuple(fall_back(stream.answered).tolist())
     return given
 
 
-def _arm(name: str, models: Sequence[str]) -> int:
+def arm_named(name: str, models: Sequence[str]) -> int:
+    """Return the arm of a model's name, or refuse it with the nearest one."""
     if name not in models:
         raise ValueError(f"no model {name!r}; {near(name, list(models))}")
     return list(models).index(name)

@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 
 from bandits import resolve
 from bandits.base import Policy, check
-from bandits.experiment.filled import filled
+from bandits.experiment.filled import arm_named, filled
 from bandits.loop.feedback import DELAYS
 from bandits.loop.replay import Case, Trace, orders, replays, seed_keys
 from bandits.metrics.regret import comparator, played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
 from bandits.policies.llmbandit.by_run import by_run
+from bandits.policies.selection.bases import named
 from bandits.policies.sequential import SEQUENTIAL
 from bandits.rewards import REWARDS, Reward
 from bandits.wrappers.budget import PACINGS
+from bandits.wrappers.conservative import conservative
 from bandits.wrappers.newcomers import explore_new, pooled
 from bandits.wrappers.restart import restart
 from envs.changes.changes import CHANGES
@@ -44,6 +46,7 @@ WRAPPERS: dict[str, Callable[..., Policy]] = {
     "restart": restart,
     "explore_new": explore_new,
     "pooled": pooled,
+    "conservative": conservative,
 }
 
 
@@ -93,13 +96,20 @@ def _named(
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
         inside = build(around[2], stream, reward, log, checked=checked, bounds=bounds, runs=runs)
-        outside = wrapper(inside, stream.n_arms, stream.dim)
+        named_arm = resolve.hyperparameters(wrapper).get("model")
+        told = {"model": arm_named(named_arm, stream.models)} if isinstance(named_arm, str) else {}
+        outside = wrapper(inside, stream.n_arms, stream.dim, **told)
         return check(outside, stream.n_arms, stream.dim, spec) if checked else outside
     if spec.count("(") != spec.count(")"):
         raise ValueError(f"policy {spec!r} needs a ) for every (, as in restart(linucb,alpha=1),threshold=8")
     factory = resolve.function(spec, OFFERED, "policy")
     keys = resolve.hyperparameters(factory)
     given = filled(spec, keys, stream, reward, log)
+    if "of" in keys:
+        given["bases"] = tuple(
+            build(base, stream, reward, log, checked=checked, bounds=bounds, runs=runs)
+            for base in _bases(keys["of"])
+        )
     if bounds is not None and ranged(spec):
         given["low"], given["high"] = bounds
     try:
@@ -115,6 +125,14 @@ def _named(
         raise ValueError(
             f"policy {spec!r}{place} raised {type(error).__name__}: {_first_line(error)}"
         ) from error
+
+
+def _bases(of: str) -> list[str]:
+    """Return the specs of the bases that a policy chooses among; no reference is one, it knows the outcomes."""
+    specs = named(of)
+    if known := [spec for spec in specs if spec in REFERENCES]:
+        raise ValueError(f"policy {known[0]!r} knows the outcomes; of needs policies")
+    return specs
 
 
 def ranged(spec: str) -> bool:

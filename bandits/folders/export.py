@@ -1,8 +1,8 @@
-"""From a finished run to a policy for serving: the posterior that one seed ended with, from its trace alone.
+"""From a finished run to a policy for serving: what one seed had learned at its end, from its trace alone.
 
-A ridge posterior does not depend on how it was computed: `A_k = ridge I + sum x x'` and `theta_k = A_k^-1 (ridge
-theta_0 + sum r x)` over the queries that model `k` was called for. So a run keeps no state; the trace, the table and
-the manifest give it back, in float64.
+A run keeps no state; the trace, the table and the manifest give it back. A ridge posterior does not depend on how it
+was computed: `A_k = ridge I + sum x x'` and `theta_k = A_k^-1 (ridge theta_0 + sum r x)` over the queries that model
+`k` was called for, here in float64. Every other policy hears its calls once more.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits import resolve
+from bandits import forms, resolve
+from bandits.base import form_of
 from bandits.experiment.ask import Ask
-from bandits.experiment.lineup import build
+from bandits.experiment.lineup import REFERENCES, bounds_of, build
 from bandits.folders import manifest as manifests
 from bandits.folders.write import fingerprint
-from bandits.policies.linear.affine import Form, any_form_of
+from bandits.loop.relearn import leaves, relearned
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.serving.router import Router
 from bandits.serving.settings import Settings
 from envs import stream
 from envs.contexts import projection
 from envs.nearest import near
+from envs.tables.how import READING
 
 Floats = NDArray[np.floating[Any]]
+_READ = ("name", "data", "prices", "embed")  # what a table is read by, beside `READING`
 # What a run may have been asked for; anything else leaves a state that its trace does not give back.
 _ALLOWED = ("policies", "reward", "preference", "budget", "seeds", "seed", "order", "rounds")
 
@@ -37,7 +40,7 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
 
     Args:
         folder: of the run.
-        spec: the policy as it was given to the run, of a policy that has a linear form which does not fade.
+        spec: the policy as it was given to the run, one that has a form (`bandits.forms`).
         seed: which of the run's seeds, from 0.
         reward: the run's, needed where it is a user's own file: what a manifest names is never executed.
 
@@ -54,28 +57,41 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     order, arms = _calls(place / "trace.parquet", spec, seed)
     if len(order) and not (order.min() >= 0 and order.max() < len(loaded) and arms.max() < loaded.n_arms):
         raise ValueError(f"{place / 'trace.parquet'}: rows or arms are not those of its table")
-    fitted = projection.fit(loaded.outcomes, **manifest["context"])
     asked = preferences(manifest["preference"], len(loaded), manifest["seed"])[manifest["preference"]]
     worth = resolve.function(reward or manifest["reward"], REWARDS, "reward")
-    form = _form(spec, loaded, worth)
-    utility, cost = (sheet[order, arms] for sheet in (loaded.utility, loaded.cost))
-    if form.targets:
-        learned = np.stack([utility, cost / loaded.cost_scale], axis=1)
-    else:
-        learned = reward_table(worth, loaded, asked)[order, arms][:, None]
+    table = reward_table(worth, loaded, asked)
+    policy = build(spec, loaded, worth, checked=False, bounds=bounds_of(table))
+    form = form_of(policy)
+    if form is None:
+        raise ValueError(
+            f"export needs a policy that has a form of its own (docs/serving.md); {spec!r} has none"
+        )
+    served: forms.Forms = form.served
     settings = Settings(
         policy=spec,
-        explore=form.explore,
-        ridge=form.ridge,
-        targets=2 if form.targets else 1,
+        form=served,
         reward=manifest["reward"],
         preference=float(np.mean(asked)),
         cost_scale=float(loaded.cost_scale),
         models=tuple(loaded.models),
+        price=tuple(None if np.isnan(p) else float(p) for p in loaded.price),
         label=manifest["label"],
         sha256=manifest["data"]["sha256"],
     )
-    return routed(settings, fitted, worth, form.prior, (loaded.context[order].astype(float), arms, learned))
+    fitted = projection.fit(loaded.outcomes, **manifest["context"]) if served.featured else projection.NOTHING
+    if isinstance(served, forms.Ridges):
+        utility, cost = (sheet[order, arms] for sheet in (loaded.utility, loaded.cost))
+        both = served.targets == 2
+        learned = np.stack([utility, cost / loaded.cost_scale] if both else [table[order, arms]], axis=1)
+        calls = loaded.context[order].astype(float), arms, learned
+        return routed(settings, fitted, worth, form.prior, calls)
+    which = manifest["seed"], manifest["seeds"], seed
+    total = manifest["rounds"] or len(loaded)
+    state = relearned(policy, loaded, table, asked, (order, arms), seed=which, total=total)
+    kept = served.layout(loaded.n_arms, loaded.dim)
+    has = leaves(state)
+    arrays = {name: np.array(has[name], dtype) for name, (dtype, _) in kept.items()}
+    return Router(settings, fitted, arrays, worth, np.random.default_rng())
 
 
 def routed(
@@ -94,19 +110,13 @@ def routed(
         prior: what every model's first target is believed to be before its first call.
         learned: contexts `(n, d)`, models called `(n,)` and their targets `(n, m)`.
     """
-    arms, k = learned[1], len(settings.models)
-    inverse, weight = _posterior(*learned, k, settings.ridge, prior)
+    arms, k, form = learned[1], len(settings.models), settings.form
+    if not isinstance(form, forms.Ridges):
+        raise ValueError(f"routed needs a policy of ridges, got {type(form).__name__}")
+    inverse, weight = _posterior(*learned, k, form.ridge, prior)
     pulls = np.bincount(arms, minlength=k).astype(np.int64)
-    return Router(settings, fitted, inverse, weight, pulls, worth, np.random.default_rng())
-
-
-def _form(spec: str, loaded: stream.Stream, worth: Reward) -> Form:
-    form = any_form_of(build(spec, loaded, worth, checked=False))
-    if form is None:
-        raise ValueError(
-            f"export needs a policy that chooses by a ridge posterior in a linear form, {spec!r} does not"
-        )
-    return form
+    arrays = {"inverse": inverse, "weight": weight, "pulls": pulls}
+    return Router(settings, fitted, arrays, worth, np.random.default_rng())
 
 
 def _check(manifest: Mapping[str, Any], place: Path, spec: str, seed: int) -> None:
@@ -114,6 +124,8 @@ def _check(manifest: Mapping[str, Any], place: Path, spec: str, seed: int) -> No
         raise ValueError(f"export needs a run on a table held in memory; {place} was streamed")
     if spec not in manifest["policies"]:
         raise ValueError(f"no policy {spec!r} in {place}; {near(spec, list(manifest['policies']))}")
+    if spec in REFERENCES:
+        raise ValueError(f"export needs a policy that learned; {spec!r} knows the outcomes instead")
     if not 0 <= seed < manifest["seeds"]:
         raise ValueError(f"export needs a seed from 0 to {manifest['seeds'] - 1}, got {seed}")
     if not manifest.get("load"):
@@ -138,8 +150,11 @@ def _check_reward(named: str, given: str | None, place: Path) -> None:
 
 def loaded_again(manifest: Mapping[str, Any]) -> stream.Stream:
     """Return the stream that a run's manifest names, loaded again."""
-    told = {key: manifest["load"].get(key) for key in ("name", "data", "prices")}  # only what reads tables
-    models = manifest["load"].get("models")
+    load = manifest["load"]
+    told = {
+        key: load[key] for key in (*_READ, *READING) if load.get(key) is not None
+    }  # only what reads tables
+    models = load.get("models")
     kept = [name.strip() for name in models.split(",")] if models else None
     return stream.load(**told, models=kept, **manifest["context"])
 

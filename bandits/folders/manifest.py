@@ -29,13 +29,14 @@ class Context(msgspec.Struct):
     fusion: str = "concat"
     dim: int = 32
     whiten: bool = False
+    context: str = "embeddings"
 
 
 class Load(msgspec.Struct):
     """How the table was loaded."""
 
     name: str
-    data: str | None = None
+    data: str | list[str] | None = None
     prices: str | None = None
     models: str | None = None
 

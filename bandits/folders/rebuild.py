@@ -10,9 +10,9 @@ import msgspec
 
 from bandits.experiment.ask import Ask, finish
 from bandits.folders import manifest as manifests
+from bandits.folders import trace as calls
 from bandits.folders import write as artefacts
 from bandits.folders.export import loaded_again
-from bandits.folders.unfinished import kept
 from envs import logged, selection
 
 _Asked = msgspec.defstruct(
@@ -47,7 +47,7 @@ def _rebuild(place: Path, manifest: Mapping[str, Any]) -> None:
     for spec in (ask.reward, ask.pacing, *ask.change):
         if ".py:" in spec:
             raise ValueError(f"they need {spec[:200]!r}, code that report does not execute unasked")
-    traces = kept(place, ask)
+    traces = calls.read(place, ask.seeds)
     if not traces or any(ask.rounds not in (None, t.order.shape[1]) for t in traces.values()):
         raise ValueError("trace.parquet is damaged")
     if not manifest.get("load"):

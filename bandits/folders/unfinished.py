@@ -1,21 +1,51 @@
-"""What a stopped run left: the traces of the policies that had finished, taken up by the same command run again."""
+"""Runs that are not finished, and what the same command takes up of them.
+
+Of a table in memory: the calls of the policies that had finished, in the run's own folder. Of a larger one: a folder
+beside the one to come, with a checkpoint and the calls of each window; it becomes the run's folder at the end.
+"""
 
 from __future__ import annotations
 
-import io
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bandits.experiment.ask import Ask
 from bandits.folders import manifest as manifests
-from bandits.folders.place import FORMAT
+from bandits.folders import place, trace
 from bandits.loop.replay import Trace
+from envs.windows import big
 
-PROBED = "probed.npz"  # what a stopped run under a budget keeps of its dual prices; no finished run needs it
+
+class Staged:
+    """Where a run into `folder` keeps its checkpoint and, window by window, its calls."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.place = folder.parent / f".{folder.name}.unfinished"
+        self.checkpoint, self.calls = self.place / "checkpoint.npz", self.place / "trace"
+        ours = {*place.FILES, self.calls.name, self.checkpoint.name, f"{self.checkpoint.name}.part"}
+        there = os.path.lexists(self.place)
+        plain = self.place.is_dir() and not self.place.is_symlink()
+        if there and not (plain and {p.name for p in self.place.iterdir()} <= ours):
+            raise ValueError(f"{self.place} needs to hold only what a stopped run left; move it away")
+
+    def begin(self) -> None:
+        """Make the folder, empty."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        self.calls.mkdir(parents=True)
+
+    def publish(self, files: Mapping[str, bytes], rounds: int) -> None:
+        """Let the run's folder appear: all its calls, its files, the manifest after all others."""
+        whole = self.place / trace.FILE
+        trace.joined(self.calls, -(-rounds // big.WINDOW), whole)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        os.replace(whole, self.folder / trace.FILE)
+        place.replace(self.folder, files, stay=(trace.FILE,))
+        shutil.rmtree(self.place)  # the last: until then, --resume makes all of it again
 
 
 def taken_up(places: Mapping[str, Path], ask: Ask, known: Mapping[str, Any]) -> dict[str, dict[str, Trace]]:
@@ -31,63 +61,28 @@ def taken_up(places: Mapping[str, Path], ask: Ask, known: Mapping[str, Any]) -> 
         known: what else needs to be the same in the manifest: context, load, versions, sha256 of the data given.
     """
     wanted = json.loads(json.dumps({**known, "asked": ask._replace(policies=())._asdict()}))
-    manifests = {name: _manifest(place) for name, place in places.items()}
-    same = {name: m for name, m in manifests.items() if m is not None and _same(m, wanted)}
+    found = {name: _manifest(folder) for name, folder in places.items()}
+    same = {name: m for name, m in found.items() if m is not None and _same(m, wanted)}
     stopped = len(same) < len(places) or any(
         m.get("unfinished") or not m.get("tables", True) for m in same.values()
     )
     if not stopped or ".py:" in ask.reward:
         return {}
-    found = {name: kept(places[name], ask) for name in same}
+    held = {name: trace.read(places[name], ask.seeds) for name in same}
     return {
         name: {spec: t for spec, t in traces.items() if spec in ask.policies and ".py:" not in spec}
-        for name, traces in found.items()
+        for name, traces in held.items()
     }
 
 
-def probed(traces: Mapping[str, Trace]) -> bytes:
-    """Return, as a file, what was read in the policies' states, which a trace file does not hold; empty: nothing."""
-    found = {name: trace.probed for name, trace in traces.items() if trace.probed is not None}
-    if not found:
-        return b""
-    sink = io.BytesIO()
-    np.savez_compressed(sink, allow_pickle=False, **found)
-    return sink.getvalue()
-
-
-def _manifest(place: Path) -> dict[str, Any] | None:
+def _manifest(folder: Path) -> dict[str, Any] | None:
     try:
-        found = manifests.read(place)
+        found = manifests.read(folder)
     except ValueError:
         return None
-    return found if found.get("format") == FORMAT else None
+    return found if found.get("format") == place.FORMAT else None
 
 
 def _same(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     asked = {**manifest.get("asked", {}), "policies": []}
     return all({**manifest, "asked": asked}.get(key) == value for key, value in wanted.items())
-
-
-def kept(place: Path, ask: Ask) -> dict[str, Trace]:
-    """Return the traces that a run's folder holds, by the policy's spec; none where a file of theirs is damaged.
-
-    That they are of the queries that the run asks, `bandits.experiment.ask.finish` sees to.
-    """
-    import pyarrow.parquet as pq
-
-    found: dict[str, Trace] = {}
-    try:
-        calls = pq.read_table(
-            place / "trace.parquet", columns=["policy", "row", "arm"], page_checksum_verification=True
-        )
-        probed, names = {}, calls["policy"].to_numpy()
-        if (place / PROBED).exists():
-            with open(place / PROBED, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                probed = dict(stored)
-        for name in dict.fromkeys(names.tolist()):
-            own = calls.filter(names == name)
-            order, arms = (own[c].to_numpy().astype(np.int32).reshape(ask.seeds, -1) for c in ("row", "arm"))
-            found[name] = Trace(order, arms, probed.get(name))
-    except Exception:  # Parquet, zip files and NumPy's header fail in a dozen ways on damaged bytes
-        return {}
-    return found

@@ -15,10 +15,8 @@ import numpy as np
 
 from bandits.experiment.ask import Ask, Run
 from bandits.experiment.lineup import REFERENCES
-from bandits.folders import sheets
-from bandits.folders.place import CALLS, FORMAT, replace
-from bandits.folders.unfinished import PROBED, probed
-from bandits.loop.replay import Trace
+from bandits.folders import sheets, trace
+from bandits.folders.place import FORMAT, replace
 from bandits.results import phases
 
 if TYPE_CHECKING:
@@ -70,11 +68,11 @@ def keep(
         whole: the table before a warm start set a part of it aside; None: nothing was.
         more: other files of `place.FILES`, written with them.
     """
-    files = {**more, "trace.parquet": _trace(run.traces, run.stream)}
+    files = {**more, trace.FILE: trace.written(run.traces, run.stream)}
     if whole is not None:
         files["split.csv"] = _split(whole, run.stream).to_csv(index=False).encode()
-    if probes := probed(run.traces):
-        files[PROBED] = probes
+    if probes := trace.probed(run.traces):
+        files[trace.PROBED] = probes
     files["manifest.json"] = _json({**_manifest(run, ask, known), "tables": False})
     replace(folder, files)
 
@@ -88,58 +86,78 @@ def publish(
         folder, run, ask, known: as `keep`.
         kept: `keep` has been called already.
     """
-    from bandits import report
-
     if not kept:
         keep(folder, run, ask, known)
 
-    tables, manifest = _tables(run, ask), _manifest(run, ask, known)
-    files = {sheets.file(name): sheets.written(name, frame) for name, frame in tables.items()}
-    page = report.render(
-        tables["summary"],
-        tables["curves"],
-        tables["by_dataset"],
-        manifest,
-        tables.get("changes"),
-        tables["by_query"],
-    )
-    files["report.html"] = page.encode()
-    stay = ("trace.parquet", "split.csv", *[PROBED] * bool(manifest["unfinished"]))
-    replace(folder, files | {"manifest.json": _json(manifest)}, stay=stay)
+    tables, manifest = tables_of(run, ask), _manifest(run, ask, known)
+    stay = (trace.FILE, "split.csv", *[trace.PROBED] * bool(manifest["unfinished"]))
+    replace(folder, filed(tables, manifest), stay=stay)
     return tables
+
+
+def filed(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the files of a finished run but for its calls: tables, page and manifest."""
+    from bandits import report
+    from bandits.report.names import labelled
+
+    files = {sheets.file(name): sheets.written(name, frame) for name, frame in tables.items()}
+    named = labelled(tables, manifest.get("labels", {}))
+    page = report.render(
+        named["summary"],
+        named["curves"],
+        named["by_dataset"],
+        manifest,
+        named.get("changes"),
+        named["by_query"],
+    )
+    return files | {"report.html": page.encode(), "manifest.json": _json(manifest)}
 
 
 def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
     stream, outcomes = run.stream, run.stream.outcomes
     unfinished = [spec for spec in ask.policies if spec not in run.traces]
-    return {
-        "format": FORMAT,
+    own = {
         "title": _title(run, ask),
-        "stream": stream.name,
-        "label": outcomes.label,
         "notes": [*stream.notes, *_stopped(unfinished)],
         "fitted_on": "the rows of the log alone"
         if ask.fit == "warm"
         else "all rows, evaluated ones included",
         "reward_range": run.bounds,
-        "cost_unit": outcomes.cost_unit,
-        "models": list(stream.models),
         "marks": phases.marks(stream),
-        **ask._asdict(),
         "policies": list(run.traces),
         "unfinished": unfinished,
         "asked": ask._asdict(),
         "preference": run.preference,
         "budget": run.budget,
-        "versions": versions(),
         **known,
         "rounds": next(iter(run.traces.values())).arms.shape[1],
-        "data": {
-            "name": known["data"],
-            "sha256": fingerprint(outcomes),
-            "source": outcomes.source,
-            "licence": outcomes.licence,
-        },
+    }
+    table = {"name": known["data"], "sha256": fingerprint(outcomes)}
+    return described(outcomes, ask, own, stream=stream.name, data=table)
+
+
+def described(
+    table: Any, ask: Ask, known: Mapping[str, Any], *, stream: str, data: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what is to be known of a run, under the names of a manifest.
+
+    Args:
+        table: `label`, `cost_unit`, `models`, `source` and `licence` of what was played.
+        ask: what was asked for.
+        known: what else there is, which goes before what was asked for.
+        stream: its name.
+        data: `name` and `sha256` of the table.
+    """
+    return {
+        "format": FORMAT,
+        "stream": stream,
+        "label": table.label,
+        "cost_unit": table.cost_unit,
+        "models": list(table.models),
+        **ask._asdict(),
+        "versions": versions(),
+        **known,
+        "data": {**data, "source": table.source, "licence": table.licence},
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
@@ -162,26 +180,25 @@ def _stopped(unfinished: Sequence[str]) -> list[str]:
     return [f"stopped before {', '.join(unfinished)} had finished"] if unfinished else []
 
 
-def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
+def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     """Return the tables of a run by name: summary, curves, by_dataset; changes and budget where there were any."""
     import pandas as pd
 
-    from bandits.results.by_dataset import by_dataset
-    from bandits.results.by_query import by_query
+    from bandits.results.latency import latency
     from bandits.results.spending import account, burn_down
     from bandits.results.summary import summarise
 
     stream, limits = run.stream, run.limits
-    summary, curves = summarise(stream, run.table, run.traces, limits=limits)
+    summary, curves, parts, each = summarise(stream, run.table, run.traces, limits=limits)
     summary["preference"], summary["budget"] = run.preference, run.budget
-    parts = by_dataset(stream, run.table, run.traces)
-    own = {name: trace for name, trace in run.traces.items() if name not in REFERENCES}
+    if (took := latency(stream, run.table, run.traces)) is not None:
+        summary = summary.merge(took, on="policy", how="left")
+    own = {name: one for name, one in run.traces.items() if name not in REFERENCES}
     for columns, more in phases.added(stream, run.table, own, run.late, seed=ask.seed):
         summary, curves = (
             summary.merge(columns, on="policy", how="left"),
             pd.concat([curves, more], ignore_index=True),
         )
-    each = by_query(stream, run.table, run.traces)
     tables = {"summary": summary, "curves": curves, "by_dataset": parts, "by_query": each}
     if run.calls:
         tables["calls"] = pd.DataFrame(run.calls)
@@ -195,41 +212,6 @@ def _tables(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
         spent.drop(columns=["reward", "gap_closed", "unanswered"]), on="policy", how="left"
     )
     return {**tables, "summary": summary, "curves": curves, "budget": spent}
-
-
-def trace_schema() -> Any:
-    """Return the columns of `trace.parquet`, described in docs/command.md."""
-    import pyarrow as pa
-
-    spec = pa.dictionary(pa.int32(), pa.string())
-    kinds = (spec, pa.int32(), pa.int32(), pa.int32(), pa.int32(), pa.string(), pa.int64())
-    return pa.schema(list(zip(CALLS, kinds, strict=True)))
-
-
-def _trace(traces: Mapping[str, Trace], stream: Any) -> bytes:
-    """Return one row a call: policy, seed, round (from 0), row of the stream, arm (-1 where none was called), and
-    what the row is in the table as it was read: `query_id` and `file_row` (from 0)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    own, row = (stream, None) if stream.world is None else (stream.world.base, stream.world.row)
-    origin, ids = (x if row is None else x[row] for x in (own.outcomes.origin, own.outcomes.query_id))
-    schema, sink = trace_schema(), pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, write_page_checksum=True) as writer:
-        for name, trace in traces.items():
-            seeds, rounds = trace.order.shape
-            order = trace.order.ravel()
-            columns = [
-                pa.DictionaryArray.from_arrays(np.zeros(seeds * rounds, np.int32), [name]),
-                np.repeat(np.arange(seeds, dtype=np.int32), rounds),
-                np.tile(np.arange(rounds, dtype=np.int32), seeds),
-                order,
-                trace.arms.ravel(),
-                pa.array(ids.astype(str).tolist(), pa.string()).take(pa.array(order)),
-                origin[order],
-            ]
-            writer.write_table(pa.Table.from_arrays([pa.array(c) for c in columns], schema=schema))
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 def _split(whole: Any, evaluated: Any) -> pd.DataFrame:

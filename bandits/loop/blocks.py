@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
+from bandits.forms.exploring import Weights
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
 from bandits.policies.linear.affine import Form, form_of
-from bandits.policies.linear.exploring import Weights
 from envs.cores import cores
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them

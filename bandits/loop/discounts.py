@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import Policy, form_of
+from bandits.forms.forgetting import Fading
 from bandits.loop.blocks import charged, real_rounds, shared_out
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
-from bandits.policies.linear.forgetting import Discount
 
 
-def discount_of(policy: Policy) -> Discount | None:
+def discount_of(policy: Policy) -> Fading | None:
     """Return what sets a plain `dlinucb` apart, or None where the policy is another, or learns in another way."""
     form = form_of(policy)
-    return form if isinstance(form, Discount) else None
+    return form if isinstance(form, Fading) else None
 
 
 class Discounts:

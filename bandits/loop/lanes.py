@@ -8,6 +8,7 @@ How a group is shared out over the cores is the player's affair (`bandits.loop.p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
 from bandits.loop.feedback import Timetable, timetable
-from bandits.loop.player import player
+from bandits.loop.player import Player, player
 from bandits.loop.rounds import Account, Chunk, Due, Shared, ring
 from envs.ahead import ahead
 
@@ -90,38 +91,63 @@ def _group(
     policy: Policy, shared: Shared, lanes: list[Lane], full: bool, probe: Any, told: Callable[[int], None]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
     """Return what `play` returns, for lanes that are one batch."""
-    rows, account = np.stack([lane.rows for lane in lanes]), _account(lanes)
+    rows, held = np.stack([lane.rows for lane in lanes]), _account(lanes)
     times = None if lanes[0].due is None else timetable(np.stack([lane.due for lane in lanes]))  # type: ignore[misc]
     sheet, waiting = lanes[0].sheet, None
     if times is not None:
         sizes = sheet.available.shape[1], sheet.context.shape[1]
-        waiting = ring(policy, len(lanes), times.ring, *sizes, budgeted=account is not None)
-    keys = [lane.key for lane in lanes]
-    playing = player(policy, keys, shared, account=account, ring=waiting, probe=probe, full=full)
-    coming = ((*now, playing.foresee(*now), late) for *now, late in _chunks(lanes, rows, times))
+        waiting = ring(policy, len(lanes), times.ring, *sizes, budgeted=held is not None)
+    keys, sheets = [lane.key for lane in lanes], [lane.sheet for lane in lanes]
+    playing = player(policy, keys, shared, account=held, ring=waiting, probe=probe, full=full)
+    late = None if times is None else partial(_due, times, sheets, rows)
     arms, probed, done = np.empty(rows.shape, np.int32), [], 0
-    for now in ahead(coming):
-        called, read = playing.play(*now)
-        size = min(CHUNK, rows.shape[1] - done)
-        arms[:, done : done + size] = called[:, :size]
+    for size, ((called, read),) in rounds([playing], sheets, rows, total=rows.shape[1], late=late):
+        arms[:, done : done + size] = called
         if read is not None:
-            probed.append(read[:, :size])
+            probed.append(read)
         done += size
         told(done)
     return arms, np.concatenate(probed, axis=1) if probed else None
 
 
-def _chunks(
-    lanes: list[Lane], rows: NDArray[np.int32], times: Timetable | None
-) -> Iterator[tuple[Any, Chunk, Due | None]]:
-    """Yield the clock, what the lanes meet and what they hear of each chunk: gathered while another is played."""
-    total = rows.shape[1]
-    for clock, chunk in chunks([lane.sheet for lane in lanes], rows, total=total):
-        if times is None:
-            yield clock, chunk, None
-        else:
-            late, slots = _due(times, lanes, rows, int(clock[0][0]), total)
-            yield (*clock, *slots), chunk, late
+def rounds(
+    playing: Sequence[Player],
+    sheets: Sequence[Chunk],
+    rows: NDArray[np.integer[Any]],
+    *,
+    total: int,
+    first: int = 0,
+    done: int = 0,
+    late: Callable[[int], tuple[Due, Any]] | None = None,
+) -> Iterator[tuple[int, list[tuple[NDArray[np.int32], NDArray[np.float32] | None]]]]:
+    """Play the rounds of a window chunk by chunk; yield after each how many it had, and of each player the arms
+    `(L, c)` and what its probe read.
+
+    Chunk `c` of a run has the rounds `c CHUNK` onwards, and each round's key is folded from its number, whatever was
+    read when: a run goes on from any chunk with the numbers that it would have had. What comes next is gathered while a
+    chunk is played; at each yield the players have played just what was yielded.
+
+    Args:
+        playing: from `player`.
+        sheets: of each lane.
+        rows: `(L, m)` of the sheets, in the order in which each lane asks them.
+        total: rounds of the run.
+        first: round of the run that the window begins with.
+        done: rounds of the window that were played before, a multiple of `CHUNK`.
+        late: what is heard in the chunk that begins with a round, and its slots; None: each round at once.
+    """
+
+    def coming() -> Iterator[tuple[Any, Chunk, Any, list[Any]]]:
+        for clock, chunk in chunks(sheets, rows[:, done:], total=total, first=first + done):
+            heard, slots = (None, ()) if late is None else late(int(clock[0][0]))
+            now = (*clock, *slots)
+            yield now, chunk, heard, [one.foresee(now, chunk) for one in playing]
+
+    begins = range(done, rows.shape[1], CHUNK)
+    for begin, (clock, chunk, heard, foreseen) in zip(begins, ahead(coming()), strict=True):
+        size = min(CHUNK, rows.shape[1] - begin)
+        played = [one.play(clock, chunk, own, heard) for one, own in zip(playing, foreseen, strict=True)]
+        yield size, [(arms[:, :size], None if read is None else read[:, :size]) for arms, read in played]
 
 
 def chunks(
@@ -147,24 +173,24 @@ def chunks(
 
 
 def _account(lanes: list[Lane]) -> Account | None:
-    if lanes[0].budget is None:
-        return None
-    limits = np.stack([np.asarray(lane.budget, np.float32) for lane in lanes])
+    return None if lanes[0].budget is None else account(np.stack([lane.budget for lane in lanes]))
+
+
+def account(limits: NDArray[np.float64]) -> Account:
+    """Return the account of lanes before the first round; `limits` `(L, R)`."""
     none = jnp.zeros(limits.shape, jnp.float32)
-    return Account(none, jnp.zeros_like(none), jnp.asarray(limits))
+    return Account(none, jnp.zeros_like(none), jnp.asarray(limits, jnp.float32))
 
 
-def _due(
-    times: Timetable, lanes: list[Lane], rows: NDArray[np.int32], begin: int, total: int
-) -> tuple[Due, Any]:
+def _due(times: Timetable, sheets: Sequence[Chunk], rows: NDArray[np.int32], begin: int) -> tuple[Due, Any]:
     """Return what is heard in the chunk that begins here, and the first and last slot of each of its rounds."""
+    total = rows.shape[1]
     source, first = times.chunk(begin, min(begin + CHUNK, total))
     edges = np.pad(first, (0, CHUNK + 1 - len(first)), mode="edge").astype(np.int32)
     asked = np.take_along_axis(
         rows, np.broadcast_to(np.maximum(source, 0), (len(rows), source.shape[1])), axis=1
     )
-    own = [lane.sheet for lane in lanes]
-    heard = gather(own, asked, room(own, asked.shape[1]))
+    heard = gather(sheets, asked, room(sheets, asked.shape[1]))
     return Due(heard, source.astype(np.int32), np.int32(total)), (edges[:-1], edges[1:])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,10 @@ from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.rounds import Shared
 from bandits.rewards import PREFERENCE
 
-ORDERS = ("shuffle", "given", "dataset")
+if TYPE_CHECKING:
+    import pandas as pd
+
+ORDERS = ("shuffle", "given", "dataset")  # the last needs the whole table in memory
 
 
 class Trace(NamedTuple):
@@ -37,6 +40,65 @@ class Trace(NamedTuple):
     order: NDArray[np.int32]
     arms: NDArray[np.int32]
     probed: NDArray[np.float32] | None = None
+
+    def to_frame(self, stream: Any) -> pd.DataFrame:
+        """Return a row for each round of each seed, with what the call gave.
+
+        Columns: seed, round (both from 0), row, query_id, dataset, arm, model, utility, cost; where no call was made
+        arm is -1, model "" and what was given NaN.
+
+        Args:
+            stream: the one that was replayed.
+
+        Raises:
+            ValueError: the trace asks rows or calls models that this stream has not.
+        """
+        import pandas as pd
+
+        seeds, rounds = self.order.shape
+        order, arms = self.order.ravel(), self.arms.ravel()
+        if order.max(initial=0) >= len(stream) or arms.max(initial=0) >= stream.n_arms:
+            raise ValueError(f"to_frame needs the stream that was replayed, got {stream!r}")
+        called = arms >= 0
+        models = np.append(np.asarray(stream.models, object), "")
+        given = {
+            name: np.where(called, getattr(stream, name)[order, np.maximum(arms, 0)], np.nan)
+            for name in ("utility", "cost")
+        }
+        return pd.DataFrame(
+            {
+                "seed": np.repeat(np.arange(seeds), rounds),
+                "round": np.tile(np.arange(rounds), seeds),
+                "row": order,
+                "query_id": stream.query_id[order],
+                "dataset": stream.dataset[order],
+                "arm": arms,
+                "model": models[arms],
+                **given,
+            }
+        )
+
+    def __repr__(self) -> str:
+        seeds, rounds = self.order.shape
+        missed = int((self.arms < 0).sum())
+        return f"Trace({seeds} seeds of {rounds:,} rounds{f', {missed:,} without a call' if missed else ''})"
+
+    def _repr_html_(self) -> str:
+        """Return how often each arm was called, mean over seeds and least and most of a seed."""
+        import pandas as pd
+
+        arms = range(int(self.arms.max(initial=0)) + 1)
+        shares = np.array([(self.arms == k).mean(axis=1) for k in arms])
+        rows = [
+            {
+                "arm": k,
+                "share of calls": f"{s.mean():.1%}",
+                "least": f"{s.min():.1%}",
+                "most": f"{s.max():.1%}",
+            }
+            for k, s in zip(arms, shares, strict=True)
+        ]
+        return f"<p>{self!r}</p>{pd.DataFrame(rows).to_html(index=False, border=0)}"
 
 
 class Case(NamedTuple):
@@ -95,6 +157,22 @@ def orders(
     return rows
 
 
+def window_order(rows: int, window: int, *, seeds: int, seed: int, order: str) -> NDArray[np.integer[Any]]:
+    """Return `(S, n)`, the rows of a window of a larger table in the order in which each seed meets them.
+
+    Args:
+        rows: `n` of the window.
+        window: its number. The order of the first is that of `orders` on a table of as many rows.
+        seeds: `S`.
+        seed: of the shuffling.
+        order: `shuffle` (inside the window, each seed its own way) or `given`.
+    """
+    if order == "given":
+        return np.broadcast_to(np.arange(rows), (seeds, rows))
+    drawn = [np.random.default_rng([seed, s, 0, window]).permutation(rows) for s in range(seeds)]
+    return np.stack(drawn)
+
+
 def _laid_out(world: Any, seeds: int, rounds: int | None) -> NDArray[np.int32]:
     total = world.rounds if rounds is None else rounds
     if not (1 <= seeds <= world.seeds and 1 <= total <= world.rounds):
@@ -107,21 +185,38 @@ def _laid_out(world: Any, seeds: int, rounds: int | None) -> NDArray[np.int32]:
 
 
 def replay(
-    policy: Policy, stream: Any, table: NDArray[np.float64], *, preference: Any = PREFERENCE,
-    budget: NDArray[np.float64] | None = None, **options: Any,
-) -> Trace:  # fmt: skip
+    policy: Policy,
+    stream: Any,
+    table: NDArray[np.float64],
+    *,
+    preference: Any = PREFERENCE,
+    budget: NDArray[np.float64] | None = None,
+    seeds: int = 20,
+    seed: int = 0,
+    order: str = "shuffle",
+    rounds: int | None = None,
+    feedback: Late | None = None,
+    probe: Callable[[State], jax.Array] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Trace:
     """Return what `policy` called when each of `S` seeds met the stream in an order of its own.
 
     Args:
         policy: three pure functions; build it once and reuse it, since it is compiled by identity.
         stream: a `Stream` of `N` rows and `K` models.
         table, preference, budget: as in `Case`.
-        options: as `replays` takes them.
+        seeds: `S`.
+        seed: fixes the orders and the policy's randomness.
+        order, rounds: see `orders`.
+        feedback, probe, progress: see `replays`.
 
     Raises:
         ValueError: an option or a shape is wrong.
     """
-    return replays(policy, stream, [Case(table, preference, budget)], **options)[0]
+    return replays(
+        policy, stream, [Case(table, preference, budget)], seeds=seeds, seed=seed, order=order, rounds=rounds,
+        feedback=feedback, probe=probe, progress=progress,
+    )[0]  # fmt: skip
 
 
 def replays(
@@ -162,14 +257,18 @@ def replays(
         for case, sheet in zip(cases, sheets(stream, cases), strict=True)
         for s in range(seeds)
     ]
-    shared = Shared(jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale))
-    arms, read = play(policy, shared, lanes, full=full, probe=probe, progress=progress)
+    arms, read = play(policy, shared(stream), lanes, full=full, probe=probe, progress=progress)
     traces = []
     for i, case in enumerate(cases):
         own = slice(i * seeds, (i + 1) * seeds)
         called = arms[own] if case.budget is None else _stopped(stream, rows, arms[own], case.budget)
         traces.append(Trace(rows, called, None if read is None else read[own]))
     return traces
+
+
+def shared(stream: Any) -> Shared:
+    """Return what all rounds of a table with `price` `(K,)` and `cost_scale` share."""
+    return Shared(jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale))
 
 
 @partial(jax.jit, static_argnums=1)

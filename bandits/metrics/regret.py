@@ -7,12 +7,14 @@ A trace is `order (S, T)`, the row of the table asked at each round, and `arms (
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandits.metrics import kernels
+from envs.windows import big, survey
 
 if TYPE_CHECKING:
     from bandits.loop.replay import Trace
@@ -89,15 +91,11 @@ def comparator(
     other = stand_in(seen, fall_back(seen.sum(axis=0)))
     often = np.ones(len(values)) if times is None else np.asarray(times, np.float64)
     if baseline == "best_fixed":
-        return _best_choice(values, other, often)
+        return _choices(values, other, np.zeros(len(values), np.int64), often)
     if baseline == "best_per_dataset":
         if dataset is None or len(labels := np.asarray(dataset).astype(str)) != len(values):
             raise ValueError(f"best_per_dataset needs dataset, one label for each of {len(values)} rows")
-        arms = np.empty(len(values), np.int32)
-        for label in np.unique(labels):
-            own = labels == label
-            arms[own] = _best_choice(values[own], other[own], often[own])
-        return arms
+        return _choices(values, other, np.unique(labels, return_inverse=True)[1], often)
     if not isinstance(baseline, (int, np.integer)) or not 0 <= baseline < values.shape[1]:
         raise ValueError(
             f"baseline needs {', '.join(BASELINES)} or a model's index below {values.shape[1]},"
@@ -123,12 +121,34 @@ def stand_in(seen: NDArray[np.bool_], order: Ints) -> Ints:
     return np.asarray(order[seen[:, order].argmax(axis=1)], np.int32)
 
 
-def _best_choice(values: Floats, other: Ints, often: Floats) -> Ints:
-    """Return `(rows,)`: the fixed choice of the highest reward over rows that are played so often."""
-    seen = ~np.isnan(values)
-    earned = np.where(seen, values, values[np.arange(len(values)), other][:, None])
-    best = int(((often if often.any() else np.ones(len(values))) @ earned).argmax())
-    return np.where(seen[:, best], best, other).astype(np.int32)
+def _choices(values: Floats, other: Ints, code: NDArray[np.integer[Any]], often: Floats) -> Ints:
+    """Return `(rows,)`: the fixed choice of the highest reward in each group `code`, of rows played so often."""
+    groups = int(code.max()) + 1
+    times = np.where(np.bincount(code, often, groups)[code] > 0, often, 1.0)  # never played: each row once
+    windows = ((values[w], other[w], code[w], times[w]) for w in big.slices(len(values)))
+    best = fixed_sums(windows, groups).argmax(axis=1)[code]
+    return np.where(np.isnan(values[np.arange(len(values)), best]), other, best).astype(np.int32)
+
+
+def fixed_sums(
+    windows: Iterable[tuple[Floats, Ints, NDArray[np.integer[Any]], NDArray[Any]]], groups: int
+) -> Floats:
+    """Return `(groups, K)`: what each fixed choice earns in each group of rows, in all.
+
+    Args:
+        windows: of the rows, added up one after the other: reward `(n, K)`, NaN where unavailable, the model that
+            stands in `(n,)` (`stand_in`), the group `(n,)` and how often each row is played `(n,)`.
+        groups: their number.
+    """
+    total: Floats | None = None
+    for reward, other, code, often in windows:
+        stood = reward[np.arange(len(reward)), other]
+        weighed = np.where(np.isnan(reward), stood[:, None], reward) * np.asarray(often)[:, None]
+        sums = np.stack([np.bincount(code, column, groups) for column in weighed.T], axis=1)
+        total = np.zeros((2, *sums.shape)) if total is None else total
+        survey.add(total, np.asarray(sums, np.float64))
+    assert total is not None
+    return np.asarray(total.sum(axis=0))
 
 
 def played(order: ArrayLike, rows: int) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ def answer(
 
     Args:
         table: the whole table.
-        form: one of `tables.PAPER`; all but csv and json begin with the verdict.
+        form: one of `tables.FORMATS`; all but csv and json begin with the verdict.
         out: a .csv or .json for the rows, with `online` a folder; None: nothing is written.
         table2: put the paper's figures beside ours.
         online: specs of policies that meet the routers on the same test queries.
@@ -81,8 +81,7 @@ def _shown(rows: list[Row], form: str, paper: bool) -> str:
 
 def _told(verdict: str, text: str, form: str) -> str:
     """Return the verdict above a table, as a comment in LaTeX."""
-    said = "\n".join(f"% {line}" for line in verdict.splitlines()) if form == "latex" else verdict
-    return f"{said}\n\n{text}"
+    return f"{tables.remark(verdict, form)}\n\n{text}"
 
 
 def _meeting(

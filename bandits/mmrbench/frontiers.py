@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,10 +10,13 @@ import numpy as np
 
 from bandits import rows as tables
 from bandits.mmrbench.frontiers_svg import drawing
-from bandits.report.parts import embedded, own, script
+from bandits.money import Money, money
+from bandits.report.axes import PER, cost, sign
+from bandits.report.parts import drawn, embedded
 from bandits.report.styles import COLOURS, GREY, Figure, tidy
 from bandits.report.styles import colour as by_name
-from bandits.report.words import number
+from bandits.report.words import first, heading, minus, number
+from bandits.rows import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 FILES = ("frontiers.html", "frontiers.svg", "frontiers.csv", "scores.csv")
 _MOST = 160  # points of a curve that a chart can show
-_HEADINGS = ("", "outcomes learned from", "peak", "area", "cost to match", "hypervolume")
+_HEADINGS = ("", "outcomes learned from", "peak, %", "area, of 1", "cost to match", "hypervolume")
 
 
 class Line(NamedTuple):
@@ -95,29 +97,67 @@ def titles(meeting: Meeting) -> dict[str, str]:
 
 def render(meeting: Meeting) -> str:
     """Return the page: one HTML text that needs no network."""
-    said, drawn = titles(meeting), lines(meeting)
+    found, of = lines(meeting), money(str(meeting.about["cost_unit"] or ""))
+    costs = np.concatenate([line.points["cost"] for line in found]) * of.factor * PER
+    figure = {
+        "id": "frontiers",
+        "views": [{"label": "", "data": [_trace(line, of) for line in _ordered(found)]}],
+        "axes": {**cost(costs.tolist(), of), "y": "accuracy", "suffix": " %"},
+        "height": 520,
+    }
     parts = {
-        "title": html.escape(said["title"]),
-        "headline": _headline(meeting),
+        "title": html.escape(titles(meeting)["title"]),
+        "name": heading(titles(meeting)["title"]),
+        "headline": html.escape(minus(result(meeting))),
+        "how": html.escape(_how(meeting)),
+        "heading": heading(_largest(meeting)),
         "caption": html.escape(_caption(meeting)),
         "table": _table(meeting),
-        "figure": embedded(
-            {
-                "data": [_trace(line) for line in drawn],
-                "x": said["x"],
-                "y": said["y"],
-                "log": _positive(drawn),
-            }
-        ),
-        "plotly": script(),
-        "style": own("page.css"),
+        "figures": embedded([figure]),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], own("frontiers.html"))
+    return drawn("frontiers.html", parts, "plain.js")
 
 
-def _headline(meeting: Meeting) -> str:
+def _ordered(found: list[Line]) -> list[Line]:
+    """Return the lines in the order in which their names find places: policies, routers, single models, references."""
+    return sorted(found, key=lambda line: ("policy", "router", "model", "reference").index(line.kind))
+
+
+def result(meeting: Meeting) -> str:
+    """Return what the comparison shows, as plain text: the highest peak, which intervals it overlaps, the best model.
+
+    References know the answers, and are left out.
+    """
+    ranked = sorted((r for r in meeting.table if r["kind"] != "reference"), key=lambda row: -row["Ps"])
+    top, others = ranked[0], ranked[1:]
+    apart = [row for row in others if row["Ps_hi"] < top["Ps_lo"]]
+    models = meeting.points[meeting.points["kind"] == "model"]
+    best = models.sort_values("utility").iloc[-1]
+    near = len(others) - len(apart)
+    overlap = (
+        f" Its 95 % interval overlaps those of {near} of the {counted(len(others), 'other')}: it is not shown to be"
+        " above."
+        if near
+        else ""
+    )
+    return (
+        f"{top['name']} reaches the highest accuracy, {_peak(top)}.{overlap}"
+        f" The most accurate single model, {best['name']}, has {100 * best['utility']:.1f} %."
+    )
+
+
+def _peak(row: dict[str, Any]) -> str:
+    return f"{100 * row['Ps']:.1f} % ({100 * row['Ps_lo']:.1f} to {100 * row['Ps_hi']:.1f})"
+
+
+def _largest(meeting: Meeting) -> str:
+    top = max((r for r in meeting.table if r["kind"] != "reference"), key=lambda row: row["nAUC_fair"])
+    return f"The largest area lies below {top['name']}: {number(top['nAUC_fair'], 4)} of 1"
+
+
+def _how(meeting: Meeting) -> str:
     about = meeting.about
-    return html.escape(
+    return (
         f"Routers learned from all models' answers to {about['n_train']:,} training queries and are asked about"
         f" {about['n_test']:,} others. Policies meet those {about['n_test']:,} one by one, in {about['seeds']} orders,"
         " and hear one answer each; warm ones begin with the training queries as their prior."
@@ -127,18 +167,29 @@ def _headline(meeting: Meeting) -> str:
 
 def _caption(meeting: Meeting) -> str:
     best = "; ".join(
-        f"{row['name']} peaks at {number(row['Ps'], 4)}, area {number(row['nAUC_fair'], 4)}"
+        f"{row['name']} peaks at {100 * row['Ps']:.1f} %, area {number(row['nAUC_fair'], 4)}"
         for row in meeting.table
     )
-    return f"Accuracy against mean cost. {best}."
+    of = money(str(meeting.about["cost_unit"] or ""))
+    models = meeting.points[meeting.points["kind"] == "model"].sort_values("utility", ascending=False)
+    single = first(
+        [
+            f"{name} {100 * right:.1f} % at {of.shown(spent * of.factor * PER)}"
+            for name, right, spent in zip(models["name"], models["utility"], models["cost"], strict=True)
+        ],
+        "in frontiers.csv",
+    )
+    alone = f" Single models: {single}." if single else ""
+    return minus(f"Accuracy against {of.per_1000}. {best}.{alone}")
 
 
-def _trace(line: Line) -> Figure:
+def _trace(line: Line, of: Money) -> Figure:
     """Return a line, or points where there is no frontier, as Plotly's dictionary."""
     name, points = html.escape(line.name), line.points
+    told = f"accuracy %{{y:.1f}} %<br>{sign(of)}%{{x:.4~g}} per 1,000 queries<extra></extra>"
     trace: Figure = {
-        "x": tidy(points["cost"]),
-        "y": tidy(points["utility"]),
+        "x": tidy(points["cost"] * of.factor * PER),
+        "y": tidy(100 * points["utility"]),
         "name": name,
         "mode": {"model": "markers", "policy": "lines+markers"}.get(line.kind, "lines"),
         "line": {"color": line.colour, "width": 2.5 if line.kind == "policy" else 1.5, "dash": line.dash},
@@ -147,19 +198,16 @@ def _trace(line: Line) -> Figure:
             "size": 8,
             "symbol": "circle" if line.kind == "policy" else "circle-open",
         },
-        "hovertemplate": f"{name}<br>accuracy %{{y:.4f}}<br>mean cost %{{x:.4g}}<extra></extra>",
+        "hovertemplate": f"{name}<br>{told}",
     }
     if line.kind == "model":
-        trace["text"] = [html.escape(str(model)) for model in points["name"]]
-        trace["hovertemplate"] = "%{text}<br>accuracy %{y:.4f}<br>mean cost %{x:.4g}<extra></extra>"
+        names = {"text": [html.escape(str(model)) for model in points["name"]], "labels": True}
+        return {**trace, **names, "hovertemplate": f"%{{text}}<br>{told}"}
+    trace["tag"] = name
     if line.kind == "policy" and not points["utility_lo"].isna().any():
         above, below = points["utility_hi"] - points["utility"], points["utility"] - points["utility_lo"]
-        trace["error_y"] = {
-            "type": "data",
-            "symmetric": False,
-            "array": tidy(above),
-            "arrayminus": tidy(below),
-        }
+        ends = {"array": tidy(100 * above), "arrayminus": tidy(100 * below)}
+        trace["error_y"] = {"type": "data", "symmetric": False, **ends}
     return trace
 
 
@@ -176,14 +224,9 @@ def _table(meeting: Meeting) -> str:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     spanned = [
-        f"{number(row[score], 4)}<small>{number(row[f'{score}_lo'], 4)} to {number(row[f'{score}_hi'], 4)},"
-        f" {row['interval']}</small>"
-        for score in ("Ps", "nAUC_fair")
+        f"{number(scale * row[score], digits)}<small>{number(scale * row[f'{score}_lo'], digits)} to"
+        f" {number(scale * row[f'{score}_hi'], digits)}, {row['interval']}</small>"
+        for score, scale, digits in (("Ps", 100, 1), ("nAUC_fair", 1, 4))
     ]
-    matched = number(row["QNC"], 3) if np.isfinite(row["QNC"]) else "never"
+    matched = f"{100 * row['QNC']:.1f} %" if np.isfinite(row["QNC"]) else "never"
     return [number(row["outcomes"], 0), *spanned, matched, number(row["hypervolume"], 4)]
-
-
-def _positive(drawn: list[Line]) -> bool:
-    """Return whether the cost axis can be logarithmic."""
-    return all(bool((line.points["cost"] > 0).all()) for line in drawn)

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from bandits.base import Policy
 from bandits.policies.linear.averaged import averaged
 from bandits.policies.linear.bootstrap import bootstrap
+from bandits.policies.linear.feelgood import feelgood
 from bandits.policies.linear.forgetting import dlinucb, swlinucb
 from bandits.policies.linear.glm import glm
 from bandits.policies.linear.greedy import epsilon, greedy, softmax
 from bandits.policies.linear.hybrid import hybrid
+from bandits.policies.linear.ids import ids
 from bandits.policies.linear.linucb import linucb
 from bandits.policies.linear.preference import preference
 from bandits.policies.linear.squarecb import regcb, squarecb
@@ -23,7 +25,11 @@ from bandits.policies.neural.barp import barp
 from bandits.policies.neural.dropout import dropout
 from bandits.policies.neural.neurallinear import neurallinear
 from bandits.policies.neural.neuralucb import neuralts, neuralucb
+from bandits.policies.selection.auto import auto
+from bandits.policies.selection.balanced import balanced
+from bandits.policies.selection.corral import corral
 from bandits.policies.tabular.beta_thompson import beta_thompson
+from bandits.policies.tabular.ebucb import ebucb
 from bandits.policies.tabular.elimination import successive_elimination
 from bandits.policies.tabular.exp3 import exp3
 from bandits.policies.tabular.exp4 import exp4
@@ -40,6 +46,8 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "preference": preference,
     "squarecb": squarecb,
     "averaged": averaged,
+    "ids": ids,
+    "feelgood": feelgood,
     "swlinucb": swlinucb,
     "dlinucb": dlinucb,
     "greedy": greedy,
@@ -56,10 +64,14 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "dropout": dropout,
     "ucb1": ucb1,
     "klucb": klucb,
+    "ebucb": ebucb,
     "beta_thompson": beta_thompson,
     "exp3": exp3,
     "exp4": exp4,
     "successive_elimination": successive_elimination,
+    "auto": auto,
+    "balanced": balanced,
+    "corral": corral,
     "uniform": uniform,
     "always": always,
 }

@@ -1,4 +1,4 @@
-"""From runs to folders and pages at once: a table played window by window, and several runs of one ask side by side.
+"""From runs to what is shown of them: a table played window by window, several runs side by side, a comparison.
 
 Not here: what a folder holds (`bandits.folders`), how a page looks (`bandits.report`), the numbers (`bandits.results`).
 """

@@ -2,45 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from bandits.experiment import lineup as experiment
 from bandits.experiment.ask import Ask
-from bandits.loop import streamed as windows
+from bandits.loop.replay import ORDERS
 from bandits.rewards import preferences
 from envs.windows import big
 
-PLAIN = ("policies", "reward", "preference", "seeds", "seed", "order", "rounds")  # what may be asked for
+# Settings that need the whole table in memory, by the name of their option, and why. Every other one is for all tables.
+WHOLE = {
+    "budget": "what it buys in hindsight is found by sorting every call of the table",
+    "pacing": "it spends a --budget, and what that buys in hindsight is found by sorting every call of the table",
+    "hard": "it holds to a --budget, and what that buys in hindsight is found by sorting every call of the table",
+    "warm_start": "rows are set aside from all of them, or a log's context is fitted together with the table's",
+    "n_eff": "it weighs the rows of a --warm-start, which are set aside from all of them",
+    "fit": "it fits the context on the rows of a --warm-start, which are set aside from all of them",
+    "scenario": "a change may look at any round, and how fast policies recover is read from all of them",
+    "change": "a change may look at any round, and how fast policies recover is read from all of them",
+    "delay": "what is heard late may be of a row that is no longer held",
+    "batch": "what is heard late may be of a row that is no longer held",
+    "feedback": "when each round is heard is laid out for all of them",
+    "calls": "what a judge says of each answer is laid out for all rows",
+    "deliver": "it is about several --calls, whose judges are laid out for all rows",
+    "judge": "what a judge says of each answer is laid out for all rows",
+    "judge_column": "what a judge says of each answer is laid out for all rows",
+    "judge_cost": "what a judge says of each answer is laid out for all rows",
+    "within_query": "it limits several --calls, whose judges are laid out for all rows",
+    "context": "an indicator of the data set needs the names of all of them",
+    "prices": "posted prices are means over all rows",
+    "prices_per": "it reads a --prices, and posted prices are means over all rows",
+    "metric": "it chooses among the scores of a file of another kind than one row a query",
+    "drop_empty": "rows would be numbered otherwise than in the file",
+    "keep_copies": "copies are grouped for a --warm-start, which is set aside from all rows",
+    "embed": "embeddings are made for all rows and kept beside the table",
+    "dry_run": "speed is measured on a part of the table in memory",
+}
+FIELDS = tuple(name for name in Ask._fields if name not in WHOLE)  # what may be asked for
 
 
 def refuse(table: big.Big, ask: Ask, every: int) -> None:
     """Raise where something is asked for that a streamed run cannot give."""
     if option := needs_memory(ask):
-        raise ValueError(f"{option} needs a table held in memory; {table.name} is read as it is needed")
-    known = [spec for spec in ask.policies if spec in experiment.REFERENCES]
-    if known:
-        raise ValueError(f"--policy {known[0]} is in every table of a streamed run already; leave it out")
+        raise ValueError(refusal(option, table.path.name))
+    if len(preferences(ask.preference, 1, 0)) > 1:
+        raise ValueError(
+            f"a streamed run has one --preference, got {ask.preference}; play one after the other"
+        )
     if ask.seeds < 1 or every < 1:
         raise ValueError(f"a run needs --seeds >= 1 and --checkpoint >= 1, got {ask.seeds} and {every}")
     if ask.rounds is not None and not 1 <= ask.rounds <= len(table):
         raise ValueError(
-            f"--rounds of a streamed run needs 1 to {len(table):,}, the rows of {table.name}, got {ask.rounds}"
+            f"--rounds of a streamed run needs 1 to {len(table):,}, the rows of {table.path.name}, got {ask.rounds}"
         )
 
 
-def needs_memory(ask: Ask) -> str:
-    """Return the first option of an ask that needs the whole table in memory, or ""."""
+def refusal(option: tuple[str, str], path: str) -> str:
+    """Return what is said of an option that needs the table in memory."""
+    return f"{option[0]} needs a table held in memory ({option[1]}); {path} is read as it is needed"
+
+
+def needs_memory(ask: Ask, more: Mapping[str, Any] | None = None) -> tuple[str, str] | None:
+    """Return the first option that needs the whole table in memory, as it is typed, and why; None where none does.
+
+    Args:
+        ask: what is asked for.
+        more: other options by name, those that were not given false, None or at their default.
+    """
     plain = Ask(ask.policies)
-    given = [name for name in Ask._fields if name not in PLAIN and getattr(ask, name) != getattr(plain, name)]
-    if given:
-        return f"--{given[0].replace('_', '-')}"
-    if ask.order not in windows.ORDERS:
-        return f"--order {ask.order}"
-    return (
-        f"--preference {ask.preference} (more than one)" if len(preferences(ask.preference, 1, 0)) > 1 else ""
-    )
+    given = [name for name in Ask._fields if getattr(ask, name) != getattr(plain, name)]
+    given += [name for name, value in (more or {}).items() if value]
+    for name in given:
+        if name in WHOLE:
+            return f"--{name.replace('_', '-')}", WHOLE[name]
+    if ask.order not in ORDERS[:2]:
+        return f"--order {ask.order}", "the rows of a data set stand anywhere in it"
+    return None
 
 
 def preference(ask: Ask, first: int, n: int) -> Any:
@@ -54,8 +93,8 @@ def preference(ask: Ask, first: int, n: int) -> Any:
     return np.random.Generator(bits).uniform(low, high, n)
 
 
-def notes(table: big.Big, ask: Ask) -> list[str]:
+def notes(table: big.Big, order: str) -> list[str]:
     """Return what a reader has to know, a line each."""
-    shuffled = ask.order == "shuffle" and len(table) > big.WINDOW
+    shuffled = order == "shuffle" and len(table) > big.WINDOW
     how = f"the file was read as needed: queries were shuffled within windows of {big.WINDOW:,} rows"
     return [*table.notes, *([how] if shuffled else [])]

@@ -13,21 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
+from bandits.base import RESOURCES
 from bandits.experiment import lineup as experiment
 from bandits.experiment.ask import Ask
-from bandits.folders import checkpoint, place
+from bandits.folders import checkpoint, place, trace
 from bandits.folders import write as artefacts
-from bandits.folders.staged import Staged
+from bandits.folders.unfinished import Staged
 from bandits.loop import lanes
-from bandits.loop import streamed as windows
 from bandits.loop.lanes import CHUNK
-from bandits.metrics.regret import fall_back, played
+from bandits.loop.player import player
+from bandits.loop.replay import seed_keys, shared, window_order
+from bandits.metrics.regret import BASELINES, fall_back, fixed_sums, played, stand_in
 from bandits.publish import asked
-from bandits.results import accumulated
-from bandits.results.books import REFERENCES, Best, Book, best, book
-from bandits.results.cells import Cells
+from bandits.results import cells, summary
+from bandits.results.book import Best, Book, book
 from bandits.results.tally import Tally
 from bandits.rewards import REWARDS, Reward, reward_table
+from bandits.wrappers import budget
 from envs.ahead import ahead
 from envs.windows import big
 
@@ -61,13 +63,16 @@ class _Run:
         self.bounds = self._range() if any(map(experiment.ranged, ask.policies)) else None
         lineup = experiment.lineup(table, ask.policies, self.worth, bounds=self.bounds)
         built = [policy for policy in lineup.values() if policy is not None]
-        self.playing = windows.players(built, table, seeds=ask.seeds, seed=ask.seed)
-        stops = accumulated.stops(self.total)
-        self.tally = Tally(len(built), table.n_arms, ask.seeds, len(table.datasets), stops)
-        players = len(built) + len(REFERENCES) + table.n_arms
-        self.cells = Cells(players, len(table.datasets), len(table))
+        account = None
+        if ask.cap is not None:  # which may leave no call, as a budget may: an endless one stands for it
+            built = [budget.held(policy, table, cap=ask.cap) for policy in built]
+            account = lanes.account(np.full((ask.seeds, len(RESOURCES)), np.inf))
+        keys = seed_keys(ask.seed, ask.seeds)
+        self.playing = [player(policy, keys, shared(table), account=account) for policy in built]
+        sizes = len(lineup), table.n_arms, ask.seeds, len(table.datasets)
+        self.tally = Tally(*sizes, rounds=self.total, rows=len(table), most=cells.MOST)
         self.first = 0  # round that the present window begins with
-        self.called: list[list[Any]] = []  # in the present window: chunk by chunk, policy by policy
+        self.called = [self._none()]  # (P, S, c) in the present window, chunk by chunk
         # A window is added up in a second thread while the next one is played; one at a time.
         self.adder, self.adding = ThreadPoolExecutor(1), Future[None]()
         self.adding.set_result(None)
@@ -75,7 +80,11 @@ class _Run:
     @property
     def done(self) -> int:
         """Rounds played, those of the present window included."""
-        return self.first + sum(int(called[0].shape[1]) for called in self.called)
+        return self.first + sum(int(called.shape[2]) for called in self.called)
+
+    def _none(self) -> Ints:
+        """Return the calls of no round."""
+        return np.zeros((len(self.playing), self.ask.seeds, 0), np.int32)
 
     def _range(self) -> tuple[float, float]:
         """Return the least and the highest reward of the windows that are played: a pass over the table."""
@@ -91,10 +100,10 @@ class _Run:
         """Write the checkpoint."""
         self.adding.result()
         arrays = {f"tally.{name}": array for name, array in self.tally.arrays.items()}
-        arrays |= {f"cells.{name}": array for name, array in self.cells.arrays.items()}
+        arrays |= {f"cells.{name}": array for name, array in self.tally.cells.arrays.items()}
         for p, one in enumerate(self.playing):
             arrays |= checkpoint.packed(one.carry, f"carry{p}")
-        arrays["called"] = self._arms(self.called)
+        arrays["called"] = np.concatenate(self.called, axis=2)
         checkpoint.save(self.staged.checkpoint, arrays, {**self.about, "done": self.first})
 
     def load(self) -> None:
@@ -110,12 +119,12 @@ class _Run:
                     f"--resume needs the run that was stopped; its {key} was {about.get(key)}, now it is {mine}"
                 )
         self.first = self.tally.done = about["done"]
-        self.staged.parts(-(-self.first // big.WINDOW))
+        trace.parts(self.staged.calls, -(-self.first // big.WINDOW))
         self.tally.arrays = {name: arrays[f"tally.{name}"] for name in self.tally.arrays}
-        self.cells.arrays = {name: arrays[f"cells.{name}"] for name in self.cells.arrays}
+        self.tally.cells.arrays = {name: arrays[f"cells.{name}"] for name in self.tally.cells.arrays}
         for p, one in enumerate(self.playing):
             one.carry = checkpoint.unpacked(arrays, f"carry{p}", one.carry)
-        self.called = [list(arrays["called"])] if arrays["called"].shape[2] else []
+        self.called = [arrays["called"]]
 
     def windows(self, means: Best) -> Iterator[_Window]:
         """Yield the windows that are still to be played, as far as the run goes."""
@@ -123,7 +132,8 @@ class _Run:
         for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
             weight = asked.preference(ask, piece.first, len(piece))
             reward = reward_table(self.worth, piece, weight)
-            own = book(reward, piece, means)
+            row = np.arange(piece.first, piece.first + len(piece))
+            own = book(reward, piece, means, row=row, alike=piece.alike)
             yield _Window(number, lanes.sheet(piece, reward, weight), own, piece.query_id)
 
     def play(
@@ -135,11 +145,14 @@ class _Run:
             Interrupted: `stop` said so; the checkpoint is written.
         """
         ask, first, rows = self.ask, self.first, len(window.book.code)
-        order = windows.order(rows, window.number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
-        order = order[:, : self.total - first]
-        before = self.done - first
-        for size, called in windows.play(self.playing, window.sheet, order, first, before, self.total):
-            self.called.append(called)
+        order = window_order(rows, window.number, seeds=ask.seeds, seed=ask.seed, order=ask.order)
+        order, sheets = order[:, : self.total - first], [window.sheet] * ask.seeds
+        played = lanes.rounds(
+            self.playing, sheets, order, total=self.total, first=first, done=self.done - first
+        )
+        for size, called in played:
+            arms = np.array([arms for arms, _ in called], np.int32)
+            self.called.append(arms.reshape(len(called), ask.seeds, size))
             told(size)
             if stop():
                 self.save()
@@ -148,22 +161,16 @@ class _Run:
                 self.save()
         self.adding.result()
         self.adding = self.adder.submit(self._add, window, order, first, self.called)
-        self.first, self.called = first + order.shape[1], []
+        self.first, self.called = first + order.shape[1], [self._none()]
 
-    def _add(self, window: _Window, order: Ints, first: int, called: list[list[Any]]) -> None:
-        arms = self._arms(called)
-        often, got = self.tally.add(window.book, order, arms)
-        self.cells.add(window.book, window.number * big.WINDOW, often, got)
-        rows = order + window.number * big.WINDOW
-        self.staged.write(window.number, list(self.ask.policies), first, rows, arms, window.ids)
-
-    def _arms(self, called: list[list[Any]]) -> Ints:
-        """Return the arms `(P, S, m)` of some chunks."""
-        policies, seeds = len(self.playing), self.ask.seeds
-        if not called:
-            return np.zeros((policies, seeds, 0), np.int32)
-        columns = [np.concatenate([np.asarray(c[p]) for c in called], axis=1) for p in range(policies)]
-        return np.stack(columns).astype(np.int32)
+    def _add(self, window: _Window, order: Ints, first: int, called: list[Ints]) -> None:
+        own = iter(np.concatenate(called, axis=2))
+        known = dict(zip(BASELINES, window.book.best.T, strict=True))
+        arms = np.stack([known[p][order] if p in known else next(own) for p in self.ask.policies])
+        self.tally.add(window.book, order, arms)
+        row, where = window.book.row, {"first": first, "begins": int(window.book.row[0])}
+        part = trace.part(self.staged.calls, window.number)
+        trace.write(part, self.ask.policies, order, list(arms), window.ids, row, **where)
 
 
 def run(
@@ -202,7 +209,7 @@ def run(
             f"{staged.place} holds a run that was stopped; --resume goes on with it, or remove it to begin anew"
         )
     about: dict[str, Any] = {
-        "asked": {k: v for k, v in ask._asdict().items() if k in asked.PLAIN},
+        "asked": {k: v for k, v in ask._asdict().items() if k in asked.FIELDS},
         "context": known["context"],
         "chunk, window": [CHUNK, big.WINDOW],
         "versions": artefacts.versions(),
@@ -210,7 +217,8 @@ def run(
     going = _Run(table, ask, staged, about)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(big.sha256, table.path)
-        means = best(_rewards(going), len(table.datasets), fall_back(table.answered))
+        ranked = fall_back(table.answered)
+        means = Best(fixed_sums(_rewards(going, ranked), len(table.datasets)), ranked)
     about["sha256"] = digest.result()
     if left:
         going.load()
@@ -221,12 +229,13 @@ def run(
         for window in ahead(going.windows(means)):
             going.play(window, every, stop, progress)
         going.adding.result()
-    manifest = {**_manifest(going), **known, "seconds": round(time.perf_counter() - started, 3)}
-    return _published(going, manifest)
+    return _published(going, {**known, "seconds": round(time.perf_counter() - started, 3)})
 
 
-def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints, Ints]]:
-    """Yield the reward table, the data sets and how often each row is played, of every window that is played."""
+def _rewards(
+    going: _Run, ranked: NDArray[np.int32]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int32], Ints, Ints]]:
+    """Yield what `fixed_sums` takes of every window that is played."""
     ask = going.ask
     for number, piece in enumerate(ahead(going.table.pieces(context=False))):
         rest = going.total - piece.first
@@ -234,52 +243,27 @@ def _rewards(going: _Run) -> Iterator[tuple[NDArray[np.float64], Ints, Ints]]:
             return
         often = np.full(len(piece), ask.seeds)
         if rest < len(piece):
-            rows = windows.order(len(piece), number, seeds=ask.seeds, seed=ask.seed, kind=ask.order)
+            rows = window_order(len(piece), number, seeds=ask.seeds, seed=ask.seed, order=ask.order)
             often = played(rows[:, :rest], len(piece))
-        yield (
-            reward_table(going.worth, piece, asked.preference(ask, piece.first, len(piece))),
-            piece.code,
-            often,
-        )
+        reward = reward_table(going.worth, piece, asked.preference(ask, piece.first, len(piece)))
+        yield reward, stand_in(~np.isnan(reward), ranked), piece.code, often
 
 
-def _manifest(going: _Run) -> dict[str, Any]:
-    """Return what is to be known of a run, under the names of a manifest."""
+def _published(going: _Run, known: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Write the folder of a finished run, and return its tables."""
     table, ask = going.table, going.ask
-    return {
-        "format": place.FORMAT,
+    made = summary.tables(going.tally, table, ask.policies)
+    made.summary["preference"], made.summary["budget"] = ask.preference, ""
+    own = {
         "title": f"{', '.join(ask.policies)} on {table.name}",
-        "stream": table.name,
-        "label": table.label,
-        "notes": asked.notes(table, ask),
-        "cost_unit": table.cost_unit,
-        "models": list(table.models),
-        **ask._asdict(),
+        "notes": asked.notes(table, ask.order),
         "budget": "",
         "reward_range": going.bounds,
         "rounds": going.total,
         "streamed": True,
-        "data": {
-            "name": str(table.path),
-            "sha256": going.about["sha256"],
-            "source": table.source,
-            "licence": table.licence,
-        },
-        "versions": going.about["versions"],
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **known,
     }
-
-
-def _published(going: _Run, manifest: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Write the folder of a finished run, and return its tables."""
-    from bandits import report
-
-    ask = going.ask
-    tables = accumulated.tables(
-        going.tally, going.cells, going.table, list(ask.policies), preference=ask.preference
-    )
-    page = report.render(
-        tables["summary"], tables["curves"], tables["by_dataset"], manifest, by_query=tables["by_query"]
-    )
-    going.staged.publish(tables, page, manifest)
-    return tables
+    data = {"name": str(table.path), "sha256": going.about["sha256"]}
+    manifest = artefacts.described(table, ask, own, stream=table.name, data=data)
+    going.staged.publish(artefacts.filed(made._asdict(), manifest), going.total)
+    return made._asdict()

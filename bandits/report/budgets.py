@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bandits.report.parts import embedded, own, plotly, records
+from bandits.money import Money, money, plain
+from bandits.report.axes import PER, cost
+from bandits.report.parts import drawn, embedded, records
 from bandits.report.styles import COLOURS, GREY, MARKERS, Figure, tidy
-from bandits.report.words import code, number
+from bandits.report.words import code, heading, minus, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,8 @@ _HINDSIGHT = {
     "mixture": ("best fixed mixture of models", "dash"),
 }
 _DASHES = tuple(MARKERS)
-_HEADINGS = ("policy", "preference", "budget", "spent of it", "reward a query", "accuracy", "mean cost")
+_PAID = "cost"  # the resource that is money
+_EACH = {"latency": "seconds a query", "tokens": "tokens a query"}
 
 
 def render(frame: pd.DataFrame, known: Mapping[str, Any]) -> str:
@@ -30,82 +32,116 @@ def render(frame: pd.DataFrame, known: Mapping[str, Any]) -> str:
         frame: of `overview.publish`.
         known: `title`, `label`, `notes`, `command`, `cost_unit`.
     """
+    of = money(str(known.get("cost_unit") or ""))
     figures = charts(frame, str(known.get("cost_unit") or ""))
     places = [
-        f'<h2>{figure["title"]}</h2><figure><div class="chart" id="{figure["id"]}" role="img" aria-label='
+        f'<h2>{heading(figure["title"])}</h2><figure><div class="chart" id="{figure["id"]}" role="img" aria-label='
         f'"{figure["caption"]}"></div><figcaption>{figure["caption"]}</figcaption></figure>'
         for figure in figures
     ]
     parts = {
         "title": html.escape(str(known.get("title", ""))),
-        "headline": _headline(frame) + f" Data: {html.escape(str(known.get('label', '')))}.",
+        "name": heading(str(known.get("title", ""))),
+        "headline": minus(_headline(frame)) + f" Data: {html.escape(str(known.get('label', '')))}.",
         "notes": "".join(f"<li>{html.escape(str(note))}</li>" for note in known.get("notes", ())),
         "charts": "".join(places),
-        "table": _table(frame[frame["kind"] == "policy"]),
+        "table": _table(frame[frame["kind"] == "policy"], of),
         "command": html.escape(str(known.get("command", ""))),
         "figures": embedded(figures),
-        "plotly": plotly(),
-        "style": own("page.css"),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], own("budgets.html"))
+    return drawn("budgets.html", parts, "plain.js")
 
 
 def charts(frame: pd.DataFrame, unit: str) -> list[Figure]:
     """Return reward against budget for each preference where several budgets were asked for, and accuracy against cost
-    for each budget where several preferences were."""
-    policies = frame[frame["kind"] == "policy"]
+    for each budget where several preferences were; costs are of 1,000 queries, in money."""
+    policies, of = frame[frame["kind"] == "policy"], money(unit)
     found: list[Figure] = []
     for preference, part in frame.groupby("preference", sort=False):
         runs = policies[policies["preference"] == preference]
         if runs["asked"].nunique() > 1 and runs["resource"].nunique() == 1:
-            found.append(_by_budget(part, str(preference), unit, len(found)))
+            found.append(_by_budget(part, str(preference), of, len(found)))
     for asked, runs in policies.groupby("asked", sort=False):
         if runs["preference"].nunique() > 1:
-            found.append(_by_cost(runs, frame[frame["kind"] == "model"], str(asked), unit, len(found)))
+            found.append(_by_cost(runs, frame[frame["kind"] == "model"], str(asked), of, len(found)))
     return found
 
 
-def _by_budget(part: pd.DataFrame, preference: str, unit: str, i: int) -> Figure:
+def _by_budget(part: pd.DataFrame, preference: str, of: Money, i: int) -> Figure:
     """Return the chart of one preference: a curve for each policy, models, the mixture and hindsight's best."""
     resource = str(part["resource"].iloc[0])
-    data = []
-    for kind, (name, dash) in _HINDSIGHT.items():
-        drawn = {"mode": "lines", "line": {"color": GREY, "width": 1.5, "dash": dash}}
-        data.append({**_series(part[part["kind"] == kind], name, "budget", "reward"), **drawn})
-    data += _curves(part[part["kind"] == "policy"], "budget", "reward")
+    part = part.assign(budget=part["budget"] * (of.factor * PER if resource == _PAID else 1.0))
+    data, policies = [], part[part["kind"] == "policy"]
+    data += _curves(policies, "budget", "reward")
     data.append(_alone(part[part["kind"] == "model"], "budget", "reward"))
+    for kind, (name, dash) in _HINDSIGHT.items():
+        look = {"mode": "lines", "line": {"color": GREY, "width": 1.5, "dash": dash}, "tag": name}
+        data.append({**_series(part[part["kind"] == kind], name, "budget", "reward"), **look})
     shown = part[part["kind"].isin(("policy", "model"))]
-    each = f"{resource} a query" + (f" ({unit})" if resource == "cost" and unit else "")
+    axis = cost(list(shown["budget"]), of) if resource == _PAID else {"x": _EACH[resource]}
+    axis["x"] = f"budget: {axis['x'].removeprefix('cost, ')}"
     told = "; ".join(
-        f"{name} {number(rows['reward'].iloc[0], 4)} at {number(rows['budget'].iloc[0])} to"
-        f" {number(rows['reward'].iloc[-1], 4)} at {number(rows['budget'].iloc[-1])}"
-        for name, rows in part[part["kind"] == "policy"].sort_values("budget").groupby("name", sort=False)
+        f"{name} {number(rows['reward'].iloc[0], 4)} at {_amount(rows['budget'].iloc[0], resource, of)} to"
+        f" {number(rows['reward'].iloc[-1], 4)} at {_amount(rows['budget'].iloc[-1], resource, of)}"
+        for name, rows in policies.sort_values("budget").groupby("name", sort=False)
     )
-    caption = f"Reward a query against the budget a query, preference {preference}: {told}."
-    title, axis = f"Reward by budget at preference {preference}", f"budget: {each}"
-    return _figure(f"budgets-{i}", title, caption, axis, "reward a query", data, shown["budget"])
+    what = axis["x"].removeprefix("budget: ")
+    caption = f"Reward a query against the budget, {what}; preference {preference}: {told}."
+    most = policies.sort_values(["budget", "reward"]).iloc[-1]
+    title = (
+        f"At preference {preference} and {_amount(most['budget'], resource, of)}, the largest budget, {most['name']}"
+        f" earns {number(most['reward'], 4)} reward a query{_rank(policies)}"
+    )
+    return _figure(i, title, caption, {**axis, "y": "reward a query"}, data)
 
 
-def _by_cost(runs: pd.DataFrame, models: pd.DataFrame, asked: str, unit: str, i: int) -> Figure:
+def _amount(value: float, resource: str, of: Money) -> str:
+    if resource == _PAID:
+        return f"{of.shown(value)} per 1,000 queries"
+    return f"{number(value)} {_EACH[resource]}"
+
+
+def _rank(policies: pd.DataFrame) -> str:
+    of = policies["name"].nunique()
+    return f", the most of {of} policies" if of > 1 else ""
+
+
+def _by_cost(runs: pd.DataFrame, models: pd.DataFrame, asked: str, of: Money, i: int) -> Figure:
     """Return the chart of one budget: each policy's accuracy against its cost, a point for each preference."""
+    runs, models = (_told(part, of) for part in (runs, models))
     data = [*_curves(runs, "cost", "accuracy"), _alone(models, "cost", "accuracy")]
-    told = "; ".join(
-        f"{name} {number(rows['accuracy'].min(), 4)} to {number(rows['accuracy'].max(), 4)}"
+    spans = {
+        str(
+            name
+        ): f"{rows['accuracy'].min():.1f} to {rows['accuracy'].max():.1f} % at {of.shown(rows['cost'].min())} to"
+        f" {of.shown(rows['cost'].max())}"
         for name, rows in runs.groupby("name", sort=False)
-    )
+    }
     under = f" under a budget of {asked}" if asked else ""
-    caption = f"Accuracy against mean cost{under}, a point for each preference: {told}."
-    axis = f"mean cost ({unit})" if unit else "mean cost"
-    costs = [*runs["cost"], *models["cost"]]
-    return _figure(f"budgets-{i}", f"Accuracy by cost{under}", caption, axis, "accuracy", data, costs)
+    told = "; ".join(f"{name} {span}" for name, span in spans.items())
+    caption = f"Accuracy against cost{under}, {of.per_1000}, a point for each preference: {told}."
+    name = str(runs.sort_values("accuracy").iloc[-1]["name"])
+    highest = ", the highest accuracy" if len(spans) > 1 else ""
+    title = f"{name}{under} gives {spans[name]} per 1,000 queries by preference{highest}"
+    axes = {**cost([*runs["cost"], *models["cost"]], of), "y": "accuracy", "suffix": " %"}
+    return _figure(i, title, caption, axes, data)
 
 
-def _figure(name: str, title: str, caption: str, x: str, y: str, data: list[Figure], at: Any) -> Figure:
-    low, high = min(at), max(at)
-    spread = high / low if low > 0 else 1.0
-    log = 1 if spread > 200 else "D2" if spread > 20 else 0
-    words = {"title": html.escape(title), "caption": html.escape(caption), "x": html.escape(x), "y": y}
-    return {"id": name, **words, "log": log, "data": data}
+def _told(part: pd.DataFrame, of: Money) -> pd.DataFrame:
+    """Return the points with costs of 1,000 queries and accuracies in per cent."""
+    accuracy = {c: 100 * part[c] for c in ("accuracy", "accuracy_lo", "accuracy_hi")}
+    return part.assign(cost=part["cost"] * of.factor * PER, **accuracy)
+
+
+def _figure(i: int, title: str, caption: str, axes: Figure, data: list[Figure]) -> Figure:
+    words = {"title": minus(title), "caption": html.escape(minus(caption))}
+    return {
+        "id": f"budgets-{i}",
+        **words,
+        "views": [{"label": "", "data": data}],
+        "axes": axes,
+        "height": 460,
+    }
 
 
 def _curves(rows: pd.DataFrame, x: str, y: str) -> list[Figure]:
@@ -119,6 +155,7 @@ def _curves(rows: pd.DataFrame, x: str, y: str) -> list[Figure]:
             "mode": "lines+markers",
             "line": {"color": colour, "width": 2.5, "dash": dash},
             "marker": {"color": colour, "size": 8, "symbol": MARKERS[dash]},
+            "tag": html.escape(str(name)),
         }
         if not part[f"{y}_lo"].isna().any():
             line |= {"lo": tidy(part[f"{y}_lo"]), "hi": tidy(part[f"{y}_hi"])}
@@ -130,14 +167,14 @@ def _alone(models: pd.DataFrame, x: str, y: str) -> Figure:
     """Return the single models as points that name themselves."""
     models = models.drop_duplicates("name")
     text = [html.escape(str(name)) for name in models["name"]]
-    drawn = {"mode": "markers", "marker": {"color": GREY, "size": 9, "symbol": "circle-open"}, "text": text}
-    hover = {"hovertemplate": f"%{{text}}<br>{y} %{{y:.4f}} at %{{x:.4g}}<extra></extra>"}
-    return {**_series(models, "single models", x, y), **drawn, **hover}
+    look = {"mode": "markers", "marker": {"color": GREY, "size": 9, "symbol": "circle-open"}, "text": text}
+    hover = {"hovertemplate": f"%{{text}}<br>{y} %{{y:.4g}} at %{{x:.4g}}<extra></extra>", "labels": True}
+    return {**_series(models, "single models", x, y), **look, **hover}
 
 
 def _series(rows: pd.DataFrame, name: str, x: str, y: str) -> Figure:
     shown = html.escape(name)
-    hover = f"{shown}<br>{y} %{{y:.4f}} at %{{x:.4g}}<extra></extra>"
+    hover = f"{shown}<br>{y} %{{y:.4g}} at %{{x:.4g}}<extra></extra>"
     return {"x": tidy(rows[x]), "y": tidy(rows[y]), "name": shown, "hovertemplate": hover}
 
 
@@ -150,33 +187,35 @@ def _headline(frame: pd.DataFrame) -> str:
         .head(1)
     )
     told = [
-        f"{code(row['name'])} earns most at {html.escape(str(row['run']))} ({number(row['reward'], 4)} a query)"
+        f"{code(row['name'])} earns most at {html.escape(str(row['run']))} ({number(row['reward'], 4)} reward a query)"
         for row in records(best.sort_index())
     ]
     return "; ".join(told) + "."
 
 
-def _table(runs: pd.DataFrame) -> str:
-    head = "".join(f'<th scope="col">{text}</th>' for text in _HEADINGS)
-    body = "".join(_line(row) for row in records(runs))
+def _table(runs: pd.DataFrame, of: Money) -> str:
+    headings = (
+        "policy", "preference", "budget", "spent of it", "reward a query", "accuracy, %", f"cost, {of.per_1000}",
+    )  # fmt: skip
+    head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in headings)
+    body = "".join(_line(row, of) for row in records(runs))
     return f'<table id="runs-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def _line(row: Mapping[str, Any], of: Money) -> str:
     spent = row["spent"] / row["budget"]
     cells = [
         html.escape(str(row["preference"])),
         html.escape(str(row["asked"])) or "none",
-        "n/a" if spent != spent else f"{spent:.1%}",
-        _spanned(row, "reward"),
-        _spanned(row, "accuracy"),
-        number(row["cost"]),
+        "n/a" if spent != spent else f"{100 * spent:.1f} %",
+        _spanned(row, "reward", 4),
+        _spanned(row, "accuracy", 1, 100),
+        plain(row["cost"] * of.factor * PER),
     ]
     link = f'<a href="{quote(str(row["run"]))}/report.html">{html.escape(str(row["name"]))}</a>'
     return f'<tr><th scope="row">{link}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
-def _spanned(row: Mapping[str, Any], name: str) -> str:
-    low, high = row[f"{name}_lo"], row[f"{name}_hi"]
-    span = "" if low != low else f"<small>{number(low, 4)} to {number(high, 4)}</small>"
-    return number(row[name], 4) + span
+def _spanned(row: Mapping[str, Any], name: str, decimals: int, scale: float = 1.0) -> str:
+    mean, low, high = (number(scale * row[c], decimals) for c in (name, f"{name}_lo", f"{name}_hi"))
+    return minus(mean + ("" if low == "n/a" else f"<small>{low} to {high}</small>"))

@@ -1,4 +1,4 @@
-"""The charts of which models are called: shares over time, by dataset, and the heat map of dataset and model."""
+"""Which models are called: shares over time, and the table of dataset and model that is shaded as a heat map."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bandits.report.styles import GREY, OTHER_MODELS, Figure, Row, model_colours, tidy
+from bandits.report import words
+from bandits.report.styles import MATTER, OTHER_MODELS, Figure, Row, model_colours, ranked, tidy
 from bandits.results.by_dataset import CALLS
-from bandits.results.shares import AT
+from bandits.results.curves import AT
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ALL = "all datasets"
-_SHOWN = 12  # datasets with a chart of their own; the table and the CSV file have them all
+_SHOWN = 12  # datasets with a row or a view of their own; the table and the CSV file have them all
+_MODELS = 10  # models with a column of their own
+_POINTS = 60  # of a stack, enough for its shape
 
 
 def shares(
@@ -24,11 +27,12 @@ def shares(
 ) -> tuple[list[Figure], dict[str, str], list[dict[str, float]]]:
     """Return a stacked area chart for each policy, the colour of each model, and each policy's last shares.
 
-    Each chart has a view of all queries and one of each dataset. The models called most, over all policies, have a
-    colour of their own; the others are drawn together.
+    Each chart has a view of all queries and one of each of the first dozen datasets; only policies that matter have
+    one. The models called most, over these, have a grey of their own; the others are drawn together.
     """
-    names = [r["policy"] for r in rows if r["kind"] == "policy"]
-    whole = {name: _wide(curves, name, "share:") for name in names}
+    names = ranked(rows)[:MATTER]
+    parts = dict(iter(curves[curves["policy"].isin(names)].groupby("policy", sort=False)))
+    whole = {name: _wide(parts.get(name, curves[:0]), "share:") for name in names}
     totals: dict[str, float] = {}
     for wide in whole.values():
         for model in wide.columns:
@@ -36,28 +40,30 @@ def shares(
     colours, figures = model_colours(totals), []
     for i, (name, wide) in enumerate(whole.items()):
         tables = {ALL: wide} | {
-            d: _wide(curves, name, f"{AT}{d}:") for d in _datasets(curves, name, list(wide.columns))
+            d: _wide(parts[name], f"{AT}{d}:")
+            for d in _datasets(parts.get(name, curves[:0]), list(wide.columns))
         }
         views = [{"label": html.escape(d), "data": _areas(table, colours)} for d, table in tables.items()]
-        axes = {"x": "round", "y": "share of calls", "unit": True}
-        known = {"id": f"shares-{i}", "name": f"shares-{name}", "group": "shares"}
-        figures.append({**known, "views": views, "axes": axes, "height": 240})
+        axes = {"x": "round", "y": "share of calls", "whole": True, "suffix": " %"}
+        known = {"id": f"shares-{i}", "name": f"shares-{name}", "group": "shares", "ends": True}
+        figures.append({**known, "views": views, "axes": axes, "height": 300})
     last = [{str(m): float(share) for m, share in wide.iloc[-1].items()} for wide in whole.values()]
     return figures, colours, last
 
 
-def _wide(curves: pd.DataFrame, policy: str, prefix: str) -> pd.DataFrame:
-    """Return a policy's shares, a row a round and a column a model."""
-    chosen = curves[(curves["policy"] == policy) & curves["quantity"].str.startswith(prefix)]
+def _wide(curves: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """Return shares from a policy's curves, a row a round and a column a model."""
+    chosen = curves[curves["quantity"].str.startswith(prefix)]
     wide = chosen.pivot(index="round", columns="quantity", values="mean")
-    return wide.rename(columns=lambda quantity: quantity.removeprefix(prefix)).dropna(how="all")
+    wide = wide.rename(columns=lambda quantity: quantity.removeprefix(prefix)).dropna(how="all")
+    return wide.iloc[np.unique(np.linspace(0, len(wide) - 1, min(len(wide), _POINTS)).round().astype(int))]
 
 
-def _datasets(curves: pd.DataFrame, policy: str, models: Sequence[str]) -> list[str]:
-    """Return the datasets that a policy has curves of their own for."""
-    own = curves.loc[curves["policy"] == policy, "quantity"].drop_duplicates()
-    suffix = f":{models[0]}"
-    return [q.removeprefix(AT).removesuffix(suffix) for q in own if q.startswith(AT) and q.endswith(suffix)]
+def _datasets(curves: pd.DataFrame, models: Sequence[str]) -> list[str]:
+    """Return the datasets that a policy's curves know, the first dozen."""
+    own, suffix = curves["quantity"].drop_duplicates(), f":{models[0]}"
+    found = [q.removeprefix(AT).removesuffix(suffix) for q in own if q.startswith(AT) and q.endswith(suffix)]
+    return found[:_SHOWN]
 
 
 def _areas(wide: pd.DataFrame, colours: Mapping[str, str]) -> list[Figure]:
@@ -77,14 +83,13 @@ def _area(model: str, rounds: Any, share: Any, colour: str) -> Figure:
     shown = html.escape(model)
     return {
         "x": rounds.tolist(),
-        "y": tidy(share),
+        "y": tidy(100 * share),
         "name": shown,
         "mode": "lines",
         "stackgroup": "calls",
         "fillcolor": colour,
         "line": {"width": 0.5, "color": colour},
-        "showlegend": False,
-        "hovertemplate": f"{shown}: %{{y:.0%}} at round %{{x:,}}<extra></extra>",
+        "hovertemplate": f"{shown}: %{{y:.0f}} % at round %{{x:,}}<extra></extra>",
     }
 
 
@@ -100,7 +105,8 @@ def routed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the share of each model in the rounds of a player in a dataset, the datasets asked most first.
 
     Rows have the index (policy, dataset), columns are models; the uniform reference and single models, for which no
-    calls are kept, are left out. Beyond a dozen datasets the smaller ones are one row together.
+    calls are kept, are left out. Beyond a dozen datasets the smaller ones are one row together, and beyond ten models
+    those called least are one column.
     """
     columns = [c for c in frame.columns if c.startswith(CALLS)]
     calling = frame[frame["kind"].isin(("policy", "reference")) & frame[columns].notna().all(axis=1)]
@@ -113,11 +119,21 @@ def routed(frame: pd.DataFrame) -> pd.DataFrame:
     total = calling.groupby(["policy", "dataset"], sort=False)[["rounds", *columns]].sum()
     found = total[columns].div(total["rounds"], axis=0).rename(columns=lambda c: c.removeprefix(CALLS))
     players = list(dict.fromkeys(calling["policy"]))
-    return found.reindex([(player, name) for player in players for name in names])
+    return _columns(found).reindex([(player, name) for player in players for name in names])
+
+
+def _columns(share: pd.DataFrame) -> pd.DataFrame:
+    """Return the shares of the models called most, the others added up in one column."""
+    if len(share.columns) <= _MODELS + 1:
+        return share
+    most = share.sum().sort_values(ascending=False, kind="stable").index
+    kept = [c for c in share.columns if c in most[:_MODELS]]
+    rest = share.drop(columns=kept)
+    return share[kept].assign(**{f"{len(rest.columns)}{words.OTHERS}": rest.sum(axis=1)})
 
 
 def heat(share: pd.DataFrame) -> Figure:
-    """Return the heat map of dataset and model, a view for each player."""
+    """Return the shares by dataset and model, a view for each player; the page makes a table of them."""
     views = []
     for name, part in share.groupby(level="policy", sort=False):
         table = part.droplevel("policy")
@@ -133,39 +149,3 @@ def heat(share: pd.DataFrame) -> Figure:
     datasets = share.index.get_level_values("dataset").nunique()
     axes = {"x": "", "y": "", "heat": True}
     return {"id": "heat", "views": views, "axes": axes, "height": 40 + 30 * datasets}
-
-
-def by_dataset(share: pd.DataFrame, colours: Mapping[str, str]) -> tuple[list[Figure], list[str]]:
-    """Return a chart for each dataset, in it a bar of model shares for each player, and the datasets' names."""
-    figures, names = [], list(dict.fromkeys(share.index.get_level_values("dataset")))
-    for i, name in enumerate(names):
-        table = share.xs(name, level="dataset")
-        data = [
-            _bars(m, table.index, part, colours.get(m, GREY)) for m, part in _grouped(table, colours).items()
-        ]
-        axes = {"x": "share of calls", "y": "", "bars": True}
-        height = 70 + 24 * len(table)
-        figures.append(
-            {
-                "id": f"dataset-{i}",
-                "name": f"calls-{name}",
-                "views": [{"label": "", "data": data}],
-                "axes": axes,
-                "height": height,
-            }
-        )
-    return figures, names
-
-
-def _bars(model: str, players: Any, share: Any, colour: str) -> Figure:
-    shown = html.escape(model)
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "x": tidy(np.nan_to_num(share)),
-        "y": [html.escape(player) for player in players],
-        "name": shown,
-        "marker": {"color": colour},
-        "showlegend": False,
-        "hovertemplate": f"%{{y}}<br>{shown}: %{{x:.1%}}<extra></extra>",
-    }

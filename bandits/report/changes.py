@@ -75,13 +75,25 @@ def section(phases: pd.DataFrame | None) -> str:
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in _HEADINGS)
     body = "".join(_line(row) for row in records(phases))
     return (
-        "<h2>What changed, and what became of it</h2>"
+        f"<h2>{words.heading(title(phases))}</h2>"
         '<p class="notes">Recovered: from when on, over 100 rounds and over the rest of the phase, reward is within 5 %'
         " of the phase's best model. Taken up: when the arriving model first holds a fifth of the calls, median over"
         " seeds.</p>"
         '<section><div class="scroll" tabindex="0" role="region" aria-label="Table of phases">'
         f'<table id="changes-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>'
     )
+
+
+def title(phases: pd.DataFrame) -> str:
+    """Return what became of the last change with the policy that earned most after it, as plain text."""
+    last = phases[phases["phase"] == phases["phase"].max()]
+    row = max(records(last), key=lambda r: r["reward"])
+    if not row["phase"]:
+        return "What changed, and what became of it"
+    back = (
+        f"recovers in {row['recovery']:,.0f} rounds" if math.isfinite(row["recovery"]) else "never recovers"
+    )
+    return f"What changed: {row['policy']} {back} after round {row['begins']:,} ({row['change']})"
 
 
 def _line(row: Mapping[str, Any]) -> str:
@@ -102,7 +114,7 @@ def _line(row: Mapping[str, Any]) -> str:
         _rounds(row["adoption_pulls"]) if arrives else "–",
     ]
     name = f'<th scope="row">{html.escape(str(row["policy"]))}</th>'
-    return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return f"<tr>{name}{''.join(f'<td>{words.minus(cell)}</td>' for cell in cells)}</tr>"
 
 
 def _recovery(row: Mapping[str, Any]) -> str:

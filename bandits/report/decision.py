@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from bandits.decision.words import Words, per_cent, points, span
+from bandits.decision.figures import per_cent, points
+from bandits.decision.words import Words, span
 from bandits.money import plain
 from bandits.report.decision_plane import plane
-from bandits.report.parts import own
+from bandits.report.parts import own, policy
 
 _EXPORTED = "The policy for a serving stack, as bandits.load reads it:"
 
@@ -28,12 +27,10 @@ def render(record: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
     words = Words(record)
     style = own("page.css") + own("decision.css")
-    # The policy names the style by its hash, so that nothing that a table smuggles in could be one.
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     page = Environment(autoescape=True, trim_blocks=False).from_string(own("decision.html"))
     text = {
         "title": known["title"],
-        "style_hash": digest,
+        "policy": policy(style),
         "verdict": words.verdict(),
         "quality": "answers right" if record["right"] else "mean score",
         "cost": words.money.per_1000,

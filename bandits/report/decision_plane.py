@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bandits.decision.words import per_cent
+from bandits.decision.figures import per_cent
 from bandits.decision.worths import best_by_worth
 from bandits.money import Money
+from bandits.report.axes import log_ticks, short, sign
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 440, 58, 880, 16, 400
 # Where a label may stand from its point, and its anchor: beside it, above and below it, then at its corners.
@@ -57,7 +58,7 @@ def plane(record: Mapping[str, Any], money: Money) -> dict[str, Any]:
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM,
         "x": [
-            {"at": along(tick), "text": money.shown(tick)} for tick in _ticks(10**low, 10**high)
+            {"at": along(tick), "text": sign(money) + short(tick)} for tick in log_ticks(10**low, 10**high)
         ],
         "y": [
             {"at": height(tick), "text": f"{100 * tick:.0f} %"} for tick in _even(bottom, ceiling)
@@ -104,14 +105,6 @@ def _point(row: Mapping[str, Any], place: tuple[float, float], chosen: bool, mon
 def _span(values: Sequence[float]) -> tuple[float, float]:
     margin = max(0.04 * (max(values) - min(values)), 0.005)
     return max(min(values) - margin, 0.0), min(max(values) + margin, 1.0)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return 1, 2 and 5 times powers of ten between two costs, or powers alone where those are many."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if len(decades) <= 4 else (1,)
-    found = [float(f"{m}e{d}") for d in decades for m in steps]
-    return [tick for tick in found if low <= tick <= high]
 
 
 def _even(low: float, high: float) -> list[float]:

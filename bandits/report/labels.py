@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -21,6 +22,7 @@ def sides(
     size: Point,
     log: bool = False,
     letters: float = 10.0,
+    steps: Sequence[Point] = (),
 ) -> list[str]:
     """Return the side of each name, the one with the fewest overlaps, in the order given.
 
@@ -30,6 +32,7 @@ def sides(
         size: width and height of the plotted area, in pixels.
         log: x is drawn on a logarithmic axis.
         letters: height of the letters, in pixels.
+        steps: x and y along a line that goes to the right and then up or down, which no name should cross.
     """
 
     def scaled(x: float) -> float:
@@ -44,6 +47,8 @@ def sides(
         )
 
     taken: list[Box] = [(x - 8, y - 8, x + 8, y + 8) for x, y in (pixel(*point) for point in points)]
+    for (x0, y0), (x1, y1) in pairwise(pixel(*point) for point in steps):
+        taken += [(x0, y0 - 1, x1, y0 + 1), (x1 - 1, min(y0, y1), x1 + 1, max(y0, y1))]
     found = []
     for name, x, y in named:
         half, tall, (px, py) = len(name) * letters * 0.3, letters * 1.25, pixel(x, y)

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.report.parts import own
-from bandits.report.styles import COLOURS, GREY
-from bandits.report.words import number
+from bandits.report.axes import even_ticks
+from bandits.report.parts import own, policy
+from bandits.report.styles import COLOURS, sheet
+from bandits.report.words import heading, minus, number
+from bandits.rows import counted
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -39,11 +41,11 @@ def render(
         weights: `(n,)` of each target.
         known: `title`, `notes`, `command`, `cost_unit`.
     """
-    points = _points(rows)
+    points, style = _points(rows), own("page.css") + own("drawing.css") + sheet()
     told = verdict or ["One target, or no propensities: nothing is compared."]
     parts = {
         "title": _safe(known["title"]),
-        "verdict": "".join(f"<p>{_safe(line)}</p>" for line in told),
+        "verdict": "".join(f"<p>{_safe(minus(line))}</p>" for line in told),
         "notes": _listed(known["notes"]),
         "warnings": _listed(warnings),
         "plane": _plane(points, str(known.get("cost_unit") or "")),
@@ -51,7 +53,8 @@ def render(
         "diagnostics": _table(diagnostics, "diagnostics"),
         "weights": "".join(_histogram(name, w) for name, w in weights.items()),
         "command": _safe(known["command"]),
-        "style": own("page.css"),
+        "style": style,
+        "policy": policy(style),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], own("off_policy.html"))
 
@@ -80,21 +83,14 @@ def _points(rows: Sequence[Row]) -> list[dict[str, float | str]]:
 
 
 def _colours(points: Sequence[Row]) -> list[str]:
-    """Return a colour each; the first, the log's own policy, is grey."""
-    return [GREY if i == 0 else COLOURS[(i - 1) % len(COLOURS)] for i in range(len(points))]
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return four to eight round numbers between two ends."""
-    step = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step = next(step * k for k in (1, 2, 5, 10) if (high - low) / (step * k) <= 6)
-    return [float(t) for t in np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step]
+    """Return the class of a colour each; the first, the log's own policy, is grey."""
+    return ["grey" if i == 0 else f"c{(i - 1) % len(COLOURS)}" for i in range(len(points))]
 
 
 def _plane(points: Sequence[Row], unit: str) -> str:
     """Return the chart of utility against cost: a point each, a box for the 95 % intervals, a cross for the truth."""
     costly = all("cost" in p for p in points)
-    title, label = ("Cost and utility", "utility against cost") if costly else ("Utility", "utility")
+    label = "utility against cost" if costly else "utility"
     shown = [{"x": i + 1.0, "lo": i + 1.0, "hi": i + 1.0} for i in range(len(points))]
     if costly:
         shown = [{"x": p["cost"], "lo": p["cost_lo"], "hi": p["cost_hi"]} for p in points]
@@ -107,16 +103,24 @@ def _plane(points: Sequence[Row], unit: str) -> str:
     for point, at, colour in zip(points, shown, _colours(points), strict=True):
         drawn.append(_region(point, at, colour, across, up))
     keys = "".join(
-        f'<li><span class="key" style="background:{colour}"></span>{_safe(p["policy"])}</li>'
+        f'<li><svg class="key" viewBox="0 0 10 10"><ellipse class="{colour}" cx="5" cy="5" rx="5" ry="5"/></svg>'
+        f"{_safe(p['policy'])}</li>"
         for p, colour in zip(points, _colours(points), strict=True)
     )
     told = "; ".join(_said(p) for p in points)
     boxes = f"A box is the 95 % interval of {'each axis' if costly else 'utility'}; a cross, where known, the truth."
-    caption = f"{boxes} {_safe(told)}."
+    caption = f"{boxes} Utility a query{' at cost a query' * costly}: {_safe(minus(told))}."
     return (
-        f"<h2>{title}</h2><figure>{_svg(''.join(drawn), label)}"
+        f"<h2>{heading(_title(points))}</h2><figure>{_svg(''.join(drawn), label)}"
         f'<ul class="legend">{keys}</ul><figcaption>{caption}</figcaption></figure>'
     )
+
+
+def _title(points: Sequence[Row]) -> str:
+    """Return which target's estimate is the highest, as plain text; the log's own policy is none."""
+    best = max(points[1:] or points, key=lambda p: p["utility"])
+    of = f", of {counted(len(points) - 1, 'target')}" if len(points) > 2 else ""
+    return minus(f"Highest estimate{of}: {best['policy']}, {number(best['utility'], 4)} utility a query")
 
 
 def _said(p: Row) -> str:
@@ -146,11 +150,11 @@ def _y(value: float, ends: tuple[float, float]) -> float:
 
 def _axes(across: tuple[float, float], up: tuple[float, float], costly: bool, unit: str) -> str:
     lines = []
-    for value in _ticks(*up):
+    for value in even_ticks(*up):
         y = _y(value, up)
         lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         lines.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{value:.4g}</text>')
-    for value in _ticks(*across) if costly else ():
+    for value in even_ticks(*across) if costly else ():
         x = _x(value, across)
         lines.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         lines.append(
@@ -167,18 +171,16 @@ def _axes(across: tuple[float, float], up: tuple[float, float], costly: bool, un
 
 def _region(p: Row, at: Row, colour: str, across: tuple[float, float], up: tuple[float, float]) -> str:
     x, y = _x(at["x"], across), _y(p["utility"], up)
-    made = f'<circle cx="{x}" cy="{y}" r="4.5" fill="{colour}"><title>{_safe(_said(p))}</title></circle>'
+    made = f'<circle cx="{x}" cy="{y}" r="4.5" class="{colour}"><title>{_safe(_said(p))}</title></circle>'
     ends = at["lo"], at["hi"], p["utility_lo"], p["utility_hi"]
     if all(math.isfinite(v) for v in ends):
         left, right, low, high = _x(ends[0], across), _x(ends[1], across), _y(ends[2], up), _y(ends[3], up)
         wide, tall = round(max(right - left, 2), 1), round(max(low - high, 1), 1)
         box = f'x="{left - 1}" y="{high}" width="{wide}" height="{tall}"'
-        made = (
-            f'<rect {box} fill="{colour}" fill-opacity=".13" stroke="{colour}" stroke-opacity=".7"/>' + made
-        )
+        made = f'<rect {box} class="box {colour}"/>' + made
     if "utility_true" in p:
         a, b = _x(p.get("cost_true", at["x"]), across), _y(p["utility_true"], up)
-        made += f'<path d="M{a - 5} {b - 5}l10 10m-10 0l10 -10" stroke="{colour}" stroke-width="2"/>'
+        made += f'<path d="M{a - 5} {b - 5}l10 10m-10 0l10 -10" class="true {colour}"/>'
     return made
 
 
@@ -203,7 +205,7 @@ def _histogram(name: str, weights: Floats) -> str:
         y, long = 8 + 22 * i, round(share / most * 260, 1)
         bars.append(f'<text class="tick" x="84" y="{y + 12}" text-anchor="end">{label}</text>')
         bars.append(f'<rect class="bar" x="92" y="{y}" width="{long}" height="16"/>')
-        bars.append(f'<text class="tick" x="{98 + long}" y="{y + 12}">{share:.2%}</text>')
+        bars.append(f'<text class="tick" x="{98 + long}" y="{y + 12}">{100 * share:.2f} %</text>')
     drawn = _svg("".join(bars), f"weights of {name}", 14 + 22 * len(shares))
     return (
         f"<figure><h3>{_safe(name)}</h3>{drawn}<figcaption>largest {weights.max():.4g}</figcaption></figure>"
@@ -229,4 +231,4 @@ def _cell(row: Row, name: str) -> str:
     text = "n/a" if math.isnan(value) else f"{value:,}" if isinstance(value, int) else f"{value:.5g}"
     if f"{name}_lo" in row:
         text += f"<small>{row[f'{name}_lo']:.4g} to {row[f'{name}_hi']:.4g}</small>"
-    return text
+    return minus(text)

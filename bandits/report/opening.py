@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bandits.metrics.intervals import student
 from bandits.report.parts import records
 from bandits.report.styles import own
-from bandits.report.words import code, interval, number, per_cent, span
+from bandits.report.words import code, interval, number, per_cent, span, whole
 from bandits.results.differences import Scores, against, paired_differences, scores
 from bandits.rows import counted
 
@@ -73,7 +73,7 @@ def verdict(rows: Sequence[Row], got: Scores) -> str:
         by = number(best["difference"], 4)
         text = f"{best['policy']} beats {what} by {by} reward a query ({_spans(best, seeds, got)}).{also}"
     if other["kind"] == "model" and _answered(other) < 1:
-        lacking = f"{1 - _answered(other):.0%} of rounds"
+        lacking = f"{whole(1 - _answered(other))} of rounds"
         text += f" {other['policy']} cannot be called in {lacking}; the fall-back answers there."
     return text
 
@@ -131,7 +131,9 @@ def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: Any = 
         _random(rows, leader, got),
     ]
     if not math.isnan(used := leader.get("spent_most", math.nan)):
-        sentences.append(f"It used at most {used:.1%} of its budget ({html.escape(str(leader['budget']))}).")
+        sentences.append(
+            f"It used at most {100 * used:.1f} % of its budget ({html.escape(str(leader['budget']))})."
+        )
     return " ".join(s for s in [*sentences, html.escape(unanswered(rows)), data] if s)
 
 
@@ -140,7 +142,7 @@ def unanswered(rows: Sequence[Row]) -> str:
     silent = [r for r in rows if r["kind"] == "policy" and r["unanswered"] >= 0.005]
     if not silent:
         return ""
-    shares = ", ".join(f"{r['policy']} in {r['unanswered']:.0%}" for r in silent)
+    shares = ", ".join(f"{r['policy']} in {whole(r['unanswered'])}" for r in silent)
     free = next((r["policy"] for r in rows if r["kind"] == "model" and r["cost_mean"] == 0), None)
     more = (
         ""
@@ -173,14 +175,16 @@ def _bargain(leader: Row, rows: Sequence[Row], got: Scores) -> str:
     accuracy = share(got, "accuracy", leader["policy"], best["policy"])
     says = f"{code(leader['policy'])} reaches {per_cent(accuracy[0])} of the accuracy of"
     says += f" {code(best['policy'])}, the most accurate single model,"
-    spans = [_span(*accuracy[1:])]
+    spans = [] if math.isnan(accuracy[1]) else [_span(*accuracy[1:])]
     if best["cost_mean"] > 0:
         cost = share(got, "cost", leader["policy"], best["policy"])
         says += f" at {per_cent(cost[0])}{' of' if cost[0] < 2 else ''} its cost"
-        spans.append(_span(*cost[1:]))
+        spans = (
+            [f"{one} of the accuracy" for one in spans] if math.isnan(cost[1]) else [*spans, _span(*cost[1:])]
+        )
     over = counted(leader["seeds"], "seed")
-    none = math.isnan(accuracy[1])
-    return f"{says} ({f'no interval over {over}' if none else f'95 % interval over {over} ' + ' and '.join(spans)})."
+    told = f"95 % interval over {over} {' and '.join(spans)}" if spans else f"no interval over {over}"
+    return f"{says} ({told})."
 
 
 def share(got: Scores, measure: str, player: str, other: str) -> tuple[float, float, float]:
@@ -218,7 +222,7 @@ def apart(rows: Sequence[Row], got: Scores, label: str) -> str:
         if cheap is not best and best["cost_mean"] > 0:
             share = per_cent(cheap["cost_mean"] / best["cost_mean"])
             sentences.append(
-                f"The cheapest within {1 - least:.0%} of that is {code(cheap['policy'])}, at {share} of its cost."
+                f"The cheapest within {whole(1 - least)} of that is {code(cheap['policy'])}, at {share} of its cost."
             )
     sentences.append(
         "These runs count reward in different ways, so accuracy and cost are what can be compared, and there is no"

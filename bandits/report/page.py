@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bandits.money import money
 from bandits.report import calls, changes, datasets, opening, over_time, tables, words
-from bandits.report.parts import embedded, own, plotly, records
+from bandits.report.parts import drawn, embedded, records
 from bandits.report.plane import plane
-from bandits.report.styles import Figure
+from bandits.report.styles import MATTER, Figure, ranked
+from bandits.report.words import heading, minus
 from bandits.results.differences import Scores, scores
 
 if TYPE_CHECKING:
@@ -51,24 +52,28 @@ def render(
             raise ValueError(f"report needs {name} with column {missing[0]}, got {', '.join(frame.columns)}")
     rows, got = records(summary), scores(by_dataset, by_query)
     comparable = bool(manifest.get("comparable", True))
-    charts, drawn = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""))
+    of, first = money(str(manifest.get("cost_unit") or "")), ranked(rows)[:MATTER]
+    charts, figures_ = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""))
+    name = str(manifest.get("title", "Routing policies"))
+    told = datasets.differences(got, first, comparable=comparable)
     parts = charts | {
-        "title": html.escape(str(manifest.get("title", "Routing policies"))),
-        "headline": _headline(rows, got, manifest),
+        "title": html.escape(name),
+        "name": heading(name),
+        "headline": minus(_headline(rows, got, manifest)),
         "notes": "".join(f"<li>{html.escape(str(note))}</li>" for note in manifest.get("notes", ())),
-        "choices": datasets.choices(got, comparable=comparable),
-        "datasets": datasets.table(got),
+        "choices": datasets.choices(got, first, comparable=comparable),
+        "datasets": datasets.table(got, first, of),
+        "datasets_title": heading(datasets.title(told)),
         "datasets_note": html.escape(datasets.note(got)),
-        "table": tables.summary(rows),
+        "table_title": heading(tables.title(rows)),
+        "table_note": html.escape(tables.note(rows)),
+        "table": tables.summary(rows, of),
         "run": tables.what_was_run(manifest),
-        "figures": embedded(changes.marked(drawn, manifest.get("marks", ()))),
+        "figures": embedded(changes.marked(figures_, manifest.get("marks", ()))),
         "changes": changes.section(phases),
-        "differences": embedded(datasets.differences(got, comparable=comparable)),
-        "plotly": plotly(),
-        "style": own("page.css"),
-        "script": own("page.js"),
+        "differences": embedded(told),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], own("page.html"))
+    return drawn("page.html", parts, "page.js")
 
 
 def figures(
@@ -93,75 +98,105 @@ def _charts(
     summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, unit: str
 ) -> tuple[dict[str, str], list[Figure]]:
     """Return the places of all charts as HTML by name, and the figures that fill them."""
-    rows = records(summary)
-    names = [r["policy"] for r in rows if r["kind"] == "policy"]
+    rows, of = records(summary), money(unit)
+    first = ranked(rows)[:MATTER]
     cloud, frontier = plane(rows, unit, calls.called(by_dataset))
-    areas, colours, last = calls.shares(rows, curves)
-    routed = calls.routed(by_dataset)
-    bars, where = calls.by_dataset(routed, colours)
-    earned, left = over_time.reward(rows, curves, unit), over_time.budget(rows, curves)
+    areas, _, last = calls.shares(rows, curves)
+    routed = calls.routed(_leading(by_dataset, first))
+    regret, earned, left = (
+        over_time.regret(rows, curves),
+        over_time.reward(rows, curves, unit),
+        over_time.budget(rows, curves),
+    )
     parts = {
-        "regret": _chart("regret", words.regret_caption(rows)),
-        "reward": _chart("reward", words.reward_caption(rows)),
-        "plane_heading": "Cost and accuracy" if frontier else "Accuracy",
-        "plane": _chart("plane", words.plane_caption(rows, frontier, unit)),
+        "regret": _regret(regret),
+        "plane_title": heading(words.plane_title(rows, frontier, of)),
+        "plane": _chart("plane", words.plane_caption(rows, frontier, of)),
+        "reward": _folded(
+            "at-reward", _view(earned, "title"), _chart("reward", _view(earned, "caption")), "reward"
+        ),
         "budget": "" if left is None else _budget(rows),
         "nav": "".join(
-            f'<li><a href="#{place}">{text}</a></li>' for place, text in _contents(frontier, left)
+            f'<li><a href="#{place}">{text}</a></li>' for place, text in _contents(frontier, regret, left)
         ),
-        "of": _of(areas),
-        "legend": "".join(_key(model, colour) for model, colour in colours.items()),
+        "shares_title": heading(
+            words.shares_caption(first[0], last[0]).rstrip(".") if first else "Models called"
+        ),
+        "of": _of(first, areas),
         "shares": "".join(
-            f"<div><h3>{words.code(name)}</h3>{_chart(area['id'], words.shares_caption(name, shares))}</div>"
-            for name, area, shares in zip(names, areas, last, strict=True)
+            f'<div data-of="{html.escape(name)}"{" hidden" if i else ""}>'
+            f"{_chart(area['id'], words.shares_caption(name, shares))}</div>"
+            for i, (name, area, shares) in enumerate(zip(first, areas, last, strict=True))
         ),
-        "heat": _chart("heat", words.heat_caption(routed)),
-        "bars": "".join(
-            f"<div><h3>{html.escape(name)}</h3>{_place(bar['id'], words.bars_caption(name, routed))}</div>"
-            for name, bar in zip(where, bars, strict=True)
-        ),
+        "heat_title": heading(words.heat_title(routed)) if len(routed) else "Data sets and models",
+        "heat_caption": html.escape(minus(words.heat_caption(routed))) if len(routed) else "",
     }
-    drawn = [over_time.regret(rows, curves), earned, cloud, left, *areas, calls.heat(routed), *bars]
-    return parts, [figure for figure in drawn if figure is not None]
+    return parts, over_time.drawable([regret, earned, cloud, left, *areas, calls.heat(routed)])
 
 
-def _contents(frontier: list[str], left: Figure | None) -> list[tuple[str, str]]:
+def _leading(by_dataset: pd.DataFrame, first: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of the policies that matter, in their order, and of the references."""
+    place = {name: i for i, name in enumerate(first)}
+    kept = by_dataset[by_dataset["policy"].isin(first) | (by_dataset["kind"] == "reference")]
+    return kept.sort_values("policy", key=lambda names: names.map(place).fillna(len(place)), kind="stable")
+
+
+def _view(figure: Figure, part: str) -> str:
+    """Return what is said of a figure's first view."""
+    return str(figure["views"][0][part]) if figure["views"] else "Over the rounds"
+
+
+def _contents(frontier: list[str], regret: Figure | None, left: Figure | None) -> list[tuple[str, str]]:
     """Return the anchors and names of the page's parts."""
     found = [
         ("at-regret", "Regret"), ("at-plane", "Cost and accuracy" if frontier else "Accuracy"),
-        ("at-reward", "Reward"), ("at-budget", "Budget"), ("at-models", "Models called"),
-        ("at-heat", "Datasets and models"), ("at-datasets", "By dataset"), ("at-numbers", "All numbers"),
+        ("at-numbers", "All numbers"), ("at-reward", "Reward" if regret else "Money spent"), ("at-budget", "Budget"),
+        ("at-models", "Models called"), ("at-heat", "Data sets and models"), ("at-datasets", "By data set"),
         ("at-run", "What was run"),
     ]  # fmt: skip
-    return [part for part in found if left is not None or part[0] != "at-budget"]
+    absent = {"at-regret": regret is None, "at-budget": left is None}
+    return [part for part in found if not absent.get(part[0])]
 
 
-def _of(areas: list[Figure]) -> str:
-    """Return the choice of the dataset that the charts of shares are about; empty where there is one dataset."""
+def _of(first: Sequence[str], areas: list[Figure]) -> str:
+    """Return the choices of the policy and of the dataset that the chart of shares is about."""
+    found = ""
+    if len(first) > 1:
+        options = "".join(f"<option>{html.escape(name)}</option>" for name in first)
+        found = f'<label>Calls of <select id="shares-policy">{options}</select></label>'
     labels = [view["label"] for view in areas[0]["views"]] if areas else []
-    if len(labels) < 2:
+    if len(labels) > 1:
+        options = "".join(f"<option>{label}</option>" for label in labels)
+        found += f'<label>Queries of <select id="shares-of">{options}</select></label>'
+    return found
+
+
+def _regret(figure: Figure | None) -> str:
+    if figure is None:
         return ""
-    options = "".join(f"<option>{label}</option>" for label in labels)
-    return f'<label>Queries of <select id="shares-of">{options}</select></label>'
-
-
-def _budget(rows: list[dict[str, Any]]) -> str:
-    return '<h2 id="at-budget">What is left of the budget</h2>' + _chart("budget", words.budget_caption(rows))
-
-
-def _chart(name: str, caption: str) -> str:
-    """Return the place of a chart with its caption below it."""
-    return _place(name, caption, f"<figcaption>{html.escape(caption)}</figcaption>")
-
-
-def _place(name: str, alternative: str, caption: str = "") -> str:
-    """Return the place of a chart, with its text alternative for screen readers."""
-    return (
-        f'<figure><div class="controls" id="{name}-controls"></div>'
-        f'<div class="chart" id="{name}" role="img" aria-label="{html.escape(alternative)}"></div>'
-        f"{caption}</figure>"
+    title = heading(_view(figure, "title"))
+    return f'<h2 id="at-regret"><span id="regret-title">{title}</span></h2>' + _chart(
+        "regret", _view(figure, "caption")
     )
 
 
-def _key(model: str, colour: str) -> str:
-    return f'<li><span class="swatch" style="background:{colour}"></span>{html.escape(model)}</li>'
+def _budget(rows: list[dict[str, Any]]) -> str:
+    return _folded(
+        "at-budget", words.budget_title(rows), _chart("budget", words.budget_caption(rows)), "budget"
+    )
+
+
+def _folded(place: str, title: str, inside: str, figure: str = "") -> str:
+    """Return a section that can be opened, its title that of a figure where it has one."""
+    named = f' id="{figure}-title"' if figure and figure != "budget" else ""
+    return f'<details><summary><h2 id="{place}"><span{named}>{heading(title)}</span></h2></summary>{inside}</details>'
+
+
+def _chart(name: str, caption: str) -> str:
+    """Return the place of a chart with its caption below it, which is its text alternative too."""
+    text = html.escape(caption)
+    return (
+        f'<figure><div class="controls" id="{name}-controls"></div>'
+        f'<div class="chart" id="{name}" role="img" aria-label="{text}"></div>'
+        f'<figcaption id="{name}-caption">{text}</figcaption></figure>'
+    )

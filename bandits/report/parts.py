@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
+import re
+from collections.abc import Mapping
 from importlib import metadata, resources
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bandits.report.styles import DARK
 from envs.cache import Arrays, cached
 
 
@@ -22,6 +26,51 @@ def own(name: str) -> str:
 def embedded(data: Any) -> str:
     """Return JSON that cannot end the script element that it stands in."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def policy(style: str, *scripts: str) -> str:
+    """Return a page's content security policy: its own style and scripts by their hashes, nothing from elsewhere.
+
+    Plotly sets styles of single elements as attributes, which is allowed where there is a script, and begins an empty
+    sheet; a page without a script allows its one style sheet alone.
+
+    Args:
+        style: text of the page's style element.
+        scripts: texts of the scripts that it runs.
+    """
+    if not scripts:
+        return f"default-src 'none'; style-src {_hashed(style)}; base-uri 'none'; form-action 'none'"
+    run = " ".join(map(_hashed, scripts))
+    # A browser that does not know style-src-elem and style-src-attr takes style-src.
+    styles = (
+        f"style-src 'unsafe-inline'; style-src-elem {_hashed(style)} {_hashed('')};"
+        " style-src-attr 'unsafe-inline'"
+    )
+    return (
+        f"default-src 'none'; script-src {run}; {styles}; img-src data: blob:; connect-src 'none';"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hashed(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def drawn(template: str, parts: Mapping[str, str], *more: str) -> str:
+    """Return a page with charts from its template: the parts, Plotly, the scripts, and a policy that seals them.
+
+    Args:
+        template: name of a file of this package, with places such as {{title}}.
+        parts: the text of each place, as HTML.
+        more: names of scripts that come after charts.js, which draws the block `figures`.
+    """
+    style = own("page.css")
+    code = "".join(own(name) for name in ("charts.js", *more))
+    known = {
+        **parts, "style": style, "script": code, "plotly": plotly(), "palette": embedded(DARK),
+        "policy": policy(style, code, script()),
+    }  # fmt: skip
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: known[match[1]], own(template))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

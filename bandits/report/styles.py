@@ -9,18 +9,30 @@ from typing import Any
 
 import numpy as np
 
+from bandits.metrics.frontier import pareto
 from bandits.policies import POLICIES
 
 Row = Mapping[str, Any]  # one row of the summary
 Figure = dict[str, Any]  # what page.js draws: id, views of traces, axes, height
-# Okabe and Ito's palette, safe for colour-blind readers, and three more that stand as far apart from all the others,
-# to the three kinds of colour-blind eye too, as its own do from each other. Its yellow is for areas only: as a line it
-# vanishes on a light page, and black does so on a dark one.
+# Policies are told apart by colour, models by greys and shapes. Nine hues in two palettes, one for a light and one for
+# a dark page: each has a contrast of 4.5 with its page, so that a label can have the colour of its line, and any two of
+# a palette stand further apart than two of Okabe and Ito's, to the three kinds of colour-blind eye too.
 COLOURS = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A33F0", "#A0522D", "#BFAC4D",
+    "#0A78CF", "#902500", "#26703B", "#6A1E4D", "#A46900", "#004081", "#8A33F0", "#DD2F4E", "#272500",
 )  # fmt: skip
-AREAS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-GREY = "#808080"
+GREY = "#59626D"
+_ON_DARK = (
+    "#3386C8", "#D45D16", "#87FFCA", "#D797B3", "#FE9901", "#9FC6FF", "#B24CFF", "#90804F", "#F4DE7C",
+)  # fmt: skip
+# Greys of models in stacked areas: neighbours stand apart, and each area is named at its end.
+AREAS = ("#4A525B", "#AEB5BD", "#79828C", "#D3D7DC", "#5F6872", "#BFC5CC")
+OTHERS = "#E6E8EB"
+_AREAS_ON_DARK = ("#C3C9D0", "#6A727B", "#9AA2AB", "#4A525B", "#B0B7BF", "#59616A")
+# What page.js draws on a dark page in place of each colour.
+DARK = dict(
+    zip((*COLOURS, *AREAS, GREY, OTHERS), (*_ON_DARK, *_AREAS_ON_DARK, "#A7AFB9", "#343A41"), strict=True)
+)
+MATTER = 10  # policies that are drawn; the others can be picked from the table
 # The same policy has the same colour in every report: by its place in `POLICIES`, whose first nine are compared most.
 # A user's own policy gets one by its letters. Within a report, dashes and symbols tell apart policies of one colour.
 _WRAPPED = {"restart": 4, "explore_new": 7}  # places further than the policy inside
@@ -36,6 +48,14 @@ _REFERENCE_DASH = {
     "uniform": "dashdot",
     "oracle": "longdash",
 }
+
+
+def sheet() -> str:
+    """Return the colours as classes of a style sheet, `c0` to `c8` and `grey`, for pages without a script."""
+    names = {**{f"c{i}": shade for i, shade in enumerate(COLOURS)}, "grey": GREY}
+    light = "".join(f".{name} {{ color: {shade}; }}\n" for name, shade in names.items())
+    dark = "".join(f".{name} {{ color: {DARK[shade]}; }}\n" for name, shade in names.items())
+    return f"{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
 
 
 def family(row: Row) -> str:
@@ -62,11 +82,18 @@ def colour(name: str) -> str:
 def styles(rows: Sequence[Row]) -> dict[str, Figure]:
     """Return the line of each policy and reference; those of one colour differ in dashes."""
     found: dict[str, Figure] = {}
-    for row in rows:
-        if row["kind"] == "policy":
-            shade = colour(family(row))
-            turn = sum(line["color"] == shade for line in found.values())
-            found[row["policy"]] = {"color": shade, "width": 2.5, "dash": _DASHES[turn % len(_DASHES)]}
+    taken: dict[tuple[str, str], int] = {}
+    for name in ranked(rows):
+        row = next(r for r in rows if r["policy"] == name)
+        home = COLOURS.index(shade) if (shade := colour(family(row))) in COLOURS else -1
+        looks = [(shade, dash) for dash in _DASHES]
+        # Beyond six settings of one colour the next colours lend theirs, so that no two of 54 look alike.
+        looks += [
+            (COLOURS[(home + k) % len(COLOURS)], dash) for k in range(1, len(COLOURS)) for dash in _DASHES
+        ]
+        look = min(looks, key=lambda one: taken.get(one, 0))
+        taken[look] = taken.get(look, 0) + 1
+        found[name] = {"color": look[0], "width": 2.5, "dash": look[1]}
     for row in rows:
         if row["kind"] == "reference":
             dash = _REFERENCE_DASH.get(family(row), "dot")
@@ -74,11 +101,28 @@ def styles(rows: Sequence[Row]) -> dict[str, Figure]:
     return found
 
 
+def ranked(rows: Sequence[Row]) -> list[str]:
+    """Return the policies in the order in which they matter: what they earn, or, where runs count that differently,
+    those that no other policy dominates in accuracy and cost, then the most accurate."""
+    policies = [r for r in rows if r["kind"] == "policy"]
+    if comparable(rows):
+        return [r["policy"] for r in sorted(policies, key=lambda r: -r["reward_mean"])]
+    costs = [0.0 if math.isnan(r["cost_mean"]) else r["cost_mean"] for r in policies]
+    kept = pareto(costs, [r["accuracy"] for r in policies])
+    both = sorted(zip(policies, kept, strict=True), key=lambda pair: (not pair[1], -pair[0]["accuracy"]))
+    return [r["policy"] for r, _ in both]
+
+
+def comparable(rows: Sequence[Row]) -> bool:
+    """Return whether all rows count reward alike: else each run has references of its own."""
+    return not any(r["kind"] == "reference" and r["policy"] != family(r) for r in rows)
+
+
 def model_colours(totals: Mapping[str, float]) -> dict[str, str]:
-    """Return the colour of each model: the most called have one of their own, the others share grey."""
-    ranked = sorted(totals, key=lambda model: -totals[model])
-    colours = dict(zip(ranked, AREAS, strict=False))
-    return colours if len(ranked) == len(colours) else {**colours, OTHER_MODELS: GREY}
+    """Return the grey of each model: the most called have one of their own, the others share one."""
+    most = sorted(totals, key=lambda model: -totals[model])
+    colours = dict(zip(most, AREAS, strict=False))
+    return colours if len(most) == len(colours) else {**colours, OTHER_MODELS: OTHERS}
 
 
 def tidy(values: Any) -> list[float | None]:

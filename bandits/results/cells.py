@@ -1,11 +1,12 @@
-"""What each player got with each query of a run too long to keep: sums for each query, or for batches of queries.
+"""What each player got with each query of a run: sums for each query, or for batches of queries where they are many.
 
 An interval over queries is made of sums over queries that are independent of each other. Sums over groups of queries
 drawn by chance are independent too, with the same mean and variance in all (the method of random groups, Wolter 2007,
 chapter 2): with `B` groups the interval is as wide in the mean, and its width varies by `1 / sqrt(2 (B - 1))` of
 itself, 1 % at 5,000. So the first `MOST` queries of a run have sums of their own, and all later ones share `MOST`
 batches, to which a hash of the query sends them, not their place in the file, since neighbours there are alike. Memory
-does not grow with the rounds, and a table of at most `MOST` queries gives just what it gives in memory.
+does not grow with the rounds, and a table of at most `MOST` queries gives just what it gives in memory, where every
+query has sums of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.results.books import Book, Floats, Ints
+from bandits.metrics.kernels_tally import add_known
+from bandits.metrics.regret import plain
+from bandits.results.book import REFERENCES, Book, Ints
 from bandits.results.by_dataset import MEASURES, UNNAMED
 
 if TYPE_CHECKING:
@@ -34,13 +37,13 @@ class Cells:
     batches: `most // D` for each of `D` data sets. Copies share a batch, unless they are in several data sets.
     """
 
-    def __init__(self, players: int, datasets: int, rows: int) -> None:
-        """Begin with nothing; `rows` of the table."""
-        self.most, self.datasets = min(MOST, rows), datasets
-        self.batches = max(1, self.most // datasets)
+    def __init__(self, players: int, datasets: int, rows: int, *, most: int | None = None) -> None:
+        """Begin with nothing; `rows` of the table, `most` queries with sums of their own (None: all)."""
+        self.most, self.datasets = rows if most is None else min(most, rows), datasets
+        self.batches = 0 if self.most == rows else max(1, self.most // datasets)
         places = self.most + datasets * self.batches
         self.arrays: dict[str, NDArray[Any]] = {
-            "sums": np.zeros((players, len(MEASURES), places)),
+            "sums": np.zeros((players, places, len(MEASURES))),
             "rounds": np.zeros(places, np.int64),
             "row": np.full(places, _ROW),  # the first that was asked
             "key": np.zeros(self.most, np.uint64),
@@ -48,25 +51,20 @@ class Cells:
             "used": np.zeros((), np.int64),
         }
 
-    def add(self, window: Book, first: int, often: Ints, own: Floats) -> None:
-        """Add a window.
+    def add(self, window: Book, often: Ints) -> NDArray[np.int64]:
+        """Add rounds of a window for all but the policies; return `(n,)` the place of each row that was asked.
 
         Args:
-            window: from `books.book`.
-            first: row of the table that the window begins with.
+            window: from `book.book`.
             often: `(n,)` rounds of each of its rows, over all seeds.
-            own: `(P, 3, n)` reward, accuracy and cost of the policies, summed over these.
         """
-        asked = np.flatnonzero(often)
-        place = self._places(window.alike[asked], window.code[asked])
-        sums, size = self.arrays["sums"], len(self.arrays["rounds"])
-        self.arrays["rounds"] += np.bincount(place, often[asked], size).astype(np.int64)
-        np.minimum.at(self.arrays["row"], place, first + asked)
-        others = np.concatenate([window.reference, window.fixed], axis=1).swapaxes(0, 1)  # (R + K, 3, n)
-        for player, got in enumerate([*own, *others]):
-            weighed = got if player < len(own) else got * often
-            for measure, values in enumerate(weighed):
-                sums[player, measure] += np.bincount(place, values[asked], size)
+        asked, place = np.flatnonzero(often), np.zeros(len(often), np.int64)
+        found = place[asked] = self._places(window.alike[asked], window.code[asked])
+        np.add.at(self.arrays["rounds"], found, often[asked])
+        np.minimum.at(self.arrays["row"], found, window.row[asked])
+        every = len(REFERENCES) + window.outcome.shape[1]
+        add_known(*window[:2], *window[3:5], plain(often, np.int64), place, self.arrays["sums"][-every:])
+        return place
 
     def _places(self, key: Keys, code: Ints) -> NDArray[np.int64]:
         """Return the place of each of `m` rows; queries that are new take one of their own while there are any."""
@@ -81,37 +79,53 @@ class Cells:
             self.arrays["used"] = np.array(used)
         order = np.argsort(known[:used])
         found = order[np.minimum(np.searchsorted(known[:used], pair, sorter=order), used - 1)]
+        if not self.batches:
+            return found
         batch = self.most + code * self.batches + (key % np.uint64(self.batches)).astype(np.int64)
         return np.where(known[found] == pair, found, batch)
 
     def table(self, players: Sequence[str], kept: Sequence[int], datasets: Sequence[str]) -> pd.DataFrame:
-        """Return what `by_query.by_query` does; the `cluster` of a batch is below 0.
+        """Return one row for each query that was asked, its numbers means over its rounds with all seeds.
+
+        What an interval over queries is made of: seeds permute one table, and do not tell what other queries would
+        give. Near copies are one query, and so are all rounds of a query in a world that changes: the frame has no
+        more rows than the table as it was read, whatever the seeds and rounds.
 
         Args:
             players: names of all.
             kept: which of them.
             datasets: `D` names.
+
+        Returns:
+            A frame with the columns `row` (the first of the query's, in the table before any change), `cluster` (a
+            number for each query; one whose copies are in several data sets has a row for each; below 0 for a batch),
+            dataset, rounds, and for each player `reward:<player>`, `accuracy:` and `cost:`, a round.
         """
         import pandas as pd
 
         asked = np.flatnonzero(self.arrays["rounds"])
         asked = asked[np.argsort(self.arrays["row"][asked], kind="stable")]
         batch = asked - self.most
-        alone = batch < 0
         at = np.minimum(asked, self.most - 1)
-        cluster = np.where(alone, np.unique(self.arrays["key"], return_inverse=True)[1][at], -1 - batch)
-        code = np.where(alone, self.arrays["code"][at], batch // self.batches)
-        rounds = self.arrays["rounds"][asked]
+        rounds, code = self.arrays["rounds"][asked], self.arrays["code"][at]
         columns: dict[str, Any] = {
             "row": self.arrays["row"][asked],
-            "cluster": cluster,
-            "dataset": np.array([name or UNNAMED for name in datasets], object)[code],
+            "cluster": np.where(batch < 0, _numbered(self.arrays["key"][at]), -1 - batch),
+            "dataset": np.array([name or UNNAMED for name in datasets], object)[
+                np.where(batch < 0, code, batch // max(self.batches, 1))
+            ],
             "rounds": rounds,
         }
         for player in kept:
             for measure, name in enumerate(MEASURES):
-                columns[f"{name}:{players[player]}"] = self.arrays["sums"][player, measure, asked] / rounds
+                columns[f"{name}:{players[player]}"] = self.arrays["sums"][player, asked, measure] / rounds
         return pd.DataFrame(columns)
+
+
+def _numbered(keys: Keys) -> NDArray[np.intp]:
+    """Return a number for each key, from 0 in the order in which they first stand."""
+    _, first, code = np.unique(keys, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[code])
 
 
 def _mixed(key: Keys, code: Ints) -> Keys:

@@ -1,17 +1,17 @@
-"""What every player got, round by round: the policies of a run, the references with hindsight, the single models."""
+"""Whose numbers a run's tables hold: the policies of a run, the references with hindsight, the single models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandits.base import RESOURCES
 from bandits.metrics.knapsack import plan_within
-from bandits.metrics.regret import BASELINES, comparator, earned_by, played, rewards
+from bandits.metrics.regret import BASELINES
+from bandits.results.book import REFERENCES
 
 if TYPE_CHECKING:
     from bandits.loop.replay import Trace
@@ -21,22 +21,29 @@ Floats = NDArray[np.float64]
 Arms = NDArray[np.int32]
 
 
-class Play(NamedTuple):
-    """What one player got, all `(S, T)`: every player over the same rounds.
+class Players(NamedTuple):
+    """The players of a tally.
 
     Attributes:
-        name, kind: the player; kind is policy, reference or model.
-        reward, accuracy, cost: of each round.
-        arms: the model called, -1 where none was; None for a player that is an expected value. A single model is
-            the fixed choice of it: where it cannot be called, the fall-back order answers (`metrics.comparator`).
+        names, kinds: of all; a kind is policy, reference or model.
+        kept: those in the tables: a reference that was run as a policy stands there once, as it was run.
+        policies: how many were run.
     """
 
-    name: str
-    kind: str
-    reward: Floats
-    accuracy: Floats
-    cost: Floats
-    arms: Arms | None = None
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    kept: tuple[int, ...]
+    policies: int
+
+
+def players(policies: Sequence[str], models: Sequence[str]) -> Players:
+    """Return who is in the tables of a run of these policies."""
+    names = (*policies, *REFERENCES, *models)
+    run = tuple("reference" if name in BASELINES else "policy" for name in policies)
+    kinds = (*run, *["reference"] * len(REFERENCES), *["model"] * len(models))
+    own = range(len(policies), len(policies) + len(REFERENCES))
+    kept = tuple(i for i, name in enumerate(names) if i not in own or name not in policies)
+    return Players(names, kinds, kept, len(policies))
 
 
 def shared_order(traces: dict[str, Trace]) -> Arms:
@@ -54,12 +61,6 @@ def shared_order(traces: dict[str, Trace]) -> Arms:
                 f"policies need the same seeds and orders to be compared; {first} and {name} differ"
             )
     return np.asarray(trace.order)
-
-
-def hindsight(stream: Stream, table: ArrayLike, order: Arms) -> dict[str, Arms]:
-    """Return `(N,)`, the model that each reference of `BASELINES` calls in each row, the best of the rows played."""
-    often = played(order, len(stream))
-    return {b: comparator(table, b, cost=stream.cost, dataset=stream.dataset, times=often) for b in BASELINES}
 
 
 def planned(stream: Stream, table: Floats, order: Arms, limits: ArrayLike | None) -> Floats | None:
@@ -84,43 +85,3 @@ def planned(stream: Stream, table: Floats, order: Arms, limits: ArrayLike | None
         plans = [plan_within(table, cost, amount, times=times) for cost, amount in held]
         earned[s] = min(plans, key=lambda plan: float(plan @ times))[rows]
     return earned
-
-
-def plays(
-    stream: Stream, table: Floats, traces: dict[str, Trace], references: dict[str, Arms]
-) -> Iterator[Play]:
-    """Yield the policies, then the references that were not run as policies, then the single models.
-
-    Args:
-        stream: a `Stream` of `N` rows and `K` models.
-        table: `(N, K)` reward.
-        traces: of policies that share seeds and orders.
-        references: from `hindsight`.
-
-    Raises:
-        ValueError: as `shared_order`, or a trace that does not fit the table.
-    """
-    order = shared_order(traces)
-
-    def each(of: Callable[[Any], Any]) -> tuple[Floats, Floats, Floats]:
-        return of(table), of(stream.utility), of(stream.cost)
-
-    for name, trace in traces.items():
-        kind = "reference" if name in BASELINES else "policy"
-        yield Play(name, kind, *each(partial(rewards, trace=trace)), np.asarray(trace.arms))
-    fixed = [(name, "reference", arms) for name, arms in references.items() if name not in traces]
-    alone = [(m, "model", comparator(table, k)) for k, m in enumerate(stream.models)]
-    for name, kind, arms in fixed:
-        yield Play(name, kind, *each(partial(_asked, arms=arms, order=order)), arms[order])
-    if "uniform" not in traces:
-        yield Play("uniform", "reference", *each(partial(_expected, order=order)))
-    for name, kind, arms in alone:
-        yield Play(name, kind, *each(partial(_asked, arms=arms, order=order)), arms[order])
-
-
-def _asked(sheet: Floats, *, arms: Arms, order: Arms) -> Floats:
-    return earned_by(sheet, arms)[order]
-
-
-def _expected(sheet: Floats, *, order: Arms) -> Floats:
-    return np.asarray(np.nanmean(sheet, axis=1)[order])

@@ -1,16 +1,22 @@
-"""The two tables of a run, `summary` and `curves`, made from its traces: all that a report is drawn from."""
+"""The tables of a run: all that a report is drawn from, made from what was added up while it went."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.metrics.intervals import band, paired, student
-from bandits.metrics.regret import BASELINES, earned_by, exponent, played, shares
-from bandits.results.players import Play, hindsight, planned, plays, shared_order
-from bandits.results.shares import over_datasets
+from bandits.metrics.intervals import paired, student
+from bandits.metrics.regret import fall_back, fixed_sums, growth_rounds, played, slope, stand_in
+from bandits.results.book import Best, book
+from bandits.results.by_dataset import REGRETS, by_dataset
+from bandits.results.by_query import before, clusters
+from bandits.results.curves import curves
+from bandits.results.players import Players, planned, players, shared_order
+from bandits.results.tally import Tally
+from envs.windows import big
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +25,6 @@ if TYPE_CHECKING:
     from envs.stream import Stream
 
 Floats = NDArray[np.float64]
-WITHIN = "regret_best_within"  # against the best that the budget buys with hindsight
-REGRETS = tuple(f"regret_{baseline}" for baseline in BASELINES)
 _MEASURED = ("reward", "accuracy", "cost", *REGRETS, "unanswered", "lag")
 COLUMNS = (
     "policy", "stream", "seeds", "rounds", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
@@ -28,7 +32,6 @@ COLUMNS = (
     "accuracy_lo", "accuracy_hi", "cost_lo", "cost_hi", "lag", "lag_lo", "lag_hi",
     "fell_back",
 )  # fmt: skip
-_POINTS = 250  # rounds at which curves are kept: 200 evenly spaced, the others evenly in the logarithm
 
 
 class Summary(NamedTuple):
@@ -46,10 +49,26 @@ class Summary(NamedTuple):
         curves: long: policy, round, quantity, mean, lo, hi. Quantities are `regret_*`, `reward` (mean of the
             window up to this round), `cost` (spent so far), `share:<model>` (in that window, no lo and hi) and
             `share@<dataset>:<model>`, the same among the queries of one dataset.
+        by_dataset: see `by_dataset.by_dataset`.
+        by_query: see `cells.Cells.table`.
     """
 
     summary: pd.DataFrame
     curves: pd.DataFrame
+    by_dataset: pd.DataFrame
+    by_query: pd.DataFrame
+
+
+class Whole(NamedTuple):
+    """A table in memory as the one window that it is; attributes as those of `envs.windows.big.Big` and `Piece`."""
+
+    name: str
+    models: tuple[str, ...]
+    datasets: tuple[str, ...]
+    priced: bool
+    utility: NDArray[np.floating[Any]]
+    cost: NDArray[np.floating[Any]]
+    code: NDArray[np.integer[Any]]
 
 
 def summarise(
@@ -59,7 +78,7 @@ def summarise(
     *,
     limits: ArrayLike | None = None,
 ) -> Summary:
-    """Return the summary and the curves of policies that met the same orders of queries.
+    """Return the tables of policies that met the same orders of queries.
 
     The references `oracle`, `best_fixed`, `best_per_dataset` and `uniform` (its expected value, not a sample)
     and every single model are added, on the same orders. A policy's round without a call earns 0 and costs 0.
@@ -74,43 +93,69 @@ def summarise(
     Raises:
         ValueError: no trace, traces of different orders, or one that does not fit the table.
     """
-    import pandas as pd
-
     values, order = np.asarray(table, np.float64), shared_order(traces)
-    references = hindsight(stream, values, order)
-    best = [earned_by(values, arms)[order] for arms in references.values()]
-    within = planned(stream, values, order, limits)
-    names, kinds, measured, exponents, curves = [], [], [], [], []
-    for play in plays(stream, values, traces, references):
-        regret = [np.cumsum(reference - play.reward, axis=1) for reference in best]
-        names.append(play.name)
-        kinds.append(play.kind)
-        measured.append(_measure(play, regret))
-        exponents.append(exponent(regret[0].mean(axis=0)))
-        if play.kind != "model":
-            gaps = dict(zip(REGRETS, regret, strict=True))
-            if within is not None:
-                gaps[WITHIN] = np.cumsum(within - play.reward, axis=1)
-            curves.append(_curve(play, gaps, stream))
-            if play.kind == "policy" and play.arms is not None:
-                curves.append(over_datasets(play.name, play.arms, order, stream))
-    frame = frame_of(names, kinds, np.stack(measured, axis=1), order.shape[1])
-    frame["stream"], frame["seeds"], frame["rounds"] = stream.name, order.shape[0], order.shape[1]
-    frame["exponent"] = exponents
-    frame["fell_back"] = fell_back(frame, dict(zip(stream.models, _lacking(stream, order), strict=True)))
-    if not stream.outcomes.priced:
+    names, code = np.unique(stream.dataset.astype(str), return_inverse=True)
+    priced = stream.outcomes.priced
+    whole = Whole(
+        stream.name, stream.models, tuple(names.tolist()), priced, stream.utility, stream.cost, code
+    )
+    seen, often = ~np.isnan(values), played(order, len(stream))
+    ranked = fall_back(seen.sum(axis=0))
+    other = stand_in(seen, ranked)
+    windows = ((values[w], other[w], code[w], often[w]) for w in big.slices(len(values)))
+    alike, row = clusters(stream), before(stream)
+    own = book(values, whole, Best(fixed_sums(windows, len(names)), ranked), row=row, alike=alike)
+    queries = len(np.unique(alike * len(names) + code))
+    tally = Tally(len(traces), stream.n_arms, len(order), len(names), rounds=order.shape[1], rows=queries)
+    plan = planned(stream, values, order, limits)
+    tally.add(own, order, np.stack([trace.arms for trace in traces.values()]), plan=plan)
+    return tables(tally, whole, list(traces), planned=plan is not None)
+
+
+def tables(tally: Tally, table: Any, policies: Sequence[str], *, planned: bool = False) -> Summary:
+    """Return the tables of what was added up.
+
+    Args:
+        tally: of all rounds.
+        table: `name`, `models`, `datasets` and `priced` of what was played.
+        policies: their names.
+        planned: whether there was a budget, and with it a plan.
+    """
+    of = players(policies, table.models)
+    each = tally.cells.table(of.names, of.kept, table.datasets)
+    if not table.priced:
+        each[[column for column in map(str, each) if column.startswith("cost:")]] = np.nan
+    lines = curves(tally, of, table, planned=planned)
+    return Summary(_summary(tally, of, table), lines, by_dataset(tally, of, table), each)
+
+
+def _summary(tally: Tally, of: Players, table: Any) -> pd.DataFrame:
+    kept, rounds, seeds = list(of.kept), tally.done, tally.shape[2]
+    sums = tally.totals().sum(axis=2)  # (players, S, 3)
+    rivals = sums[of.policies : of.policies + len(REGRETS), :, :1]
+    calls = tally.arrays["calls"].sum(axis=(2, 3)).T  # (P + 3, S)
+    silent = np.zeros((len(sums), seeds, 1))
+    silent[: of.policies, :, 0] = 1 - calls[: of.policies] / rounds
+    measured = np.concatenate([sums / rounds, *(rival - sums[..., :1] for rival in rivals), silent], axis=2)[
+        kept
+    ]
+    frame = _frame_of(
+        [of.names[i] for i in kept], [of.kinds[i] for i in kept], np.swapaxes(measured, 0, 1), rounds
+    )
+    earned, _, behind, _ = tally.curves()
+    growth = growth_rounds(rounds)
+    regret = np.concatenate([earned[of.policies] - earned, behind])[kept].mean(axis=1)[:, tally.at(growth)]
+    frame["stream"], frame["seeds"], frame["rounds"] = table.name, seeds, rounds
+    frame["exponent"] = [slope(growth, line) for line in regret]
+    lacking = 1 - tally.arrays["answered"] / (rounds * seeds)
+    single = len(of.names) - len(lacking)
+    frame["fell_back"] = [lacking[i - single] if i >= single else np.nan for i in kept]
+    if not table.priced:
         frame[["cost_mean", "cost_total", "cost_lo", "cost_hi"]] = np.nan
-    return Summary(frame[list(COLUMNS)], pd.concat(curves, ignore_index=True))
+    return frame[list(COLUMNS)]
 
 
-def _measure(play: Play, regret: list[Floats]) -> Floats:
-    """Return `(S, 7)`: the quantities of `_MEASURED` but the last, one row a seed."""
-    made = ~np.isnan(play.reward) if play.arms is None else play.arms >= 0
-    means = [x.mean(axis=1) for x in (play.reward, play.accuracy, play.cost)]
-    return np.stack([*means, *(r[:, -1] for r in regret), 1 - made.mean(axis=1)], axis=1)
-
-
-def frame_of(names: list[str], kinds: list[str], measured: Floats, rounds: int) -> pd.DataFrame:
+def _frame_of(names: list[str], kinds: list[str], measured: Floats, rounds: int) -> pd.DataFrame:
     """Return the frame of means and intervals of `measured (S, players, 7)`."""
     import pandas as pd
 
@@ -137,52 +182,3 @@ def frame_of(names: list[str], kinds: list[str], measured: Floats, rounds: int) 
     ):
         columns |= {f"{name}_lo": low[quantity], f"{name}_hi": high[quantity]}
     return pd.DataFrame(columns)
-
-
-def fell_back(frame: pd.DataFrame, lacking: dict[str, float]) -> list[float]:
-    """Return the share of a single model's rounds in which it could not be called; NaN for other players."""
-    rows = zip(frame["policy"], frame["kind"], strict=True)
-    return [lacking[name] if kind == "model" else np.nan for name, kind in rows]
-
-
-def _lacking(stream: Stream, order: NDArray[np.int32]) -> Floats:
-    often = played(order, len(stream))
-    return np.asarray(1 - often @ stream.available / often.sum())
-
-
-def _curve(play: Play, gaps: dict[str, Floats], stream: Stream) -> pd.DataFrame:
-    """Return the rows of `curves` for one player."""
-    import pandas as pd
-
-    rounds = play.reward.shape[1]
-    points, window = kept_rounds(rounds), max(1, rounds // 25)
-    curves = {name: gap[:, points - 1] for name, gap in gaps.items()}
-    earned = np.concatenate([np.zeros((len(play.reward), 1)), np.cumsum(play.reward, axis=1)], axis=1)
-    starts = np.maximum(points - window, 0)
-    curves["reward"] = (earned[:, points] - earned[:, starts]) / (points - starts)
-    if stream.outcomes.priced:
-        curves["cost"] = np.cumsum(play.cost, axis=1)[:, points - 1]
-    stacked = np.stack(list(curves.values()), axis=1)
-    low, high = band(stacked)
-    names, mean = list(curves), stacked.mean(axis=0)
-    if play.kind == "policy" and play.arms is not None:
-        called = shares(play.arms, stream.n_arms, points, window=window).mean(axis=0).T
-        names += [f"share:{model}" for model in stream.models]
-        unknown = np.full_like(called, np.nan)
-        mean, low, high = (np.concatenate(pair) for pair in ((mean, called), (low, unknown), (high, unknown)))
-    return pd.DataFrame(
-        {
-            "policy": play.name,
-            "round": np.tile(points, len(names)),
-            "quantity": np.repeat(np.array(names, object), len(points)),
-            "mean": mean.ravel(),
-            "lo": low.ravel(),
-            "hi": high.ravel(),
-        }
-    )
-
-
-def kept_rounds(rounds: int) -> NDArray[np.int64]:
-    """Return the ascending rounds, the first and the last included, at which curves are kept."""
-    even = np.linspace(1, rounds, _POINTS - 50)
-    return np.unique(np.concatenate([even, np.geomspace(1, rounds, 50)]).round().astype(np.int64))

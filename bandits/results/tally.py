@@ -1,8 +1,11 @@
-"""Reward, accuracy, cost and regret added up window by window, for runs too long to keep every round.
+"""Reward, accuracy, cost and regret of a run, added up window by window: all that its tables are made of.
+
+A table in memory is one window, and one larger than memory as many as its file has. Sums are compensated between
+stretches of `envs.windows.big.WINDOW` rounds (`envs.windows.survey.add`), and the stretches are the same in memory and
+on disk, before and after a stop: so are the numbers, to the last digit.
 
 Letters: `P` policies, `R` = 4 references, `K` models, `S` seeds, `D` data sets. Players are policies, `REFERENCES`,
-single models, in this order. Sums are compensated (`envs.windows.survey.add`) and windows are always the same, so the
-numbers do not depend on where a run was broken off and taken up again.
+single models, in this order.
 """
 
 from __future__ import annotations
@@ -12,109 +15,139 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.regret import BASELINES
-from bandits.results.books import REFERENCES, Book, Floats, Ints, settled
+from bandits.metrics.kernels_tally import add_up
+from bandits.metrics.regret import BASELINES, growth_rounds, plain
+from bandits.results.book import REFERENCES, Book, Floats, Ints
+from bandits.results.cells import Cells
+from envs.windows import big
 from envs.windows.survey import add
 
-# What is summed by data set: rounds that count, what they gave, and what each of BASELINES earned in the same rounds.
-QUANTITIES = ("rounds", "reward", "accuracy", "cost", *BASELINES)
-_REWARD = 1
+_POINTS = 250  # rounds at which curves are kept: 200 evenly spaced, the others evenly in the logarithm
+_SHARES = 40  # rounds at which shares by data set are kept
+
+
+def kept_rounds(rounds: int) -> NDArray[np.int64]:
+    """Return the ascending rounds, the first and the last included, at which curves are kept."""
+    even = np.linspace(1, rounds, _POINTS - 50)
+    return np.unique(np.concatenate([even, np.geomspace(1, rounds, 50)]).round().astype(np.int64))
+
+
+def share_rounds(rounds: int) -> NDArray[np.int64]:
+    """Return the ascending rounds at which shares by data set are kept."""
+    return np.unique(np.linspace(1, rounds, _SHARES).round().astype(np.int64))
+
+
+def window(rounds: int) -> int:
+    """Return how many rounds before a point of a curve its means are taken over; shares by data set: of a tenth."""
+    return max(1, rounds // 25)
+
+
+def stops(rounds: int) -> NDArray[np.int64]:
+    """Return the ascending rounds at which a run is looked at: points of curves, where windows begin, for exponents."""
+    points, shares = kept_rounds(rounds), _shares(rounds)
+    begins = np.maximum(points - window(rounds), 0)
+    return np.unique(np.concatenate([points, begins[begins > 0], growth_rounds(rounds), shares]))
+
+
+def _shares(rounds: int) -> NDArray[np.int64]:
+    points = share_rounds(rounds)
+    begins = np.maximum(points - max(1, rounds // 10), 0)
+    return np.unique(np.concatenate([points, begins[begins > 0]]))
 
 
 class Tally:
     """The sums of a run so far, and its curves at the `stops`; all state is in `arrays`, saved and loaded as it is."""
 
-    def __init__(self, policies: int, arms: int, seeds: int, datasets: int, stops: Ints) -> None:
-        """Begin with nothing; `stops` are ascending numbers of rounds."""
-        self.stops, self.done = stops, 0
-        players, drawn = policies + len(REFERENCES) + arms, policies + len(REFERENCES)
-        self.shape = (policies, arms, seeds, datasets)
-        self.arrays: dict[str, NDArray[Any]] = {
-            "totals": np.zeros((2, players, seeds, datasets, len(QUANTITIES))),
-            "calls": np.zeros((policies + len(BASELINES), seeds, datasets, arms), np.int64),
-            "running": np.zeros((2, seeds, 2 * drawn + arms)),
-            "running_calls": np.zeros((policies, seeds, arms), np.int64),
-            "answered": np.zeros(arms, np.int64),
-            "kept": np.zeros((seeds, len(stops), 2 * drawn + arms)),
-            "kept_calls": np.zeros((policies, seeds, len(stops), arms), np.int64),
-        }
-
-    def add(self, window: Book, order: Ints, arms: Ints) -> tuple[Ints, Floats]:
-        """Add a window; return the rounds of its rows `(n,)` and what each policy got with them `(P, 3, n)`, summed.
+    def __init__(
+        self,
+        policies: int,
+        arms: int,
+        seeds: int,
+        datasets: int,
+        *,
+        rounds: int,
+        rows: int,
+        most: int | None = None,
+    ) -> None:
+        """Begin with nothing.
 
         Args:
-            window: from `book`.
+            policies, arms, seeds, datasets: `P`, `K`, `S` and `D`.
+            rounds: of the run.
+            rows, most: of `cells.Cells`.
+        """
+        self.done, self.shape, self.stops = 0, (policies, arms, seeds, datasets), stops(rounds)
+        self.shares = _shares(rounds) if datasets > 1 else self.stops[:0]
+        players, lines = policies + len(REFERENCES) + arms, 2 * (policies + len(REFERENCES)) + arms + 1
+        self.cells = Cells(players, datasets, rows, most=most)
+        self.arrays: dict[str, NDArray[Any]] = {
+            "totals": np.zeros((2, players, seeds, datasets, 3)),
+            "rounds": np.zeros((seeds, datasets), np.int64),
+            "calls": np.zeros((seeds, policies + len(BASELINES), datasets, arms), np.int64),
+            "answered": np.zeros(arms, np.int64),
+            "running": np.zeros((2, seeds, lines)),
+            "kept": np.zeros((seeds, len(self.stops), lines)),
+            "kept_calls": np.zeros((policies, len(self.stops), arms), np.int64),
+            "kept_parts": np.zeros((policies, len(self.shares), datasets, arms), np.int64),
+            "kept_rounds": np.zeros((len(self.shares), datasets), np.int64),
+        }
+
+    def add(self, book: Book, order: Ints, arms: Ints, *, plan: Floats | None = None) -> None:
+        """Add the next rounds, which ask rows of one window.
+
+        Args:
+            book: of the window.
             order: `(S, m)` rows of the window in the order in which each seed met them.
-            arms: `(P, S, m)` models called.
+            arms: `(P, S, m)` models called, -1 where none was.
+            plan: `(S, m)` what the best plan of a budget earns, or None.
 
         Raises:
             ValueError: a call of a model that is not available.
         """
-        policies, _, _, datasets = self.shape
-        m = order.shape[1]
-        inside = self.stops[(self.stops > self.done) & (self.stops <= self.done + m)] - self.done
-        first = int(np.searchsorted(self.stops, self.done, side="right"))
-        places = slice(first, first + len(inside))
-        whole = window.sums if m == len(window.code) else None
-        totals, lines = np.empty_like(self.arrays["totals"][0]), []
-        often, own = np.zeros(len(window.code), np.int64), np.zeros((policies, 3, len(window.code)))
-        for s, rows in enumerate(order):
-            others, called = whole or settled(window, rows, datasets)
-            totals[policies:, s] = others
-            self.arrays["calls"][policies:, s] += called
-            self.arrays["answered"] += (~np.isnan(window.sheets[0][:, rows])).sum(axis=1)
-            rivals = others[: len(BASELINES), :, _REWARD].T
-            earned = [self._played(window, rows, arms[p, s], p, s, places, inside) for p in range(policies)]
-            often[rows] += 1  # a seed meets each row once
-            for p, (sums, got) in enumerate(earned):
-                totals[p, s] = np.concatenate([sums, rivals], axis=1)
-                own[p][:, rows] += got
-            every = [window.lines[:, rows], *(got[::2] for _, got in earned)]
-            lines.append(_cumulative(np.concatenate(every), inside))
-        add(self.arrays["totals"], totals)
-        before = self.arrays["running"].sum(axis=0)
-        for s, line in enumerate(lines):
-            self.arrays["kept"][s, places] = before[s] + line[: len(inside)]
-        add(self.arrays["running"], np.stack([line[-1] for line in lines]))
-        self.done += m
-        return often, own
+        if arms.min() < -1 or arms.max() >= self.shape[1]:
+            raise ValueError(
+                f"a trace needs models -1 to {self.shape[1] - 1}, got {arms.min()} to {arms.max()}"
+            )
+        plan = np.zeros((len(order), 0)) if plan is None else plan
+        for part in big.slices(order.shape[1]):
+            self._stretch(book, order[:, part], arms[:, :, part], plan[:, part])
 
-    def _played(
-        self, window: Book, rows: Ints, arms: Ints, policy: int, seed: int, places: slice, inside: Ints
-    ) -> tuple[Floats, Floats]:
-        """Return what a policy got with one seed, by data set `(D, 4)` and by round `(3, m)`; count its calls."""
-        _, n_arms, _, datasets = self.shape
-        if arms.min() < 0:
-            raise ValueError("a policy that answers -1 (no call) needs a budget, and a streamed run has none")
-        code = window.code[rows]
-        got = window.sheets[:, arms, rows]
-        if np.isnan(reward := got[0]).any():
-            raise ValueError(f"a policy called an unavailable model in row {int(np.isnan(reward).argmax())}")
-        sums = [np.bincount(code, weights=x, minlength=datasets) for x in (None, *got)]
-        counts = np.bincount(code * n_arms + arms, minlength=datasets * n_arms).reshape(datasets, n_arms)
-        self.arrays["calls"][policy, seed] += counts
-        so_far = self.arrays["running_calls"][policy, seed]
-        parts = np.split(arms, inside)
-        each = np.cumsum([np.bincount(part, minlength=n_arms) for part in parts], axis=0)
-        self.arrays["kept_calls"][policy, seed, places] = so_far + each[: len(inside)]
-        so_far += each[-1]
-        return np.stack(sums, axis=1), got
+    def _stretch(self, book: Book, order: Ints, arms: Ints, plan: Floats) -> None:
+        m, state = order.shape[1], self.arrays
+        place = self.cells.add(book, np.bincount(order.ravel(), minlength=len(book.code)))
+        first, last = np.searchsorted(self.stops, [self.done, self.done + m], side="right")
+        stops = self.stops[first:last]
+        share_at = np.where(np.isin(stops, self.shares), np.searchsorted(self.shares, stops), -1)
+        before, sums = state["running"].sum(axis=0), np.zeros(state["totals"].shape[1:])
+        lines, own = np.zeros(before.shape), self.cells.arrays["sums"][: self.shape[0]]
+        for s, rows in enumerate(order):
+            total = np.zeros((len(sums), *sums.shape[2:]))
+            wrong = add_up(
+                *book[:5], place, plain(rows, np.int32), plain(arms[:, s], np.int32), plain(plan[s], np.float64),
+                stops - self.done, share_at, first, before[s], own, total, state["calls"][s], state["rounds"][s],
+                state["answered"], lines[s], state["kept"][s], state["kept_calls"], state["kept_parts"],
+                state["kept_rounds"],
+            )  # fmt: skip
+            if wrong >= 0:
+                raise ValueError(
+                    "trace needs calls of available models only, got an unavailable one at seed"
+                    f" {s}, round {self.done + wrong}"
+                )
+            sums[:, s] = total
+        add(state["totals"], sums)
+        add(state["running"], lines)
+        self.done += m
 
     def totals(self) -> Floats:
-        """Return `(players, S, D, 7)`, `QUANTITIES` last."""
+        """Return `(players, S, D, 3)`: reward, accuracy and cost."""
         return np.asarray(self.arrays["totals"].sum(axis=0))
 
-    def curves(self) -> tuple[Floats, Floats, Floats]:
-        """Return at each stop what was earned `(P + R, S, stops)`, spent, and each model's regret `(K, S, stops)`."""
-        policies, arms, _, _ = self.shape
-        kept, r = np.moveaxis(self.arrays["kept"], 2, 0), len(REFERENCES)
-        own = kept[2 * r + arms :].reshape(policies, 2, *kept.shape[1:])
-        earned, spent = (np.concatenate([own[:, i], kept[i * r : (i + 1) * r]]) for i in range(2))
-        return earned, spent, kept[2 * r : 2 * r + arms]
+    def curves(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return at each stop what was earned `(P + R, S, stops)`, spent, each model's regret `(K, S, stops)`, and
+        what the plan of a budget earned `(S, stops)`."""
+        kept, drawn = np.moveaxis(self.arrays["kept"], 2, 0), 2 * (self.shape[0] + len(REFERENCES))
+        return kept[0:drawn:2], kept[1:drawn:2], kept[drawn:-1], kept[-1]
 
-
-def _cumulative(values: Floats, inside: Ints) -> Floats:
-    """Return the sums of `(Q, m)` up to each stop, and last up to the end, `(stops + 1, Q)`."""
-    starts = np.concatenate([[0], inside[inside < values.shape[1]]]).astype(np.intp)
-    sums = np.cumsum(np.add.reduceat(values, starts, axis=1), axis=1).T
-    return np.concatenate([sums[: len(inside)], sums[-1:]])
+    def at(self, rounds: Ints) -> NDArray[np.intp]:
+        """Return the places of these rounds among the stops."""
+        return np.searchsorted(self.stops, rounds)

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from bandits.serving.settings import FORMAT, About, Arrays, check_values, layout
 
 _HEADER, _DIGEST = "about.json", "sha256"
-_ARRAYS = ("inverse", "weight", "pulls", "mean", "axes")
-_MEMBERS = {_HEADER, _DIGEST, *(f"{name}.npy" for name in _ARRAYS)}
 _LONGEST = 64 * 2**20  # bytes of a header: names of 100,000 models
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same policy is the same file, whenever it is written
 
@@ -75,7 +73,7 @@ def _fill(file: Any, header: bytes, arrays: Arrays) -> None:
     digest = hashlib.sha256(header)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as whole:
         whole.writestr(zipfile.ZipInfo(_HEADER, _EPOCH), header)
-        for name in _ARRAYS:
+        for name in layout(msgspec.json.decode(header, type=About)):
             content = io.BytesIO()
             npy.write_array(content, np.ascontiguousarray(arrays[name]), version=(1, 0), allow_pickle=False)
             digest.update(content.getbuffer())
@@ -101,8 +99,8 @@ def read(path: Path | str) -> tuple[About, Arrays]:
 
 def _read(whole: zipfile.ZipFile, size: int) -> tuple[About, Arrays]:
     members = {member.filename: member for member in whole.infolist()}
-    if set(members) != _MEMBERS or len(whole.infolist()) != len(_MEMBERS):
-        raise ValueError(f"it needs to hold {', '.join(sorted(_MEMBERS))}")
+    if not {_HEADER, _DIGEST} <= set(members):
+        raise ValueError(f"it needs to hold {_HEADER} and {_DIGEST}")
     if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):
         raise ValueError("it needs to be uncompressed")
     if sum(member.file_size for member in members.values()) > size:
@@ -114,8 +112,12 @@ def _read(whole: zipfile.ZipFile, size: int) -> tuple[About, Arrays]:
     if version != FORMAT:
         raise ValueError(f"it has format {version}, and this version reads {FORMAT}")
     about = msgspec.json.decode(header, type=About)
+    wanted = layout(about)
+    named = {_HEADER, _DIGEST, *(f"{name}.npy" for name in wanted)}
+    if set(members) != named or len(whole.infolist()) != len(named):
+        raise ValueError(f"it needs to hold {', '.join(sorted(named))}")
     digest, arrays = hashlib.sha256(header), {}
-    for name, (dtype, shape) in layout(about).items():
+    for name, (dtype, shape) in wanted.items():
         content = whole.read(f"{name}.npy")
         digest.update(content)
         arrays[name] = _array(name, content, dtype, shape)

@@ -1,4 +1,4 @@
-"""A learned linear policy in NumPy, for a serving stack: choose a model for one query, learn from what it gave."""
+"""A learned policy in NumPy, for a serving stack: choose a model for one query, learn from what it gave."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandits import resolve
+from bandits.forms.form import Heard, Seen
 from bandits.rewards import REWARDS, Outcome, Reward
 from bandits.serving import file
-from bandits.serving.settings import FORMAT, About, Settings
+from bandits.serving.settings import FORMAT, About, Arrays, Settings, described, projected
 from envs.contexts.projection import Projection, project
 from envs.nearest import near
 
@@ -23,89 +24,80 @@ _LONGEST = 1e30  # of a number in an embedding: its square, and sums of those, s
 
 
 class Choice(NamedTuple):
-    """Which model to call, and what `learn` needs to know of the query: its context and preference."""
+    """Which model to call, and what `learn` needs to know of the query.
+
+    Attributes:
+        model: its name.
+        arm: its number.
+        context: `(d,)` of the query.
+        preference: its weight on cost.
+        chance: with which the model was called, where the policy learns by it; else 1.
+        available: names of the models that could be called; None: all.
+    """
 
     model: str
     arm: int
     context: Floats
     preference: float
-
-
-class Drawn(NamedTuple):
-    """A round's randomness from a NumPy generator: the `Draws` of a service."""
-
-    draw: np.random.Generator
-    n_arms: int
-
-    @property
-    def xp(self) -> Any:
-        """The library of its arrays."""
-        return np
-
-    def normal(self) -> Floats:
-        """Return `(K,)` standard normal numbers."""
-        return self.draw.standard_normal(self.n_arms)
-
-    def gumbel(self) -> Floats:
-        """Return `(K,)` standard Gumbel numbers."""
-        return self.draw.gumbel(size=self.n_arms)
-
-    def coin(self) -> tuple[float, Floats]:
-        """Return a uniform number and, independent of it, `(K,)` uniform ones."""
-        return self.draw.random(), self.draw.random(self.n_arms)
+    chance: float = 1.0
+    available: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Router:
-    """An exported policy: a ridge posterior for each of `K` models, changed in place by `learn`.
+    """An exported policy of `K` models, changed in place by `learn`.
 
     Attributes:
         settings: what it is.
-        projection: from embeddings to a context of `d` features.
-        inverse: `(K, d, d)` float64, symmetric to the bit.
-        weight: `(K, m, d)` float64, for `m` targets: reward, or utility and cost in units of the scale.
-        pulls: `(K,)` int64, updates of each model.
+        projection: from a query to a context of `d` features.
+        learned: its arrays, as its form has them: `settings.form.layout(K, d)`.
         reward: from an outcome and a preference.
         draw: where randomised policies take their randomness from.
     """
 
     settings: Settings
     projection: Projection
-    inverse: Floats
-    weight: Floats
-    pulls: NDArray[np.int64]
+    learned: Arrays
     reward: Reward
     draw: np.random.Generator
 
     def choose(
         self,
-        text_embedding: ArrayLike = (),
-        image_embedding: ArrayLike = (),
+        text: ArrayLike | str = (),
+        image: ArrayLike = (),
         *,
+        dataset: str | None = None,
         preference: float | None = None,
         available: ArrayLike | Sequence[str] | None = None,
     ) -> Choice:
         """Return the model to call for a query.
 
         Args:
-            text_embedding, image_embedding: of the sizes that the policy was trained on, any length.
-            preference: this user's weight on cost, >= 0; only a policy of two targets acts on it.
+            text, image: embeddings of the sizes that the policy was trained on, any length; the text itself where it
+                was trained on questions without embeddings. What the policy does not use is not looked at.
+            dataset: of the query, where the policy was trained on indicators of data sets.
+            preference: this user's weight on cost, >= 0; only a policy that learns utility and cost apart acts on it.
             available: which models can be called: their names, or a `(K,)` bool mask; None: all.
 
         Raises:
             ValueError: an embedding of another size or not of finite numbers, a preference that is none, names that
                 are unknown or given twice, or no model available.
         """
-        given: Any = {"text": text_embedding, "image": image_embedding}
+        given: Any = {"text": text, "image": image, "dataset": dataset}
         for name in self.projection.uses:
-            given[name] = _embedding(name, given[name])
+            if name == "image" or (name == "text" and self.projection.words is None):
+                given[name] = _embedding(name, given[name])
         context = project(self.projection, given)
         wanted = self.settings.preference
         if preference is not None:
             wanted = _number("choose", "preference", preference)
         mask = self._mask(available)
-        arm = self.arm_of(context, wanted, mask)
-        return Choice(self.settings.models[arm], arm, context, wanted)
+        seen = self._seen(context, wanted, mask)
+        arm, models = self._called(seen), self.settings.models
+        chances = self.settings.form.chances(self.learned, seen)
+        chance = 1.0 if chances is None else float(chances[arm])
+        open_ = None if available is None else tuple(np.array(models)[mask].tolist())
+        return Choice(models[arm], arm, context, wanted, chance, open_)
 
     def arm_of(self, context: Floats, preference: float, mask: NDArray[np.bool_]) -> int:
         """Return the model to call in a context `(d,)` that is ready, by its number; `mask` `(K,)` can be called.
@@ -113,11 +105,23 @@ class Router:
         Raises:
             ValueError: estimates that are not finite.
         """
-        index = np.where(mask, self._index(context, preference, mask), -np.inf)
+        return self._called(self._seen(context, preference, mask))
+
+    def _called(self, seen: Seen) -> int:
+        index = np.where(seen.available, self.settings.form.index(self.learned, seen), -np.inf)
         best = index.max()
         if not np.isfinite(best):
-            raise ValueError(f"choose needs finite estimates, got {best} at preference {preference:g}")
+            raise ValueError(f"choose needs finite estimates, got {best} at preference {seen.preference:g}")
         return int((index >= best - _TIE * abs(best)).argmax())
+
+    def _seen(self, context: Floats, preference: float, mask: NDArray[np.bool_]) -> Seen:
+        scale = self.settings.cost_scale
+
+        def worth(utility: Any, cost: Any) -> Floats:
+            return _worth(self.reward, utility, cost, scale, preference)
+
+        price = np.array([np.nan if p is None else p for p in self.settings.price])
+        return Seen(context, mask, price, scale, worth, preference, self.draw)
 
     def learn(self, choice: Choice, *, utility: float, cost: float = 0.0) -> None:
         """Take in what the chosen model gave.
@@ -132,18 +136,15 @@ class Router:
         """
         k, x, preference = self._checked(choice)
         gave = _number("learn", "utility", utility, most=1.0), _number("learn", "cost", cost)
-        direction = self.inverse[k] @ x
-        factor = 1.0 / (1.0 + x @ direction)
-        u = direction * np.sqrt(factor)  # u u' is symmetric to the bit
-        error = self._target(*gave, preference) - self.weight[k] @ x
-        weight = self.weight[k] + error[:, None] * (direction * factor)
-        if not np.isfinite(weight).all():
+        seen = self._seen(x, preference, self._mask(choice.available))
+        heard = Heard(*gave, _number("learn", "chance", choice.chance, most=1.0))
+        changes = self.settings.form.changes(self.learned, seen, k, heard)
+        if not all(np.isfinite(value).all() for _, value in changes.values()):
             raise ValueError(
                 f"learn needs a reward of finite numbers, got utility={gave[0]:g}, cost={gave[1]:g}"
             )
-        self.weight[k] = weight
-        self.inverse[k] -= np.outer(u, u)
-        self.pulls[k] += 1
+        for name, (place, value) in changes.items():
+            self.learned[name][place] = value
 
     def save(self, path: Path | str) -> None:
         """Write the policy, with all that it has learned, as one file for `load`, whole or not at all.
@@ -153,11 +154,8 @@ class Router:
         Raises:
             ValueError: it cannot be written there; an earlier file of that name is as it was.
         """
-        fitted = self.projection
-        features = self.inverse.shape[-1]
-        about = About(FORMAT, self.settings, fitted.uses, fitted.sizes, fitted.fusion, features)
-        arrays = {"inverse": self.inverse, "weight": self.weight, "pulls": self.pulls}
-        file.write(path, about, {**arrays, "mean": fitted.mean, "axes": fitted.axes})
+        context, arrays = described(self.projection)
+        file.write(path, About(FORMAT, self.settings, context), {**self.learned, **arrays})
 
     def _checked(self, choice: Choice) -> tuple[int, Floats, float]:
         """Return arm, context and preference of a choice that this router can have made."""
@@ -173,8 +171,8 @@ class Router:
                 f"learn needs arm {models.index(choice.model)} for {choice.model!r}, got {choice.arm!r}"
             )
         context = _numbers("learn", "a context", choice.context)
-        if context.shape != self.inverse.shape[-1:] or context[-1] != 1.0:
-            shape = self.inverse.shape[-1:]
+        shape = (self.projection.axes.shape[1] + 1,)
+        if context.shape != shape or context[-1] != 1.0:
             raise ValueError(f"learn needs a context of shape {shape} that ends in 1, got {context.shape}")
         return choice.arm, context, _number("learn", "preference", choice.preference)
 
@@ -198,31 +196,6 @@ class Router:
         if not mask.any():
             raise ValueError("choose needs at least one available model, got none")
         return mask
-
-    def _target(self, utility: float, cost: float, preference: float) -> Floats:
-        scale = self.settings.cost_scale
-        if self.settings.targets == 2:
-            return np.array([utility, cost / scale])
-        return np.atleast_1d(_worth(self.reward, np.array(utility), np.array(cost), scale, preference))
-
-    def _index(self, context: Floats, preference: float, mask: NDArray[np.bool_]) -> Floats:
-        """Return `(K,)`, what the models are ranked by this round."""
-        mean: Floats = self.weight.reshape(-1, len(context)) @ context
-        if self.settings.targets == 2:
-            utility, cost = mean.reshape(-1, 2).T
-            scale = self.settings.cost_scale
-            mean = _worth(self.reward, utility, cost * scale, scale, preference)
-        now = self.settings.explore.weights(Drawn(self.draw, len(mean)), 1.0 + float(self.pulls.sum()))
-        value = np.asarray(mean * now.mean)
-        if np.any(now.width):
-            value = value + now.width * self._width(context)
-        return np.asarray((_log_gap_weights(value, mask, now.rate) if now.rate else value) + now.plus)
-
-    def _width(self, context: Floats) -> Floats:
-        """Return `(K,)` sqrt(x' A^-1 x); all models in one matrix product."""
-        d = len(context)
-        spread = (self.inverse.reshape(-1, d) @ context).reshape(-1, d) @ context
-        return np.asarray(np.sqrt(np.maximum(spread, 0.0)))
 
 
 def load(path: Path | str, *, reward: Callable[..., Any] | None = None, seed: int | None = None) -> Router:
@@ -249,25 +222,15 @@ def load(path: Path | str, *, reward: Callable[..., Any] | None = None, seed: in
             raise ValueError("it needs to return a finite number for each outcome")
     except Exception as error:  # whatever a reward of the user's own raises
         raise ValueError(f"the reward {settings.reward!r} of {path} cannot be used: {error}") from error
-    fitted = Projection(about.uses, about.sizes, about.fusion, arrays["mean"], arrays["axes"])
-    learned = arrays["inverse"], arrays["weight"], arrays["pulls"]
-    return Router(settings, fitted, *learned, worth, np.random.default_rng(seed))
+    learned = {
+        name: arrays[name] for name in settings.form.layout(len(settings.models), about.context.features)
+    }
+    return Router(settings, projected(about.context, arrays), learned, worth, np.random.default_rng(seed))
 
 
 def _worth(reward: Reward, utility: Floats, cost: Floats, scale: float, preference: float) -> Floats:
     unknown = np.full_like(utility, np.nan)
     return np.asarray(reward(Outcome(utility, cost, unknown, unknown, scale), preference))
-
-
-def _log_gap_weights(mean: Floats, mask: NDArray[np.bool_], rate: float) -> Floats:
-    """Return the logarithm of `bandits.policies.linear.affine.gap_weights` where the mask is true."""
-    masked = np.where(mask, mean, -np.inf)
-    top = masked.max()
-    best = int((masked >= top - _TIE * abs(top)).argmax())
-    weight = 1.0 / (mask.sum() + rate * np.maximum(mean[best] - mean, 0.0))
-    weight[best] = 0.0
-    weight[best] = 1.0 - weight[mask].sum()
-    return np.asarray(np.log(weight))
 
 
 def _number(where: str, what: str, given: Any, most: float = np.inf) -> float:

@@ -44,6 +44,7 @@ class _Stream(msgspec.Struct, forbid_unknown_fields=True):
     fusion: _Texts | None = None
     dim: _Wholes | list[_Wholes] | None = None
     whiten: bool | list[bool] | None = None
+    context: _Texts | None = None
 
 
 _LOADED = tuple(inspect.signature(envs.load).parameters)  # what the table of a stream can hold

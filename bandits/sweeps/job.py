@@ -25,12 +25,17 @@ from bandits.base import RESOURCES
 from bandits.experiment import ask as runs
 from bandits.folders import write as artefacts
 from bandits.metrics.intervals import clustered
-from bandits.metrics.regret import earned_by, rewards
+from bandits.metrics.regret import BASELINES, comparator, earned_by, played, rewards
 from bandits.results.by_query import clusters
-from bandits.results.players import hindsight, plays
 
 OWN = re.compile(r"[^\s,()]+\.py(?=:)")  # a user's own file in a spec
-CONTEXT = ("modality", "fusion", "dim", "whiten")  # arguments of `envs.load` that leave the table as it is
+CONTEXT = (
+    "modality",
+    "fusion",
+    "dim",
+    "whiten",
+    "context",
+)  # arguments of `envs.load` that leave the table as it is
 PATHS = ("name", "data", "prices")  # those that can be paths
 _KEPT = 16  # jobs after which compiled programs are dropped: each policy leaves some MB
 _begun = itertools.count(1)
@@ -163,9 +168,11 @@ def _loaded(load: str) -> Any:
 def measured(run: runs.Run) -> dict[str, Any]:
     """Return what a finished run of one policy came to, lists with a number for each seed."""
     (trace,) = run.traces.values()
-    references = hindsight(run.stream, run.table, trace.order)
-    play = next(plays(run.stream, run.table, run.traces, references))
-    best = {name: earned_by(run.table, arms)[trace.order] for name, arms in references.items()}
+    stream, order = run.stream, trace.order
+    hindsight = {"cost": stream.cost, "dataset": stream.dataset, "times": played(order, len(stream))}
+    best = {b: earned_by(run.table, comparator(run.table, b, **hindsight))[order] for b in BASELINES}
+    sheets = {"reward": run.table, "accuracy": stream.utility, "cost": stream.cost}
+    got = {name: rewards(sheet, trace) for name, sheet in sheets.items()}
     limits = np.full(len(RESOURCES), np.inf) if run.limits is None else run.limits
     used = [
         name for name, limit in zip(RESOURCES, limits, strict=True) if name == "cost" or np.isfinite(limit)
@@ -173,11 +180,11 @@ def measured(run: runs.Run) -> dict[str, Any]:
     return {
         "preference": run.preference,
         "budget": run.budget,
-        "rounds": trace.order.shape[1],
-        **{name: getattr(play, name).mean(axis=1).tolist() for name in ("reward", "accuracy", "cost")},
-        **{f"regret_{name}": (earned - play.reward).sum(axis=1).tolist() for name, earned in best.items()},
-        **{f"spent_{name}": rewards(getattr(run.stream, name), trace).sum(axis=1).tolist() for name in used},
-        "over_fixed": _over_fixed(run, play.reward - best["best_fixed"], trace.order),
+        "rounds": order.shape[1],
+        **{name: each.mean(axis=1).tolist() for name, each in got.items()},
+        **{f"regret_{name}": (earned - got["reward"]).sum(axis=1).tolist() for name, earned in best.items()},
+        **{f"spent_{name}": rewards(getattr(stream, name), trace).sum(axis=1).tolist() for name in used},
+        "over_fixed": _over_fixed(run, got["reward"] - best["best_fixed"], order),
         "unanswered": (trace.arms < 0).sum(axis=1).tolist(),
     }
 

@@ -16,13 +16,14 @@ from bandits.loop.replay import Trace
 from bandits.metrics.intervals import Estimate, clustered, paired, student
 from bandits.metrics.regret import cumulative_regret, rewards
 from bandits.metrics.verdict import judge
+from bandits.report.scenarios import SIDES
 from bandits.results.by_query import clusters
 from bandits.results.phases import outcome
 from bandits.rewards import PREFERENCE, Reward, reward_table
 from bandits.rows import counted
 from envs.changes.scenarios import SCENARIOS
 
-VERDICTS = ("less regret", "more regret", "not shown")
+VERDICTS = SIDES
 
 
 def compare(

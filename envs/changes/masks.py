@@ -65,7 +65,7 @@ def contribution(stream: Stream, what: str) -> Floats:
     weight = np.linalg.lstsq(joint, target, rcond=None)[0]
     if not np.allclose(joint @ weight, target, atol=1e-3 * np.abs(target).max(initial=1.0)):
         raise ValueError(
-            "change mask needs a context that is linear in the embeddings: fusion concat or mean"
+            "change mask needs a context that is linear in the embeddings: fusion concat or mean, context embeddings"
         )
     first = 0 if what == next(iter(centred)) else next(iter(centred.values())).shape[1]
     own = centred[what]

@@ -8,22 +8,31 @@ from importlib.metadata import version
 import numpy as np
 
 from envs.cache import cached
+from envs.contexts.words import HASHED, fitted
 from envs.outcomes import Floats, Outcomes, Texts
 
 MODALITIES = ("text", "image", "both")
 FUSIONS = ("concat", "mean", "adaptive")
+EMBEDDINGS, BESIDE, ALONE = "embeddings", "+dataset", "dataset"
+CONTEXTS = (EMBEDDINGS, BESIDE, ALONE)
+MOST = 256  # data sets that have an indicator each: a policy's work grows with the square of its features
 # Mean squared norm of the features beside the constant 1. Learners with one ridge for all weights then hold back on
 # what features say, which is little and noisy, more than on how good a model is; with norm 1 LinUCB, Thompson sampling
 # and SquareCB, each at its best setting, earned less on all of the twin's streams and on recorded answers.
 NORM = 0.1
 _EPS = 1e-8  # the published code's guard of each division
-HASHED = 2**16  # columns of the hashed counts
 COMPONENTS = 64  # of the truncated SVD; more where more features are asked for
 _RANK = 1e-10  # a component with a smaller share of the largest variance is rounding
 
 
 def context(
-    outcomes: Outcomes, *, modality: str = "both", fusion: str = "concat", dim: int = 32, whiten: bool = False
+    outcomes: Outcomes,
+    *,
+    modality: str = "both",
+    fusion: str = "concat",
+    dim: int = 32,
+    whiten: bool = False,
+    context: str = EMBEDDINGS,
 ) -> tuple[Floats, str]:
     """Return the `(T, d + 1)` float32 contexts, the last column the constant 1, and what was assumed or "".
 
@@ -31,7 +40,8 @@ def context(
     `d <= dim` features, then scaled by one number so that their mean squared norm is `NORM`. PCA, scale and TF-IDF are
     fitted on all rows of the table, also on those asked later (on embeddings and questions, never on outcomes);
     `envs.logged.refit` fits them on a log alone (`--fit warm`). A table without text
-    embeddings has its questions embedded, see `tfidf`; a table with neither has one indicator a data set.
+    embeddings has its questions embedded, see `tfidf`; a table with neither has one indicator a data set. With the
+    context `+dataset` the indicators, 0 or 1, stand beside the features, with `dataset` instead of them.
 
     Args:
         outcomes: the table of `T` queries.
@@ -39,24 +49,54 @@ def context(
         fusion: how two modalities become one, see `fuse`.
         dim: the most features to keep, >= 1; fewer where the embeddings have a lower rank.
         whiten: scale each feature to the variance 1/d instead: mean squared norm 1.
+        context: one of `CONTEXTS`.
 
     Raises:
-        ValueError: an unknown modality or fusion, a `dim` below 1, or a modality that the table lacks.
+        ValueError: an unknown modality, fusion or context, a `dim` below 1, a modality that the table lacks, or
+            indicators of a table with one data set or more than `MOST`.
     """
-    for option, value, known in (("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS)):
+    asked = (("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS), ("context", context, CONTEXTS))
+    for option, value, known in asked:
         if value not in known:
             raise ValueError(f"{option} needs one of {', '.join(known)}, got {value!r}")
     if dim < 1:
         raise ValueError(f"dim needs at least 1 feature, got {dim}")
-    text, image, note = modalities(outcomes, modality, dim)
-    if text is None and image is None:
+    names = indicated(outcomes.dataset, context)
+    text, image, note = (None, None, "") if context == ALONE else modalities(outcomes, modality, dim)
+    if context != ALONE and text is None and image is None:
         features, note = _one_hot(outcomes.dataset)
+        names = names[:0]  # they are there already
+    elif context == ALONE:
+        features = np.empty((len(outcomes), 0))
     else:
         components = reduce(fused(text, image, fusion), dim)
         features = components / scale(components, whiten)
         if not features.shape[1]:
             note = _joined(note, "every query has the same embeddings: the context is the constant only")
-    return np.hstack([features, np.ones((len(outcomes), 1))]).astype(np.float32), note
+    if len(names):
+        note = _joined(note, f"the context has an indicator of each of the {len(names)} data sets")
+    shown = [features, indicators(outcomes.dataset, names), np.ones((len(outcomes), 1))]
+    return np.hstack(shown).astype(np.float32), note
+
+
+def indicated(dataset: Texts, context: str) -> Texts:
+    """Return the data sets that have an indicator in a context of this kind, sorted; none in one of embeddings alone.
+
+    Raises:
+        ValueError: there is one data set, or more than `MOST`.
+    """
+    names: Texts = np.unique(dataset.astype(str))
+    if context == EMBEDDINGS:
+        return names[:0]
+    if not 2 <= len(names) <= MOST:
+        found = f"it has {len(names)}" + f" ({names[0] or 'unnamed'})" * (len(names) == 1)
+        raise ValueError(f"context {context} needs a table with 2 to {MOST} data sets, {found}")
+    return names
+
+
+def indicators(dataset: Texts, names: Texts) -> Floats:
+    """Return `(T, n)`, 1 where a row is of the data set; a row of none of them has zeros."""
+    return np.asarray(dataset.astype(str)[:, None] == names[None, :], np.float64).reshape(len(dataset), -1)
 
 
 def modalities(outcomes: Outcomes, modality: str, dim: int) -> tuple[Floats | None, Floats | None, str]:
@@ -125,11 +165,28 @@ def adaptive_fusion(text: Floats, image: Floats, eta: float = 5.0) -> Floats:
         text, image: the embeddings, rows of unit length in the paper.
         eta: >= 0, how sharply the more confident modality is preferred; 0 weighs both alike.
     """
-    e_text, e_image = np.exp(eta * confidence(text)), np.exp(eta * confidence(image))
+    return _weighed(text, image, confidence(text)[:, None], confidence(image)[:, None], eta)
+
+
+def centre(rows: Floats) -> Floats:
+    """Return what `confidence` goes by, `(d + 2,)`: a batch's mean row, mean length and its standard deviation."""
+    lengths = np.linalg.norm(rows, axis=1)
+    return np.concatenate([rows.mean(axis=0), [lengths.mean(), lengths.std()]])
+
+
+def adaptive_one(text: Floats, image: Floats, centres: Floats, eta: float = 5.0) -> Floats:
+    """Return the adaptive fusion `(d,)` of one query, weighed against the batch of the centres `(2, d + 2)`."""
+    sure = [_confidence(part[None], of)[0] for part, of in zip((text, image), centres, strict=True)]
+    return _weighed(text, image, sure[0], sure[1], eta)
+
+
+def _weighed(text: Floats, image: Floats, sure_text: Floats, sure_image: Floats, eta: float) -> Floats:
+    """Return both modalities `(..., d)` fused, each weighed by how sure it is `(..., 1)`."""
+    e_text, e_image = np.exp(eta * sure_text), np.exp(eta * sure_image)
     both = e_text + e_image + _EPS
-    weighted = (e_text / both)[:, None] * text + (e_image / both)[:, None] * image
+    weighted = (e_text / both) * text + (e_image / both) * image
     fused = weighted + 0.5 * (text * image) + 0.5 * np.abs(text - image)
-    return np.asarray(fused / (np.linalg.norm(fused, axis=1, keepdims=True) + _EPS))
+    return np.asarray(fused / (np.linalg.norm(fused, axis=-1, keepdims=True) + _EPS))
 
 
 def confidence(rows: Floats) -> Floats:
@@ -139,10 +196,13 @@ def confidence(rows: Floats) -> Floats:
     float32 the second term is the rounding of the norms, as it is in the published code; in float64 it is
     1/2.
     """
-    lengths = np.linalg.norm(rows, axis=1)
-    mean = rows.mean(axis=0, keepdims=True)
+    return _confidence(rows, centre(rows))
+
+
+def _confidence(rows: Floats, of: Floats) -> Floats:
+    lengths, mean = np.linalg.norm(rows, axis=1), of[:-2]
     cosine = (rows * mean).sum(axis=1) / (lengths * np.linalg.norm(mean) + _EPS)
-    spread = (lengths - float(lengths.mean())) / float(lengths.std() + _EPS)
+    spread = (lengths - of[-2]) / (of[-1] + _EPS)
     return np.asarray(np.clip(0.5 * (cosine + 1) / 2 + 0.5 / (1 + np.exp(-spread)), 0, 1))
 
 
@@ -202,17 +262,8 @@ def tfidf(questions: Texts, components: int = COMPONENTS, *, asked: Texts | None
     digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def make() -> dict[str, Floats]:
-        from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-
-        counts = HashingVectorizer(n_features=HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None)
-        weigh = TfidfTransformer(sublinear_tf=True)
-        weights = weigh.fit_transform(counts.transform(questions))
-        svd = TruncatedSVD(min(components, len(questions)), random_state=0)
-        with np.errstate(divide="ignore", invalid="ignore"):  # its explained share, where all texts are one
-            found = svd.fit_transform(weights)
-        if asked is not None:
-            found = svd.transform(weigh.transform(counts.transform(asked)))
+        counts, weigh, svd = fitted(questions, components)
+        found = svd.transform(weigh.transform(counts.transform(questions if asked is None else asked)))
         return {"text": found.astype(np.float32)}
 
     return np.asarray(cached("tfidf", digest, make)["text"])

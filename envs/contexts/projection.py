@@ -1,12 +1,13 @@
-"""The fitted way from embeddings to a context, to be applied to queries that come after the run."""
+"""The fitted way from a query to a context, to be applied to queries that come after the run."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from envs.contexts import features
+from envs.contexts.words import Words, embed, words
 from envs.outcomes import Floats, Outcomes
 
 
@@ -14,10 +15,13 @@ class Projection(NamedTuple):
     """What a context is made of: unit embeddings, fused, minus `mean` `(D,)`, times `axes` `(D, d - 1)`, and a 1.
 
     Attributes:
-        uses: `text`, `image` or both, in this order.
+        uses: `text`, `image` or both, in this order; `dataset`, whose embedding is an indicator; or nothing.
         sizes: features of each of `uses`.
         fusion: how two become one, see `features.fuse`.
         mean, axes: of all rows of the stream that it was fitted on; the scale is in `axes`.
+        centres: `(2, least size + 2)` of adaptive fusion, see `features.centre`; None: of another.
+        words: what embeds a text, where questions stand in for text embeddings; None: embeddings are given.
+        datasets: the names, of a context that is an indicator of data sets.
     """
 
     uses: tuple[str, ...]
@@ -25,33 +29,54 @@ class Projection(NamedTuple):
     fusion: str
     mean: Floats
     axes: Floats
+    centres: Floats | None = None
+    words: Words | None = None
+    datasets: tuple[str, ...] = ()
 
 
-def fit(outcomes: Outcomes, *, modality: str, fusion: str, dim: int, whiten: bool) -> Projection:
+NOTHING = Projection((), (), "concat", np.zeros(0), np.zeros((0, 0)))  # the context is the constant 1
+
+
+def fit(
+    outcomes: Outcomes,
+    *,
+    modality: str,
+    fusion: str,
+    dim: int,
+    whiten: bool,
+    context: str = features.EMBEDDINGS,
+) -> Projection:
     """Return the projection behind `features.context` with the same arguments.
 
     Raises:
-        ValueError: the context comes from something that a single new query does not bring: questions, data sets, or
-            the whole batch that adaptive fusion weighs a query against.
+        ValueError: the context has indicators of data sets beside the embeddings.
     """
+    if context != features.EMBEDDINGS:
+        raise ValueError(f"a projection needs a context of embeddings alone, this one is {context}")
     text, image, _ = features.modalities(outcomes, modality, dim)
-    if text is not None and outcomes.text is None:
-        raise ValueError("a projection needs text embeddings; this context is of hashed questions")
     parts = {name: part for name, part in (("text", text), ("image", image)) if part is not None}
     if not parts:
-        raise ValueError("a projection needs text or image embeddings, and the table has neither")
-    if len(parts) == 2 and fusion == "adaptive":
-        raise ValueError(
-            "a projection needs fusion concat or mean; adaptive weighs a query against its whole batch"
-        )
-    return fitted(parts, fusion=fusion, dim=dim, whiten=whiten)
+        names = tuple(np.unique(outcomes.dataset.astype(str)).tolist())
+        if len(names) < 2:
+            return NOTHING
+        n = len(names)
+        return Projection(("dataset",), (n,), "concat", np.zeros(n), np.eye(n), datasets=names)
+    made = fitted(parts, fusion=fusion, dim=dim, whiten=whiten)
+    if text is not None and outcomes.text is None:
+        made = made._replace(words=words(outcomes.question, max(dim, features.COMPONENTS)))
+    return made
 
 
 def fitted(parts: dict[str, Floats], *, fusion: str, dim: int, whiten: bool) -> Projection:
-    """Return the projection of these embeddings `(T, D)` by modality, text before image; adaptive fusion has none."""
+    """Return the projection of these embeddings `(T, D)` by modality, text before image."""
     joined = features.fused(parts.get("text"), parts.get("image"), fusion)
     mean, axes = features.affine(joined, dim, whiten)
-    return Projection(tuple(parts), tuple(p.shape[1] for p in parts.values()), fusion, mean, axes)
+    centres = None
+    if len(parts) == 2 and fusion == "adaptive":
+        least = min(part.shape[1] for part in parts.values())
+        rows = [features.unit_rows(np.asarray(part, np.float64))[:, :least] for part in parts.values()]
+        centres = np.stack([features.centre(part) for part in rows])
+    return Projection(tuple(parts), tuple(p.shape[1] for p in parts.values()), fusion, mean, axes, centres)
 
 
 def project_rows(projection: Projection, parts: dict[str, Floats]) -> Floats:
@@ -61,31 +86,56 @@ def project_rows(projection: Projection, parts: dict[str, Floats]) -> Floats:
     return np.hstack([shown, np.ones((len(shown), 1))]).astype(np.float32)
 
 
-def project(projection: Projection, embeddings: dict[str, Floats]) -> Floats:
+def project(projection: Projection, given: dict[str, Any]) -> Floats:
     """Return the context `(d,)` of one query, the constant 1 last.
 
     Args:
         projection: from `fit`.
-        embeddings: one for each of `projection.uses`, of the size it was fitted on.
+        given: for each of `projection.uses` an embedding of the size it was fitted on; a text where it has `words`, a
+            name where it has `datasets`.
 
     Raises:
-        ValueError: an embedding is lacking or has another size.
+        ValueError: an embedding is lacking or has another size, or a data set was not there.
     """
-    units = []
-    for name, size in zip(projection.uses, projection.sizes, strict=True):
-        part = np.asarray(embeddings.get(name, ()), np.float64)
-        if part.shape != (size,):
-            raise ValueError(f"choose needs {name}_embedding of shape ({size},), got {part.shape}")
-        length = np.sqrt(part @ part)
-        units.append(part / length if length > 0 else part)
-    if len(units) == 1:
-        joined = units[0]
-    elif projection.fusion == "concat":
-        joined = np.concatenate(units)
-    else:
-        least = min(projection.sizes)
-        joined = (units[0][:least] + units[1][:least]) / 2
-    context = np.empty(projection.axes.shape[1] + 1)
-    context[-1] = 1.0
-    np.matmul(joined - projection.mean, projection.axes, out=context[:-1])
+    units = [
+        _unit(projection, name, size, given)
+        for name, size in zip(projection.uses, projection.sizes, strict=True)
+    ]
+    context = np.ones(projection.axes.shape[1] + 1)
+    if units:
+        np.matmul(_joined(projection, units) - projection.mean, projection.axes, out=context[:-1])
     return context
+
+
+def _unit(projection: Projection, name: str, size: int, given: dict[str, Any]) -> Floats:
+    """Return a query's embedding of one kind, at length 1 unless it is zeros."""
+    told = given.get(name, ())
+    if name == "dataset":
+        if told not in projection.datasets:
+            known = ", ".join(projection.datasets)[:300]
+            raise ValueError(f"choose needs dataset=..., one of {known}; got {str(told)[:80]!r}")
+        return np.asarray(np.eye(size)[projection.datasets.index(told)])
+    if name == "text" and projection.words is not None:
+        if not isinstance(told, str):
+            raise ValueError(f"choose needs the text of the question as a string, got {type(told).__name__}")
+        # In float32, as the contexts of the run were made.
+        part = embed(projection.words, told).astype(np.float32).astype(np.float64)
+    else:
+        part = np.asarray(told, np.float64)
+    if part.shape != (size,):
+        raise ValueError(f"choose needs {name}_embedding of shape ({size},), got {part.shape}")
+    length = np.sqrt(part @ part)
+    return np.asarray(part / length if length > 0 else part)
+
+
+def _joined(projection: Projection, units: list[Floats]) -> Floats:
+    """Return the embeddings of one query as one."""
+    if len(units) == 1:
+        return units[0]
+    if projection.fusion == "concat":
+        return np.concatenate(units)
+    least = min(projection.sizes)
+    text, image = units[0][:least], units[1][:least]
+    if projection.centres is None:
+        return (text + image) / 2
+    return features.adaptive_one(text, image, projection.centres)

@@ -70,10 +70,10 @@ def _outcomes(path: Path, answers: Answers, said: about.About, how: How, layout:
             f"{path}: needs at least 2 models, found {cut(answers.models[0])!r} alone; give the files of the others"
             " too: --data FOLDER, or --data once for each"
         )
-    answers = _chosen(path, answers, how.models)
+    answers = chosen(path, answers, how.models)
     if how.prices is not None:
         answers.fields.pop("cost", None)
-    answers = _failed(answers) if how.missing == "wrong" else answers
+    answers = failed(answers) if how.missing == "wrong" else answers
     answers = _complete(path, answers)
     kept, notes = _answered(path, answers, how)
     if how.span is not None:
@@ -113,7 +113,7 @@ def _outcomes(path: Path, answers: Answers, said: about.About, how: How, layout:
     return apply_prices(outcomes, how.prices, per=how.per, unit=how.unit, **tokens)
 
 
-def _chosen(path: Path, answers: Answers, models: Sequence[str] | None) -> Answers:
+def chosen(path: Path, answers: Answers, models: Sequence[str] | None) -> Answers:
     """Return the answers of these models only."""
     if models is None:
         return answers
@@ -124,7 +124,7 @@ def _chosen(path: Path, answers: Answers, models: Sequence[str] | None) -> Answe
     return answers._replace(models=tuple(models), fields={f: v[:, places] for f, v in answers.fields.items()})
 
 
-def _failed(answers: Answers) -> Answers:
+def failed(answers: Answers) -> Answers:
     """Return the answers with empty cells as calls that failed: utility 0, at their cost, 0 where none is recorded."""
     utility, cost = answers.fields["utility"], answers.fields.get("cost")
     empty = np.isnan(utility)

@@ -27,6 +27,11 @@ _LISTS = ("utility", "cost", "context")
 _BUFFER = 1 << 20
 
 
+def slices(rows: int) -> list[slice]:
+    """Return the windows of so many rows or rounds that are in memory: what a table on disk is read in."""
+    return [slice(first, min(first + WINDOW, rows)) for first in range(0, rows, WINDOW)]
+
+
 class Cells(NamedTuple):
     """What a layout reads of `n` rows: matrices `(n, K)`, NaN where missing, and the names of data sets and queries."""
 
@@ -53,6 +58,9 @@ class Layout(Protocol):
 
     def context(self, table: Any) -> Floats:
         """Return the contexts `(n, d)` float32 of some rows, the last column the constant 1."""
+
+    def survey(self, datasets: tuple[str, ...]) -> tuple[int, list[str]]:
+        """Take note of all data sets; return the length of contexts where it goes by them, else 0, and notes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +139,8 @@ class Big:
 
     @property
     def name(self) -> str:
-        """The file's name."""
-        return self.path.name
+        """The file's name, and that all of it is played: as `envs.stream.load` calls it."""
+        return f"{self.path.name}:all"
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -183,11 +191,13 @@ class Big:
         )  # fmt: skip
 
 
-def windows(path: Path, columns: list[str], first: int) -> Iterator[tuple[int, Any]]:
-    """Yield the number of the first row and a `pyarrow.Table` of `WINDOW` rows or what is left, from row `first` on."""
+def windows(path: Path, columns: list[str], first: int, size: int | None = None) -> Iterator[tuple[int, Any]]:
+    """Yield the number of the first row and a `pyarrow.Table` of `size` rows (None: `WINDOW`) or what is left, from row
+    `first` on."""
     import pyarrow as pa
     from pyarrow import parquet
 
+    size = WINDOW if size is None else size
     try:
         # Pages come through a small buffer: a row group of any size is never held whole.
         with parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as file:
@@ -197,13 +207,13 @@ def windows(path: Path, columns: list[str], first: int) -> Iterator[tuple[int, A
             skip = first - (int(ends[start - 1]) if start else 0)
             held: list[Any] = []
             groups = list(range(start, len(sizes)))
-            for batch in file.iter_batches(WINDOW, row_groups=groups, columns=columns, use_threads=False):
+            for batch in file.iter_batches(size, row_groups=groups, columns=columns, use_threads=False):
                 held.append(batch.slice(min(skip, len(batch))))
                 skip -= len(batch) - len(held[-1])
-                while sum(map(len, held)) >= WINDOW:
+                while sum(map(len, held)) >= size:
                     table = pa.Table.from_batches(held)
-                    yield first, table.slice(0, WINDOW).combine_chunks()
-                    first, held = first + WINDOW, table.slice(WINDOW).to_batches()
+                    yield first, table.slice(0, size).combine_chunks()
+                    first, held = first + size, table.slice(size).to_batches()
             if sum(map(len, held)):
                 yield first, pa.Table.from_batches(held).combine_chunks()
     except (pa.ArrowException, OSError) as error:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.outcomes import Floats
+from envs.tables.how import How
 from envs.windows.big import MOST_DATASETS, Big, header, is_ready
 
 
-def opened(path: str | Path, *, modality: str, fusion: str, dim: int, whiten: bool) -> Big:
+def opened(
+    path: str | Path, how: How | None = None, *, modality: str, fusion: str, dim: int, whiten: bool
+) -> Big:
     """Return the table of a Parquet file, surveyed: one pass over its outcomes.
 
     Args:
         path: from `make-stream`, whose contexts are taken as they stand, or any other wide table.
+        how: what the columns of a wide table cannot tell.
         modality, fusion, dim, whiten: see `features.context`; of a wide table.
 
     Raises:
@@ -29,7 +35,9 @@ def opened(path: str | Path, *, modality: str, fusion: str, dim: int, whiten: bo
         raise ValueError(f"{path}: needs at least one row of data, found none")
     if is_ready(names, about):
         return surveyed(ready.table(path, rows, about))
-    return surveyed(wide.table(path, rows, modality=modality, fusion=fusion, dim=dim, whiten=whiten))
+    return surveyed(
+        wide.table(path, rows, how or How(), modality=modality, fusion=fusion, dim=dim, whiten=whiten)
+    )
 
 
 def surveyed(table: Big) -> Big:
@@ -40,26 +48,47 @@ def surveyed(table: Big) -> Big:
     """
     from pyarrow import compute
 
-    cost, calls = np.zeros((2, table.n_arms)), np.zeros(table.n_arms, np.int64)
-    names: set[str] = set()
-    for piece in table.pieces(context=False):
-        if len(names) <= MOST_DATASETS:
-            names |= set(compute.unique(piece.dataset).to_pylist())
-        add(cost, np.where(piece.available, piece.cost, 0.0).sum(axis=0))
-        calls += piece.available.sum(axis=0)
+    calls, names = np.zeros(table.n_arms, np.int64), set[str]()
+
+    def told() -> Iterable[tuple[Floats, NDArray[np.bool_]]]:
+        for piece in table.pieces(context=False):
+            if len(names) <= MOST_DATASETS:
+                names.update(compute.unique(piece.dataset).to_pylist())
+            calls[:] += piece.available.sum(axis=0)
+            yield piece.cost, piece.available
+
+    scale = dearest(told())
     if not calls.all():
         silent = table.models[int(np.argmin(calls))]
         raise ValueError(f"{table.path}: model {silent!r} has no outcome for any query; leave it out")
     many = len(names) > MOST_DATASETS
-    scale = float(((cost[0] + cost[1]) / calls).max()) or 1.0
-    note = f"more than {MOST_DATASETS} data sets: they are counted as one"
+    datasets = ("",) if many else tuple(sorted(names))
+    width, notes = table.layout.survey(datasets)
+    if many:
+        notes.append(f"more than {MOST_DATASETS} data sets: they are counted as one")
     return replace(
         table,
-        datasets=("",) if many else tuple(sorted(names)),
+        dim=width or table.dim,
+        datasets=datasets,
         cost_scale=scale,
         answered=calls,
-        notes=(*table.notes, note) if many else table.notes,
+        notes=(*table.notes, *notes),
     )
+
+
+def dearest(windows: Iterable[tuple[Floats, NDArray[np.bool_]]]) -> float:
+    """Return the mean cost of the dearest model, 1 where nothing costs.
+
+    Args:
+        windows: of the rows of a table: cost and whether a model can be called, `(n, K)`.
+    """
+    total, calls = np.zeros((2, 1)), np.zeros(1)
+    for cost, available in windows:
+        spent = np.where(available, cost, 0.0).sum(axis=0)
+        total = np.zeros((2, len(spent))) + total
+        add(total, spent)
+        calls = calls + available.sum(axis=0)
+    return float((total.sum(axis=0) / np.maximum(calls, 1)).max()) or 1.0
 
 
 def add(total: Floats, value: Floats) -> None:

@@ -1,7 +1,7 @@
 """Any wide Parquet table as a layout to be streamed: contexts are computed on the fly.
 
-What embeddings need (PCA) and what questions need (TF-IDF weights, SVD) is fitted on the first window and applied to
-all rows; a table in memory fits them on every row instead.
+What embeddings need (PCA) and what questions need (TF-IDF weights, SVD) is fitted on the first `FITTED` rows and
+applied to all rows; a table in memory fits them on every row instead.
 """
 
 from __future__ import annotations
@@ -12,27 +12,29 @@ from typing import Any
 
 import numpy as np
 
-from envs.contexts import features, projection
+from envs.contexts import features, projection, words
 from envs.outcomes import Floats, Texts
-from envs.tables import answers, columnar, columns, kinds, metadata, recognition
+from envs.tables import answers, columnar, columns, formats, kinds, metadata, recognition
 from envs.tables.about import parsed
-from envs.tables.how import How
+from envs.tables.answers import Answers
+from envs.tables.how import How, checked
 from envs.windows import alike
-from envs.windows.big import WINDOW, Big, Cells, windows
+from envs.windows.big import Big, Cells, windows
 
+FITTED = 1 << 16  # rows on which contexts are fitted
 Embed = Callable[[Any], dict[str, Floats]]  # a pyarrow table to embeddings by modality
 
 
 class Wide:
     """One row a query, `<model>_correct` and the like; `seen` is set once the contexts are fitted."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.sheet = path, columnar.sheet(path)
-        if recognition.recognised(self.sheet, How()).name != kinds.wide.NAME:
+    def __init__(self, path: Path, how: How) -> None:
+        self.path, self.sheet, self.how = path, columnar.sheet(path), checked(how)
+        if recognition.recognised(self.sheet, how).name != kinds.wide.NAME:
             raise ValueError(
                 f"{path}: only wide tables (one row a query) can be streamed, this one is long or nested"
             )
-        self.found = kinds.wide.cells(self.sheet.names)
+        self.found = kinds.wide.cells(self.sheet.names, how.models)
         about = metadata.wanted(self.sheet)
         used = [column.name for cell in self.found.values() for column in cell.values()]
         self.question, self.named = about.get("question", ""), about.get("dataset", "")
@@ -43,7 +45,8 @@ class Wide:
         self.apart = [n for n in dict.fromkeys(told) if n]  # not read in a survey
         self.kept = list(dict.fromkeys([*used, *self.apart, *([self.named] if self.named else [])]))
         self.models: tuple[str, ...] = ()
-        self.seen: Callable[[Any], Floats] | None = None
+        self.seen: Callable[[Any], Floats] | None = None  # None: the context is an indicator of the data set
+        self.datasets: tuple[str, ...] = ()
         self.copies = True  # whether questions name queries; False where they are templates
 
     def columns(self, context: bool) -> list[str]:
@@ -52,19 +55,25 @@ class Wide:
 
     def cells(self, table: Any) -> Cells:
         """Return the outcomes of some rows."""
-        import pyarrow as pa
-
-        found = answers.cells_of(self.sheet, table, self.found, How())
-
-        def texts(name: str) -> Any:
-            column = table.column(name) if name else pa.nulls(len(table), pa.string())
-            chunked = pa.chunked_array([column] if isinstance(column, pa.Array) else column.chunks)
-            return chunked.cast(pa.string()).fill_null("").combine_chunks()
-
-        given, ids = found.fields, texts(self.key) if self.key in table.column_names else None
+        given = self.answers(table).fields
+        ids = self.texts(table, self.key) if self.key in table.column_names else None
         matrices = (given["utility"], given.get("cost"), given.get("latency"), given.get("tokens"))
         same = self.keys(table) if set(self.apart) <= set(table.column_names) else None
-        return Cells(*matrices, texts(self.named), ids, same)
+        return Cells(*matrices, self.texts(table, self.named), ids, same)
+
+    def texts(self, table: Any, name: str) -> Any:
+        """Return `(n,)` a column's texts as a pyarrow array, "" where there are none."""
+        import pyarrow as pa
+
+        column = table.column(name) if name else pa.nulls(len(table), pa.string())
+        chunked = pa.chunked_array([column] if isinstance(column, pa.Array) else column.chunks)
+        return chunked.cast(pa.string()).fill_null("").combine_chunks()
+
+    def answers(self, table: Any) -> Answers:
+        """Return what the models gave in some rows."""
+        found = answers.cells_of(self.sheet, table, self.found, self.how)
+        found = formats.chosen(self.path, found, self.how.models)
+        return formats.failed(found) if self.how.missing == "wrong" else found
 
     def keys(self, table: Any) -> alike.Keys | None:
         """Return `(n,)` numbers that near copies share, None where nothing tells which those are."""
@@ -86,32 +95,47 @@ class Wide:
 
     def context(self, table: Any) -> Floats:
         """Return the contexts of some rows."""
-        assert self.seen is not None
-        return self.seen(table)
+        if self.seen is not None:
+            return self.seen(table)
+        one = np.ones((len(table), 1), np.float32)
+        if len(self.datasets) < 2:
+            return one
+        names = self.texts(table, self.named).to_numpy(zero_copy_only=False)
+        return np.hstack([names[:, None] == np.array(self.datasets, object), one]).astype(np.float32)
+
+    def survey(self, datasets: tuple[str, ...]) -> tuple[int, list[str]]:
+        """Take note of the data sets; return the length of contexts, and what is to be known of them."""
+        if self.seen is not None:
+            return 0, []
+        self.datasets = datasets
+        if len(datasets) < 2:
+            return 1, ["the context is the constant only"]
+        return len(datasets) + 1, [f"the context is an indicator of the {len(datasets)} data sets"]
 
 
-def table(path: Path, rows: int, **options: Any) -> Big:
+def table(path: Path, rows: int, how: How, **options: Any) -> Big:
     """Return the wide table of a file with its contexts fitted, not yet surveyed; options as `features.context`.
 
     Raises:
         ValueError: the columns are not those of a wide table, or contexts cannot be made a window at a time.
     """
-    layout = Wide(path)
+    layout = Wide(path, how)
     said = parsed(path, layout.sheet.said)
-    _, first = next(windows(path, layout.columns(True), 0))
-    found = answers.cells_of(layout.sheet, first, layout.found, How())
+    _, first = next(windows(path, layout.columns(True), 0, FITTED))
+    found = layout.answers(first)
     first_keys = layout.keys(first) if layout.question else None
     layout.copies = first_keys is None or alike.named(first_keys)
     layout.models = found.models
     layout.seen, notes = _fitted(path, layout, first, **options)
+    unit = f"{how.unit}/query" if how.unit else said.cost_unit or found.unit or "units/query"
     return Big(
         path,
         layout,
         rows,
-        layout.seen(first.slice(0, 1)).shape[1],
+        1 if layout.seen is None else layout.seen(first.slice(0, 1)).shape[1],
         price=np.array([said.price.get(m) or np.nan for m in found.models], np.float64),
         priced="cost" in found.fields,
-        cost_unit=(said.cost_unit or found.unit or "units/query") if "cost" in found.fields else "",
+        cost_unit=unit if "cost" in found.fields else "",
         label=said.label,
         source=said.source,
         licence=said.licence,
@@ -121,8 +145,9 @@ def table(path: Path, rows: int, **options: Any) -> Big:
 
 def _fitted(
     path: Path, layout: Wide, first: Any, *, modality: str, fusion: str, dim: int, whiten: bool
-) -> tuple[Callable[[Any], Floats], list[str]]:
-    """Return the way from rows to contexts, and what was assumed."""
+) -> tuple[Callable[[Any], Floats] | None, list[str]]:
+    """Return the way from rows to contexts, None where nothing says more of them than the data set, and what was
+    assumed."""
     for option, value, known in (
         ("modality", modality, features.MODALITIES),
         ("fusion", fusion, ("concat", "mean")),
@@ -135,15 +160,10 @@ def _fitted(
         )
     embed, notes = _embedder(path, layout.question, first, modality, dim)
     if embed is None:
-        note = f"{path.name} has no {'' if modality == 'both' else modality + ' '}embeddings"
-        return _constant, [*notes, f"{note}: the context is the constant only"]
+        return None, [*notes, f"{path.name} has no {'' if modality == 'both' else modality + ' '}embeddings"]
     seen = projection.fitted(embed(first), fusion=fusion, dim=dim, whiten=whiten)
-    notes.append(f"the contexts' projection was fitted on the first {min(len(first), WINDOW):,} rows")
+    notes.append(f"the contexts' projection was fitted on the first {len(first):,} rows")
     return lambda rows: projection.project_rows(seen, embed(rows)), notes
-
-
-def _constant(rows: Any) -> Floats:
-    return np.ones((len(rows), 1), np.float32)
 
 
 def _embedder(path: Path, asked: str, first: Any, modality: str, dim: int) -> tuple[Embed | None, list[str]]:
@@ -152,8 +172,10 @@ def _embedder(path: Path, asked: str, first: Any, modality: str, dim: int) -> tu
     there = [m for m in columns.embeddings(path, first) if m in wanted]
     question = asked if asked and not columns.is_nested(first, asked) else ""
     hashed = question if "text" in wanted and "text" not in there else ""
+    texts = columns.texts(path, first, hashed) if hashed else np.empty(0, object)
+    hashed = hashed if any(texts) else ""  # a column of empty cells says nothing
     if hashed:
-        vectors = _vectors(columns.texts(path, first, hashed), max(dim, features.COMPONENTS))
+        vectors = _vectors(texts, max(dim, features.COMPONENTS))
 
     def embed(rows: Any) -> dict[str, Floats]:
         found = columns.embeddings(path, rows)
@@ -169,9 +191,7 @@ def _vectors(questions: Texts, components: int) -> Callable[[Texts], Floats]:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
-    counts = HashingVectorizer(
-        n_features=features.HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None
-    )
+    counts = HashingVectorizer(n_features=words.HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None)
     weights = TfidfTransformer(sublinear_tf=True)
     svd = TruncatedSVD(min(components, len(questions)), random_state=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # its explained share, where all texts are one

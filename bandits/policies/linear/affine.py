@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from bandits import base
 from bandits.base import Feedback, Observation, Policy, Prior, choose, even, formed, ranked
-from bandits.policies.linear.exploring import Boltzmann, Coin, Explore, Gaps, Weights
+from bandits.forms.exploring import Boltzmann, Coin, Explore, Gaps, Weights
+from bandits.forms.linear import Ridges
 from bandits.policies.linear.ridge import Estimate, Ridge, estimate, fresh, learn, primed
 
 
@@ -61,7 +62,6 @@ class Form(NamedTuple):
         targets: shape of the target; two are utility and cost, weighed by the preference.
         rewarded: whether the two targets are joined by the run's reward function instead of by the linear one, so
             that the index is not affine in them.
-        speaks_for: `act` and `update` of the policy that was built from it, see `base.form_of`.
     """
 
     explore: Explore
@@ -70,7 +70,11 @@ class Form(NamedTuple):
     target: Callable[[Observation, Feedback], jax.Array] = heard_reward
     targets: tuple[int, ...] = ()
     rewarded: bool = False
-    speaks_for: Any = None
+
+    @property
+    def served(self) -> Ridges:
+        """What a service keeps of it."""
+        return Ridges(self.explore, self.ridge, 2 if self.targets else 1)
 
     def weights(self, key: jax.Array | None, round: jax.Array, observation: Observation) -> Weights:
         """Return a round's weights; `round` is `()` float32, 1 at the first heard round.

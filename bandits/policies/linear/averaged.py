@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, choose, formed, ranked
+from bandits.forms.averaged import Averaging
 from bandits.policies.linear.ridge import Ridge, learn
 from bandits.rewards import Outcome, Reward, linear
 
@@ -38,6 +39,7 @@ def averaged(
     most: float = 1e6,
     ridge: float = 1.0,
     prior: float = 1.0,
+    indicators: int = 0,
     reward: Reward = linear,
 ) -> Policy:
     """Average ridge models of utility whose features are trusted more or less (Bayesian model averaging).
@@ -46,7 +48,8 @@ def averaged(
     section 3.5.1): model `m` believes `theta_k ~ N(prior e_d, noise^2 Lambda_m^-1)` with `Lambda_m` the precision of
     the features, `ridge` on the constant column. Its log marginal likelihood is the sum over rounds of
     `log N(y_t; x'mu, noise^2 (1 + x'A^-1 x))`, and the weights are `w_m ~ exp` of it. At the precision `most` a model
-    sees next to nothing of the features: it is the policy without context. The index is
+    sees next to nothing of the features: it is the policy without context. Where some features are indicators of data
+    sets (`--context +dataset`), a fourth model sees these and next to nothing of the others. The index is
 
         `reward(sum_m w_m mu_m, cost, preference) + alpha sqrt(sum_m w_m (s_m^2 + (mu_m - mean)^2))`,
 
@@ -62,21 +65,23 @@ def averaged(
         least, middle, most: precision of the features in each of the three models, in units of the noise's, > 0.
         ridge: precision of the constant's weight, > 0.
         prior: utility that every arm is believed to have before its first call; 1 tries them all.
+        indicators: how many features right before the constant are indicators; given by the stream.
         reward: `(outcome, preference) -> reward`, elementwise; the run's own.
     """
     require.at_least("averaged", 0, alpha=alpha)
     require.above("averaged", 0, noise=noise, least=least, middle=middle, most=most, ridge=ridge)
     require.finite("averaged", prior=prior)
-    trust = jnp.array([least, middle, most], jnp.float32)
+    require.whole("averaged", 0, indicators=indicators)
+    trust = trusts(dim, (least, middle, most), min(indicators, dim - 1)).at[:, -1].set(ridge)
+    models = len(trust)
 
     def init(key: jax.Array) -> Averaged:
         del key
-        variance = jnp.ones((3, dim)) / trust[:, None]
-        each = jax.vmap(jnp.diag)(variance.at[:, -1].set(1.0 / ridge))
-        inverse = jnp.broadcast_to(each[:, None], (3, n_arms, dim, dim))
-        weight = jnp.zeros((3, n_arms, dim), jnp.float32).at[..., -1].set(prior)
-        models = Ridge(inverse, weight, jnp.zeros((3, n_arms), jnp.int32))
-        return Averaged(models, jnp.zeros(3, jnp.float32), jnp.zeros(n_arms, jnp.float32))
+        each = jax.vmap(jnp.diag)(1.0 / trust)
+        inverse = jnp.broadcast_to(each[:, None], (models, n_arms, dim, dim))
+        weight = jnp.zeros((models, n_arms, dim), jnp.float32).at[..., -1].set(prior)
+        begun = Ridge(inverse, weight, jnp.zeros((models, n_arms), jnp.int32))
+        return Averaged(begun, jnp.zeros(models, jnp.float32), jnp.zeros(n_arms, jnp.float32))
 
     def index(key: jax.Array | None, state: Averaged, observation: Observation) -> jax.Array:
         del key
@@ -101,7 +106,22 @@ def averaged(
         # Only differences count; without this the sum outgrows what float32 tells apart.
         return Averaged(models, total - total.max(), state.spent.at[arm].add(jnp.nan_to_num(cost)))
 
-    return ranked(init, index, update)
+    def chances(key: jax.Array, state: Averaged, observation: Observation) -> jax.Array:
+        return jax.nn.one_hot(choose(index(key, state, observation), observation.available), n_arms)
+
+    policy = ranked(init, index, update, chances=chances)
+    if models > 3:  # one more by the indicators, which a form does not know
+        return policy
+    return formed(policy, Averaging(alpha, noise, (least, middle, most), ridge))
+
+
+def trusts(dim: int, levels: tuple[float, float, float], indicators: int) -> jax.Array:
+    """Return `(M, d)` the precision of each feature in each model, the constant's too."""
+    each = jnp.broadcast_to(jnp.array(levels, jnp.float32)[:, None], (3, dim))
+    if not 0 < indicators < dim - 1:
+        return each
+    ours = (jnp.arange(dim) >= dim - 1 - indicators) & (jnp.arange(dim) < dim - 1)
+    return jnp.concatenate([each, jnp.where(ours, levels[0], levels[2])[None]])
 
 
 def evidence(

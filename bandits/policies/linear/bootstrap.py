@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.forms.linear import Bagged
 from bandits.policies.linear.ridge import Ridge, fresh, learn
 
 
@@ -45,4 +46,4 @@ def bootstrap(n_arms: int, dim: int, *, heads: int = 8, ridge: float = 1.0) -> P
         each = jax.vmap(learn, in_axes=(0, None, None, None, 0))
         return each(state, observation.context, arm, feedback.reward, importance)
 
-    return ranked(init, index, update)
+    return formed(ranked(init, index, update), Bagged(heads, ridge))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, Prior, formed, ranked
+from bandits.forms.forgetting import Fading, Windowed
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 
 
@@ -29,15 +30,6 @@ class Discounted(NamedTuple):
     moment: jax.Array
     since: jax.Array
     round: jax.Array
-
-
-class Discount(NamedTuple):
-    """All in which one `dlinucb` differs from another, for `bandits.loop.discounts`; as in its arguments."""
-
-    gamma: float
-    alpha: float
-    ridge: float
-    speaks_for: Any = None
 
 
 def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, ridge: float = 1.0) -> Policy:
@@ -89,7 +81,7 @@ def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, 
             now,
         )
 
-    return formed(ranked(init, index, update)._replace(prime=_primed), Discount(gamma, alpha, ridge))
+    return formed(ranked(init, index, update)._replace(prime=_primed), Fading(gamma, alpha, ridge))
 
 
 def _primed(state: Discounted, prior: Prior) -> Discounted:
@@ -169,4 +161,4 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, r
             (state.at + 1) % window,
         )
 
-    return ranked(init, index, update)
+    return formed(ranked(init, index, update), Windowed(window, alpha, ridge))

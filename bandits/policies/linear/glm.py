@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.forms.linear import Logistic
 from bandits.policies.linear.ridge import Ridge, estimate, fresh
 from bandits.rewards import Outcome, Reward, linear
 
@@ -64,4 +65,4 @@ def glm(n_arms: int, dim: int, *, alpha: float = 0.2, ridge: float = 1.0, reward
             state.pulls.at[arm].add(1),
         )
 
-    return ranked(init, index, update)
+    return formed(ranked(init, index, update), Logistic(alpha, ridge))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bandits import require
 from bandits.base import Policy
+from bandits.forms.exploring import Boltzmann, Bonus, Coin
 from bandits.policies.linear.affine import Form, affine
-from bandits.policies.linear.exploring import Boltzmann, Bonus, Coin
 
 
 def epsilon(

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.forms.linear import Joint
 
 
 class Hybrid(NamedTuple):
@@ -90,4 +91,4 @@ def hybrid(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0) -> 
             state.weight.at[arm].add(gain * surprise),
         )
 
-    return ranked(init, index, update)
+    return formed(ranked(init, index, update), Joint(alpha, ridge))

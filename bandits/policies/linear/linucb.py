@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bandits import require
 from bandits.base import Policy
+from bandits.forms.exploring import Bonus
 from bandits.policies.linear.affine import Form, affine
-from bandits.policies.linear.exploring import Bonus
 
 
 def linucb(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0, prior: float = 0.0) -> Policy:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from bandits import require
 from bandits.base import Observation, Policy, choose, even
+from bandits.forms.exploring import Gaps, VersionSpace
 from bandits.policies.linear.affine import Form, affine
-from bandits.policies.linear.exploring import Gaps, VersionSpace
 from bandits.policies.linear.ridge import Ridge, estimate
 
 

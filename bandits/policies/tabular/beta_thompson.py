@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.forms.tabular import BetaCounts
 from bandits.policies.tabular.counts import HIGH, LOW, require_range, unit
 
 
@@ -54,4 +55,4 @@ def beta_thompson(
         success = jax.random.bernoulli(key, unit(feedback.reward, low, high)).astype(jnp.float32)
         return Beta(state.success.at[arm].add(success), state.failure.at[arm].add(1.0 - success))
 
-    return ranked(init, index, update)
+    return formed(ranked(init, index, update), BetaCounts(low, high, prior))

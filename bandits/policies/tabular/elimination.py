@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy, choose, formed
+from bandits.forms.tabular import Racing
 from bandits.policies.tabular.counts import HIGH, LOW, Counts, count, nothing, require_range, unit
 
 
@@ -61,7 +62,7 @@ def successive_elimination(
     def chances(key: jax.Array, state: Race, observation: Observation) -> jax.Array:
         return jax.nn.one_hot(act(key, state, observation), n_arms)
 
-    return Policy(init, act, update, chances=chances)
+    return formed(Policy(init, act, update, chances=chances), Racing(low, high, delta, alpha))
 
 
 def survivors(counts: Counts, active: jax.Array, delta: float, alpha: float) -> jax.Array:

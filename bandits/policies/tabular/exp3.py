@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy
+from bandits.base import Feedback, Observation, Policy, formed
+from bandits.forms.tabular import Losing
 from bandits.policies.tabular.counts import HIGH, LOW, require_range, unit
 
 
@@ -60,7 +61,7 @@ def exp3(n_arms: int, dim: int, *, eta: float = 1.0, low: float = LOW, high: flo
         estimated = jnp.zeros(n_arms, jnp.float32).at[arm].set(loss / likely(feedback.chance))
         return suffer(state, estimated, loss, observation.available)
 
-    return Policy(init, act, update, chances=chances)
+    return formed(Policy(init, act, update, chances=chances), Losing(low, high, eta))
 
 
 def no_losses(options: int) -> Losses:

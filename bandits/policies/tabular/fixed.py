@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Chances, Feedback, Observation, Policy, choose, even
+from bandits.base import Chances, Feedback, Observation, Policy, choose, even, formed
+from bandits.forms.tabular import Fixed
 
 Act = Callable[[jax.Array, jax.Array, Observation], jax.Array]
 
@@ -41,7 +42,7 @@ def uniform(n_arms: int, dim: int) -> Policy:
         del key, state
         return even(observation.available)
 
-    return _still(act, chances)
+    return formed(_still(act, chances), Fixed())
 
 
 def always(n_arms: int, dim: int, *, model: int, fallback: tuple[int, ...] = ()) -> Policy:
@@ -71,4 +72,5 @@ def always(n_arms: int, dim: int, *, model: int, fallback: tuple[int, ...] = ())
     def chances(key: jax.Array, state: jax.Array, observation: Observation) -> jax.Array:
         return jax.nn.one_hot(act(key, state, observation), n_arms)
 
-    return _still(act, chances)
+    first = (model, *(k for k in order if k != model))
+    return formed(_still(act, chances), Fixed(first))

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, choose
+from bandits.base import Feedback, Observation, Policy, choose, formed
+from bandits.forms.tabular import Bounds
 from bandits.policies.tabular.counts import HIGH, LOW, Counts, count, nothing, require_range, unit
 
 HALVINGS = 22  # leaves 2^-22, the spacing of float32 numbers near 1
@@ -47,7 +48,7 @@ def klucb(n_arms: int, dim: int, *, c: float = 0.0, low: float = LOW, high: floa
         del key, observation
         return count(state, arm, unit(feedback.reward, low, high))
 
-    return Policy(init, act, update, index=index)
+    return formed(Policy(init, act, update, index=index), Bounds(low, high, "bernoulli", c))
 
 
 def upper_bound(counts: Counts, c: float) -> jax.Array:

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.forms.tabular import Bounds
 from bandits.policies.tabular.counts import HIGH, LOW, Counts, count, nothing, require_range, unit
 
 UNTRIED = 1e6  # above every index, and finite: with inf the tie rule of `choose` would compare NaN
@@ -41,7 +42,7 @@ def ucb1(n_arms: int, dim: int, *, alpha: float = 1.0, low: float = LOW, high: f
         del key, observation
         return count(state, arm, unit(feedback.reward, low, high))
 
-    return ranked(init, index, update)
+    return formed(ranked(init, index, update), Bounds(low, high, "hoeffding", alpha))
 
 
 def upper_bound(counts: Counts, alpha: float) -> jax.Array:

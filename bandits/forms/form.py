@@ -1,0 +1,116 @@
+"""What every form has in common: what it sees of a query, what it hears of a call, and what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+Arrays = Mapping[str, NDArray[Any]]
+Layout = dict[str, tuple[str, tuple[int, ...]]]
+Changes = dict[str, tuple[Any, Any]]
+FLOAT, WHOLE, BOOL = "<f8", "<i8", "|b1"
+
+
+class Seen(NamedTuple):
+    """A query before its call, to `K` models.
+
+    Attributes:
+        context: `(d,)`, the constant 1 last.
+        available: `(K,)` bool.
+        price: `(K,)` posted cost of a call, NaN where none is posted.
+        cost_scale: the unit in which rewards count cost.
+        worth: `(utility, cost) -> reward`, elementwise, at this query's preference.
+        preference: its weight on cost.
+        draw: where randomness comes from.
+    """
+
+    context: Floats
+    available: NDArray[np.bool_]
+    price: Floats
+    cost_scale: float
+    worth: Callable[[Any, Any], Any]
+    preference: float
+    draw: np.random.Generator
+
+
+class Heard(NamedTuple):
+    """What a call gave: utility, cost, and the probability with which the model was called (1: not drawn)."""
+
+    utility: float
+    cost: float
+    chance: float = 1.0
+
+
+class Form(Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """A policy's hyperparameters, and what is computed from them and from the arrays that it has learned."""
+
+    featured: ClassVar[bool] = True  # whether it reads the context
+
+    @property
+    def served(self) -> Form:
+        """What a service keeps of it."""
+        return self
+
+    def layout(self, k: int, d: int) -> Layout:
+        """Return dtype and shape of each array that it learns, for `k` models and `d` features."""
+        raise NotImplementedError
+
+    def check(self, has: Arrays) -> None:
+        """Raise a ValueError unless arrays of the right layout, all finite, can have been learned."""
+
+    def index(self, has: Arrays, seen: Seen) -> Floats:
+        """Return the `(K,)` index of which the highest is called."""
+        raise NotImplementedError
+
+    def chances(self, has: Arrays, seen: Seen) -> Floats | None:
+        """Return the `(K,)` probabilities of the next call where `changes` needs them."""
+        del has, seen
+        return None
+
+    def changes(self, has: Arrays, seen: Seen, arm: int, heard: Heard) -> Changes:
+        """Return what a call changes: for each array the place in it, and what stands there now."""
+        raise NotImplementedError
+
+
+def widths(inverse: Floats, context: Floats) -> Floats:
+    """Return `sqrt(x' A^-1 x)` of every matrix in `(..., d, d)`, all in one matrix product."""
+    d = len(context)
+    spread = (inverse.reshape(-1, d) @ context).reshape(-1, d) @ context
+    return np.asarray(np.sqrt(np.maximum(spread, 0.0)).reshape(inverse.shape[:-2]))
+
+
+def check_inverse(inverse: Floats, most: Floats | float) -> None:
+    """Raise unless inverses `(..., d, d)` are symmetric, positive definite and no wider than before the first call."""
+    if not np.array_equal(inverse, np.swapaxes(inverse, -1, -2)):
+        raise ValueError("its inverse matrices need to be symmetric")
+    found = np.diagonal(inverse, axis1=-2, axis2=-1)
+    if (found > (1 + 1e-6) * np.asarray(most)).any():  # by rounding they may exceed it
+        raise ValueError(f"its inverse matrices need diagonals up to 1/ridge, got {found.max():g}")
+    try:
+        np.linalg.cholesky(inverse)
+    except np.linalg.LinAlgError:
+        raise ValueError("its inverse matrices need to be positive definite") from None
+
+
+def rank_one(inverse: Floats, weight: Floats, context: Floats, target: Any, importance: Any = 1.0) -> Any:
+    """Return inverse and weight after a target was heard, as `bandits.policies.linear.ridge.learn` does.
+
+    Args:
+        inverse: `(..., d, d)`.
+        weight: `(..., d)`, or `(m, d)` for `m` targets of one inverse.
+        context: `(d,)`.
+        target: `()`, or `(m,)`.
+        importance: `()` or of the leading shape, weight of the observation; -1 takes it out again.
+    """
+    direction = inverse @ context
+    factor = np.asarray(importance / (1.0 + importance * (direction @ context)))
+    u = direction * np.sqrt(np.abs(factor))[..., None]  # u u' is symmetric to the bit
+    error = target - weight @ context
+    gain = direction * factor[..., None]
+    moved = error[..., None] * gain
+    return inverse - np.sign(factor)[..., None, None] * (u[..., :, None] * u[..., None, :]), weight + moved

@@ -1,0 +1,2 @@
+// A page whose charts have no switches.
+figures.forEach(draw);

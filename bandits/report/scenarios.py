@@ -1,0 +1,154 @@
+"""The page of policies in every changing world: which differences are shown, a drawing of all, and the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bandits.money import Money, money, plain
+from bandits.report.axes import PER, even_ticks
+from bandits.report.parts import own, policy
+from bandits.report.styles import COLOURS, sheet
+from bandits.report.words import minus, number
+from bandits.rows import counted
+
+Row = Mapping[str, Any]
+SIDES = ("less regret", "more regret", "not shown")  # as `bandits.sweeps.scenarios` judges
+WIDTH, LEFT, RIGHT, TOP, LINE = 760, 150, 560, 10, 22
+
+
+def render(rows: Sequence[Row], known: Mapping[str, Any]) -> str:
+    """Return the page, self-contained and without a script.
+
+    Args:
+        rows: of `bandits.sweeps.scenarios.compare`.
+        known: `title`, `verdict` (of `bandits.sweeps.scenarios.verdict`, or ""), `label`, `notes`, `command`,
+            `cost_unit`.
+    """
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    style, of = own("page.css") + own("drawing.css") + sheet(), money(str(known["cost_unit"] or ""))
+    told = [row for row in rows if _compared(row)]
+    said = minus(str(known["verdict"]))
+    page = Environment(autoescape=True).from_string(own("scenarios.html"))
+    return page.render(
+        {k: v for k, v in known.items() if k != "verdict"},
+        style=Markup(style),
+        policy=policy(style),
+        verdict=said[:1].upper() + said[1:] or "One policy: nothing is compared.",
+        heading=title(rows),
+        drawing=_drawing(told) if told else None,
+        first=_first(rows),
+        caption=caption(rows),
+        headings=["scenario", "policy", *_cells(rows[0], of)] if rows else [],
+        rows=[_line(row, of) for row in rows],
+    )
+
+
+def _compared(row: Row) -> bool:
+    return isinstance(row.get("verdict"), str)
+
+
+def title(rows: Sequence[Row]) -> str:
+    """Return in how many comparisons regret is shown to be less, and in how many more, as plain text."""
+    told = [row for row in rows if _compared(row)]
+    if not told:
+        return "No policy is compared with another"
+    less, more = (sum(row["verdict"] == side for row in told) for side in SIDES[:2])
+    return f"Less regret than {_first(rows)} is shown in {less} of {counted(len(told), 'comparison')}, more in {more}"
+
+
+def caption(rows: Sequence[Row]) -> str:
+    """Return how the drawing is read, as plain text."""
+    return (
+        f"Regret over a whole run less that of {_first(rows)}, in reward: below 0 is less regret. A line is the 95 %"
+        " interval, over seeds or over queries, whichever is wider; a filled point is a difference that is shown."
+    )
+
+
+def _first(rows: Sequence[Row]) -> str:
+    return next((str(row["policy"]) for row in rows if row["policy"] != "-"), "")
+
+
+def _ends(row: Row) -> tuple[float, float]:
+    """Return the wider interval of a difference."""
+    over = [(row[f"{name}_lo"], row[f"{name}_hi"]) for name in ("difference", "queries")]
+    known = [(lo, hi) for lo, hi in over if not math.isnan(lo)]
+    return max(known, key=lambda ends: ends[1] - ends[0], default=(row["difference"], row["difference"]))
+
+
+def _drawing(told: Sequence[Row]) -> dict[str, Any]:
+    """Return where everything of the drawing stands: a line for each comparison, named at its right."""
+    spans = [_ends(row) for row in told]
+    low, high = min(0.0, *(lo for lo, _ in spans)), max(0.0, *(hi for _, hi in spans))
+    margin = 0.04 * (high - low) or 1.0
+    low, high = low - margin, high + margin
+
+    def across(value: float) -> float:
+        return round(LEFT + (value - low) / (high - low) * (RIGHT - LEFT), 1)
+
+    names = list(dict.fromkeys(row["policy"] for row in told))
+    lines, before = [], ""
+    for i, (row, (lo, hi)) in enumerate(zip(told, spans, strict=True)):
+        scenario = row["scenario"]
+        lines.append(
+            {
+                "y": TOP + LINE * i + LINE // 2,
+                "scenario": scenario if scenario != before else "",
+                "policy": row["policy"],
+                "colour": f"c{names.index(row['policy']) % len(COLOURS)}",
+                "shown": row["verdict"] != SIDES[2],
+                "x": across(row["difference"]), "lo": across(lo), "hi": across(hi),
+                "told": minus(f"{scenario}, {row['policy']}: {number(row['difference'], 1)} reward"
+                              f" ({number(lo, 1)} to {number(hi, 1)}), {row['verdict']}"),
+            }
+        )  # fmt: skip
+        before = scenario
+    bottom = TOP + LINE * len(told)
+    ticks = [{"at": across(t), "text": minus(f"{t:g}")} for t in even_ticks(low, high)]
+    return {
+        "width": WIDTH, "height": bottom + 44, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": bottom,
+        "zero": across(0.0), "ticks": ticks, "lines": lines, "middle": (LEFT + RIGHT) / 2,
+    }  # fmt: skip
+
+
+def _cells(row: Row, of: Money) -> dict[str, tuple[str, str]]:
+    """Return what each column tells of a row by its heading, with small print."""
+
+    def told(name: str, digits: int) -> str:
+        value = row.get(name, math.nan)
+        return minus(number(value, digits))
+
+    def span(name: str, digits: int) -> str:
+        ends = [row.get(f"{name}_{end}", math.nan) for end in ("lo", "hi")]
+        return "" if math.isnan(ends[0]) else minus(f"{number(ends[0], digits)} to {number(ends[1], digits)}")
+
+    judged = row["verdict"] if _compared(row) else "-"
+    return {
+        "regret, reward": (told("regret", 1), span("regret", 1)),
+        "difference, reward": (told("difference", 1) if _compared(row) else "-", span("difference", 1)),
+        "verdict": (judged, ""),
+        "regret, best of phase": (told("regret_best_of_phase", 1), ""),
+        "rounds to recover": (_rounds(row), ""),
+        "reward a round": (told("reward", 4), ""),
+        f"cost, {of.per_1000}": (plain(row.get("cost", math.nan) * of.factor * PER), ""),
+    }
+
+
+def _rounds(row: Row) -> str:
+    if row.get("unrecovered", 0) > 0:
+        return "never"
+    value = row.get("recovery", math.nan)
+    return "-" if math.isnan(value) else f"{value:,.0f}"
+
+
+def _line(row: Row, of: Money) -> dict[str, Any]:
+    note = row.get("note")
+    return {
+        "scenario": row["scenario"],
+        "policy": row["policy"],
+        "note": note if isinstance(note, str) else "",
+        "cells": [] if isinstance(note, str) else list(_cells(row, of).values()),
+    }

@@ -1,0 +1,130 @@
+"""Points of the cost-accuracy plane as other papers score them: a row for each, and one for a router's settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bandits.metrics import scores
+from bandits.money import UNNAMED, Money
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Rows = list[dict[str, Any]]
+
+
+class Point(NamedTuple):
+    """A model, or a policy at one setting.
+
+    Attributes:
+        name, setting: of the row; the setting is empty where there is one only.
+        kind: `model`, `policy` or `reference`.
+        accuracy: mean utility.
+        cost: mean cost, in the table's unit.
+        ies: efficiency, query by query where those are known; NaN where not.
+    """
+
+    name: str
+    setting: str
+    kind: str
+    accuracy: float
+    cost: float
+    ies: scores.Ies = scores.Ies(math.nan, math.nan)
+
+
+def of_table(stream: Any, *, alpha: float) -> list[Point]:
+    """Return every single model of a table over the queries that it has an outcome for."""
+    dearest = float(np.nanmax(np.nanmean(stream.cost, axis=0)))
+    slow = None if stream.latency is None else float(np.nanmax(np.nanmean(stream.latency, axis=0)))
+    points = []
+    for arm, model in enumerate(stream.models):
+        there = stream.available[:, arm]
+        quality, cost = stream.utility[there, arm], stream.cost[there, arm]
+        found = scores.Ies(math.nan, math.nan)
+        if dearest > 0 and slow:
+            quick = scores.responsiveness(stream.latency[there, arm], slow)
+            found = scores.ies(quality, quick, cost / dearest, alpha=alpha)
+        elif dearest > 0:
+            found = scores.ies(quality, np.zeros(len(quality)), cost / dearest, alpha=1.0)
+        points.append(Point(model, "", "model", float(quality.mean()), float(cost.mean()), found))
+    return points
+
+
+def of_run(summary: pd.DataFrame, setting: str) -> list[Point]:
+    """Return the players of a finished run from its `summary.csv`; `setting` sets the run apart from others."""
+    dearest = float(summary.loc[summary.kind == "model", "cost_mean"].max())
+    points = []
+    for name, kind, accuracy, cost in summary[["policy", "kind", "accuracy", "cost_mean"]].itertuples(
+        index=False
+    ):
+        ratio = accuracy / max(cost / dearest, 0.01) if dearest > 0 else math.nan
+        apart = "" if kind == "model" else setting
+        points.append(Point(name, apart, kind, accuracy, cost, scores.Ies(math.nan, ratio)))
+    return points
+
+
+def rows(points: Sequence[Point], money: Money) -> Rows:
+    """Return a row for each point, best RouterArena or rank score first.
+
+    `arena` is for costs in US dollars alone, as which a table's without a unit are taken. Gains are over the most
+    accurate single model and over the mean of all of them, which is what calling one at random gives.
+    """
+    pool = [p for p in points if p.kind == "model"]
+    costs = sorted(p.cost for p in pool)
+    best, random = max(p.accuracy for p in pool), float(np.mean([p.accuracy for p in pool]))
+    away = scores.pareto_distance([p.cost for p in points], [p.accuracy for p in points])
+    ranked = 0 < costs[0] < costs[-1] and all(0 <= p.accuracy <= 1 for p in points)
+    made: Rows = []
+    for point, distance in zip(points, away, strict=True):
+        per_1000 = 1000 * point.cost * money.factor
+        dollars = ranked and money.currency in ("USD", UNNAMED)
+        made.append(
+            {
+                "name": point.name,
+                "setting": point.setting,
+                "kind": point.kind,
+                "accuracy": point.accuracy,
+                "cost_per_1000": per_1000,
+                "rank_score": scores.rank_score(point.accuracy, point.cost, low=costs[0], high=costs[-1])
+                if ranked
+                else math.nan,
+                "arena": scores.arena(point.accuracy, per_1000) if dollars else math.nan,
+                "ies_mean_of_ratios": point.ies.mean_of_ratios,
+                "ies_ratio_of_means": point.ies.ratio_of_means,
+                "gain_over_best": scores.gain(point.accuracy, best) if best > 0 else math.nan,
+                "gain_over_random": scores.gain(point.accuracy, random) if random > 0 else math.nan,
+                "pareto_distance": float(distance),
+            }
+        )
+    told = [key for key in made[0] if any(row[key] not in ("",) and row[key] == row[key] for row in made)]
+    ordered = sorted(made, key=lambda row: row["rank_score" if ranked else "accuracy"], reverse=True)
+    return [{key: row[key] for key in told} for row in ordered]
+
+
+def over_settings(points: Sequence[Point]) -> Rows:
+    """Return what is said of a router as a whole: a row for each policy, over the settings that it was run at."""
+    pool = [p for p in points if p.kind == "model"]
+    best = min(pool, key=lambda p: (-p.accuracy, p.cost))
+    away = scores.pareto_distance([p.cost for p in points], [p.accuracy for p in points])
+    made = []
+    for name in dict.fromkeys(p.name for p in points if p.kind == "policy"):
+        mine = [(p, d) for p, d in zip(points, away, strict=True) if p.name == name]
+        cost, accuracy = [p.cost for p, _ in mine], [p.accuracy for p, _ in mine]
+        save = math.nan
+        if best.cost > 0:
+            save = scores.cost_save(cost, accuracy, best_cost=best.cost, best_accuracy=best.accuracy)
+        made.append(
+            {
+                "name": name,
+                "settings": len(mine),
+                "aiq": scores.aiq(cost, accuracy),
+                "perf_gain": scores.gain(max(accuracy), best.accuracy) if best.accuracy > 0 else math.nan,
+                "cost_save": save,
+                "pareto_dist": float(np.mean([d for _, d in mine])),
+            }
+        )
+    return made

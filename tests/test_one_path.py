@@ -1,0 +1,96 @@
+"""One table from memory and as windows of its file: the same files, byte for byte; and what needs memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bandits.experiment import ask as asks
+from bandits.loop.lanes import CHUNK
+from bandits.publish import asked
+from commands import options
+from envs.outcomes import Outcomes
+from envs.tables.formats import write
+from envs.windows import big
+from tests.test_command import run  # noqa: F401  (a fixture)
+
+ROWS = 2 * CHUNK + 300
+TABLES = ("summary.csv", "curves.csv", "by_dataset.csv", "by_query.parquet")
+
+
+def patchy(rows: int = ROWS) -> Outcomes:
+    """Four models, three data sets that stand in no order, a quarter of the outcomes missing, some queries twice."""
+    rng = np.random.default_rng(0)
+    dataset = rng.integers(0, 3, rows)
+    utility = (rng.random((rows, 4)) < 0.3 + 0.4 * (np.arange(4) == dataset[:, None])).astype(float)
+    hidden = rng.random((rows, 4)) < 0.25
+    hidden[np.arange(rows), rng.integers(0, 4, rows)] = False
+    cost = rng.lognormal(0, 0.3, (rows, 4)) * (1 + np.arange(4))
+    return Outcomes(
+        models=tuple("abcd"),
+        utility=np.where(hidden, np.nan, utility),
+        cost=np.where(hidden, np.nan, cost),
+        query_id=np.array([f"q{i}" for i in range(rows)], object),
+        dataset=np.array(["x", "y", "z"], object)[dataset],
+        group_id=np.array([f"pair {i % 500}" if i % 7 == 0 else "" for i in range(rows)], object),
+        cost_unit="USD/query",
+    )
+
+
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        (CHUNK, "--policy linucb --policy ucb1 --preference 0,0.3 --order given"),
+        (CHUNK, "--policy uniform --policy oracle --policy best_fixed --cap 1.2 --order given"),
+        (CHUNK, "--policy linucb --preference uniform(0,1) --rounds 1500 --missing wrong --order given"),
+        (1 << 16, "--policy linucb --policy exp3 --models d,c,b,a"),
+    ],
+)
+def test_windows_of_a_file_give_the_files_of_the_table_in_memory(
+    run: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    window: int,
+    words: str,
+) -> None:
+    """Contexts are indicators of the data set; three windows, the last one not full, or one."""
+    write(patchy(), Path("t.parquet"))
+    monkeypatch.setattr(big, "WINDOW", window)
+    same, said = (*words.split(), "--data", "t.parquet", "--seeds", 2, "--format", "csv"), []
+    for place, more in (("memory", ()), ("windows", ("--checkpoint", 1))):
+        code, out, err = run(*same, "--out", place, *more)
+        assert code == 0, err
+        said.append(out)
+    folders = sorted(p.parent.relative_to("memory") for p in Path("memory").rglob("summary.csv"))
+    assert len(folders) == (2 if "0,0.3" in words else 1)
+    for folder in folders:
+        for name in TABLES:
+            one, other = (Path(place) / folder / name for place in ("memory", "windows"))
+            assert one.read_bytes() == other.read_bytes(), (folder, name)
+        streamed = [
+            json.loads((Path(p) / folder / "manifest.json").read_text()) for p in ("memory", "windows")
+        ]
+        assert [bool(m.get("streamed")) for m in streamed] == [False, True]
+    assert said[0] == said[1]
+
+
+def test_every_setting_is_for_all_tables_or_says_why_it_is_not() -> None:
+    """Each reason is of an option that there is, and what is not in the list is taken by a streamed run."""
+    assert set(asked.WHOLE) & set(asks.Ask._fields) == set(asks.Ask._fields) - set(asked.FIELDS)
+    given = {
+        "budget": ("30%",), "pacing": "lp", "hard": True, "warm_start": "10%", "n_eff": 3.0, "fit": "warm",
+        "scenario": "price-cut", "change": ("price,model=a",), "delay": "3", "batch": 2, "feedback": "full",
+    }  # fmt: skip
+    assert set(given) == set(asked.WHOLE) & set(asks.Ask._fields)
+    for name, value in given.items():
+        option, why = asked.needs_memory(asks.Ask(("uniform",), **{name: value}))
+        assert option == f"--{name.replace('_', '-')}" and why == asked.WHOLE[name]
+    others = set(asked.WHOLE) - set(given)
+    assert all(asked.needs_memory(asks.Ask(("uniform",)), {name: True}) for name in others)
+    assert (
+        asked.needs_memory(asks.Ask(("uniform",), cap=1.0, preference="0,1", rounds=3, order="given")) is None
+    )
+    assert others <= {"prices_per", "prices", "embed", "dry_run", *options.SCORED}
