@@ -32,6 +32,14 @@ _CHAINS = 3_000_000  # combinations of orders and thresholds that are searched w
 )
 @option("--length", type=WHOLE, default=3, show_default=True, help="Models of a cascade at most.")
 @option("--break-even", metavar="A,B,..", help="AUCs of simulated judges: the one that a verifier needs.")
+@option("--draw", metavar="FILE", help="With --break-even: a drawing, FILE.svg.")
+@option(
+    "--search",
+    type=click.Choice(["grid", "frugal"]),
+    default="grid",
+    show_default=True,
+    help="How chains are found: every quantile, or FrugalGPT's search (exactly --length models).",
+)
 @option("--seed", type=SEED, default=0, show_default=True, help="Of the rows and of what is simulated.")
 @voice
 def cascade(file: str | None, stream: str, form: str, **options: Any) -> None:
@@ -46,6 +54,7 @@ def cascade(file: str | None, stream: str, form: str, **options: Any) -> None:
     for name in ("budgets", "length"):
         if options[name] < 1:
             raise click.UsageError(f"--{name} needs at least 1, got {options[name]}")
+    place = _place(options["draw"], options["break_even"])
     table = load({**options, "data": data, "stream": stream})
     prepare_jax()
     judges = _judges(options)
@@ -53,7 +62,10 @@ def cascade(file: str | None, stream: str, form: str, **options: Any) -> None:
     if options["break_even"] is None:
         _tell(table, found[0], form)
     else:
-        _tell_break_even([float(j.removeprefix("auc=")) for j in judges], found, form)
+        quality = [float(j.removeprefix("auc=")) for j in judges]
+        rows = _tell_break_even(quality, found, form)
+        if place is not None:
+            _draw(place, quality, rows, found[0]["unit"].per_1000, table.outcomes.label)
     said = found[0]["notes"] if options["break_even"] is None else found[0]["notes"][:-1]
     say(*said, *table.notes, f"numbers are from: {table.outcomes.label}")
 
@@ -83,7 +95,7 @@ def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> d
     from bandits.experiment.ask import Ask
     from bandits.experiment.sequences import paid
     from bandits.money import money
-    from bandits.sequential import contest, words
+    from bandits.sequential import contest, frugal, words
     from bandits.sequential.sides import sides
     from envs.tables.judged import read
 
@@ -99,7 +111,8 @@ def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> d
     cost = both.train.cost.mean(axis=0)
     _check_size(table.n_arms, length)
     budgets = np.geomspace(cost.min() * _FEWEST, cost.max() * _MOST, options["budgets"]).tolist()
-    met = contest.meet(both, budgets, length=length)
+    chains = None if options["search"] == "grid" else frugal.searches(both.train, budgets, length=length)
+    met = contest.meet(both, budgets, length=length, chains=chains)
     unit = money(table.outcomes.cost_unit)
     return {
         "rows": words.rows(met, both, table.models, unit),
@@ -143,13 +156,31 @@ def _tell(table: Any, found: dict[str, Any], form: str) -> None:
     show(found["quality"], form)
 
 
-def _tell_break_even(quality: list[float], found: list[dict[str, Any]], form: str) -> None:
+def _place(draw: str | None, break_even: str | None) -> Any:
+    """Return where a drawing goes, None where none is wanted."""
+    if draw is None:
+        return None
+    if break_even is None or not draw.endswith(".svg"):
+        raise click.UsageError(f"--draw needs --break-even and a name that ends in .svg, got {draw!r}")
+    from bandits.folders.place import check_file
+
+    return check_file(draw, "--draw")
+
+
+def _draw(place: Any, quality: list[float], rows: list[dict[str, Any]], unit: str, label: str) -> None:
+    from bandits.report.break_even import drawing
+
+    place.write_text(drawing(quality, rows, unit=unit, note=f"numbers are from: {label}"), encoding="utf-8")
+    say(f"drawing: {place}")
+
+
+def _tell_break_even(quality: list[float], found: list[dict[str, Any]], form: str) -> list[dict[str, Any]]:
     from bandits.sequential import words
 
     rows = words.break_even(quality, [one["rows"] for one in found])
     if form != "table":
         show(rows, form)
-        return
+        return rows
     told(words.of_break_even(rows))
     click.echo(
         f"\ncosts in {found[0]['unit'].per_1000}; accuracy of the cascade less the router's at equal cost"
@@ -157,3 +188,4 @@ def _tell_break_even(quality: list[float], found: list[dict[str, Any]], form: st
     show(
         [{k: v for k, v in row.items() if not k.startswith("shown_") and k != "leads"} for row in rows], form
     )
+    return rows

@@ -34,7 +34,7 @@ def estimate(loaded: Any, ask: Any) -> int:
     played = runs * ask.seeds * rounds
     worth = resolve.function(ask.reward, REWARDS, "reward")
     own = (
-        _state(build(spec, loaded, worth, checked=".py:" in spec))
+        _state(build(spec, loaded, worth, checked=".py:" in spec, again=True))
         for spec in ask.policies
         if spec not in REFERENCES and "llmbandit" not in spec
     )

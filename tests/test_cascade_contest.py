@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,10 @@ def test_the_command_on_recorded_answers(shared: Path) -> None:
     assert len(rows) == 10 and rows[0]["promised"] <= rows[0]["budget"]
     assert {"difference", "lo", "hi", "p_holm", "better", "over_chance", "chain"} <= set(rows[0])
     assert sum(row["better"] == "cascade" for row in rows) == 2
+    code, _, said = run(
+        str(path), "--stream", "mmlu", "--budgets", "2", "--length", "2", "--search", "frugal"
+    )
+    assert code == 0 and said.count("cascade,order=") == 2
     code, _, said = run(str(path), "--stream", "mmlu", "--budgets", "3")
     assert code == 0 and "At equal cost, on 1,531 queries" in said and "auroc" in said
 
@@ -120,7 +125,15 @@ def test_break_even_of_a_command(tmp_path: Path) -> None:
     rows = json.loads(said)
     assert code == 0 and all(row["auc_0.9"] >= row["auc_0.5"] for row in rows)
     assert any(row["leads"] == "above" and 0.5 < row["break_even"] < 0.9 for row in rows)
+    drawn = tmp_path / "even.svg"
+    assert (
+        run(str(tmp_path / "t.csv"), "--break-even", "0.5,0.9", "--budgets", "3", "--draw", str(drawn))[0]
+        == 0
+    )
+    lines = ElementTree.parse(drawn).getroot().findall("{*}polyline")
+    assert len(lines) == 2 and all(len(line.get("points", "").split()) == 3 for line in lines)
     for given, message in (
+        (["--judge", "auc=0.7", "--draw", "x.svg"], "--draw needs --break-even"),
         (["--break-even", "0.5,x"], "--judge needs auc=A"),
         (["--break-even", "0.5", "--judge", "auc=0.5"], "goes without --judge"),
         ([], "needs something to hear after a call"),

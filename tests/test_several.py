@@ -130,7 +130,7 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
     assert calls["policy"].tolist() == [CHAIN] and 1 < calls["calls"][0] < 3
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["calls"] == 3 and "small>large" in manifest["models"]
-    assert answer(["report", str(tmp_path / "run")])[0] == 0
+    assert answer(["report", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")])[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,7 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
         (["--calls", "2", "--budget", "10%"], "--calls 2 cannot be combined with --budget yet"),
         (["--calls", "2", "--policy", "cascade,order=small>none,thresholds=0.5"], "no model 'none'"),
         (["--calls", "2", "--policy", "cascade,order=small>large"], "cascade of 2 models needs 1 thresholds"),
+        (["--calls", "2", "--policy", f"restart({CHAIN})"], "may call again for a query"),
         (["--policy", CHAIN], "may call again for a query: it needs a run with --calls 2 or more"),
     ],
 )  # fmt: skip

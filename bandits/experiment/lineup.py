@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from bandits import resolve
 from bandits.base import Policy, check
+from bandits.experiment.filled import arm_named, filled
 from bandits.loop.feedback import DELAYS
 from bandits.loop.replay import Case, Trace, orders, replays, seed_keys
-from bandits.metrics.regret import comparator, fall_back, played
+from bandits.metrics.regret import comparator, played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
 from bandits.policies.llmbandit.by_run import by_run
@@ -28,7 +29,6 @@ from bandits.wrappers.newcomers import explore_new, pooled
 from bandits.wrappers.restart import restart
 from envs.changes.changes import CHANGES
 from envs.changes.scenarios import SCENARIOS
-from envs.nearest import near
 from envs.selection import names, select
 from envs.twin.twin import twin
 
@@ -59,6 +59,7 @@ def build(
     checked: bool = True,
     bounds: tuple[float, float] | None = None,
     runs: tuple[int, int] | None = None,
+    again: bool = False,
 ) -> Policy:
     """Return the checked policy that a spec names, sized for the stream.
 
@@ -66,48 +67,49 @@ def build(
     model's name; a factory that asks for `reward` gets the run's reward, one that asks for `log` the rows set aside
     to train on, and one that clips rewards from `low` to `high` gets `bounds`, where neither is in the spec. With
     `runs`, seed and number of seeds, what trains on a log does so once for each of them. Without `checked`, what it
-    does is not looked at, which takes a compiler, only what it was given.
+    does is not looked at, which takes a compiler, only what it was given. With `again` it may call again for a query.
 
     Raises:
-        ValueError: the spec is wrong, a hyperparameter is out of range, or a user's own policy raised or broke the
-            contract; the line names the file and line where there is one.
+        ValueError: the spec is wrong, a hyperparameter is out of range, it may call again where nothing can, or a
+            user's own policy raised or broke the contract; the line names the file and line where there is one.
     """
+    policy = _named(spec, stream, reward, log, checked=checked, bounds=bounds, runs=runs)
+    if policy.again and not again:
+        raise ValueError(
+            f"policy {spec!r} may call again for a query: it needs a run with --calls 2 or more, and no wrapper"
+        )
+    return policy
+
+
+def _named(
+    spec: str,
+    stream: Any,
+    reward: Reward,
+    log: Any,
+    *,
+    checked: bool,
+    bounds: Any,
+    runs: tuple[int, int] | None,
+) -> Policy:
+    """Return the policy of `build`, whether or not it may call again."""
     around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
         inside = build(around[2], stream, reward, log, checked=checked, bounds=bounds, runs=runs)
         named_arm = resolve.hyperparameters(wrapper).get("model")
-        told = {"model": _arm(named_arm, stream.models)} if isinstance(named_arm, str) else {}
+        told = {"model": arm_named(named_arm, stream.models)} if isinstance(named_arm, str) else {}
         outside = wrapper(inside, stream.n_arms, stream.dim, **told)
         return check(outside, stream.n_arms, stream.dim, spec) if checked else outside
     if spec.count("(") != spec.count(")"):
         raise ValueError(f"policy {spec!r} needs a ) for every (, as in restart(linucb,alpha=1),threshold=8")
     factory = resolve.function(spec, OFFERED, "policy")
     keys = resolve.hyperparameters(factory)
-    given: dict[str, Any] = {}
-    if "model" in keys:
-        if keys["model"] is inspect.Parameter.empty:
-            raise ValueError(f"policy {spec!r} needs model=NAME; the models are {', '.join(stream.models)}")
-        given["model"] = _arm(str(keys["model"]), stream.models)
-    if "order" in keys:
-        if keys["order"] is inspect.Parameter.empty:
-            raise ValueError(
-                f"policy {spec!r} needs order=A>B, models in the order of their calls: {', '.join(stream.models)}"
-            )
-        given["order"] = tuple(_arm(name.strip(), stream.models) for name in str(keys["order"]).split(">"))
-    if "reward" in keys:
-        given["reward"] = reward
-    if "log" in keys:
-        given["log"] = log
-    if "indicators" in keys:
-        given["indicators"] = getattr(stream, "indicators", 0)  # a table read window by window has none
+    given = filled(spec, keys, stream, reward, log)
     if "of" in keys:
         given["bases"] = tuple(
             build(base, stream, reward, log, checked=checked, bounds=bounds, runs=runs)
             for base in _bases(keys["of"])
         )
-    if "fallback" in keys:
-        given["fallback"] = tuple(fall_back(stream.answered).tolist())
     if bounds is not None and ranged(spec):
         given["low"], given["high"] = bounds
     try:
@@ -217,24 +219,18 @@ def lineup(
     With `again`, policies may call again for a query.
 
     Raises:
-        ValueError: a spec is given twice, a policy may call again where none can, or as `build`.
+        ValueError: a spec is given twice, or as `build`.
     """
     repeated = [s for i, s in enumerate(specs) if s in specs[:i]]
     if repeated:
         raise ValueError(f"policy {repeated[0]!r} is given twice; name each once")
     # What is ours is checked by the conformance suite; to do it again takes a second of each run.
-    built = {
+    return {
         spec: None
         if spec in REFERENCES
-        else build(spec, stream, reward, log, checked=".py:" in spec, bounds=bounds, runs=runs)
+        else build(spec, stream, reward, log, checked=".py:" in spec, bounds=bounds, runs=runs, again=again)
         for spec in specs
     }
-    for spec, policy in built.items():
-        if policy is not None and policy.again and not again:
-            raise ValueError(
-                f"policy {spec!r} may call again for a query: it needs a run with --calls 2 or more"
-            )
-    return built
 
 
 class Posed(NamedTuple):
@@ -298,9 +294,3 @@ def hindsight(stream: Any, table: NDArray[np.float64], name: str, options: Mappi
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0]
-
-
-def _arm(name: str, models: Sequence[str]) -> int:
-    if name not in models:
-        raise ValueError(f"no model {name!r}; {near(name, list(models))}")
-    return list(models).index(name)

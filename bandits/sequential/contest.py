@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from bandits.metrics.intervals import Estimate, clustered
 from bandits.metrics.significance import holm
 from bandits.metrics.verdict import ALPHA, FEWEST_QUERIES
-from bandits.sequential import chains, frugal
-from bandits.sequential.chains import Chain, Judged, Ran
+from bandits.sequential import frugal
+from bandits.sequential.chains import Chain, Judged, Ran, at_random, going_on, play
 from bandits.sequential.estimates import Estimator, Fitted
 
 Floats = NDArray[np.float64]
@@ -109,24 +109,31 @@ def paired(difference: Floats, cluster: NDArray[np.int64]) -> Estimate:
     return clustered(sums, np.bincount(cluster))
 
 
-def meet(sides: Sides, budgets: Sequence[float], *, length: int = 3, levels: int = 21) -> list[Met]:
+def meet(
+    sides: Sides,
+    budgets: Sequence[float],
+    *,
+    length: int = 3,
+    levels: int = 21,
+    chains: Sequence[Chain | None] | None = None,
+) -> list[Met]:
     """Return what a cascade and a router give at each budget; budgets within which there is no model are left out.
 
     Args:
         sides: the rows.
         budgets: mean cost a query.
         length, levels: of the search for a chain, see `frugal.grids`.
+        chains: one for each budget, of another search; None: of that one.
     """
     rungs, found = ladder(sides), []
-    for budget, chain in zip(
-        budgets, frugal.grids(sides.train, budgets, length=length, levels=levels), strict=True
-    ):
+    learned = frugal.grids(sides.train, budgets, length=length, levels=levels) if chains is None else chains
+    for budget, chain in zip(budgets, learned, strict=True):
         if chain is None:
             continue
-        trained, ran = chains.play(sides.train, chain), chains.play(sides.test, chain)
+        trained, ran = play(sides.train, chain), play(sides.test, chain)
         utility, cost, slope = matched(rungs, float(ran.cost.mean()))
         over = (ran.utility - utility) - slope * (ran.cost - cost)
-        by_chance = chains.at_random(sides.test, chain, chains.going_on(ran, len(chain.order)))
+        by_chance = at_random(sides.test, chain, going_on(ran, len(chain.order)))
         gain = ran.utility - by_chance.utility
         found.append(
             Met(

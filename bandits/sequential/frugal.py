@@ -49,11 +49,19 @@ def search(
     return best
 
 
+def searches(
+    judged: Judged, budgets: Sequence[float], *, length: int = 3, points: int = 40
+) -> list[Chain | None]:
+    """Return the chain of `search` within each budget; None where there is none."""
+    found = [search(judged, budget, length=length, points=points) for budget in budgets]
+    return [None if one is None else one[0] for one in found]
+
+
 def _thresholds(distance: Floats, levels: Floats) -> Floats:
     """Return the `(L - 1,)` distances below which answers are accepted, by level among those that go on."""
     going, found = np.ones(len(distance), bool), np.zeros(len(levels))
     for place, level in enumerate(np.clip(levels, 0.0, 1.0)):
-        # With nobody left to ask any threshold is as good: the released code ends in an error there.
+        # With no query left any threshold is as good: the released code ends in an error there.
         found[place] = np.quantile(distance[going, place], 1 - level) if going.any() else 0.0
         going &= distance[:, place] >= found[place]
     return found

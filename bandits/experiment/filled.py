@@ -1,0 +1,44 @@
+"""Hyperparameters that a run gives a policy, or that a spec knows by names: models, reward, log."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bandits.metrics.regret import fall_back
+from bandits.rewards import Reward
+from envs.nearest import near
+
+
+def filled(spec: str, keys: Mapping[str, Any], stream: Any, reward: Reward, log: Any) -> dict[str, Any]:
+    """Return the hyperparameters that a run gives, or knows by other names than a spec does."""
+    given: dict[str, Any] = {}
+    if "model" in keys:
+        if keys["model"] is inspect.Parameter.empty:
+            raise ValueError(f"policy {spec!r} needs model=NAME; the models are {', '.join(stream.models)}")
+        given["model"] = arm_named(str(keys["model"]), stream.models)
+    if "order" in keys and ".py:" not in spec:
+        if keys["order"] is inspect.Parameter.empty:
+            raise ValueError(
+                f"policy {spec!r} needs order=A>B, models in the order of their calls: {', '.join(stream.models)}"
+            )
+        given["order"] = tuple(
+            arm_named(name.strip(), stream.models) for name in str(keys["order"]).split(">")
+        )
+    if "reward" in keys:
+        given["reward"] = reward
+    if "log" in keys:
+        given["log"] = log
+    if "indicators" in keys:
+        given["indicators"] = getattr(stream, "indicators", 0)  # a table read window by window has none
+    if "fallback" in keys:
+        given["fallback"] = tuple(fall_back(stream.answered).tolist())
+    return given
+
+
+def arm_named(name: str, models: Sequence[str]) -> int:
+    """Return the arm of a model's name, or refuse it with the nearest one."""
+    if name not in models:
+        raise ValueError(f"no model {name!r}; {near(name, list(models))}")
+    return list(models).index(name)
