@@ -109,11 +109,7 @@ def options() -> list[str]:
     if name == "mmrbench":
         words += ["--router", "random"]
     for option in RNG.sample(known, RNG.randint(1, min(4, len(known)))):
-        if option.opts[0] in (
-            "--embed",
-            "--dest",
-            "--track",
-        ):  # would look on the network, or write elsewhere
+        if option.opts[0] in ("--embed", "--dest", "--track"):  # of the network, or elsewhere
             continue
         value = RNG.choice(NUMBERS if RNG.random() < 0.5 else TEXTS)
         words += [option.opts[0]] if option.is_flag else [option.opts[0], value]

@@ -67,17 +67,7 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
             f"export needs a policy that has a form of its own (docs/serving.md); {spec!r} has none"
         )
     served: forms.Forms = form.served
-    settings = Settings(
-        policy=spec,
-        form=served,
-        reward=manifest["reward"],
-        preference=float(np.mean(asked)),
-        cost_scale=float(loaded.cost_scale),
-        models=tuple(loaded.models),
-        price=tuple(None if np.isnan(p) else float(p) for p in loaded.price),
-        label=manifest["label"],
-        sha256=manifest["data"]["sha256"],
-    )
+    settings = _settings(spec, served, manifest, loaded, asked)
     fitted = projection.fit(loaded.outcomes, **manifest["context"]) if served.featured else projection.NOTHING
     if isinstance(served, forms.Ridges):
         utility, cost = (sheet[order, arms] for sheet in (loaded.utility, loaded.cost))
@@ -92,6 +82,22 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     has = leaves(state)
     arrays = {name: np.array(has[name], dtype) for name, (dtype, _) in kept.items()}
     return Router(settings, fitted, arrays, worth, np.random.default_rng())
+
+
+def _settings(
+    spec: str, served: forms.Forms, manifest: Mapping[str, Any], loaded: stream.Stream, asked: Any
+) -> Settings:
+    return Settings(
+        policy=spec,
+        form=served,
+        reward=manifest["reward"],
+        preference=float(np.mean(asked)),
+        cost_scale=float(loaded.cost_scale),
+        models=tuple(loaded.models),
+        price=tuple(None if np.isnan(p) else float(p) for p in loaded.price),
+        label=manifest["label"],
+        sha256=manifest["data"]["sha256"],
+    )
 
 
 def routed(
