@@ -1,7 +1,7 @@
 """Every policy on the twin's streams and on a table of your own: regret, reward, cost, seconds, as Markdown.
 
-`python benchmarks/policy_table.py [TABLE ...] > docs/policies.md`. Defaults, 20 seeds, preference 0.2. What is
-shown to beat the best fixed model is judged by `defaults.py`.
+`python benchmarks/policy_table.py [TABLE ...]`: the second half of docs/policies.md. Defaults, 20 seeds, preference 0.2.
+What is shown to beat the best fixed model is judged by `defaults.py`.
 `llmbandit` is not among them: it needs rows set aside, and is measured in `llmbandit_transfer.py`.
 """
 
@@ -48,7 +48,7 @@ def main() -> None:
     given = parser.parse_args()
     tables = {name: envs.load(name) for name in ("ocr", "vqa", "math", "all")}
     tables |= {Path(path).name.split(".")[0]: envs.load(path) for path in given.tables}
-    print("# Every policy, with its defaults\n")
+    print("## Every policy, with its defaults\n")
     print(f"{SEEDS} seeds, reward `linear` at preference 0.2; in brackets 95 % intervals over seeds. Made by")
     print("`python benchmarks/policy_table.py`. Seconds include compiling.")
     for name, stream in tables.items():

@@ -15,9 +15,8 @@ from bandits.experiment.lineup import ranged
 from bandits.experiment.play import finish
 from bandits.loop.replay import Trace
 
-# What the protocol of benchmarks/defaults.py chose, which does without context; one that weighs how far to trust it,
-# and one that trusts it at once.
-LINEUP = ("auto", "averaged", "linucb,alpha=0.3,prior=1")
+# One that weighs how far to trust the context, one that trusts it at once, and one that does without.
+LINEUP = ("auto", "linucb,alpha=0.3,prior=1", "ucb1,alpha=0.1")
 SEEDS = 20
 FEWEST = 5  # seeds, however large the table
 _SWEPT = 3  # worths at which policies play, besides that of accuracy alone
