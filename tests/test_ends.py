@@ -15,7 +15,7 @@ from scipy import stats
 
 import bandits
 from bandits import metrics
-from bandits.folders import write
+from bandits.folders import trace
 from bandits.loop.replay import Trace
 from bandits.metrics import curve
 from bandits.metrics.knapsack import best_within, plan_within
@@ -156,7 +156,7 @@ def test_rounds_of_a_trace_are_counted_from_0() -> None:
     stream = stream_of(small([[1, 0], [0, 1], [1, 1]], np.ones((3, 2))))
     order = np.array([[2, 0, 1], [1, 2, 0]], np.int32)
     frame = pq.read_table(
-        io.BytesIO(write._trace({"p": Trace(order, np.zeros_like(order))}, stream))
+        io.BytesIO(trace.written({"p": Trace(order, np.zeros_like(order))}, stream))
     ).to_pandas()
     assert frame["round"].tolist() == [0, 1, 2, 0, 1, 2] and frame["seed"].tolist() == [0, 0, 0, 1, 1, 1]
     assert frame["row"].tolist() == order.ravel().tolist()
