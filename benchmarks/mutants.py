@@ -48,7 +48,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "not browser and (row or add_up or lucky or recovery or newcomer or arrives or verdict)",
     ),
     "wrappers/promise": ("tests/test_wrapped.py", "tests/test_ends.py", "-k", "promise or cap or worst_case"),
-    "results/shares": ("tests/test_summary.py", "tests/test_describe.py", "-k", "dataset"),
+    "results/curves": ("tests/test_summary.py", "tests/test_describe.py", "-k", "dataset"),
     "results/differences": ("tests/test_by_dataset.py",),
     "results/spending": (
         "tests/test_columns.py", "tests/test_ends.py", "-k", "account or left or gap or price_over or without_a_call",

@@ -40,9 +40,9 @@ def estimate(loaded: Any, ask: Any) -> int:
     )
     states = 2 * runs * ask.seeds * max(own, default=0)
     traces = 2 * 4 * played * len(ask.policies)
-    plays = 3 * 8 * ask.seeds * rounds  # reward, accuracy and cost of one player while tables are made
     cells = len(loaded) * loaded.n_arms
-    return int(laid + states + traces + plays + cells * (4 * 8 + 5 * 4) + loaded.context.nbytes)
+    # Reward, utility and cost are there once more while tables are made.
+    return int(laid + states + traces + cells * (7 * 8 + 5 * 4) + loaded.context.nbytes)
 
 
 def _state(policy: Any) -> int:
@@ -71,8 +71,9 @@ def available() -> int | None:
 
 
 def laid_out(loaded: Any, seeds: int, rounds: int | None) -> int:
-    """Return the bytes of a world that changes: utility and cost before and after, reward, texts, contexts."""
-    matrices, texts = 5 * 8 * loaded.n_arms, 10 * 8 + 80  # names by reference, an id of its own a row
+    """Return the bytes of a world that changes: utility and cost before and after, reward, these three once more while
+    tables are made, texts, contexts."""
+    matrices, texts = 8 * 8 * loaded.n_arms, 10 * 8 + 80  # names by reference, an id of its own a row
     return int(seeds * (rounds or len(loaded)) * (matrices + texts + 2 * 4 * loaded.dim))
 
 

@@ -111,15 +111,6 @@ def test_nothing_exceeds_the_oracle_and_no_fixed_choice_the_best(
     assert total[1] >= total[2] - 1e-9 and total[2] == pytest.approx(total[3:].max())
 
 
-def test_shares_count_calls_in_a_trailing_window(trace: Trace) -> None:
-    points, window = np.array([1, 10, 50, ROUNDS]), 20
-    found = metrics.shares(trace.arms, MODELS, points, window=window)
-    for p, point in enumerate(points):
-        recent = trace.arms[:, max(point - window, 0) : point]
-        expected = np.stack([(recent == k).mean(axis=1) for k in range(MODELS)], axis=1)
-        np.testing.assert_allclose(found[:, p], expected, rtol=1e-12)
-
-
 def test_one_compiled_form_serves_every_dtype_and_layout(table: np.ndarray, trace: Trace) -> None:
     frozen = np.asfortranarray(table)
     frozen.flags.writeable = False
@@ -127,8 +118,7 @@ def test_one_compiled_form_serves_every_dtype_and_layout(table: np.ndarray, trac
     for one in (trace, wide):
         metrics.rewards(frozen, one)
         metrics.cumulative_regret(frozen, one)
-        metrics.shares(one.arms, MODELS, [5, 10], window=3)
-    for kernel in (kernels.gather, kernels.cumulative_gap, kernels.calls_before):
+    for kernel in (kernels.gather, kernels.cumulative_gap):
         assert len(kernel.signatures) == 1
 
 
@@ -227,8 +217,6 @@ def test_messages_say_what_is_needed_and_what_was_found(table: np.ndarray, trace
         metrics.rewards(table[:, :3], trace)
     with pytest.raises(ValueError, match="unavailable one at seed 0, round 0"):
         metrics.rewards(np.full_like(table, np.nan), Trace(trace.order, np.zeros_like(trace.arms)))
-    with pytest.raises(ValueError, match="ascending rounds from 1 to 90"):
-        metrics.shares(trace.arms, MODELS, [0, 5], window=3)
     with pytest.raises(ValueError, match="one shape"):
         metrics.paired(np.ones(3), np.ones(4))
     with pytest.raises(ValueError, match="0 < level < 1, got 95"):

@@ -93,4 +93,8 @@ def test_every_setting_is_for_all_tables_or_says_why_it_is_not() -> None:
     assert (
         asked.needs_memory(asks.Ask(("uniform",), cap=1.0, preference="0,1", rounds=3, order="given")) is None
     )
+    page = (Path(__file__).parents[1] / "docs" / "streams.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `--")]
+    told = {name: why.strip() for _, names, why, _ in rows for name in names.strip().split(", ")}
+    assert {n: told[f"`--{n.replace('_', '-')}`"] for n in asked.WHOLE} == asked.WHOLE
     assert others <= {"prices_per", "prices", "embed", "dry_run", *options.SCORED}

@@ -19,14 +19,14 @@ def test_memory_is_states_twice_traces_and_tables() -> None:
     d, k = 5, 3
     state = 4 * (k * d * d + k * d + k)
 
-    def wanted(policies: int, lanes: int, seeds: int, rounds: int) -> int:
-        tables = 50 * k * (4 * 8 + 5 * 4) + stream.context.nbytes + 3 * 8 * seeds * rounds
+    def wanted(policies: int, lanes: int, rounds: int) -> int:
+        tables = 50 * k * (7 * 8 + 5 * 4) + stream.context.nbytes
         return 2 * lanes * state + 2 * 4 * lanes * rounds * policies + tables
 
-    assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4)) == wanted(1, 4, 4, 50)
-    assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4, rounds=700)) == wanted(1, 4, 4, 700)
+    assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4)) == wanted(1, 4, 50)
+    assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4, rounds=700)) == wanted(1, 4, 700)
     two = Ask(policies=("linucb", "greedy"), seeds=4, preference="0,0.5,1")
-    assert memory.estimate(stream, two) == wanted(2, 12, 4, 50)  # the largest state, not their sum
+    assert memory.estimate(stream, two) == wanted(2, 12, 50)  # the largest state, not their sum
 
 
 def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:

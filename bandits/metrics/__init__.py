@@ -1,4 +1,4 @@
-"""What a trace is worth: regret, spend, shares, frontiers and intervals, all computed after the run."""
+"""What a trace is worth: regret, spend, frontiers and intervals, all computed after the run."""
 
 from bandits.metrics.frontier import hypervolume as hypervolume
 from bandits.metrics.frontier import pareto as pareto
@@ -11,7 +11,6 @@ from bandits.metrics.regret import cumulative_regret as cumulative_regret
 from bandits.metrics.regret import earned_by as earned_by
 from bandits.metrics.regret import exponent as exponent
 from bandits.metrics.regret import rewards as rewards
-from bandits.metrics.regret import shares as shares
 from bandits.metrics.regret import spend as spend
 from bandits.metrics.significance import holm as holm
 from bandits.metrics.verdict import judge as judge

@@ -6,8 +6,6 @@ kernel is compiled for one signature only, and indices that are already checked:
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -38,20 +36,4 @@ def cumulative_gap(reference: Floats, table: Floats, order: Ints, arms: Ints) ->
             if arms[s, t] >= 0:
                 total -= table[order[s, t], arms[s, t]]
             out[s, t] = total
-    return out
-
-
-@njit(cache=True)
-def calls_before(arms: Ints, stops: Ints, n_arms: int) -> Any:
-    """Return `(S, P, K)` how often each arm was called in the rounds before each of the ascending `stops`."""
-    out = np.zeros((arms.shape[0], stops.shape[0], n_arms))
-    for s in range(arms.shape[0]):
-        t = 0
-        for p in range(stops.shape[0]):
-            if p > 0:
-                out[s, p] = out[s, p - 1]
-            while t < stops[p]:
-                if arms[s, t] >= 0:
-                    out[s, p, arms[s, t]] += 1.0
-                t += 1
     return out

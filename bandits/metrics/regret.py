@@ -1,4 +1,4 @@
-"""Regret, reward, spend and shares of a trace, computed afterwards from the table of rewards.
+"""Regret, reward and spend of a trace, computed afterwards from the table of rewards.
 
 A trace is `order (S, T)`, the row of the table asked at each round, and `arms (S, T)`, the model called there
 (-1 where none was). A call that was not made earns reward 0 and costs 0. Rows may repeat or be left out in
@@ -214,36 +214,6 @@ def _finite(values: Floats) -> Floats:
             f"trace needs calls of available models only, got an unavailable one at seed {seed}, round {turn}"
         )
     return values
-
-
-def shares(arms: ArrayLike, n_arms: int, points: ArrayLike, *, window: int) -> Floats:
-    """Return `(S, P, K)`: the share of each model in the `window` rounds up to each point.
-
-    Rounds without a call count in the window, so the shares of a stopped policy add up to less than 1.
-
-    Args:
-        arms: `(S, T)` models called, -1 where none was.
-        n_arms: `K`.
-        points: `(P,)` ascending numbers of rounds, from 1 to `T`.
-        window: rounds, at least 1; the first points have as many as there are.
-
-    Raises:
-        ValueError: points that do not ascend from 1 to `T`, or a window below 1.
-    """
-    called, stops = plain(arms, np.int32), plain(points, np.int32)
-    if (
-        stops.ndim != 1
-        or len(stops) == 0
-        or stops[0] < 1
-        or stops[-1] > called.shape[1]
-        or (np.diff(stops) < 0).any()
-    ):
-        raise ValueError(f"points needs ascending rounds from 1 to {called.shape[1]}, got {points!r}")
-    if window < 1 or called.max() >= n_arms:
-        raise ValueError(f"shares needs window >= 1 and arms below {n_arms}, got {window} and {called.max()}")
-    starts = plain(np.maximum(stops - window, 0), np.int32)
-    calls = kernels.calls_before(called, stops, n_arms) - kernels.calls_before(called, starts, n_arms)
-    return np.asarray(calls / (stops - starts)[:, None])
 
 
 def exponent(regret: ArrayLike, *, skip: float = 0.5) -> float:

@@ -1,4 +1,4 @@
-"""The tables of a run, computed from traces: summary, by data set, spending, phases, differences.
+"""The tables of a run: what one tally has added up window by window, then spending, phases, differences.
 
 Not here: the arithmetic (`bandits.metrics`), the files (`bandits.folders`) and the pages (`bandits.report`).
 """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandits.metrics.intervals import paired, student
-from bandits.metrics.regret import fall_back, fixed_sums, growth_rounds, played, slope, stand_in
+from bandits.metrics.regret import checked, fall_back, fixed_sums, growth_rounds, played, slope, stand_in
 from bandits.results.book import Best, book
 from bandits.results.by_dataset import REGRETS, by_dataset
 from bandits.results.by_query import before, clusters
@@ -108,7 +108,7 @@ def summarise(
     queries = len(np.unique(alike * len(names) + code))
     tally = Tally(len(traces), stream.n_arms, len(order), len(names), rounds=order.shape[1], rows=queries)
     plan = planned(stream, values, order, limits)
-    tally.add(own, order, np.stack([trace.arms for trace in traces.values()]), plan=plan)
+    tally.add(own, order, np.stack([checked(values, trace)[2] for trace in traces.values()]), plan=plan)
     return tables(tally, whole, list(traces), planned=plan is not None)
 
 
