@@ -248,7 +248,9 @@ def heat_title(share: pd.DataFrame) -> str:
     alone = [str(dataset) for dataset in part.index if not str(dataset).endswith(OTHER_DATASETS)]
     most = [str(part.loc[dataset].idxmax()) for dataset in alone]
     model = max(most, key=most.count)
-    which = counted(len(most), "data set") if len(alone) == len(part) else f"the {len(most)} largest data sets"
+    which = (
+        counted(len(most), "data set") if len(alone) == len(part) else f"the {len(most)} largest data sets"
+    )
     return f"{name} calls {model} most in {most.count(model)} of {which}"
 
 
