@@ -1,7 +1,7 @@
 """Every policy on the twin's streams and on a table of your own: regret, reward, cost, seconds, as Markdown.
 
-`python benchmarks/policy_table.py [TABLE ...]`: the second half of docs/policies.md. Defaults, 20 seeds, preference 0.2.
-What is shown to beat the best fixed model is judged by `defaults.py`.
+`python benchmarks/policy_table.py [TABLE ...]`: the second half of docs/policies.md. Defaults, 20 seeds, preference
+0.2. What is shown to beat the best fixed model is judged by `defaults.py`.
 `llmbandit` is not among them: it needs rows set aside, and is measured in `llmbandit_transfer.py`.
 """
 
