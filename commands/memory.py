@@ -19,7 +19,7 @@ def estimate(loaded: Any, ask: Any) -> int:
     """
     from bandits import resolve
     from bandits.experiment.ask import names
-    from bandits.experiment.lineup import REFERENCES, build
+    from bandits.experiment.lineup import REFERENCES, build, trained
     from bandits.rewards import REWARDS
     from envs.changes import duels
 
@@ -36,7 +36,7 @@ def estimate(loaded: Any, ask: Any) -> int:
     own = (
         _state(build(spec, loaded, worth, checked=".py:" in spec, again=True))
         for spec in ask.policies
-        if spec not in REFERENCES and "llmbandit" not in spec
+        if spec not in REFERENCES and not trained(spec)
     )
     states = 2 * runs * ask.seeds * max(own, default=0)
     traces = 2 * 4 * played * len(ask.policies)

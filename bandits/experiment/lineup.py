@@ -137,11 +137,21 @@ def _bases(of: str) -> list[str]:
 
 def ranged(spec: str) -> bool:
     """Return whether a spec's policy clips rewards to a range that the spec does not give."""
+    return {"low", "high"} <= _open(spec)
+
+
+def trained(spec: str) -> bool:
+    """Return whether a spec's policy is trained on a log before the run, which takes minutes."""
+    return "log" in _open(spec)
+
+
+def _open(spec: str) -> set[str]:
+    """Return the hyperparameters of a spec's policy, the innermost one, that the spec does not give."""
     inner = re.sub(r"^(\s*\w+\()+|\).*", "", spec)
     name, *pairs = (part.strip() for part in inner.split(","))
     mine = {pair.partition("=")[0] for pair in pairs}
     factory = OFFERED.get(name)
-    return factory is not None and {"low", "high"} <= set(resolve.hyperparameters(factory)) - mine
+    return set() if factory is None else set(resolve.hyperparameters(factory)) - mine
 
 
 def bounds_of(table: NDArray[np.float64]) -> tuple[float, float]:

@@ -75,8 +75,7 @@ def _try(stream: Any, asks: list[Ask], context: dict[str, Any]) -> None:
     worth = resolve.function(asks[0].reward, REWARDS, "reward")
     for ask in {(ask.policies, ask.pacing): ask for ask in asks}.values():
         (spec,) = ask.policies
-        trained = spec.partition(",")[0] == "llmbandit" and ask.warm_start is not None  # takes minutes
-        if spec in experiment.REFERENCES or trained:
+        if spec in experiment.REFERENCES or (experiment.trained(spec) and ask.warm_start is not None):
             continue
         policy = experiment.build(spec, run.stream, worth, checked=".py:" in spec)
         if ask.budget:
