@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
 from bandits.lengths import length_aware
+
+if TYPE_CHECKING:
+    from envs.outcomes import Queries
 
 PREFERENCE = 0.2  # the weight on cost by default
 _LARGEST = 1e15  # of a preference: its product with a cost stays inside float32
@@ -71,7 +74,7 @@ REWARDS: dict[str, Callable[..., Any]] = {
 }
 
 
-def reward_table(reward: Reward, stream: Any, preference: Any = PREFERENCE) -> NDArray[np.float64]:
+def reward_table(reward: Reward, stream: Queries, preference: Any = PREFERENCE) -> NDArray[np.float64]:
     """Return the `(T, K)` float64 table of what each model's outcome is worth; NaN where it is unavailable.
 
     Args:

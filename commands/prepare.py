@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 CONTEXT = ("modality", "fusion", "dim", "whiten", "context")  # what a policy sees of a query
 
@@ -41,7 +44,7 @@ def prepare_jax() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
-def log(stream: Any, options: dict[str, Any]) -> tuple[Any, Any]:
+def log(stream: Stream, options: dict[str, Any]) -> tuple[Any, Any]:
     """Return the log that `--warm-start` names as a table (None where it names rows), and the stream with its notes."""
     from envs import logged, selection
 

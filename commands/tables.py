@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from commands.help import Topical, option
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import say, show
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 
 @click.command("inspect", cls=Topical, context_settings=SETTINGS)
@@ -67,7 +70,7 @@ def inspect_table(
         say(*stream.notes)
 
 
-def _gain(stream: Any, form: str) -> None:
+def _gain(stream: Stream, form: str) -> None:
     """Print what any policy could gain: a sentence, a row for each weight on cost; JSON has those of each learner."""
     prepare_jax()
     from bandits import rows as tables

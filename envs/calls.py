@@ -67,6 +67,18 @@ class Several(NamedTuple):
     split: NDArray[np.object_] | None = None
 
 
+def several_of(stream: Any) -> Several:
+    """Return what a stream says of several calls a query.
+
+    Raises:
+        ValueError: it has one call a query.
+    """
+    found = stream.several
+    if not isinstance(found, Several):
+        raise ValueError(f"{stream.name} has one call a query; several need calls and a judge")
+    return found
+
+
 def last(turn: Any, heard: Any, answers: Answers) -> Answers:
     """Deliver the answer of the last call; all calls are paid for."""
     del heard

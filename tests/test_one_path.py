@@ -83,6 +83,8 @@ def test_every_setting_is_for_all_tables_or_says_why_it_is_not() -> None:
     given = {
         "budget": ("30%",), "pacing": "lp", "hard": True, "warm_start": "10%", "n_eff": 3.0, "fit": "warm",
         "scenario": "price-cut", "change": ("price,model=a",), "delay": "3", "batch": 2, "feedback": "full",
+        "calls": 2, "deliver": "vote", "judge": "auc=0.8", "judge_column": "x", "judge_cost": 0.1,
+        "within_query": "cost=1",
     }  # fmt: skip
     assert set(given) == set(asked.WHOLE) & set(asks.Ask._fields)
     for name, value in given.items():
@@ -97,4 +99,4 @@ def test_every_setting_is_for_all_tables_or_says_why_it_is_not() -> None:
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `--")]
     told = {name: why.strip() for _, names, why, _ in rows for name in names.strip().split(", ")}
     assert {n: told[f"`--{n.replace('_', '-')}`"] for n in asked.WHOLE} == asked.WHOLE
-    assert others <= {"prices_per", "prices", "embed", "dry_run", *options.SCORED}
+    assert others <= {"context", "prices_per", "prices", "embed", "dry_run", *options.SCORED}

@@ -9,7 +9,7 @@ every row is measured once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from bandits.metrics.significance import holm
 from bandits.metrics.verdict import ALPHA, FEWEST_QUERIES
 from bandits.results.by_query import clusters
 from bandits.rewards import linear, reward_table
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 Ints = NDArray[np.int64]
 WEIGHTS = (0.0, 0.05, 0.2, 0.5, 1.0)  # on cost, the preferences of reward `linear`
@@ -68,7 +71,12 @@ class Gain(NamedTuple):
 
 
 def gain(
-    stream: Any, *, weights: Sequence[float] = WEIGHTS, boosted: bool = True, rows: int = 5000, seed: int = 0
+    stream: Stream,
+    *,
+    weights: Sequence[float] = WEIGHTS,
+    boosted: bool = True,
+    rows: int = 5000,
+    seed: int = 0,
 ) -> Gain:
     """Return what full-information routers gain over the best fixed model, and what they save.
 
@@ -88,7 +96,8 @@ def gain(
         raise ValueError(
             f"--gain needs at least {FEWEST_QUERIES} queries that are not near copies, got {groups}"
         )
-    utility, cost = stream.utility[kept], stream.cost[kept] / stream.cost_scale
+    utility = np.asarray(stream.utility[kept], np.float64)
+    cost = np.asarray(stream.cost[kept], np.float64) / stream.cost_scale
     tables = {w: reward_table(linear, stream, w)[kept] for w in (weights if np.nansum(cost) else (0.0,))}
     names = np.unique(stream.dataset.astype(str)[kept], return_inverse=True)[1]
     seen = Seen(stream.context[kept, :-1].astype(np.float64), names.astype(np.int64))

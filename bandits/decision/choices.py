@@ -7,7 +7,7 @@ fixed choice of it, with the fall-back where it has no outcome) or a mixture of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from bandits.loop.replay import Trace
 from bandits.metrics.intervals import Estimate, clustered, student
 from bandits.metrics.regret import comparator, earned_by, played, rewards
 from bandits.results.by_query import clusters
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 Floats = NDArray[np.float64]
 MEASURES = ("accuracy", "cost", "latency")  # `M`, in this order, on the last axis
@@ -62,7 +65,7 @@ class Choices(NamedTuple):
         return np.fmin(over.lo, low), np.fmax(over.hi, high)
 
 
-def measured(stream: Any, runs: Sequence[tuple[str, Mapping[str, Trace]]]) -> Choices:
+def measured(stream: Stream, runs: Sequence[tuple[str, Mapping[str, Trace]]]) -> Choices:
     """Return what policies and single models got.
 
     Args:
@@ -130,7 +133,7 @@ def _summed(got: Floats, code: NDArray[np.intp], groups: int) -> Floats:
     return np.stack([np.bincount(flat, got[..., m].ravel(), groups) for m in range(len(MEASURES))], axis=-1)
 
 
-def _latency(stream: Any) -> Floats:
+def _latency(stream: Stream) -> Floats:
     """Return `(N, K)` seconds: where a call's is not recorded, the mean of its model's; 0 where none are."""
     if stream.latency is None:
         return np.where(stream.available, 0.0, np.nan)

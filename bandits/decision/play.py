@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from bandits.experiment import ask as asks
 from bandits.experiment.lineup import ranged
 from bandits.experiment.play import finish
 from bandits.loop.replay import Trace
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 # One that weighs how far to trust the context, one that trusts it at once, and one that does without.
 LINEUP = ("auto", "linucb,alpha=0.3,prior=1", "ucb1,alpha=0.1")
@@ -39,7 +42,7 @@ class Played(NamedTuple):
     worths: dict[str, float]
 
 
-def sweep(stream: Any, worth: float | None) -> dict[str, float]:
+def sweep(stream: Stream, worth: float | None) -> dict[str, float]:
     """Return the preferences to play at as texts, and the worth of a right answer at each.
 
     The reward `u - p c / scale` is `u - c / w` at the preference `p = scale / w`. Where the worth is not known,
@@ -57,7 +60,7 @@ def sweep(stream: Any, worth: float | None) -> dict[str, float]:
     return {"0": math.inf} | {text: stream.cost_scale / float(text) for text in texts}
 
 
-def _models(stream: Any) -> Any:
+def _models(stream: Stream) -> Any:
     """Return `(K, M)` means of the single models."""
     order = np.arange(len(stream), dtype=np.int32)[None]
     any_call = stream.available.argmax(axis=1).astype(np.int32)[None]
@@ -66,7 +69,7 @@ def _models(stream: Any) -> Any:
 
 
 def play(
-    stream: Any,
+    stream: Stream,
     worth: float | None,
     *,
     policies: Sequence[str] = LINEUP,
@@ -101,7 +104,7 @@ def play(
     return Played(ask, tuple(runs), worths)
 
 
-def affordable_seeds(stream: Any, preferences: int, rounds: int | None = None) -> int:
+def affordable_seeds(stream: Stream, preferences: int, rounds: int | None = None) -> int:
     """Return how many seeds fit into about a minute of two cores: `SEEDS`, fewer where the table is large.
 
     A round of the dearest policy takes about as long up to a usual number of models and features, then as these grow.

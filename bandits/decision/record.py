@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from bandits.decision.routing import ceiling
 from bandits.decision.worths import mixed_accuracy
 from bandits.metrics.regret import comparator, earned_by, rewards
 from bandits.money import Money
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 FORMAT = "routebandit decision 1"
 _CALLED = 0.01  # share of a deployed policy's last calls from which a model is needed
@@ -39,7 +42,7 @@ class Asked(NamedTuple):
     required: tuple[Limit, ...] = ()
 
 
-def record(stream: Any, played: Played, decided: Decision, asked: Asked, money: Money) -> dict[str, Any]:
+def record(stream: Stream, played: Played, decided: Decision, asked: Asked, money: Money) -> dict[str, Any]:
     """Return everything that is known of a decision, amounts in the currency, numbers that are not known as NaN."""
     queries = len(decided.choices.rounds)
     rows = [_row(decided, i, asked, money, stream) for i in range(len(decided.choices.names))]
@@ -80,13 +83,13 @@ def record(stream: Any, played: Played, decided: Decision, asked: Asked, money: 
     return found
 
 
-def _right(stream: Any) -> bool:
+def _right(stream: Stream) -> bool:
     """Return whether every answer is right or wrong: else accuracy is a mean score."""
     known = stream.utility[stream.available]
     return bool(((known == 0) | (known == 1)).all())
 
 
-def _row(decided: Decision, i: int, asked: Asked, money: Money, stream: Any) -> dict[str, Any]:
+def _row(decided: Decision, i: int, asked: Asked, money: Money, stream: Stream) -> dict[str, Any]:
     choices = decided.choices
     mean, (low, high) = choices.mean[i], choices.interval()
     priced, timed = stream.outcomes.priced, stream.latency is not None
@@ -143,7 +146,7 @@ def _leader(decided: Decision, measure: int, sign: int) -> str:
     return decided.choices.names[min(models, key=lambda i: sign * float(decided.choices.mean[i, measure]))]
 
 
-def _shares(stream: Any, played: Played, decided: Decision) -> list[dict[str, float]]:
+def _shares(stream: Stream, played: Played, decided: Decision) -> list[dict[str, float]]:
     """Return how often each choice calls each model: a policy in the last quarter of its rounds."""
     found: list[dict[str, float]] = []
     for i, kind in enumerate(decided.choices.kinds):
@@ -162,7 +165,7 @@ def _trace(played: Played, decided: Decision, i: int) -> Any:
     return next(run for run in played.runs if run.preference == text).traces[decided.choices.specs[i]]
 
 
-def _unneeded(stream: Any, decided: Decision, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _unneeded(stream: Stream, decided: Decision, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the models that are best at no worth and that no recommended choice calls."""
     best = {piece.choice for piece in (*decided.pieces, *decided.fixed)}
     called = {m for i in best for m, share in rows[i]["calls"].items() if share >= _CALLED}
@@ -174,7 +177,7 @@ def _unneeded(stream: Any, decided: Decision, rows: Sequence[Mapping[str, Any]])
     return [model for model in stream.models if model not in called | hull]
 
 
-def _nearest(stream: Any, played: Played, decided: Decision, money: Money) -> dict[str, Any] | None:
+def _nearest(stream: Stream, played: Played, decided: Decision, money: Money) -> dict[str, Any] | None:
     """Return of the policy that was deployed, else of the one with the greatest difference, what is known besides."""
     deployed = [p.choice for p in decided.pieces if decided.choices.kinds[p.choice] == "policy"]
     if decided.compared is None:
@@ -196,7 +199,7 @@ def _nearest(stream: Any, played: Played, decided: Decision, money: Money) -> di
     }  # fmt: skip
 
 
-def _gap(stream: Any, trace: Any, decided: Decision, pair: Pair) -> NDArray[np.float64]:
+def _gap(stream: Stream, trace: Any, decided: Decision, pair: Pair) -> NDArray[np.float64]:
     """Return `(S, T)` what each round of a policy earned more than the fixed choice that it is compared with."""
     mine = np.stack([rewards(sheet, trace) for sheet in (stream.utility, stream.cost)], axis=-1)
     names = decided.choices.names

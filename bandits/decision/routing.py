@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +13,13 @@ from bandits.decision.figures import per_cent, points
 from bandits.metrics.verdict import FEWEST_QUERIES
 from bandits.results.by_query import clusters
 
+if TYPE_CHECKING:
+    from envs.stream import Stream
+
 Row = Mapping[str, Any]
 
 
-def ceiling(stream: Any, worth: float | None, *, boosted: bool = False) -> dict[str, Any] | None:
+def ceiling(stream: Stream, worth: float | None, *, boosted: bool = False) -> dict[str, Any] | None:
     """Return what routers that are told every outcome gain at this worth, as `sentence` takes it.
 
     Without a worth accuracy alone counts; None where queries are too few to say.

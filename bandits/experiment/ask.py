@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy import float64
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from bandits.loop import feedback
 from bandits.loop.replay import Trace
 from bandits.rewards import preferences
 from bandits.wrappers import budget
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 
 class Ask(NamedTuple):
@@ -77,7 +80,7 @@ class Run(NamedTuple):
     name: str
     preference: str
     budget: str
-    stream: Any
+    stream: Stream
     table: NDArray[float64]
     limits: NDArray[float64] | None
     traces: dict[str, Trace]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bandits.metrics.regret import fall_back
 from bandits.rewards import Reward
 from envs.nearest import near
 
+if TYPE_CHECKING:
+    from envs.outcomes import Pool
 
-def filled(spec: str, keys: Mapping[str, Any], stream: Any, reward: Reward, log: Any) -> dict[str, Any]:
+
+def filled(spec: str, keys: Mapping[str, Any], stream: Pool, reward: Reward, log: Any) -> dict[str, Any]:
     """Return the hyperparameters that a run gives, or knows by other names than a spec does."""
     given: dict[str, Any] = {}
     if "model" in keys:

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ from envs.changes.scenarios import SCENARIOS
 from envs.selection import names, select
 from envs.twin.twin import twin
 
+if TYPE_CHECKING:
+    from envs.outcomes import Pool
+    from envs.stream import Stream
+
 # Not policies: they know the outcomes. Computed from the reward table, in the same order of queries.
 REFERENCES = {
     "oracle": "Call the model of the highest reward for each query, the cheapest among equals (needs hindsight).",
@@ -52,7 +56,7 @@ WRAPPERS: dict[str, Callable[..., Policy]] = {
 
 def build(
     spec: str,
-    stream: Any,
+    stream: Pool,
     reward: Reward,
     log: Any = None,
     *,
@@ -83,7 +87,7 @@ def build(
 
 def _named(
     spec: str,
-    stream: Any,
+    stream: Pool,
     reward: Reward,
     log: Any,
     *,
@@ -215,7 +219,7 @@ def _default(value: Any) -> str:
 
 
 def lineup(
-    stream: Any,
+    stream: Pool,
     specs: Sequence[str],
     reward: Reward,
     log: Any = None,
@@ -259,7 +263,7 @@ class Posed(NamedTuple):
 
 
 def run(
-    stream: Any,
+    stream: Stream,
     policies: Mapping[str, Policy | None],
     posed: Mapping[str, Posed],
     *,
@@ -294,7 +298,7 @@ def run(
     return traces
 
 
-def hindsight(stream: Any, table: NDArray[np.float64], name: str, options: Mapping[str, Any]) -> Trace:
+def hindsight(stream: Stream, table: NDArray[np.float64], name: str, options: Mapping[str, Any]) -> Trace:
     """Return the trace of a reference: what hindsight would have called, query by query."""
     kept = {k: v for k, v in options.items() if k in ("seeds", "seed", "order", "rounds")}
     rows = orders(stream, **kept)

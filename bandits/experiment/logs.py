@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bandits.metrics.off_policy import models
 
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
-def weighed(logged: Any, stream: Any) -> tuple[Any, Any]:
+
+def weighed(logged: Any, stream: Stream) -> tuple[Any, Any]:
     """Return a log whose calls all have a propensity, and the stream with a note where some are estimates.
 
     Args:

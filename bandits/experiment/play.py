@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.wrappers import budget, warm
 from envs.changes import duels
 from envs.logged import refit
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 FITS = ("all", "warm")
 Traces = dict[str, dict[str, Trace]]  # by the run's name and the policy's spec
@@ -40,7 +43,7 @@ class _Posed(NamedTuple):
         runs: by the preference's text and the run's name.
     """
 
-    stream: Any
+    stream: Stream
     worth: Reward
     late: feedback.Late | None
     logged: Any
@@ -50,7 +53,7 @@ class _Posed(NamedTuple):
 
 
 def finish(
-    stream: Any,
+    stream: Stream,
     ask: Ask,
     progress: Progress | None = None,
     *,
@@ -116,7 +119,7 @@ def _check(ask: Ask) -> None:
         raise ValueError("--fit warm needs a --warm-start whose rows it fits the context on")
 
 
-def _posed(stream: Any, ask: Ask, log: Any, context: Mapping[str, Any]) -> _Posed:
+def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _Posed:
     """Return the runs to make: the log set aside, the world as it changes, each preference's and budget's tables."""
     worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
     logged = log
@@ -213,7 +216,7 @@ def _replayed(ask: Ask) -> dict[str, Any]:
     return {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
 
 
-def _world(stream: Any, ask: Ask) -> tuple[Any, feedback.Late | None]:
+def _world(stream: Stream, ask: Ask) -> tuple[Any, feedback.Late | None]:
     """Return the stream with what changes in it, and how its feedback comes."""
     ready = None if ask.scenario is None else worlds.scenario(ask.scenario)
     changes = (*(() if ready is None else ready.changes), *ask.change)
@@ -227,7 +230,7 @@ def _world(stream: Any, ask: Ask) -> tuple[Any, feedback.Late | None]:
 class _Logged(NamedTuple):
     """A log as its reward sees it: the `Stream`, its reward table and the preference that went into it."""
 
-    stream: Any
+    stream: Stream
     table: NDArray[np.float64]
     preference: float
 
@@ -237,7 +240,7 @@ def _logged(logged: Any, worth: Reward, preference: float) -> _Logged:
 
 
 def _warmed(
-    lineup: Mapping[str, Policy | None], stream: Any, ask: Ask, log: _Logged
+    lineup: Mapping[str, Policy | None], stream: Stream, ask: Ask, log: _Logged
 ) -> dict[str, Policy | None]:
     """Return the lineup that knows the log: ridge policies through a prior, every other one by hearing it."""
     prior = warm.fit(log.stream, log.table, n_eff=ask.n_eff)
@@ -252,14 +255,14 @@ def _warmed(
     return warmed
 
 
-def _held(policy: Policy, stream: Any, ask: Ask) -> Policy:
+def _held(policy: Policy, stream: Stream, ask: Ask) -> Policy:
     """Return the policy in the wrappers that a budget or a cap asks for."""
     if not ask.budget and ask.cap is None:
         return policy
     return budget.held(policy, stream, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)
 
 
-def _all_held(lineup: Mapping[str, Policy | None], stream: Any, ask: Ask) -> dict[str, Policy | None]:
+def _all_held(lineup: Mapping[str, Policy | None], stream: Stream, ask: Ask) -> dict[str, Policy | None]:
     return {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from bandits.base import RESOURCES
 from bandits.loop.replay import Trace
 from bandits.rewards import Reward, reward_table
-from envs.calls import Answers, last
+from envs.calls import Answers, last, several_of
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 _MOST_COLUMNS = 2000
 
@@ -28,15 +31,15 @@ Sequence_ = tuple[int, ...]
 class Done(NamedTuple):
     """A finished play: the stream of sequences, its reward table, traces that name its columns, rows about calls."""
 
-    stream: Any
+    stream: Stream
     table: Floats
     traces: dict[str, Trace]
     calls: tuple[dict[str, Any], ...]
 
 
-def paid(stream: Any) -> Any:
+def paid(stream: Stream) -> Any:
     """Return the stream in which every call is judged, and paid for with its judge."""
-    cost = stream.several.judge_cost
+    cost = several_of(stream).judge_cost
     if cost is None or not np.any(cost > 0):
         return stream
     outcomes = replace(stream.outcomes, cost=stream.cost + cost)
@@ -44,7 +47,7 @@ def paid(stream: Any) -> Any:
 
 
 def as_sequences(
-    stream: Any, called: Mapping[str, Trace], again: set[str], worth: Reward, preference: Any
+    stream: Stream, called: Mapping[str, Trace], again: set[str], worth: Reward, preference: Any
 ) -> Done:
     """Return the play as one of a stream whose columns are sequences of calls."""
     dear = paid(stream)
@@ -77,24 +80,24 @@ def as_sequences(
     return Done(wide, reward_table(worth, wide, preference), traces, tuple(calls))
 
 
-def delivered(stream: Any, sequence: Sequence_) -> tuple[Floats, Floats]:
+def delivered(stream: Stream, sequence: Sequence_) -> tuple[Floats, Floats]:
     """Return `(N,)` utility and `(N, R)` use of a sequence of calls on every row, NaN where one cannot be made."""
-    several, count = stream.several, stream.n_arms
+    several, count = several_of(stream), stream.n_arms
     turn = np.full((len(stream), count), -1)
     turn[:, list(sequence)] = np.arange(len(sequence))
     used = [
         np.zeros(stream.utility.shape) if (x := getattr(stream, r)) is None else np.nan_to_num(x)
         for r in RESOURCES
     ]
-    heard = np.where(turn >= 0, several.scores, np.nan)
+    heard = np.where(turn >= 0, np.nan if several.scores is None else several.scores, np.nan)
     answers = Answers(np.nan_to_num(stream.utility), np.stack(used, axis=-1), several.votes)
     told = (several.calls.combine or last)(turn, heard, answers)
-    open_ = stream.available[:, list(sequence)].all(axis=1)
+    open_ = np.asarray(stream.available[:, list(sequence)].all(axis=1))
     return np.where(open_, told.utility, np.nan), np.where(open_[:, None], told.used, np.nan)
 
 
 def _widened(
-    stream: Any, sequences: Sequence[Sequence_], gave: Mapping[Sequence_, tuple[Floats, Floats]]
+    stream: Stream, sequences: Sequence[Sequence_], gave: Mapping[Sequence_, tuple[Floats, Floats]]
 ) -> Any:
     """Return the stream with a column more for each sequence."""
     if not sequences:
@@ -114,7 +117,7 @@ def _widened(
 
 
 def _about(
-    spec: str, trace: Trace, stream: Any, gave: dict[Sequence_, tuple[Floats, Floats]]
+    spec: str, trace: Trace, stream: Stream, gave: dict[Sequence_, tuple[Floats, Floats]]
 ) -> dict[str, Any]:
     """Return a row on a policy's calls: how many, the share that stops after each, what each of them added and cost."""
     row: dict[str, Any] = {"policy": spec}
@@ -139,13 +142,13 @@ def _about(
 
 
 def _promise(
-    stream: Any,
+    stream: Stream,
     arms: NDArray[np.int32],
     order: NDArray[np.int32],
     gave: Mapping[Sequence_, tuple[Floats, Floats]],
 ) -> dict[str, float]:
     """Return what a policy cost on rows called train and on those called test; nothing where there are not both."""
-    split = stream.several.split
+    split = several_of(stream).split
     if split is None or not {"train", "test"} <= set(split[order]):
         return {}
     sequences, place = np.unique(arms, axis=0, return_inverse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,11 @@ from bandits.loop.replay import replay as single
 from bandits.metrics import judges
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from envs import judges as simulated
-from envs.calls import Answers, Calls, Several, best_heard, check, last, vote
+from envs.calls import Answers, Calls, Several, best_heard, check, last, several_of, vote
 from envs.tables import judged as columns
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 DELIVER: dict[str, Callable[..., Answers]] = {"last": last, "best_heard": best_heard, "vote": vote}
 _LACKING = ("budget", "cap", "warm_start", "n_eff", "scenario", "change", "delay", "batch")
@@ -28,7 +31,7 @@ _LACKING = ("budget", "cap", "warm_start", "n_eff", "scenario", "change", "delay
 Floats = NDArray[np.float64]
 
 
-def judged(stream: Any, ask: Any, path: Any) -> Any:
+def judged(stream: Stream, ask: Any, path: Any) -> Any:
     """Return the stream with what its judge says and how a query may be answered, as `ask` has it.
 
     Args:
@@ -117,19 +120,21 @@ def _room(text: str | None) -> tuple[float, ...] | None:
     return tuple(room.values())
 
 
-def quality(stream: Any) -> list[dict[str, Any]]:
+def quality(stream: Stream) -> list[dict[str, Any]]:
     """Return a row for each model: how good the judge of its answers is."""
-    rows = []
+    rows, scores = [], several_of(stream).scores
+    if scores is None:
+        return []
     for k, model in enumerate(stream.models):
         seen = stream.available[:, k]
-        score, right = stream.several.scores[seen, k], stream.utility[seen, k]
+        score, right = scores[seen, k], stream.utility[seen, k]
         found = judges.quality(score, right)
         rows.append({"model": model, "accuracy": float(right.mean()), **found._asdict()})
     return rows
 
 
 def runs(
-    stream: Any, ask: Any, progress: Callable[[str, int], object] | None, *, play: bool = True
+    stream: Stream, ask: Any, progress: Callable[[str, int], object] | None, *, play: bool = True
 ) -> Iterator[tuple[str, Done, tuple[float, float]]]:
     """Yield for each preference of an ask its text, the finished play, and the least and the highest reward.
 
@@ -148,7 +153,7 @@ def runs(
 
 
 def played(
-    stream: Any,
+    stream: Stream,
     policies: Mapping[str, Policy | None],
     worth: Reward,
     preference: Any,

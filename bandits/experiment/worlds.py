@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -16,6 +16,9 @@ from envs.changes.changes import CHANGES, apply
 from envs.changes.scenarios import SCENARIOS, Scenario
 from envs.changes.world import unroll
 from envs.nearest import near
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 
 def scenario(name: str) -> Scenario:
@@ -30,7 +33,7 @@ def scenario(name: str) -> Scenario:
 
 
 def changed(
-    stream: Any,
+    stream: Stream,
     changes: Sequence[str],
     *,
     seeds: int,
@@ -59,7 +62,13 @@ def changed(
 
 
 def heard(
-    stream: Any, table: NDArray[Any], reward: Reward, preference: Any, *, kind: str = "bandit", seed: int = 0
+    stream: Stream,
+    table: NDArray[Any],
+    reward: Reward,
+    preference: Any,
+    *,
+    kind: str = "bandit",
+    seed: int = 0,
 ) -> tuple[Any, NDArray[Any]]:
     """Return the stream and the table that policies are replayed on; regret is counted on those given.
 

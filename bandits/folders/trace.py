@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.folders.place import CALLS
 from bandits.loop.replay import Trace
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 Ints = NDArray[np.integer[Any]]
 FILE = "trace.parquet"
@@ -73,12 +76,14 @@ def write(
             writer.write_table(pa.Table.from_arrays(columns, schema=kinds))
 
 
-def written(traces: Mapping[str, Trace], stream: Any) -> bytes:
+def written(traces: Mapping[str, Trace], stream: Stream) -> bytes:
     """Return the file of a run on a table in memory."""
     import pyarrow as pa
 
-    own, row = (stream, None) if stream.world is None else (stream.world.base, stream.world.row)
-    origin, ids = (x if row is None else x[row] for x in (own.outcomes.origin, own.outcomes.query_id))
+    world = stream.world
+    own = (stream if world is None else world.base).outcomes
+    row = np.arange(len(own)) if world is None else world.row
+    origin, ids = own.origin[row], own.query_id[row]
     names, sink = pa.array(ids.astype(str).tolist(), pa.string()), pa.BufferOutputStream()
     order = next(iter(traces.values())).order
     write(sink, list(traces), order, [trace.arms for trace in traces.values()], names, origin)

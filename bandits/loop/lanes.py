@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,10 @@ from bandits.loop.feedback import Timetable, timetable
 from bandits.loop.player import Player, player
 from bandits.loop.rounds import Account, Chunk, Due, Shared, ring
 from envs.ahead import ahead
+
+if TYPE_CHECKING:
+    from envs.outcomes import Queries
+    from envs.stream import Stream
 
 CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
 GROUP = 64  # lanes at most that are played as one batch: it bounds memory
@@ -214,13 +218,13 @@ def gather(sheets: Sequence[Chunk], rows: NDArray[np.integer[Any]], into: Chunk)
     return into
 
 
-def sheets(stream: Any, cases: Sequence[Any]) -> list[Chunk]:
+def sheets(stream: Stream, cases: Sequence[Any]) -> list[Chunk]:
     """Return the `sheet` of each case on the whole stream."""
     posted = None if stream.world is None else stream.world.posted
     return [sheet(stream, case.table, case.preference, posted=posted) for case in cases]
 
 
-def sheet(stream: Any, reward: NDArray[np.float64], preference: Any, *, posted: Any = None) -> Chunk:
+def sheet(stream: Queries, reward: NDArray[np.float64], preference: Any, *, posted: Any = None) -> Chunk:
     """Return some rows of a table in the dtypes and the layout that the loop reads, one row a query.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +15,13 @@ from bandits.loop.lanes import sheet
 from bandits.loop.replay import seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 
+if TYPE_CHECKING:
+    from envs.stream import Stream
+
 
 def relearned(
     policy: Policy,
-    stream: Any,
+    stream: Stream,
     table: NDArray[np.float64],
     preference: Any,
     calls: tuple[NDArray[np.int32], NDArray[np.int32]],

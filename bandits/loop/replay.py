@@ -25,6 +25,9 @@ from bandits.rewards import PREFERENCE
 if TYPE_CHECKING:
     import pandas as pd
 
+    from envs.stream import Stream
+    from envs.windows.big import Big
+
 ORDERS = ("shuffle", "given", "dataset")  # the last needs the whole table in memory
 
 
@@ -41,7 +44,7 @@ class Trace(NamedTuple):
     arms: NDArray[np.int32]
     probed: NDArray[np.float32] | None = None
 
-    def to_frame(self, stream: Any) -> pd.DataFrame:
+    def to_frame(self, stream: Stream) -> pd.DataFrame:
         """Return a row for each round of each seed, with what the call gave.
 
         Columns: seed, round (both from 0), row, query_id, dataset, arm, model, utility, cost; where no call was made
@@ -118,7 +121,7 @@ class Case(NamedTuple):
 
 
 def orders(
-    stream: Any, *, seeds: int, seed: int = 0, order: str = "shuffle", rounds: int | None = None
+    stream: Stream, *, seeds: int, seed: int = 0, order: str = "shuffle", rounds: int | None = None
 ) -> NDArray[np.int32]:
     """Return the `(S, T)` rows that each seed asks, in order.
 
@@ -186,7 +189,7 @@ def _laid_out(world: Any, seeds: int, rounds: int | None) -> NDArray[np.int32]:
 
 def replay(
     policy: Policy,
-    stream: Any,
+    stream: Stream,
     table: NDArray[np.float64],
     *,
     preference: Any = PREFERENCE,
@@ -221,7 +224,7 @@ def replay(
 
 def replays(
     policy: Policy,
-    stream: Any,
+    stream: Stream,
     cases: Sequence[Case],
     *,
     seeds: int = 20,
@@ -266,7 +269,7 @@ def replays(
     return traces
 
 
-def shared(stream: Any) -> Shared:
+def shared(stream: Stream | Big) -> Shared:
     """Return what all rounds of a table with `price` `(K,)` and `cost_scale` share."""
     return Shared(jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale))
 
@@ -277,7 +280,7 @@ def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
     return [jax.random.fold_in(jax.random.key(seed), s) for s in range(seeds)]
 
 
-def _check(stream: Any, cases: Sequence[Case]) -> None:
+def _check(stream: Stream, cases: Sequence[Case]) -> None:
     if stream.several is not None and stream.several.calls.most > 1:
         raise ValueError(
             "a stream of several calls a query needs bandits.loop.slots.replay, which has no budgets yet"
@@ -301,7 +304,7 @@ def _check(stream: Any, cases: Sequence[Case]) -> None:
 
 
 def _stopped(
-    stream: Any, rows: NDArray[np.int32], arms: NDArray[np.int32], budget: NDArray[np.float64]
+    stream: Stream, rows: NDArray[np.int32], arms: NDArray[np.int32], budget: NDArray[np.float64]
 ) -> NDArray[np.int32]:
     """Return the arms with -1 after the round that overdrew the budget.
 

@@ -7,7 +7,7 @@ round is worth. With one call a query the loop of `bandits.loop.replay` plays, a
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,10 @@ from bandits.loop.lanes import CHUNK, chunks, sheet
 from bandits.loop.replay import Trace, orders, seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe, start
 from bandits.rewards import PREFERENCE, Outcome, Reward, reward_table
-from envs.calls import STOP, Answers, Calls, Several, check, last
+from envs.calls import STOP, Answers, Calls, Several, check, last, several_of
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 
 class Met(NamedTuple):
@@ -34,7 +37,7 @@ class Met(NamedTuple):
 
 def replay(
     policy: Policy,
-    stream: Any,
+    stream: Stream,
     worth: Reward,
     *,
     preference: float = PREFERENCE,
@@ -74,12 +77,14 @@ def replay(
     return Trace(rows, arms[..., 0] if calls.most == 1 else arms)
 
 
-def gained(trace: Trace, stream: Any, worth: Reward, preference: float = PREFERENCE) -> NDArray[np.float64]:
+def gained(
+    trace: Trace, stream: Stream, worth: Reward, preference: float = PREFERENCE
+) -> NDArray[np.float64]:
     """Return the `(S, T, M)` reward of each slot of a trace of several calls, 0 where none was made.
 
     They add up, over slots, to what the delivered answer is worth.
     """
-    several, row = stream.several, trace.order
+    several, row = several_of(stream), trace.order
     answers = _answers(stream)
     arms = trace.arms if trace.arms.ndim == 3 else trace.arms[..., None]
     turn = np.full((*row.shape, stream.n_arms), STOP)
@@ -100,11 +105,11 @@ def gained(trace: Trace, stream: Any, worth: Reward, preference: float = PREFERE
     return np.stack(rewards, axis=2)
 
 
-def _answers(stream: Any) -> Answers:
+def _answers(stream: Stream) -> Answers:
     """Return the `(N, K)` utilities and `(N, K, R)` uses of a stream, 0 where there are none."""
     recorded = [getattr(stream, name) for name in RESOURCES]
     used = [np.zeros(stream.utility.shape) if x is None else np.nan_to_num(x) for x in recorded]
-    return Answers(np.nan_to_num(stream.utility), np.stack(used, axis=-1), stream.several.votes)
+    return Answers(np.nan_to_num(stream.utility), np.stack(used, axis=-1), several_of(stream).votes)
 
 
 def _worth(worth: Reward, told: Answers, preference: Any, scale: Any) -> Any:
@@ -113,7 +118,7 @@ def _worth(worth: Reward, told: Answers, preference: Any, scale: Any) -> Any:
 
 
 def _played(
-    policy: Policy, stream: Any, several: Several, worth: Reward, preference: float,
+    policy: Policy, stream: Stream, several: Several, worth: Reward, preference: float,
     rows: NDArray[np.int32], keys: jax.Array,
 ) -> NDArray[np.int32]:  # fmt: skip
     """Return the `(S, T, M)` arms."""

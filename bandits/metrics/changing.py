@@ -7,7 +7,7 @@ the oracle of the moment, and the best model of each phase is the best model of 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,17 +16,18 @@ from bandits.metrics.regret import comparator, earned_by, rewards
 
 if TYPE_CHECKING:
     from bandits.loop.replay import Trace
+    from envs.stream import Stream
 
 Floats = NDArray[np.float64]
 
 
-def changes_at(stream: Any) -> NDArray[np.int64]:
+def changes_at(stream: Stream) -> NDArray[np.int64]:
     """Return the ascending rounds (from 0) at which phases of a stream begin, after the first; none without changes."""
     marks = () if stream.world is None else stream.world.marks
     return np.unique(np.array([at for at, _ in marks], np.int64))
 
 
-def phase(stream: Any) -> NDArray[np.int64]:
+def phase(stream: Stream) -> NDArray[np.int64]:
     """Return `(N,)`, the phase (from 0) that each row of a stream is in."""
     if stream.world is None:
         return np.zeros(len(stream), np.int64)
@@ -35,13 +36,13 @@ def phase(stream: Any) -> NDArray[np.int64]:
     return np.asarray(stream.world.by_round(within), np.int64)
 
 
-def best_of_phase(stream: Any, table: ArrayLike) -> NDArray[np.int32]:
+def best_of_phase(stream: Stream, table: ArrayLike) -> NDArray[np.int32]:
     """Return `(N,)`, the available model of the highest mean reward in the phase of each row (needs hindsight)."""
     return comparator(table, "best_per_dataset", dataset=phase(stream))
 
 
 def recovery(
-    stream: Any, table: ArrayLike, trace: Trace, *, window: int = 100, within: float = 0.05
+    stream: Stream, table: ArrayLike, trace: Trace, *, window: int = 100, within: float = 0.05
 ) -> Floats:
     """Return `(P,)`, for each change the rounds until reward is back near that of the new phase's best model.
 
@@ -65,7 +66,7 @@ def recovery(
 
 
 def recovery_interval(
-    stream: Any,
+    stream: Stream,
     table: ArrayLike,
     trace: Trace,
     *,
@@ -98,7 +99,7 @@ def recovery_interval(
     return low, high
 
 
-def _gaps(stream: Any, table: ArrayLike, trace: Trace) -> Iterator[tuple[Floats, Floats]]:
+def _gaps(stream: Stream, table: ArrayLike, trace: Trace) -> Iterator[tuple[Floats, Floats]]:
     """Yield for each change `(S, n)` and `(S, n)`: how far behind the phase's best model, and what that earns."""
     values = np.asarray(table, np.float64)
     best = earned_by(values, best_of_phase(stream, values))[trace.order]
@@ -119,7 +120,7 @@ def _back(gap: Floats, at_most: float, window: int) -> float:
     return float(back[0]) if len(back) else float("nan")
 
 
-def arrivals(stream: Any) -> list[tuple[str, int, NDArray[np.intp]]]:
+def arrivals(stream: Stream) -> list[tuple[str, int, NDArray[np.intp]]]:
     """Return each model that joins while the run goes on: its name, its first round (from 0) and its columns.
 
     In a stream of duels (`envs.changes.duels`) its columns are all pairs that it is part of.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from bandits.off_policy.valued import PLAIN, RECOMMENDED, Estimate, How, modelle
 from bandits.rewards import Reward
 from bandits.serving.router import load
 from envs.tables import columns, files
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 Floats = NDArray[np.float64]
 LOGGED = "the log's own policy"
@@ -133,7 +136,7 @@ def against(rows: Sequence[dict[str, Any]], truth: dict[str, dict[str, float]]) 
 
 
 def truths(
-    rounds: Rounds, wanted: dict[str, Floats], stream: Any, table: Floats
+    rounds: Rounds, wanted: dict[str, Floats], stream: Stream, table: Floats
 ) -> dict[str, dict[str, float]]:
     """Return the true value of each target on the log's queries, from a full table of the same queries and models.
 
@@ -146,7 +149,7 @@ def truths(
     if missing := [name for name in rounds.query_id if name not in place]:
         raise ValueError(f"--truth needs the queries of the log, {stream.name} lacks {str(missing[0])!r}")
     rows = np.array([place[name] for name in rounds.query_id])
-    at = np.ix_(rows, [stream.models.index(m) for m in rounds.models])
+    at = np.ix_(rows, np.array([stream.models.index(m) for m in rounds.models]))
     full = {"utility": stream.utility[at], "cost": stream.cost[at], "reward": table[at]}
     return {
         target: {

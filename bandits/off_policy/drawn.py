@@ -6,7 +6,7 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,9 @@ from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 from bandits.off_policy.rounds import CHANCE
 from bandits.rewards import PREFERENCE
 from envs.tables.about import KEY
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 Floats = NDArray[np.float64]
 MARK = b"routebandit_log"  # in the Parquet schema: a log that may be written over
@@ -48,7 +51,7 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    policy: Policy, stream: Any, table: Floats, *, explore: float = 0.1, preference: float = PREFERENCE,
+    policy: Policy, stream: Stream, table: Floats, *, explore: float = 0.1, preference: float = PREFERENCE,
     rounds: int | None = None, seed: int = 0, order: str = "shuffle",
 ) -> Drawn:  # fmt: skip
     """Return the log of a policy that plays a stream once; it learns from the model that was really called.
@@ -117,7 +120,7 @@ def _play(
     return jax.lax.scan(step, policy.init(key), steps)[1]  # type: ignore[no-any-return]
 
 
-def write(drawn: Drawn, stream: Any, table: Floats, path: str | Path, about: dict[str, Any]) -> None:
+def write(drawn: Drawn, stream: Stream, table: Floats, path: str | Path, about: dict[str, Any]) -> None:
     """Write a log as Parquet, whole or not at all.
 
     Columns: `query_id`, `dataset`, `model`, `utility`, `reward`, `propensity`, `own_arm`, `candidates` (a list),

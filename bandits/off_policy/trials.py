@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,16 @@ from bandits.off_policy.rounds import Rounds
 from bandits.off_policy.valued import RECOMMENDED, How, modelled, valued
 from bandits.rewards import Reward, reward_table
 
+if TYPE_CHECKING:
+    from envs.stream import Stream
+
 Floats = NDArray[np.float64]
 ALPHA = 0.05  # of the intervals
 TIE = 1.1  # scores this near are a tie, which ope's own estimator wins: a hundred logs tell no more
 TOP = 3  # policies that would go into an A/B test, for SharpeRatio@k
 
 
-def targets(stream: Any, table: Floats, reward: Reward) -> dict[str, Floats]:
+def targets(stream: Stream, table: Floats, reward: Reward) -> dict[str, Floats]:
     """Return ten targets `(N, K)`: uniform, four single models, greedy ridges at four preferences, and a soft one.
 
     The ridges know the whole table: what is tried is the estimators, not how a target was made.
@@ -38,7 +41,7 @@ def targets(stream: Any, table: Floats, reward: Reward) -> dict[str, Floats]:
 
 
 def trials(
-    stream: Any, reward: Reward, *, preference: float = 0.2, explores: tuple[float, ...] = (0.1,),
+    stream: Stream, reward: Reward, *, preference: float = 0.2, explores: tuple[float, ...] = (0.1,),
     sizes: tuple[int, ...] = (2000,), logs: int = 100, seed: int = 0,
     progress: Callable[[int], object] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
@@ -125,7 +128,7 @@ def trusted(rows: list[dict[str, Any]], coverage: float = 0.9) -> str:
 
 
 def log_of(
-    stream: Any, table: Floats, every: Floats, size: int, rng: np.random.Generator
+    stream: Stream, table: Floats, every: Floats, size: int, rng: np.random.Generator
 ) -> tuple[Rounds, NDArray[np.int64]]:
     """Return a log of so many rounds, queries drawn with replacement, models from `every (N, K)`, and its rows."""
     row = rng.integers(0, len(stream), size)
@@ -141,7 +144,12 @@ def log_of(
 
 
 def _one(
-    stream: Any, table: Floats, every: Floats, named: dict[str, Floats], size: int, rng: np.random.Generator
+    stream: Stream,
+    table: Floats,
+    every: Floats,
+    named: dict[str, Floats],
+    size: int,
+    rng: np.random.Generator,
 ) -> dict[str, list[tuple[int, float, float, float, float]]]:
     """Return `(target's number, mean, low, high, effective size)` of each target by estimator, on one log."""
     rounds, row = log_of(stream, table, every, size, rng)
@@ -180,7 +188,7 @@ def _scored(found: Floats, truth: Floats, logged: float) -> dict[str, float]:
     }
 
 
-def _ridges(stream: Any, table: Floats, rows: NDArray[np.intp] | None = None) -> Floats:
+def _ridges(stream: Stream, table: Floats, rows: NDArray[np.intp] | None = None) -> Floats:
     """Return `(N, K)` predictions of ridges fitted on these rows of the table."""
     some = np.arange(len(stream)) if rows is None else rows
     x, worth = stream.context[:, :-1].astype(np.float64), np.full(table.shape, -1e9)

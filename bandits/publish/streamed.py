@@ -29,7 +29,7 @@ from bandits.results import cells, summary
 from bandits.results.book import Best, Book, book
 from bandits.results.tally import Tally
 from bandits.rewards import REWARDS, Reward, reward_table
-from bandits.wrappers import budget
+from bandits.wrappers import budget, promise
 from envs.ahead import ahead
 from envs.windows import big
 
@@ -65,7 +65,8 @@ class _Run:
         built = [policy for policy in lineup.values() if policy is not None]
         account = None
         if ask.cap is not None:  # which may leave no call, as a budget may: an endless one stands for it
-            built = [budget.held(policy, table, cap=ask.cap) for policy in built]
+            size = table.n_arms, table.dim
+            built = [promise.cap(budget.PACINGS["stop"](p, *size), *size, limit=ask.cap) for p in built]
             account = lanes.account(np.full((ask.seeds, len(RESOURCES)), np.inf))
         keys = seed_keys(ask.seed, ask.seeds)
         self.playing = [player(policy, keys, shared(table), account=account) for policy in built]

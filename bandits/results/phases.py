@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bandits.loop.replay import Trace
+    from envs.stream import Stream
 
 Floats = NDArray[np.float64]
 REGRET = "regret_best_of_phase"
 OUTSTANDING = "outstanding"
 
 
-def marks(stream: Any) -> list[tuple[int, str]]:
+def marks(stream: Stream) -> list[tuple[int, str]]:
     """Return the first round (from 1) and the label of everything that begins or ends while a stream is replayed."""
     return [] if stream.world is None else [(at + 1, label) for at, label in stream.world.marks]
 
 
-def outcome(stream: Any, table: Floats, trace: Trace, *, seed: int = 0) -> dict[str, float]:
+def outcome(stream: Stream, table: Floats, trace: Trace, *, seed: int = 0) -> dict[str, float]:
     """Return what one policy made of all changes of a stream, in one row.
 
     Returns:
@@ -64,7 +65,7 @@ def _middle(values: Floats) -> float:
     return middle if np.isfinite(middle) else float("nan")
 
 
-def phases(stream: Any, table: Floats, traces: Mapping[str, Trace], *, seed: int = 0) -> pd.DataFrame:
+def phases(stream: Stream, table: Floats, traces: Mapping[str, Trace], *, seed: int = 0) -> pd.DataFrame:
     """Return a row for each policy and phase of a changed stream.
 
     Columns: policy; `phase` from 0; `begins`, its first round from 1; `change`, what happened then; `best_model`, the
@@ -77,7 +78,7 @@ def phases(stream: Any, table: Floats, traces: Mapping[str, Trace], *, seed: int
     values = np.asarray(table, np.float64)
     begins = np.array([0, *changes_at(stream)])
     labels: dict[int, dict[str, None]] = {int(at): {} for at in begins}
-    for at, label in stream.world.marks:
+    for at, label in () if stream.world is None else stream.world.marks:
         labels[at][label] = None
     shared = {"phase": np.arange(len(begins)), "begins": begins + 1}
     frames = []
@@ -91,7 +92,7 @@ def phases(stream: Any, table: Floats, traces: Mapping[str, Trace], *, seed: int
     return pd.concat(frames, ignore_index=True)
 
 
-def _earned(stream: Any, table: Floats, trace: Trace) -> dict[str, Any]:
+def _earned(stream: Stream, table: Floats, trace: Trace) -> dict[str, Any]:
     """Return what a policy and the best model of each phase earned in it, and how far apart they and the oracle are."""
     arms, begins = best_of_phase(stream, table), np.array([0, *changes_at(stream)])
     length = np.diff([*begins, trace.order.shape[1]])
@@ -116,7 +117,7 @@ def _earned(stream: Any, table: Floats, trace: Trace) -> dict[str, Any]:
     }
 
 
-def _taken_up(stream: Any, trace: Trace, begins: NDArray[np.int64]) -> dict[str, Any]:
+def _taken_up(stream: Stream, trace: Trace, begins: NDArray[np.int64]) -> dict[str, Any]:
     """Return for each phase the model that joins with it, and the rounds and calls until it holds its share."""
     joins = {at: (name, adoption(trace, columns, at)) for name, at, columns in arrivals(stream)}
     absent = ("", np.full((2, 1), np.nan))
@@ -129,7 +130,7 @@ def _taken_up(stream: Any, trace: Trace, begins: NDArray[np.int64]) -> dict[str,
 
 
 def added(
-    stream: Any, table: Floats, traces: Mapping[str, Trace], late: feedback.Late | None, *, seed: int = 0
+    stream: Stream, table: Floats, traces: Mapping[str, Trace], late: feedback.Late | None, *, seed: int = 0
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Yield what belongs into a run's summary and curves: of its changes, where it has any, and of late feedback.
 

@@ -14,6 +14,8 @@ from bandits.money import UNNAMED, Money
 if TYPE_CHECKING:
     import pandas as pd
 
+    from envs.stream import Stream
+
 Rows = list[dict[str, Any]]
 
 
@@ -36,7 +38,7 @@ class Point(NamedTuple):
     ies: scores.Ies = scores.Ies(math.nan, math.nan)
 
 
-def of_table(stream: Any, *, alpha: float) -> list[Point]:
+def of_table(stream: Stream, *, alpha: float) -> list[Point]:
     """Return every single model of a table over the queries that it has an outcome for."""
     dearest = float(np.nanmax(np.nanmean(stream.cost, axis=0)))
     slow = None if stream.latency is None else float(np.nanmax(np.nanmean(stream.latency, axis=0)))
@@ -45,7 +47,7 @@ def of_table(stream: Any, *, alpha: float) -> list[Point]:
         there = stream.available[:, arm]
         quality, cost = stream.utility[there, arm], stream.cost[there, arm]
         found = scores.Ies(math.nan, math.nan)
-        if dearest > 0 and slow:
+        if dearest > 0 and slow and stream.latency is not None:
             quick = scores.responsiveness(stream.latency[there, arm], slow)
             found = scores.ies(quality, quick, cost / dearest, alpha=alpha)
         elif dearest > 0:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bandits.loop.replay import Trace
+    from envs.stream import Stream
 
 Floats = NDArray[np.float64]
 
 
 def account(
-    stream: Any,
+    stream: Stream,
     table: Floats,
     traces: Mapping[str, Trace],
     limits: Floats,
@@ -62,7 +63,7 @@ def account(
 
 
 def _row(
-    stream: Any,
+    stream: Stream,
     table: Floats,
     trace: Trace,
     limit: Mapping[str, float],
@@ -95,7 +96,7 @@ def _row(
     }
 
 
-def _bought(buy: Any, stream: Any, table: Floats, trace: Trace, spent: Mapping[str, Floats]) -> Floats:
+def _bought(buy: Any, stream: Stream, table: Floats, trace: Trace, spent: Mapping[str, Floats]) -> Floats:
     """Return `(S,)` reward a round that `buy` has for what each seed spent, the least over the resources."""
     rows = [np.bincount(order, minlength=len(table)) for order in trace.order]
     each = [
@@ -105,7 +106,9 @@ def _bought(buy: Any, stream: Any, table: Floats, trace: Trace, spent: Mapping[s
     return np.asarray(np.min(each, axis=0) / trace.order.shape[1])
 
 
-def burn_down(stream: Any, traces: Mapping[str, Trace], limits: Floats, *, points: int = 200) -> pd.DataFrame:
+def burn_down(
+    stream: Stream, traces: Mapping[str, Trace], limits: Floats, *, points: int = 200
+) -> pd.DataFrame:
     """Return what was left over time, and the dual price where a run was probed for it (`Policy.price`).
 
     Long, like the curves of a summary: policy, round (from 1), quantity, mean, lo, hi. Quantities are

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,20 @@ from bandits.sequential.chains import Judged
 from bandits.sequential.contest import Sides
 from bandits.wrappers import warm
 
+if TYPE_CHECKING:
+    from envs.stream import Stream
+
 Floats = NDArray[np.float64]
 TRAIN, TEST = "train", "test"
 
 
 def sides(
-    stream: Any, score: Floats, split: NDArray[np.object_] | None, *, share: str | None = None, seed: int = 0
+    stream: Stream,
+    score: Floats,
+    split: NDArray[np.object_] | None,
+    *,
+    share: str | None = None,
+    seed: int = 0,
 ) -> tuple[Sides, list[str]]:
     """Return the two sides, and what was left out in sentences.
 
@@ -54,7 +62,10 @@ def sides(
         raise ValueError(
             f"a cascade needs 10 queries to learn on and 10 to compare on, got {int(learn.sum())} and {int(test.sum())}"
         )
-    judged, context = Judged(stream.utility, stream.cost, score), np.asarray(stream.context, np.float64)
+    utility, cost, context = (
+        np.asarray(x, np.float64) for x in (stream.utility, stream.cost, stream.context)
+    )
+    judged = Judged(utility, cost, score)
     group = np.asarray(stream.outcomes.group_id, str)[test]
     own = np.where(group == "", [f"\0{row}" for row in range(len(group))], group)
     cluster = np.unique(own, return_inverse=True)[1]

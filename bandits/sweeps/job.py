@@ -12,7 +12,7 @@ import json
 import re
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -28,6 +28,9 @@ from bandits.folders import write as artefacts
 from bandits.metrics.intervals import clustered
 from bandits.metrics.regret import BASELINES, comparator, earned_by, played, rewards
 from bandits.results.by_query import clusters
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 OWN = re.compile(r"[^\s,()]+\.py(?=:)")  # a user's own file in a spec
 CONTEXT = (
@@ -75,7 +78,7 @@ class Job(NamedTuple):
         return f"{self.policy} on {self.stream}, reward {ask['reward']}, preference {ask['preference']}"
 
 
-def job(ask: runs.Ask, load: dict[str, Any], stream: Any, data: str) -> Job:
+def job(ask: runs.Ask, load: dict[str, Any], stream: Stream, data: str) -> Job:
     """Return the job of this ask on a loaded stream.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import envs
 from bandits import resolve
@@ -15,6 +15,9 @@ from bandits.rewards import REWARDS
 from bandits.sweeps import grid
 from bandits.sweeps.job import CONTEXT, Job, job, sha256
 from bandits.wrappers import budget
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 
 def jobs(
@@ -64,7 +67,7 @@ def _asks(asked: grid.Grid) -> Iterator[Ask]:
                     yield Ask((policy,), reward=reward, preference=preference, **{**asked.options, **way})
 
 
-def _try(stream: Any, asks: list[Ask], context: dict[str, Any]) -> None:
+def _try(stream: Stream, asks: list[Ask], context: dict[str, Any]) -> None:
     """Raise ValueError where one of the asks could not be run on the stream.
 
     A run of the oracle compiles nothing and meets every mistake in an ask but those in its policy and its pacing,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,14 @@ from bandits.rewards import PREFERENCE, Reward, reward_table
 from bandits.rows import counted
 from envs.changes.scenarios import SCENARIOS
 
+if TYPE_CHECKING:
+    from envs.stream import Stream
+
 VERDICTS = SIDES
 
 
 def compare(
-    stream: Any,
+    stream: Stream,
     policies: Sequence[str],
     reward: Reward,
     *,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +25,9 @@ from bandits.wrappers.pacing.primal_dual import primal_dual
 from bandits.wrappers.pacing.threshold import threshold
 from envs.nearest import near
 
+if TYPE_CHECKING:
+    from envs.stream import Stream
+
 Limits = NDArray[np.float64]
 
 # Name on the command line -> wrapper `(policy, n_arms, dim, *, hyper=...) -> Policy`.
@@ -39,7 +42,7 @@ PACINGS: dict[str, Callable[..., Policy]] = {
 
 
 def held(
-    policy: Policy, stream: Any, *, pacing: str = "stop", hard: bool = False, cap: float | None = None
+    policy: Policy, stream: Stream, *, pacing: str = "stop", hard: bool = False, cap: float | None = None
 ) -> Policy:
     """Return the policy under pacing, then a cap, then the promise; replay it with a budget, if an infinite one.
 
@@ -73,7 +76,7 @@ def forms(texts: Sequence[str]) -> list[str]:
     return [text.strip() for text in single]
 
 
-def parse(text: str, stream: Any, rounds: int) -> Limits:
+def parse(text: str, stream: Stream, rounds: int) -> Limits:
     """Return the `(R,)` limits of a run, inf where nothing is limited.
 
     Args:
@@ -105,7 +108,7 @@ def parse(text: str, stream: Any, rounds: int) -> Limits:
     return limits
 
 
-def _recorded(stream: Any, name: str) -> NDArray[np.floating[Any]]:
+def _recorded(stream: Stream, name: str) -> NDArray[np.floating[Any]]:
     """Return `(N, K)` what each call uses of a resource, NaN where the model is unavailable."""
     recorded = getattr(stream, name)
     if recorded is None or (name == "cost" and not stream.outcomes.priced):
@@ -124,7 +127,9 @@ def _recorded(stream: Any, name: str) -> NDArray[np.floating[Any]]:
     return np.where(stream.available, recorded, np.nan)
 
 
-def _amount(text: str, recorded: NDArray[np.floating[Any]], stream: Any, rounds: int, option: str) -> float:
+def _amount(
+    text: str, recorded: NDArray[np.floating[Any]], stream: Stream, rounds: int, option: str
+) -> float:
     """Return the total that an amount stands for."""
     number, scale = text, 1.0
     if text.endswith("%"):

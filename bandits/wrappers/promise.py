@@ -5,7 +5,7 @@ Both may answer -1, no call, and therefore stand outside of pacing.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,9 @@ from bandits import require
 from bandits.base import RESOURCES, Feedback, Observation, Policy, Prior, State, around
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn, primed
 from bandits.wrappers.pacing.paced import among
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 Tree = TypeVar("Tree")
 
@@ -128,7 +131,7 @@ def _kept(arm: jax.Array, after: Tree, before: Tree) -> Tree:
     return kept
 
 
-def worst_case(stream: Any) -> NDArray[np.float64]:
+def worst_case(stream: Stream) -> NDArray[np.float64]:
     """Return `(K, R)` the most that a call of each model can use: the highest recorded, or the posted price if more.
 
     0 where the table does not record a resource.

@@ -13,7 +13,7 @@ to add up to their effective number `(sum w)^2 / sum w^2` (Kish 1965), which is 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +23,15 @@ from numpy.typing import NDArray
 from bandits import require
 from bandits.base import RESOURCES, Feedback, Policy, Prior, State, example
 
+if TYPE_CHECKING:
+    from envs.stream import Stream
+
 Floats = NDArray[np.float64]
 
 CLIP = 20.0  # the most that one call of a partial log counts for, against a call of probability 1
 
 
-def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
+def split(stream: Stream, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
     """Return the logged and the evaluated part of a stream; rows of one group stay on one side.
 
     Args:
@@ -65,7 +68,7 @@ def split(stream: Any, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
     return replace(_part(stream, np.flatnonzero(logged)), unit=rest.cost_scale), rest
 
 
-def _part(stream: Any, rows: NDArray[np.intp]) -> Any:
+def _part(stream: Stream, rows: NDArray[np.intp]) -> Any:
     return replace(stream, outcomes=stream.outcomes.take(rows), context=stream.context[rows])
 
 

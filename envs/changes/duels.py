@@ -7,10 +7,13 @@ A duel is a call of a pair, so a stream of duels is a stream whose `P = K (K + 1
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +38,7 @@ def models_of(n_pairs: int) -> int:
     return int(found)
 
 
-def pairs(stream: Any) -> Any:
+def pairs(stream: Stream) -> Any:
     """Return the stream of pairs: the utility of a pair is the mean of both, its cost is both costs.
 
     Latency is that of the slower one, tokens are of both. A pair is available where both models are.
@@ -66,11 +69,11 @@ def pairs(stream: Any) -> Any:
     return replace(stream, outcomes=outcomes, world=world, unit=stream.cost_scale)
 
 
-def _named(stream: Any, first: NDArray[np.intp], second: NDArray[np.intp]) -> list[tuple[str, int, bool]]:
+def _named(stream: Stream, first: NDArray[np.intp], second: NDArray[np.intp]) -> list[tuple[str, int, bool]]:
     return [(stream.models[i], int(j), bool(i == j)) for i, j in zip(first, second, strict=True)]
 
 
-def preferred(stream: Any, table: Floats, *, seed: int = 0) -> tuple[Any, Floats]:
+def preferred(stream: Stream, table: Floats, *, seed: int = 0) -> tuple[Any, Floats]:
     """Return the stream and the table that duellists hear: 1 where the first model of a pair is preferred, else 0.
 
     The model whose own call would be worth more is preferred; a fair coin settles ties. Nothing else is heard:
