@@ -94,7 +94,8 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     if judging and form == "table":
         about_calls(several.quality(loaded), told)
     for place, tabled in zip(places.values(), made, strict=True):
-        tracking.track(options["track"], place, tabled["summary"], manifests.read(place))
+        summary = names.labelled(tabled, labels)["summary"]
+        tracking.track(options["track"], place, summary, manifests.read(place))
 
 
 class Drawn(NamedTuple):

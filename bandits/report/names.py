@@ -35,7 +35,7 @@ def parse(texts: Sequence[str], policies: Sequence[str]) -> dict[str, str]:
         if spec in found:
             raise ValueError(f"--label names {spec!r} twice")
         found[spec] = label
-    names = [found.get(spec, spec) for spec in policies]
+    names = [found.get(spec, spec) for spec in policies] if found else []
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"--label needs a name of its own for each policy, got {twice[0]!r} twice")
     return found
