@@ -416,7 +416,7 @@ def test_a_folder_of_other_things_is_not_touched(run, table) -> None:
 
 
 def test_a_run_that_fails_while_saving_keeps_the_earlier_one(run, table, monkeypatch) -> None:
-    from bandits.folders import write as artefacts
+    from bandits.folders import trace
 
     assert run("--policy", "uniform", "--data", table, *SMALL, "--out", "done")[0] == 0
     before = Path("done/manifest.json").read_text()
@@ -424,7 +424,7 @@ def test_a_run_that_fails_while_saving_keeps_the_earlier_one(run, table, monkeyp
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(artefacts, "_trace", full)
+    monkeypatch.setattr(trace, "written", full)
     code, _, err = run("--policy", "uniform", "--data", table, *SMALL, "--seed", 7, "--out", "done")
     assert code == 2 and "No space left" in err and err.count("\n") == 1
     assert Path("done/manifest.json").read_text() == before
