@@ -16,7 +16,19 @@ from bandits.loop.replay import Trace, orders, replay
 from bandits.metrics import changing
 from bandits.metrics.regret import cumulative_regret
 from bandits.rewards import accuracy, linear, reward_table
-from envs.changes.changes import CHANGES, apply, arrive, leave, mask, mix, noise, outage, price, quality
+from envs.changes.changes import (
+    CHANGES,
+    apply,
+    arrive,
+    leave,
+    mask,
+    mix,
+    noise,
+    outage,
+    poison,
+    price,
+    quality,
+)
 from envs.changes.scenarios import SCENARIOS
 from envs.changes.world import moment, unroll
 from envs.contexts import features
@@ -282,6 +294,25 @@ def test_noise_has_the_stated_confusion_matrix_and_regret_counts_the_truth(known
     assert np.abs(blurred - truth)[inside].std() > 0 and blurred.min() >= 0 and blurred.max() <= 1
     # Half of a normal error around 0 or 1 is clipped away: the rest has the mean sd sqrt(2 / pi).
     assert np.abs(blurred - truth)[inside].mean() == pytest.approx(0.05 * np.sqrt(2 / np.pi), rel=0.03)
+
+
+def test_poison_reports_a_share_of_one_model_as_something_else(known) -> None:
+    wide = unroll(known, orders(known, seeds=10))
+    false = poison(wide, model="model-0", share=0.3, to=1.0, at=0.5)
+    assert false.world is not None and false.world.judged is not None
+    heard, truth = false.world.judged, wide.utility
+    late = np.tile(np.arange(600) >= 300, 10)
+    moved = heard[late, 0] != truth[late, 0]
+    assert (heard[late, 0][moved] == 1).all() and (truth[late, 0] == 0).sum() > 500
+    assert moved[truth[late, 0] == 0].mean() == pytest.approx(
+        0.3, abs=0.07
+    )  # 400 queries: sd .023, three of them
+    heard[late, 0] = truth[late, 0]
+    np.testing.assert_array_equal(heard, truth)
+    np.testing.assert_array_equal(reward_table(linear, false), reward_table(linear, wide))
+    for wrong in ({"share": 1.5}, {"to": -0.1}):
+        with pytest.raises(ValueError, match=r"poison needs share and to in \[0, 1\]"):
+            poison(wide, model="model-0", **wrong)
 
 
 def test_a_policy_hears_the_judge_and_the_loop_refuses_to_tell_the_truth(known) -> None:

@@ -158,6 +158,34 @@ def noise(
     return replace(stream, world=noted(world, "noise", (start, "noisy judge"))._replace(judged=judged))
 
 
+def poison(stream: Stream, *, model: str, share: float = 0.2, to: float = 0.0, at: Any = 0) -> Stream:
+    """Report one model falsely: a share of its outcomes is heard as `to`, while regret is counted on the truth.
+
+    A query that is asked again is reported the same.
+
+    Args:
+        stream: an unrolled stream.
+        model: whose.
+        share: of its outcomes, drawn at random, in [0, 1].
+        to: utility that is heard instead, in [0, 1]: 0 runs a model down, 1 praises it.
+        at: when it begins.
+
+    Raises:
+        ValueError: a number out of range.
+    """
+    world, column = entered(stream, "poison", HEARD), arm(stream, model, "poison")
+    if not (0 <= share <= 1 and 0 <= to <= 1):
+        raise ValueError(f"change poison needs share and to in [0, 1], got {share} and {to}")
+    start = moment("change poison: at", at, world.rounds)
+    judged = (stream.outcomes.utility if world.judged is None else world.judged).copy()
+    name = f"poison:{stream.models[column]}"
+    drawn = draws(world, name).random(len(world.base))[world.row]
+    false = (drawn < share) & world.by_round(np.arange(world.rounds) >= start) & ~np.isnan(judged[:, column])
+    judged[false, column] = to
+    mark = (start, f"false feedback on {stream.models[column]}")
+    return replace(stream, world=noted(world, name, mark)._replace(judged=judged))
+
+
 # Name on the command line -> change.
 CHANGES: dict[str, Callable[..., Stream]] = {
     "mix": mix,
@@ -165,11 +193,12 @@ CHANGES: dict[str, Callable[..., Stream]] = {
     "quality": quality,
     "mask": mask,
     "noise": noise,
+    "poison": poison,
     "outage": outage,
     "arrive": arrive,
     "leave": leave,
 }
-_STAGES = {"mix": ASKED, "noise": HEARD, "outage": THERE, "leave": THERE}
+_STAGES = {"mix": ASKED, "noise": HEARD, "poison": HEARD, "outage": THERE, "leave": THERE}
 
 
 def apply(stream: Stream, changes: Sequence[Change]) -> Stream:
