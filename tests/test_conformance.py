@@ -174,13 +174,15 @@ def compiled() -> tuple[int, int, int]:
     return run_chunk._cache_size(), blocks._ahead._cache_size(), len(kernels_blocks.replay_rounds.signatures)
 
 
-@pytest.mark.parametrize("name", ["ucb1", "linucb"])
-def test_a_retrace_would_be_seen(name: str, known) -> None:
-    """Another instance of a policy is another program, of the scan as of the blocks."""
+@pytest.mark.parametrize(
+    ("name", "other"), [("ucb1", {}), ("linucb", {"ridge": 7.0}), ("linucb", {"alpha": 7.0})]
+)
+def test_a_retrace_would_be_seen(name: str, other: dict, known) -> None:
+    """Another instance of a scanned policy is another program; of one in blocks, another form."""
     table = reward_table(accuracy, known)
     counted = []
-    for _ in range(2):
-        replay(build(name, 4, 6), known, table, seeds=2, rounds=40)
+    for policy in (build(name, 4, 6), POLICIES[name](4, 6, **other)):
+        replay(policy, known, table, seeds=2, rounds=40)
         counted.append(compiled())
     assert counted[0] != counted[1]
 
