@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bandits.decision.figures import per_cent, points
+from bandits.decision import cascades
+from bandits.decision.figures import per_cent, points, quality, span
 from bandits.decision.routing import sentence
 from bandits.money import UNNAMED, Money, plain
 
@@ -14,19 +15,6 @@ Row = Mapping[str, Any]
 _NAMED = 3  # models that one sentence names
 _PLAIN = "recorded answers"  # the label of a table that needs no word on where it is from
 _ROWS = 12  # of the table on a terminal
-
-
-def quality(row: Row, right: bool) -> str:
-    """Return the accuracy of a choice with its interval."""
-    share = per_cent(row["accuracy"])
-    return f"{share} of answers right ({span(row)})" if right else f"a mean score of {share} ({span(row)})"
-
-
-def span(row: Row, to: str = " to ") -> str:
-    """Return the interval of a choice's accuracy in per cent, or that there is none."""
-    if math.isnan(row["accuracy_lo"]):
-        return "no interval"
-    return f"{100 * row['accuracy_lo']:.1f}{to}{100 * row['accuracy_hi']:.1f}"
 
 
 class Words:
@@ -51,10 +39,10 @@ class Words:
             listed = (
                 f"{', '.join(first)} or {last}" if len(first) < _NAMED else f"one of {len(pieces)} models"
             )
-            return f"Always call {listed}, by what a right answer is worth: no policy is shown to be better."
+            return f"Always call {listed}, by what a right answer is worth: {self._none()}."
         name = pieces[0]["choice"]
         call = f"Always call {name}" if pieces[0]["kind"] == "model" else f"Call {name}, drawn at random"
-        return f"{call}: no policy is shown to be better. {self._got(name)}"
+        return f"{call}: {self._none()}. {self._got(name)}"
 
     def _deploy(self, piece: Row) -> str:
         row = self.rows[piece["choice"]]
@@ -64,6 +52,12 @@ class Words:
         cost = f" at {self.money.shown(other['cost_per_1000'])}" if self.priced else ""
         got = f"{call} {other['name']} gives {per_cent(other['accuracy'])}{cost}"
         return f"Deploy {row['name']}{where}: {self._figures(row)}; {got}."
+
+    def _none(self) -> str:
+        """Say that no policy is shown to be better, and whether a cascade, which may call twice, is."""
+        if cascades.any_shown(self.record.get("cascades")):
+            return "no policy of one call is shown to be better, but a cascade of two models is (see below)"
+        return "no policy is shown to be better"
 
     def _alone(self) -> bool:
         return len(self.record["by_worth"]) == 1
@@ -117,6 +111,7 @@ class Words:
         found = [
             *source,
             *sentence(self.record.get("gain")),
+            *cascades.sentences(self.record.get("cascades"), self.money),
             *self._accurate(),
             *self._as_good(),
             *self._nearest(),
