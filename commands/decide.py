@@ -76,7 +76,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     data = options["data"] or file
     table = load({**options, "data": data, "stream": stream})
     prepare_jax()
-    from bandits.decision import cascades, choices, record, words
+    from bandits.decision import cascades, choices, gate, record, words
     from bandits.decision.decide import decide as decided
     from bandits.decision.play import LINEUP, affordable_seeds, play, sweep
     from bandits.experiment.ask import Ask
@@ -109,7 +109,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
         known["seconds"] = round(time.perf_counter() - begun, 3)
         _write(folder, options["out"], found, made, known, form)
     say(*table.notes, f"numbers are from: {table.outcomes.label}")
-    return MISSED if found["gate"] and not words.passed(found) else 0
+    return MISSED if found["gate"] and not gate.passed(found) else 0
 
 
 def _loaded(data: Any, table: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bandits.decision import cascades
+from bandits.decision import cascades, gate
 from bandits.decision.figures import per_cent, points, quality, span
 from bandits.decision.routing import sentence
 from bandits.money import UNNAMED, Money, plain
@@ -117,7 +117,7 @@ class Words:
             *self._nearest(),
             *self._unneeded(),
         ]
-        return [*found, *self._constraints()]
+        return [*found, *self._unused(), *self._constraints()]
 
     def _accurate(self) -> list[str]:
         """Name the most accurate model where it is not what is recommended."""
@@ -154,7 +154,8 @@ class Words:
             return [*told, f"There can be no verdict on {size} and {record['seeds']} seeds: {row['why']}."]
         if not math.isnan(least):
             told.append(
-                f"On {size} and {record['seeds']} seeds a difference below {points(least)} cannot be shown."
+                f"On {size} and {record['seeds']} seeds a difference of {near['name']} below {points(least)}"
+                " cannot be shown."
             )
         told += [] if near["shown"] else self._more(near, row)
         return [*told, *self._learning(near)]
@@ -201,6 +202,14 @@ class Words:
             " recommended)."
         ]
 
+    def _unused(self) -> list[str]:
+        """Say that what was asked about money changes nothing where the table has no costs."""
+        names = {"worth": "--worth", "queries_per_month": "--queries-per-month"}
+        given = [option for key, option in names.items() if self.record[key] is not None]
+        if self.priced or not given:
+            return []
+        return [f"The table has no costs, so {' and '.join(given)} changed nothing: accuracy alone counts."]
+
     def _constraints(self) -> list[str]:
         if not self.record["limits"] or not self.record["by_worth"]:
             return []
@@ -233,6 +242,8 @@ class Words:
             told[0] += ", cost taken off at the worth that a policy plays for"
         told[0] += ", shown where it is. *: recommended."
         left = len(record["choices"]) - len(self._that_matter())
+        unnamed = self.priced and self.money.currency == UNNAMED
+        told += ["The table does not say what its costs are in: --unit USD names it."] * unnamed
         return [*told, *[f"{left} more choices: --wide."] * (left > 0)]
 
     def _recommended(self) -> set[str]:
@@ -271,20 +282,4 @@ class Words:
 
     def gate(self) -> list[str]:
         """Return what was required, the bound that it is held against, and whether it is kept."""
-        told = []
-        for one in self.record["gate"]:
-            for name, bound in one["bound"].items():
-                word = "kept" if one["kept"][name] else "missed"
-                end = "lower" if ">=" in one["limit"] else "upper"
-                told.append(f"Required {one['limit']}: {word}, {end} bound {bound:.4g} ({name}).")
-        if self.record["gate"]:
-            told.append(
-                f"Gate: {'passed by ' + ', '.join(kept) if (kept := passed(self.record)) else 'not passed'}."
-            )
-        return told
-
-
-def passed(record: Mapping[str, Any]) -> list[str]:
-    """Return the recommended choices that keep all that was required."""
-    named = dict.fromkeys(piece["choice"] for piece in record["by_worth"])
-    return [name for name in named if all(one["kept"][name] for one in record["gate"])]
+        return gate.sentences(self.record, self.money)

@@ -81,7 +81,7 @@ def verdict(rows: Sequence[Row], got: Scores) -> str:
 def _gap(row: Any) -> str:
     """Return how much more or less a policy earns, in words."""
     gap = float(row["difference"])
-    return f"{number(abs(gap), 4)} a query {'more' if gap > 0 else 'less'}" if gap else "just as much"
+    return f"{number(abs(gap), 4)} reward a query {'more' if gap > 0 else 'less'}" if gap else "just as much"
 
 
 def _also(others: int, of: int) -> str:
