@@ -90,5 +90,5 @@ def test_what_is_shown_to_be_worse_is_not_shown_to_beat_anything() -> None:
     lower = parts["policy"] == "linucb"
     parts.loc[lower, "reward"] -= 0.4
     text = said(parts=parts, queries=make_queries(gain=-0.2))
-    assert "It is not shown to beat choosing at random: -0.1800 a query" in text
+    assert "It is not shown to beat choosing at random: -0.1800 reward a query" in text
     assert text.startswith("No policy is shown to beat always calling ")

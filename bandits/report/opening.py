@@ -161,8 +161,8 @@ def _random(rows: Sequence[Row], leader: Row, got: Scores) -> str:
     told: Any = compared[compared["policy"] == leader["policy"]].iloc[0]
     shown = "" if told["shown"] and told["difference"] > 0 else "not "
     return (
-        f"It is {shown}shown to beat choosing at random: {number(float(told['difference']), 4)} a query"
-        f" ({_spans(told, counted(leader['seeds'], 'seed'), got)})."
+        f"It is {shown}shown to beat choosing at random: {number(float(told['difference']), 4)} reward a"
+        f" query ({_spans(told, counted(leader['seeds'], 'seed'), got)})."
     )
 
 
