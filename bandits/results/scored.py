@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bandits.metrics import scores
-from bandits.money import UNNAMED, Money
+from bandits.money import UNNAMED, Money, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +103,30 @@ def rows(points: Sequence[Point], money: Money) -> Rows:
     told = [key for key in made[0] if any(row[key] not in ("",) and row[key] == row[key] for row in made)]
     ordered = sorted(made, key=lambda row: row["rank_score" if ranked else "accuracy"], reverse=True)
     return [{key: row[key] for key in told} for row in ordered]
+
+
+def table(found: Rows, money: Money) -> tuple[list[str], list[list[str]], str]:
+    """Return headings and cells of `rows` that fit a terminal, and what they mean; `rows` has more columns."""
+    per_1000 = f"{money.currency} per 1,000"
+    numbers = {"rank_score": "rank", "arena": "arena", "ies_ratio_of_means": "ies"}
+    there = {key: head for key, head in numbers.items() if key in found[0]}
+    lines = [
+        [
+            " ".join(filter(None, (row["name"], row.get("setting", "")))),
+            f"{100 * row['accuracy']:.1f}",
+            plain(row["cost_per_1000"]),
+            *(f"{row[key]:.3f}" if row[key] == row[key] else "-" for key in there),
+            f"{100 * row['gain_over_best']:+.1f}",
+            f"{row['pareto_distance']:.3f}",
+        ]
+        for row in found
+    ]
+    said = (
+        f"Cost in {money.per_1000}; gain: accuracy over the best single model's, in % of it; pareto: distance to the"
+        " frontier of all rows; rank, arena and ies: rank_score, arena and ies_ratio_of_means of docs/scores.md."
+        " All columns: --format csv."
+    )
+    return ["", "accuracy %", per_1000, *there.values(), "gain %", "pareto"], lines, said
 
 
 def over_settings(points: Sequence[Point]) -> Rows:
