@@ -31,6 +31,8 @@ def score(paths: tuple[str, ...], alpha: float, form: str, **options: Any) -> No
     Several RUN folders are settings of the same routers, as those of --preference 0,0.2,1. docs/scores.md says
     what each score is. None of them decides anything: `decide` does.
     """
+    import numpy as np
+
     from bandits import money
     from bandits.results import scored
 
@@ -45,6 +47,9 @@ def score(paths: tuple[str, ...], alpha: float, form: str, **options: Any) -> No
         say(*stream.notes)
         if stream.latency is None:
             say("no latency is recorded: the efficiency score counts quality alone")
+        if len(lacking := np.flatnonzero(~stream.available.all(axis=0))):
+            names = ", ".join(stream.models[k] for k in lacking)
+            say(f"where a model has no outcome the fall-back, another model, answers: {names}")
         table = money.money(stream.outcomes.cost_unit)
         if table.currency == money.UNNAMED:
             say("no unit of cost is named: RouterArena's score takes it as US dollars a query")

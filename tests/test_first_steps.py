@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from bandits.decision.words import Words
 from bandits.metrics import scores
 from bandits.metrics.intervals import clustered
 from bandits.money import Money, money
+from bandits.results import scored
 from bandits.sequential import looks, words
 from bandits.serving.router import Choice, Router
 from envs import write
@@ -138,3 +140,20 @@ def test_what_is_loaded_and_chosen_show_themselves_in_one_line() -> None:
     assert repr(router) == "Router(linucb of a, b; learned from recorded answers)"
     choice = Choice("a", 0, np.zeros(400), 0.2)
     assert repr(choice) == "Choice('a', preference=0.2, chance=1)"
+
+
+def test_models_that_are_not_recorded_everywhere_are_named_and_scored_over_all_queries() -> None:
+    told = " ".join(Words(record(lacking={"x": 0.9, "m": 0.25, "y": 0.5, "z": 0.1})).carried())
+    assert (
+        "Without an outcome on some queries: m (on 25.0 %), x (on 90.0 %), y (on 50.0 %) and 1 more." in told
+    )
+    assert "Without an outcome" not in " ".join(Words(record(lacking={})).carried())
+    stream = make_stream(rows=60, arms=3)
+    utility = stream.outcomes.utility.copy()
+    utility[20:, 0] = np.nan
+    partly = replace(stream, outcomes=replace(stream.outcomes, utility=utility))
+    first = scored.of_table(partly, alpha=0.5)[0]
+    each = np.concatenate(
+        [utility[:20, 0], utility[20:, 1]]
+    )  # the first of those that are recorded most often
+    assert first.accuracy == pytest.approx(each.mean())

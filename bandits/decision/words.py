@@ -110,6 +110,7 @@ class Words:
         source = [] if label == _PLAIN else [f"These numbers are from: {label}."]
         found = [
             *source,
+            *self._lacking(),
             *sentence(self.record.get("gain")),
             *cascades.sentences(self.record.get("cascades"), self.money),
             *self._accurate(),
@@ -118,6 +119,19 @@ class Words:
             *self._unneeded(),
         ]
         return [*found, *self._unused(), *self._constraints()]
+
+    def _lacking(self) -> list[str]:
+        """Name the models that are judged with the fall-back in their place, recommended ones first."""
+        share: Mapping[str, float] = self.record.get("lacking") or {}
+        if not share:
+            return []
+        named = sorted(share, key=lambda name: (name not in self._recommended(), -share[name]))
+        listed = ", ".join(f"{name} (on {per_cent(share[name])})" for name in named[:_NAMED])
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        return [
+            f"Without an outcome on some queries: {listed}{more}. The fall-back, another model, answers there, so that"
+            " all are compared on the same queries; accuracy and cost are of both together."
+        ]
 
     def _accurate(self) -> list[str]:
         """Name the most accurate model where it is not what is recommended."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bandits.metrics import scores
+from bandits.metrics.regret import comparator, earned_by
 from bandits.money import UNNAMED, Money, plain
 
 if TYPE_CHECKING:
@@ -37,16 +38,16 @@ class Point(NamedTuple):
 
 
 def of_table(stream: Any, *, alpha: float) -> list[Point]:
-    """Return every single model of a table over the queries that it has an outcome for."""
+    """Return every single model of a table over all queries, with the fall-back where it has no outcome."""
     dearest = float(np.nanmax(np.nanmean(stream.cost, axis=0)))
     slow = None if stream.latency is None else float(np.nanmax(np.nanmean(stream.latency, axis=0)))
     points = []
     for arm, model in enumerate(stream.models):
-        there = stream.available[:, arm]
-        quality, cost = stream.utility[there, arm], stream.cost[there, arm]
+        arms = comparator(stream.utility, arm)
+        quality, cost = earned_by(stream.utility, arms), earned_by(stream.cost, arms)
         found = scores.Ies(math.nan, math.nan)
         if dearest > 0 and slow:
-            quick = scores.responsiveness(stream.latency[there, arm], slow)
+            quick = scores.responsiveness(earned_by(stream.latency, arms), slow)
             found = scores.ies(quality, quick, cost / dearest, alpha=alpha)
         elif dearest > 0:
             found = scores.ies(quality, np.zeros(len(quality)), cost / dearest, alpha=1.0)
