@@ -16,6 +16,7 @@ from bandits.money import Money, money
 from bandits.results import scored
 from bandits.sequential import looks, words
 from bandits.serving.router import Choice, Router
+from commands.terminal import told
 from envs import write
 from tests.conftest import make_stream
 from tests.test_command import run
@@ -157,3 +158,8 @@ def test_models_that_are_not_recorded_everywhere_are_named_and_scored_over_all_q
         [utility[:20, 0], utility[20:, 1]]
     )  # the first of those that are recorded most often
     assert first.accuracy == pytest.approx(each.mean())
+
+
+def test_a_number_and_its_per_cent_stay_on_one_line(capsys) -> None:
+    told(f"{'x' * 75} 43.5 % and more")
+    assert capsys.readouterr().out.splitlines() == ["x" * 75, "43.5 % and more"]
