@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bandits.decision import gate
+from bandits.decision.figures import queries
 from bandits.decision.words import Words
 from bandits.metrics import scores
 from bandits.metrics.intervals import clustered
@@ -45,7 +46,7 @@ def record(**more: object) -> dict[str, object]:
     return {"choices": [choice("m"), *rows], "by_worth": [piece], "fixed_by_worth": [piece], "currency": "units",
             "right": True, "worth": None, "queries_per_month": None, "limits": [], "label": "recorded answers",
             "most_accurate": "m", "cheapest": "m", "not_shown_worse": {}, "never_needed": [], "nearest": near,
-            "clusters": 500, "queries": 500, "seeds": 20, "gain": None, "gate": [], **more}  # fmt: skip
+            "clusters": 500, "queries": 500, "rounds": 500, "seeds": 20, "gain": None, "gate": [], **more}  # fmt: skip
 
 
 def test_what_cannot_be_shown_is_said_of_the_policy_that_it_was_found_for() -> None:
@@ -163,3 +164,10 @@ def test_models_that_are_not_recorded_everywhere_are_named_and_scored_over_all_q
 def test_a_number_and_its_per_cent_stay_on_one_line(capsys) -> None:
     told(f"{'x' * 75} 43.5 % and more")
     assert capsys.readouterr().out.splitlines() == ["x" * 75, "43.5 % and more"]
+
+
+def test_rows_of_the_table_are_no_copies_where_seeds_draw_some_of_them() -> None:
+    counts = {"clusters": 1158, "queries": 5190}
+    assert queries({**counts, "rounds": 600}) == "1,158 queries (600 rounds in each seed)"
+    assert queries({**counts, "rounds": 5190}) == "1,158 queries (5,190 with near copies)"
+    assert queries({"clusters": 9, "queries": 9, "rounds": 9}) == "9 queries"

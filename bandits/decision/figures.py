@@ -29,3 +29,11 @@ def span(row: Mapping[str, Any], to: str = " to ") -> str:
     if math.isnan(row["accuracy_lo"]):
         return "no interval"
     return f"{100 * row['accuracy_lo']:.1f}{to}{100 * row['accuracy_hi']:.1f}"
+
+
+def queries(record: Mapping[str, Any]) -> str:
+    """Return on how many queries a decision stands: near copies are one, and seeds may each have drawn some only."""
+    text = f"{record['clusters']:,} queries"
+    if record["rounds"] < record["queries"]:
+        return f"{text} ({record['rounds']:,} rounds in each seed)"
+    return text + f" ({record['queries']:,} with near copies)" * (record["clusters"] < record["queries"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bandits.decision import cascades, gate
-from bandits.decision.figures import per_cent, points, quality, span
+from bandits.decision.figures import per_cent, points, quality, queries, span
 from bandits.decision.routing import sentence
 from bandits.money import UNNAMED, Money, plain
 
@@ -153,9 +153,7 @@ class Words:
         near, record = self.record["nearest"], self.record
         if near is None:
             return []
-        size = f"{record['clusters']:,} queries" + (
-            f" ({record['queries']:,} with near copies)" if record["clusters"] < record["queries"] else ""
-        )
+        size = queries(record)
         row = self.rows[near["name"]]
         at = f" with a right answer worth {self.money.shown(near['worth'])}" if self._weighed(near) else ""
         ahead = f"{points(abs(row['difference']))} {'ahead of' if row['difference'] > 0 else 'behind'}"
