@@ -36,4 +36,6 @@ def queries(record: Mapping[str, Any]) -> str:
     text = f"{record['clusters']:,} queries"
     if record["rounds"] < record["queries"]:
         return f"{text} ({record['rounds']:,} rounds in each seed)"
-    return text + f" ({record['queries']:,} with near copies)" * (record["clusters"] < record["queries"])
+    if record["clusters"] < record["queries"]:
+        return f"{text} ({record['queries']:,} with near copies)"
+    return text
