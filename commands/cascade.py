@@ -12,7 +12,6 @@ from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import say, show, told
 
-_SHORT = ("budget", "paid", "calls", "cascade", "router", "difference", "lo", "hi", "better", "over_chance")
 _FEWEST, _MOST = 1.2, 0.9  # budgets lie between so many times the cheapest and the dearest model's mean cost
 _CHAINS = 3_000_000  # combinations of orders and thresholds that are searched without being asked twice
 
@@ -136,6 +135,7 @@ def _check_size(count: int, length: int) -> None:
 
 
 def _tell(table: Any, found: dict[str, Any], form: str) -> None:
+    from bandits import rows as tables
     from bandits.sequential import words
 
     rows = found["rows"]
@@ -144,10 +144,12 @@ def _tell(table: Any, found: dict[str, Any], form: str) -> None:
         return
     for line in words.verdict(rows, found["queries"], found["learned"], found["unit"]):
         told(line)
-    click.echo(
-        f"\ncosts in {found['unit'].per_1000}; difference: cascade less router at equal cost, 95 % interval"
+    click.echo()
+    told(
+        f"costs in {found['unit'].per_1000}; cascade and router: accuracy in %; difference: cascade less router at"
+        " equal cost in points, 95 % interval; over chance: cascade less the same one going on at random, in points"
     )
-    show([{k: row[k] for k in _SHORT} for row in rows], form)
+    click.echo(tables.laid(*words.table(rows), form))
     click.echo("\ncascades, and the share of queries that stops at each model")
     for row in rows:
         stops = " ".join(f"{row[k]:.0%}" for k in row if k.startswith("stopped_"))

@@ -76,7 +76,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     data = options["data"] or file
     table = load({**options, "data": data, "stream": stream})
     prepare_jax()
-    from bandits.decision import choices, record, words
+    from bandits.decision import cascades, choices, gate, record, words
     from bandits.decision.decide import decide as decided
     from bandits.decision.play import LINEUP, affordable_seeds, play, sweep
     from bandits.experiment.ask import Ask
@@ -96,6 +96,8 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     got = choices.measured(table, [(run.preference, run.traces) for run in made.runs])
     best = decided(got, made.worths, given=asked.worth, limits=asked.limits)
     found = record.record(table, made, best, asked, unit)
+    worth_of = list(made.worths.values())
+    found["cascades"] = cascades.of_table(table, data, worth_of, limits=asked.limits, seed=options["seed"])
     _print(found, words.Words(found), form, options["wide"])
     if folder is not None:
         known = {
@@ -107,7 +109,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
         known["seconds"] = round(time.perf_counter() - begun, 3)
         _write(folder, options["out"], found, made, known, form)
     say(*table.notes, f"numbers are from: {table.outcomes.label}")
-    return MISSED if found["gate"] and not words.passed(found) else 0
+    return MISSED if found["gate"] and not gate.passed(found) else 0
 
 
 def _loaded(data: Any, table: Any, options: dict[str, Any]) -> dict[str, Any]:

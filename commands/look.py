@@ -69,12 +69,6 @@ def look(
         for r in found
     ]  # fmt: skip
     show(rows, form)
-    gate = next(r for r in rows if r["rule"] == "gate")
     if form == "table":
-        sure = found[2].over_always.lo > 0 or found[2].over_always.hi < 0
-        told(
-            f"A gate learned on the context is worth {gate['over_always']:+.3f} a query against always buying (95 %"
-            f" interval {gate['lo']:+.3f} to {gate['hi']:+.3f}, {'shown' if sure else 'not shown'});"
-            f" with hindsight {rows[-1]['over_always']:+.3f}, part of which is luck."
-        )
+        told(looks.verdict(found))
     say(*table.notes, f"numbers are from: {table.outcomes.label}")

@@ -11,7 +11,7 @@ from commands.help import Topical, option
 from commands.numbers import FINITE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load
-from commands.terminal import say, show
+from commands.terminal import say, show, told
 
 
 @click.command("scores", cls=Topical, context_settings=SETTINGS)
@@ -31,6 +31,8 @@ def score(paths: tuple[str, ...], alpha: float, form: str, **options: Any) -> No
     Several RUN folders are settings of the same routers, as those of --preference 0,0.2,1. docs/scores.md says
     what each score is. None of them decides anything: `decide` does.
     """
+    import numpy as np
+
     from bandits import money
     from bandits.results import scored
 
@@ -45,18 +47,34 @@ def score(paths: tuple[str, ...], alpha: float, form: str, **options: Any) -> No
         say(*stream.notes)
         if stream.latency is None:
             say("no latency is recorded: the efficiency score counts quality alone")
+        if len(lacking := np.flatnonzero(~stream.available.all(axis=0))):
+            names = ", ".join(stream.models[k] for k in lacking)
+            say(f"where a model has no outcome the fall-back, another model, answers: {names}")
         table = money.money(stream.outcomes.cost_unit)
         if table.currency == money.UNNAMED:
             say("no unit of cost is named: RouterArena's score takes it as US dollars a query")
-        show(scored.rows(scored.of_table(stream, alpha=alpha), table), form)
+        _tell(scored.rows(scored.of_table(stream, alpha=alpha), table), table, form)
         return
     if not all(found):
         raise ValueError("scores needs one table or folders of finished runs, not both")
     points, unit = _finished(folders)
-    show(scored.rows(points, money.money(unit)), form)
+    _tell(scored.rows(points, money.money(unit)), money.money(unit), form)
     if form == "table":
         click.echo()
         show(scored.over_settings(points), form)
+
+
+def _tell(rows: list[dict[str, Any]], unit: Any, form: str) -> None:
+    """Print the rows: on a terminal what fits it, with what it means."""
+    from bandits import rows as tables
+    from bandits.results import scored
+
+    if form != "table":
+        show(rows, form)
+        return
+    headings, lines, said = scored.table(rows, unit)
+    click.echo(tables.laid(headings, lines, form))
+    told(said)
 
 
 def _runs(path: Path) -> list[Path]:

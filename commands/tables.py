@@ -11,7 +11,7 @@ import click
 from commands.help import Topical, option
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
-from commands.terminal import say, show
+from commands.terminal import say, show, told
 
 if TYPE_CHECKING:
     from envs.stream import Stream
@@ -70,6 +70,21 @@ def inspect_table(
         say(*stream.notes)
 
 
+def _gains(rows: Any, stream: Stream) -> tuple[list[str], list[list[str]]]:
+    """Return headings and cells of what is gained at each weight on cost."""
+    from bandits.money import money, plain
+
+    unit, priced = money(stream.outcomes.cost_unit), stream.outcomes.priced
+    heads = ["best single", "weight", "gain", "accuracy %", *[f"{unit.currency} per 1,000"] * priced]
+    lines = []
+    for row in rows:
+        ends = "" if row["lo"] != row["lo"] else f" ({100 * row['lo']:.2f} to {100 * row['hi']:.2f})"
+        gain = f"{100 * row['gain']:+.2f}{ends}{' shown' if row['shown'] else ''}"
+        cost = [plain(1000 * unit.factor * row["cost"])] * priced
+        lines.append([row["fixed"], f"{row['weight']:g}", gain, f"{100 * row['accuracy']:.1f}", *cost])
+    return heads, lines
+
+
 def _gain(stream: Stream, form: str) -> None:
     """Print what any policy could gain: a sentence, a row for each weight on cost; JSON has those of each learner."""
     prepare_jax()
@@ -82,9 +97,14 @@ def _gain(stream: Stream, form: str) -> None:
         click.echo(json.dumps(tables.plain({"gain": list(found.rows), "saving": found.saving}), indent=2))
         return
     if form == "table":
-        click.echo(sentence({"chosen": found.chosen[0], "saving": found.saving})[0] + "\n")
-        heads = ("weight", "gain", "lo", "hi", "shown", "accuracy", "cost", "fixed")
-        show([{k: row[k] for k in heads} for row in found.chosen], form)
+        told(sentence({"chosen": found.chosen[0], "saving": found.saving})[0])
+        click.echo()
+        click.echo(tables.laid(*_gains(found.chosen, stream), form))
+        told(
+            "Gain over always calling the best single model, in points of reward (accuracy less weight x cost /"
+            " mean cost of the dearest model), with its 95 % interval; shown after Holm's correction for all rows"
+            " and learners."
+        )
     else:
         show(list(found.rows), form)
     say(*stream.notes, f"numbers are from: {stream.outcomes.label}")

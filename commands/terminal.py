@@ -94,8 +94,9 @@ def told(text: str, *, indent: str = "") -> None:
     """Print a sentence on stdout, wrapped to the columns of a plain terminal; only longer names are broken."""
     from bandits.rows import WIDTH
 
-    lines = textwrap.wrap(text, WIDTH, break_on_hyphens=False, subsequent_indent=indent)
-    click.echo("\n".join(lines))
+    kept = text.replace(" %", "\0%")  # a number and its per cent stay on one line
+    lines = textwrap.wrap(kept, WIDTH, break_on_hyphens=False, subsequent_indent=indent)
+    click.echo("\n".join(lines).replace("\0", " "))
 
 
 def remark(text: str, form: str, *, indent: str = "") -> None:

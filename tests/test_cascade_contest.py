@@ -136,7 +136,7 @@ def test_break_even_of_a_command(tmp_path: Path) -> None:
         (["--judge", "auc=0.7", "--draw", "x.svg"], "--draw needs --break-even"),
         (["--break-even", "0.5,x"], "--judge needs auc=A"),
         (["--break-even", "0.5", "--judge", "auc=0.5"], "goes without --judge"),
-        ([], "needs something to hear after a call"),
+        ([], "needs something to hear after the first"),
         (["--judge", "auc=0.7", "--train", "400"], "needs to leave rows on both sides"),
         (["--judge", "auc=0.7", "--budgets", "0"], "--budgets needs at least 1, got 0"),
     ):

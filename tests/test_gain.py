@@ -87,12 +87,12 @@ def test_the_sentence_says_what_is_shown_and_what_not() -> None:
     saving = {"model": "b", "saved": 0.95, "accuracy": -0.002, "lo": -0.01, "hi": 0.006}
     (told,) = sentence({"chosen": row, "saving": saving})
     assert told.startswith(
-        "Routing is not shown to gain anything here: +0.40 points (-0.1 to 0.9), by routers"
+        "Routing is not shown to gain anything here in accuracy, cost aside: +0.40 points (-0.1 to 0.9), by"
     )
     assert told.endswith("it can save 95.0 % of the cost of b at -0.20 points of accuracy (-1 to 0.6).")
     (told,) = sentence({"chosen": row | {"shown": True, "weight": 0.2}, "saving": None})
     assert told.startswith(
-        "Routing can gain about 0.40 points here, cost taken off, (-0.1 to 0.9), by routers"
+        "Routing can gain about 0.40 points here with cost taken off (-0.1 to 0.9), by routers"
     )
 
 

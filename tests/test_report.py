@@ -208,7 +208,7 @@ def test_headline_begins_with_a_verdict_that_names_both_intervals() -> None:
         "linucb earns the most of 2 policies at preference 0.2: 0.6000 reward a query (95 % interval over"
         in text
     )
-    assert "It is shown to beat choosing at random: 0.2200 a query" in text
+    assert "It is shown to beat choosing at random: 0.2200 reward a query" in text
     assert text.endswith("Data: recorded answers.")
 
 

@@ -35,7 +35,7 @@ def test_what_a_policy_is_measured_by_and_which_differences_are_told() -> None:
 def test_the_verdict_names_the_policy_that_is_nearest() -> None:
     """linucb is right .60 to .64, epsilon .50, the best model .40: without queries nothing is shown."""
     told = opening.verdict(make_summary(), scores(make_parts()))
-    assert "linucb, the nearest, earns 0.2200 a query more" in told
+    assert "linucb, the nearest, earns 0.2200 reward a query more" in told
 
 
 def test_a_share_is_the_mean_of_each_seeds_own() -> None:
@@ -90,5 +90,5 @@ def test_what_is_shown_to_be_worse_is_not_shown_to_beat_anything() -> None:
     lower = parts["policy"] == "linucb"
     parts.loc[lower, "reward"] -= 0.4
     text = said(parts=parts, queries=make_queries(gain=-0.2))
-    assert "It is not shown to beat choosing at random: -0.1800 a query" in text
+    assert "It is not shown to beat choosing at random: -0.1800 reward a query" in text
     assert text.startswith("No policy is shown to beat always calling ")

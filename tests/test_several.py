@@ -136,7 +136,7 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--stream", "ocr", "--calls", "2"], "needs something to hear after a call"),
+        (["--stream", "ocr", "--calls", "2"], "needs something to hear after the first"),
         (["--calls", "4"], "--calls needs 2 to 3, as many as there are models, got 4"),
         (["--judge", "auc=0.8"], "--judge needs --calls 2 or more"),
         (["--calls", "2", "--judge", "auc=1.5"], "--judge needs auc=A or auc=A/B"),

@@ -76,6 +76,8 @@ def record(stream: Stream, played: Played, decided: Decision, asked: Asked, mone
         },
     }
     doubted = {name for others in found["not_shown_worse"].values() for name in others}
+    found["lacking"] = _lacking(stream)
+    doubted |= set(found["lacking"])  # what a model is where it was not recorded is not known
     found["never_needed"] = [name for name in _unneeded(stream, decided, rows) if name not in doubted]
     found["nearest"] = _nearest(stream, played, decided, money)
     found["gain"] = ceiling(stream, asked.worth)
@@ -87,6 +89,12 @@ def _right(stream: Stream) -> bool:
     """Return whether every answer is right or wrong: else accuracy is a mean score."""
     known = stream.utility[stream.available]
     return bool(((known == 0) | (known == 1)).all())
+
+
+def _lacking(stream: Stream) -> dict[str, float]:
+    """Return the share of queries on which each model has no outcome, where there are such."""
+    share = 1 - stream.available.mean(axis=0)
+    return {model: float(part) for model, part in zip(stream.models, share, strict=True) if part > 0}
 
 
 def _row(decided: Decision, i: int, asked: Asked, money: Money, stream: Stream) -> dict[str, Any]:

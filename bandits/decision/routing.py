@@ -40,7 +40,8 @@ def sentence(found: Mapping[str, Any] | None) -> list[str]:
         return []
     row, saving = found["chosen"], found["saving"]
     how = "by routers that are told every model's outcome on other queries"
-    off = ", cost taken off," if row["weight"] else ""
+    aside = " in accuracy, cost aside" if saving is not None else ""
+    off = " with cost taken off" if row["weight"] else aside
     if row["shown"]:
         text = f"Routing can gain about {points(row['gain'])} here{off} ({_ends(row)}), {how}"
     elif math.isnan(row["lo"]):

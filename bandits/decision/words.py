@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bandits.decision.figures import per_cent, points
+from bandits.decision import cascades, gate
+from bandits.decision.figures import per_cent, points, quality, queries, span
 from bandits.decision.routing import sentence
 from bandits.money import UNNAMED, Money, plain
 
@@ -14,19 +15,6 @@ Row = Mapping[str, Any]
 _NAMED = 3  # models that one sentence names
 _PLAIN = "recorded answers"  # the label of a table that needs no word on where it is from
 _ROWS = 12  # of the table on a terminal
-
-
-def quality(row: Row, right: bool) -> str:
-    """Return the accuracy of a choice with its interval."""
-    share = per_cent(row["accuracy"])
-    return f"{share} of answers right ({span(row)})" if right else f"a mean score of {share} ({span(row)})"
-
-
-def span(row: Row, to: str = " to ") -> str:
-    """Return the interval of a choice's accuracy in per cent, or that there is none."""
-    if math.isnan(row["accuracy_lo"]):
-        return "no interval"
-    return f"{100 * row['accuracy_lo']:.1f}{to}{100 * row['accuracy_hi']:.1f}"
 
 
 class Words:
@@ -51,10 +39,10 @@ class Words:
             listed = (
                 f"{', '.join(first)} or {last}" if len(first) < _NAMED else f"one of {len(pieces)} models"
             )
-            return f"Always call {listed}, by what a right answer is worth: no policy is shown to be better."
+            return f"Always call {listed}, by what a right answer is worth: {self._none()}."
         name = pieces[0]["choice"]
         call = f"Always call {name}" if pieces[0]["kind"] == "model" else f"Call {name}, drawn at random"
-        return f"{call}: no policy is shown to be better. {self._got(name)}"
+        return f"{call}: {self._none()}. {self._got(name)}"
 
     def _deploy(self, piece: Row) -> str:
         row = self.rows[piece["choice"]]
@@ -64,6 +52,12 @@ class Words:
         cost = f" at {self.money.shown(other['cost_per_1000'])}" if self.priced else ""
         got = f"{call} {other['name']} gives {per_cent(other['accuracy'])}{cost}"
         return f"Deploy {row['name']}{where}: {self._figures(row)}; {got}."
+
+    def _none(self) -> str:
+        """Say that no policy is shown to be better, and whether a cascade, which may call twice, is."""
+        if cascades.any_shown(self.record.get("cascades")):
+            return "no policy of one call is shown to be better, but a cascade of two models is (see below)"
+        return "no policy is shown to be better"
 
     def _alone(self) -> bool:
         return len(self.record["by_worth"]) == 1
@@ -116,13 +110,28 @@ class Words:
         source = [] if label == _PLAIN else [f"These numbers are from: {label}."]
         found = [
             *source,
+            *self._lacking(),
             *sentence(self.record.get("gain")),
+            *cascades.sentences(self.record.get("cascades"), self.money),
             *self._accurate(),
             *self._as_good(),
             *self._nearest(),
             *self._unneeded(),
         ]
-        return [*found, *self._constraints()]
+        return [*found, *self._unused(), *self._constraints()]
+
+    def _lacking(self) -> list[str]:
+        """Name the models that are judged with the fall-back in their place, recommended ones first."""
+        share: Mapping[str, float] = self.record.get("lacking") or {}
+        if not share:
+            return []
+        named = sorted(share, key=lambda name: (name not in self._recommended(), -share[name]))
+        listed = ", ".join(f"{name} (on {per_cent(share[name])})" for name in named[:_NAMED])
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        return [
+            f"Without an outcome on some queries: {listed}{more}. The fall-back, another model, answers there, so that"
+            " all are compared on the same queries; accuracy and cost are of both together."
+        ]
 
     def _accurate(self) -> list[str]:
         """Name the most accurate model where it is not what is recommended."""
@@ -144,9 +153,7 @@ class Words:
         near, record = self.record["nearest"], self.record
         if near is None:
             return []
-        size = f"{record['clusters']:,} queries" + (
-            f" ({record['queries']:,} with near copies)" if record["clusters"] < record["queries"] else ""
-        )
+        size = queries(record)
         row = self.rows[near["name"]]
         at = f" with a right answer worth {self.money.shown(near['worth'])}" if self._weighed(near) else ""
         ahead = f"{points(abs(row['difference']))} {'ahead of' if row['difference'] > 0 else 'behind'}"
@@ -159,7 +166,8 @@ class Words:
             return [*told, f"There can be no verdict on {size} and {record['seeds']} seeds: {row['why']}."]
         if not math.isnan(least):
             told.append(
-                f"On {size} and {record['seeds']} seeds a difference below {points(least)} cannot be shown."
+                f"On {size} and {record['seeds']} seeds a difference of {near['name']} below {points(least)}"
+                " cannot be shown."
             )
         told += [] if near["shown"] else self._more(near, row)
         return [*told, *self._learning(near)]
@@ -206,6 +214,14 @@ class Words:
             " recommended)."
         ]
 
+    def _unused(self) -> list[str]:
+        """Say that what was asked about money changes nothing where the table has no costs."""
+        names = {"worth": "--worth", "queries_per_month": "--queries-per-month"}
+        given = [option for key, option in names.items() if self.record[key] is not None]
+        if self.priced or not given:
+            return []
+        return [f"The table has no costs, so {' and '.join(given)} changed nothing: accuracy alone counts."]
+
     def _constraints(self) -> list[str]:
         if not self.record["limits"] or not self.record["by_worth"]:
             return []
@@ -238,6 +254,8 @@ class Words:
             told[0] += ", cost taken off at the worth that a policy plays for"
         told[0] += ", shown where it is. *: recommended."
         left = len(record["choices"]) - len(self._that_matter())
+        unnamed = self.priced and self.money.currency == UNNAMED
+        told += ["The table does not say what its costs are in: --unit USD names it."] * unnamed
         return [*told, *[f"{left} more choices: --wide."] * (left > 0)]
 
     def _recommended(self) -> set[str]:
@@ -276,20 +294,4 @@ class Words:
 
     def gate(self) -> list[str]:
         """Return what was required, the bound that it is held against, and whether it is kept."""
-        told = []
-        for one in self.record["gate"]:
-            for name, bound in one["bound"].items():
-                word = "kept" if one["kept"][name] else "missed"
-                end = "lower" if ">=" in one["limit"] else "upper"
-                told.append(f"Required {one['limit']}: {word}, {end} bound {bound:.4g} ({name}).")
-        if self.record["gate"]:
-            told.append(
-                f"Gate: {'passed by ' + ', '.join(kept) if (kept := passed(self.record)) else 'not passed'}."
-            )
-        return told
-
-
-def passed(record: Mapping[str, Any]) -> list[str]:
-    """Return the recommended choices that keep all that was required."""
-    named = dict.fromkeys(piece["choice"] for piece in record["by_worth"])
-    return [name for name in named if all(one["kept"][name] for one in record["gate"])]
+        return gate.sentences(self.record, self.money)

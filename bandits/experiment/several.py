@@ -53,7 +53,7 @@ def judged(stream: Stream, ask: Any, path: Any) -> Any:
         score = simulated.simulated(simulated.parse(ask.judge), stream.utility, stream.models, seed=ask.seed)
     if score is None:
         raise ValueError(
-            f"--calls {ask.calls} needs something to hear after a call: columns {stream.models[0]}_conf ..."
+            f"a second call needs something to hear after the first: columns {stream.models[0]}_conf ..."
             " in the table, --judge-column NAME, or a simulated judge, --judge auc=0.8"
         )
     if ask.deliver == "vote" and found.votes is None:

@@ -5,6 +5,7 @@ Every one turns accuracy and cost into a single number by weights of its own, so
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -174,7 +175,8 @@ def gain(accuracy: float, reference: float) -> float:
     """Return LLMRouterBench's relative gain (arXiv 2601.07206): over the best model (@B) or a random one (@R)."""
     if not reference > 0:
         raise ValueError(f"gain needs a reference accuracy above 0, got {reference}")
-    return accuracy / reference - 1
+    # Means of the same numbers that were added in another order are the same.
+    return 0.0 if math.isclose(accuracy, reference, rel_tol=1e-12) else accuracy / reference - 1
 
 
 def cost_save(cost: ArrayLike, accuracy: ArrayLike, *, best_cost: float, best_accuracy: float) -> float:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bandits import rows
+from bandits.decision.figures import quality
 from bandits.decision.play import Played
-from bandits.decision.words import quality
 from bandits.folders import export as exports
 from bandits.folders import write as artefacts
 from bandits.report import decision

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from bandits.decision.figures import per_cent, points
-from bandits.decision.words import Words, span
+from bandits.decision.figures import per_cent, points, span
+from bandits.decision.words import Words
 from bandits.money import plain
 from bandits.report.decision_plane import plane
 from bandits.report.parts import own, policy

@@ -81,7 +81,7 @@ def verdict(rows: Sequence[Row], got: Scores) -> str:
 def _gap(row: Any) -> str:
     """Return how much more or less a policy earns, in words."""
     gap = float(row["difference"])
-    return f"{number(abs(gap), 4)} a query {'more' if gap > 0 else 'less'}" if gap else "just as much"
+    return f"{number(abs(gap), 4)} reward a query {'more' if gap > 0 else 'less'}" if gap else "just as much"
 
 
 def _also(others: int, of: int) -> str:
@@ -161,8 +161,8 @@ def _random(rows: Sequence[Row], leader: Row, got: Scores) -> str:
     told: Any = compared[compared["policy"] == leader["policy"]].iloc[0]
     shown = "" if told["shown"] and told["difference"] > 0 else "not "
     return (
-        f"It is {shown}shown to beat choosing at random: {number(float(told['difference']), 4)} a query"
-        f" ({_spans(told, counted(leader['seeds'], 'seed'), got)})."
+        f"It is {shown}shown to beat choosing at random: {number(float(told['difference']), 4)} reward a"
+        f" query ({_spans(told, counted(leader['seeds'], 'seed'), got)})."
     )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bandits.metrics import scores
-from bandits.money import UNNAMED, Money
+from bandits.metrics.regret import comparator, earned_by
+from bandits.money import UNNAMED, Money, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,16 +40,16 @@ class Point(NamedTuple):
 
 
 def of_table(stream: Stream, *, alpha: float) -> list[Point]:
-    """Return every single model of a table over the queries that it has an outcome for."""
+    """Return every single model of a table over all queries, with the fall-back where it has no outcome."""
     dearest = float(np.nanmax(np.nanmean(stream.cost, axis=0)))
     slow = None if stream.latency is None else float(np.nanmax(np.nanmean(stream.latency, axis=0)))
     points = []
     for arm, model in enumerate(stream.models):
-        there = stream.available[:, arm]
-        quality, cost = stream.utility[there, arm], stream.cost[there, arm]
+        arms = comparator(stream.utility, arm)
+        quality, cost = earned_by(stream.utility, arms), earned_by(stream.cost, arms)
         found = scores.Ies(math.nan, math.nan)
         if dearest > 0 and slow and stream.latency is not None:
-            quick = scores.responsiveness(stream.latency[there, arm], slow)
+            quick = scores.responsiveness(earned_by(stream.latency, arms), slow)
             found = scores.ies(quality, quick, cost / dearest, alpha=alpha)
         elif dearest > 0:
             found = scores.ies(quality, np.zeros(len(quality)), cost / dearest, alpha=1.0)
@@ -105,6 +106,30 @@ def rows(points: Sequence[Point], money: Money) -> Rows:
     told = [key for key in made[0] if any(row[key] not in ("",) and row[key] == row[key] for row in made)]
     ordered = sorted(made, key=lambda row: row["rank_score" if ranked else "accuracy"], reverse=True)
     return [{key: row[key] for key in told} for row in ordered]
+
+
+def table(found: Rows, money: Money) -> tuple[list[str], list[list[str]], str]:
+    """Return headings and cells of `rows` that fit a terminal, and what they mean; `rows` has more columns."""
+    per_1000 = f"{money.currency} per 1,000"
+    numbers = {"rank_score": "rank", "arena": "arena", "ies_ratio_of_means": "ies"}
+    there = {key: head for key, head in numbers.items() if key in found[0]}
+    lines = [
+        [
+            " ".join(filter(None, (row["name"], row.get("setting", "")))),
+            f"{100 * row['accuracy']:.1f}",
+            plain(row["cost_per_1000"]),
+            *(f"{row[key]:.3f}" if row[key] == row[key] else "-" for key in there),
+            f"{100 * row['gain_over_best']:+.1f}",
+            f"{row['pareto_distance']:.3f}",
+        ]
+        for row in found
+    ]
+    said = (
+        f"Cost in {money.per_1000}; gain: accuracy over the best single model's, in % of it; pareto: distance to the"
+        " frontier of all rows; rank, arena and ies: rank_score, arena and ies_ratio_of_means of docs/scores.md."
+        " All columns: --format csv."
+    )
+    return ["", "accuracy %", per_1000, *there.values(), "gain %", "pareto"], lines, said
 
 
 def over_settings(points: Sequence[Point]) -> Rows:

@@ -26,13 +26,17 @@ class Look(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A rule on all queries: mean utility, mean worth (less the price), share bought, and its worth over `always`."""
+    """A rule on all queries: mean utility, mean worth (less the price), share bought, its worth over both fixed rules.
+
+    Where it is the same as the other one on every query there is no interval.
+    """
 
     name: str
     utility: float
     worth: float
     bought: float
     over_always: Estimate
+    over_never: Estimate
 
 
 def rules(look: Look, context: Floats, cluster: NDArray[np.int64], *, seed: int = 0) -> list[Rule]:
@@ -62,10 +66,35 @@ def rules(look: Look, context: Floats, cluster: NDArray[np.int64], *, seed: int 
             float(np.where(buy, look.with_it, look.without).mean()),
             float(worth[name].mean()),
             float(buy.mean()),
-            clustered(np.bincount(cluster, weights=worth[name] - worth["always"]), often),
+            *(
+                clustered(np.bincount(cluster, weights=worth[name] - worth[other]), often)
+                for other in ("always", "never")
+            ),
         )
         for name, buy in buys.items()
     ]
+
+
+def verdict(found: list[Rule]) -> str:
+    """Return what the gate is worth, against the better of buying always and never, and what hindsight would be.
+
+    It was found to be the better one by looking, so a lead is shown only where it is over both of them
+    (intersection-union test, Berger 1982).
+    """
+    never, always, gate, hindsight = found
+    best = max(never, always, key=lambda rule: rule.worth)
+    how = "always" if best is always else "never"
+    fixed = (
+        f"{'Always' if best is always else 'Never'} buying is worth {best.worth:.3f} right answers a query"
+    )
+    gap = gate.over_always if best is always else gate.over_never
+    luck = f"with hindsight {hindsight.worth - best.worth:+.3f}, part of which is luck"
+    if gate.worth == best.worth and gate.bought == best.bought:
+        return f"{fixed}, and a gate learned on the context does the same ({how} buys); {luck}."
+    over = (gate.over_always, gate.over_never)
+    shown = all(one.lo > 0 for one in over) if gap.mean > 0 else bool(gap.hi < 0)
+    ends = f"{float(gap.lo):+.3f} to {float(gap.hi):+.3f}, {'shown' if shown else 'not shown'}"
+    return f"{fixed}; a gate learned on the context {float(gap.mean):+.3f} against that (95 % interval {ends}); {luck}."
 
 
 def crossfitted(target: Floats, context: Floats, cluster: NDArray[np.int64], *, seed: int = 0) -> Floats:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bandits.money import Money
+from bandits.money import Money, plain
 from bandits.sequential.contest import Met, Sides, shown
 
 
@@ -52,6 +52,22 @@ def rows(met: Sequence[Met], sides: Sides, models: Sequence[str], unit: Money) -
             }
         )
     return told
+
+
+def table(told: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and cells for a terminal: costs in the currency, accuracies and differences in per cent."""
+    heads = ["budget", "paid", "cascade", "router", "difference", "better", "over chance"]
+    lines = []
+    for row in told:
+        ends = "" if np.isnan(row["lo"]) else f" ({100 * row['lo']:.1f} to {100 * row['hi']:.1f})"
+        lines.append(
+            [
+                plain(row["budget"]), plain(row["paid"]),
+                f"{100 * row['cascade']:.1f}", f"{100 * row['router']:.1f}",
+                f"{100 * row['difference']:+.1f}{ends}", row["better"], f"{100 * row['over_chance']:+.1f}",
+            ]
+        )  # fmt: skip
+    return heads, lines
 
 
 def verdict(told: Sequence[dict[str, Any]], queries: int, learned: int, unit: Money) -> list[str]:

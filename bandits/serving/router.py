@@ -42,6 +42,10 @@ class Choice(NamedTuple):
     chance: float = 1.0
     available: tuple[str, ...] | None = None
 
+    def __repr__(self) -> str:
+        """One line, without the features."""
+        return f"Choice({self.model!r}, preference={self.preference:g}, chance={self.chance:.4g})"
+
 
 @dataclass(frozen=True, eq=False)
 class Router:
@@ -60,6 +64,11 @@ class Router:
     learned: Arrays
     reward: Reward
     draw: np.random.Generator
+
+    def __repr__(self) -> str:
+        """One line, without the arrays."""
+        models = ", ".join(self.settings.models)
+        return f"Router({self.settings.policy} of {models}; learned from {self.settings.label})"
 
     def choose(
         self,

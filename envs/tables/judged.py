@@ -75,6 +75,23 @@ def read(path: str | Path | Sequence[str | Path], outcomes: Outcomes, *, column:
     return Judged(score, logs, cost, votes, split)
 
 
+def heard(path: str | Path | Sequence[str | Path] | None, outcomes: Outcomes) -> Judged | None:
+    """Return what `read` finds; None where the table is not one wide file with scores of a model's answers.
+
+    Raises:
+        ValueError: there are such columns, but not as `read` needs them.
+    """
+    given = [path] if isinstance(path, (str, Path)) else list(path or [])
+    if len(given) != 1 or not Path(given[0]).is_file():
+        return None
+    try:
+        names = files.opened(Path(given[0])).names
+    except ValueError:  # of a form that has no columns; it was read by other means
+        return None
+    scored = any(f"{model}_{ending}" in names for model in outcomes.models for ending in SCORES)
+    return read(given[0], outcomes) if scored else None
+
+
 def _ending(sheet: Sheet, models: Sequence[str], column: str | None) -> str:
     """Return what follows the models' names in the judge's columns, "" where there are none."""
     wanted_ = SCORES if column is None else (column,)

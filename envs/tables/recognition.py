@@ -9,7 +9,7 @@ from envs.tables import aliases
 from envs.tables.about import COLUMN
 from envs.tables.answers import Answers, long_columns
 from envs.tables.how import How
-from envs.tables.judged import ENDINGS
+from envs.tables.judged import ENDINGS, SPLIT
 from envs.tables.kinds import KINDS, Kind, named, wide
 from envs.tables.sheet import Sheet, cut, shown
 
@@ -86,7 +86,8 @@ def unread(sheet: Sheet, found: Answers) -> tuple[str, ...]:
     """Return one note that names each column that was not read, with the nearest thing that it could have been."""
     judged = {
         f"{m}_{e}" for m in found.models for e in ENDINGS
-    }  # `judged.read` reads them where they are asked for
+    }  # `judged.read` reads them where they are asked for, and the column split with them
+    judged |= {SPLIT} if judged.intersection(sheet.names) else set()
     rest = [n for n in sheet.names if n not in found.used and n not in judged and n != COLUMN and n]
     if not rest:
         return ()
