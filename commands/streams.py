@@ -71,7 +71,7 @@ def _needs_memory(options: dict[str, Any]) -> tuple[str, str] | None:
     from bandits.publish import asked
 
     given = {name: options[name] for name in ("prices", "embed", "dry_run")} | reading(options)
-    given["context"] = None if options["context"] == "embeddings" else options["context"]
+    given["context"] = options.get("context", "embeddings") != "embeddings"
     given["prices_per"] = given.pop("per", None)
     if found := asked.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}), given):
         return found

@@ -19,7 +19,7 @@ from envs import logged, selection
 _Asked = msgspec.defstruct(
     "_Asked", [(name, hint, Ask._field_defaults.get(name, ())) for name, hint in get_type_hints(Ask).items()]
 )
-_KNOWN = ("command", "context", "load", "given_sha256", "log_sha256", "versions", "seconds")
+_KNOWN = ("command", "context", "load", "given_sha256", "log_sha256", "versions", "seconds", "labels")
 
 
 def rebuild(folder: Path | str) -> None:
@@ -63,7 +63,7 @@ def _rebuild(place: Path, manifest: Mapping[str, Any]) -> None:
     (run,) = finish(
         table, one, known={"": traces}, log=log, play=False, context=manifest.get("context") or {}
     )
-    known = {name: manifest[name] for name in _KNOWN} | {"data": manifest["data"].get("name")}
+    known = {name: manifest[name] for name in _KNOWN if name in manifest} | {"data": manifest["data"].get("name")}
     artefacts.publish(place, run, ask, known, kept=True)
 
 
