@@ -22,17 +22,8 @@ if TYPE_CHECKING:
 
 _SAME = ("seeds", "seed", "order", "rounds")  # with the data, they fix which query each seed met when
 _SETTINGS = (
-    "reward",
-    "preference",
-    "budget",
-    "pacing",
-    "hard",
-    "cap",
-    "warm_start",
-    "n_eff",
-    "fit",
-    "context",
-)
+    "reward", "preference", "budget", "pacing", "hard", "cap", "warm_start", "n_eff", "fit", "context",
+)  # fmt: skip
 _LAG = ("lag", "lag_lo", "lag_hi")
 
 
@@ -86,7 +77,7 @@ def merge(runs: Sequence[Finished]) -> Finished:
     if len(runs) == 1:
         return runs[0]
     comparable = len({_told(run.manifest, ("reward", "preference")) for run in runs}) == 1
-    labels, names = _labels(runs), _names(runs, comparable)
+    labels, names = _labels(runs), _names(runs, comparable and _one_table(runs))
     told = [
         _renamed(run.summary, new).assign(run=label)
         for run, new, label in zip(runs, names, labels, strict=True)
@@ -131,7 +122,8 @@ def difference(first: Finished, second: Finished, *, datasets: bool = False) -> 
     first, second = first._replace(name="first"), second._replace(name="second")
     merged = merge((first, second))
     before, after = (_policies(run) for run in (first, second))
-    here, there = _names((first, second), bool(merged.manifest["comparable"]))
+    shared = bool(merged.manifest["comparable"]) and _one_table((first, second))
+    here, there = _names((first, second), shared)
     best = max(before, key=lambda name: _reward(first)[name])
     pairs = [(there[name], here[name if name in before else best]) for name in after]
     got = scores(merged.by_dataset, merged.by_query)
@@ -175,7 +167,7 @@ def fitting(runs: Sequence[Finished]) -> Iterator[None]:
 
 
 def _check_same(first: Finished, other: Finished) -> None:
-    tables = [run.manifest["data"]["sha256"] for run in (first, other)]
+    tables = [_table(run.manifest) for run in (first, other)]
     if tables[0] != tables[1]:
         raise ValueError(
             f"runs need the same table and stream to be compared; {first.name} is on {first.manifest['stream']!r}"
@@ -187,6 +179,12 @@ def _check_same(first: Finished, other: Finished) -> None:
             raise ValueError(
                 f"runs need the same {key} to be compared; {first.name} has {here}, {other.name} has {there}"
             )
+
+
+def _table(manifest: Mapping[str, Any]) -> str:
+    """Return the sha256 of the table that runs share; the sequences of calls that a run adds to it are its own."""
+    given = manifest.get("given_sha256") if manifest.get("calls", 1) != 1 else None
+    return str(given or manifest["data"]["sha256"])
 
 
 def _told(manifest: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -215,8 +213,15 @@ def _labels(runs: Sequence[Finished]) -> list[str]:
     return labels if len(set(labels)) == len(runs) else [f"{name} #{i}" for i, name in enumerate(labels, 1)]
 
 
-def _names(runs: Sequence[Finished], comparable: bool) -> list[dict[str, str]]:
+def _one_table(runs: Sequence[Finished]) -> bool:
+    """Return whether references mean the same in all runs: no run has sequences of calls that another has not."""
+    return len({run.manifest["data"]["sha256"] for run in runs}) == 1
+
+
+def _names(runs: Sequence[Finished], shared: bool) -> list[dict[str, str]]:
     """Return each run's players and what they are called in the merged one; what is left out is the same elsewhere.
+
+    References are called by their run, unless they are `shared` and no run played them as policies.
 
     A reference that is a policy in another run (uniform) stays where that run had other settings: what is chosen at
     random within one budget says nothing of another.
@@ -231,7 +236,7 @@ def _names(runs: Sequence[Finished], comparable: bool) -> list[dict[str, str]]:
                 names[name] = f"{name} [{label}]" if count[name] > 1 else name
             elif kind == "reference" and (name, _told(run.manifest, _SETTINGS)) in played:
                 continue
-            elif kind == "reference" and (count[name] or not comparable):
+            elif kind == "reference" and (count[name] or not shared):
                 names[name] = f"{name} [{label}]"
             elif i == 0 and not count[name]:
                 names[name] = name
