@@ -92,7 +92,7 @@ def merge(runs: Sequence[Finished]) -> Finished:
     ]
     order = {"policy": 0, "reference": 1, "model": 2}
     summary = summary.sort_values("kind", key=lambda kind: kind.map(order), kind="stable")
-    merged = Finished(
+    return Finished(
         ", ".join(run.name for run in runs),
         _ranked(summary, scores(parts), comparable),
         curves.reset_index(drop=True),
@@ -101,7 +101,6 @@ def merge(runs: Sequence[Finished]) -> Finished:
         pd.concat(phases, ignore_index=True) if phases else None,
         _beside([run.by_query for run in runs], names),
     )
-    return merged
 
 
 def difference(first: Finished, second: Finished, *, datasets: bool = False) -> pd.DataFrame:
@@ -143,10 +142,19 @@ def page(folders: Sequence[Path | str]) -> str:
 
     runs = [read(folder) for folder in folders]
     with fitting(runs):
+        runs = [_called(run) for run in runs]
         merged = merge(runs)
         return render(
             merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes, merged.by_query
         )
+
+
+def _called(run: Finished) -> Finished:
+    """Return a run with its policies under the names that it gave them (`--label`)."""
+    from bandits.report.names import labelled
+
+    tables = {name: frame for name, frame in run._asdict().items() if hasattr(frame, "columns")}
+    return run._replace(**labelled(tables, run.manifest.get("labels") or {}))
 
 
 @contextmanager
@@ -246,7 +254,8 @@ def _names(runs: Sequence[Finished], shared: bool) -> list[dict[str, str]]:
 
 def _renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     kept = frame[frame["policy"].isin(list(names))]
-    return kept.assign(family=kept["policy"], policy=kept["policy"].map(names))
+    family = kept.get("family", kept["policy"])  # of a policy with a label: its spec
+    return kept.assign(family=family, policy=kept["policy"].map(names))
 
 
 def _beside(frames: Sequence[pd.DataFrame | None], names: Sequence[Mapping[str, str]]) -> pd.DataFrame | None:
