@@ -82,6 +82,24 @@ def test_refused_in_one_line(here: Path, words: list[str], said: str) -> None:
     assert sorted(path.name for path in here.iterdir()) == before
 
 
+def test_a_sweep_says_that_it_has_one_call_a_query(here: Path) -> None:
+    file = here / "sweep.toml"
+    file.write_text('policies = ["pandora"]\nstreams = ["t.csv"]\nseeds = 2\ncalls = 2\n')
+    assert answer(["sweep", "sweep.toml"]) == (
+        2,
+        "sweep.toml: a sweep has one call a query, it takes no 'calls'",
+    )
+    file.unlink()
+
+
+def test_a_streamed_table_needs_two_models_as_any_other(here: Path) -> None:
+    pd.read_csv(here / "t.csv").to_parquet(here / "t.parquet")
+    code, message = answer(
+        ["--policy", "uniform", "--data", "t.parquet", "--models", "a", "--checkpoint", "1"]
+    )
+    assert (code, message) == (2, "t.parquet: needs at least 2 models, got a alone")
+
+
 def test_budgets_begin_at_the_cheapest_model_that_costs_something() -> None:
     assert _budgets(np.array([0.0, 2.0, 10.0]), 3) == pytest.approx([2.4, np.sqrt(2.4 * 9), 9])
     assert _budgets(np.array([1.0, 10.0]), 2) == pytest.approx([1.2, 9])

@@ -154,7 +154,8 @@ def _called(run: Finished) -> Finished:
     from bandits.report.names import labelled
 
     tables = {name: frame for name, frame in run._asdict().items() if hasattr(frame, "columns")}
-    return run._replace(**labelled(tables, run.manifest.get("labels") or {}))
+    named: dict[str, Any] = labelled(tables, run.manifest.get("labels") or {})
+    return run._replace(**named)
 
 
 @contextmanager
