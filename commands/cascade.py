@@ -88,8 +88,6 @@ def _judges(options: dict[str, Any]) -> list[Any]:
 
 def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> dict[str, Any]:
     """Return rows, judges' quality and notes of one judge on a table."""
-    import numpy as np
-
     from bandits.experiment import several
     from bandits.experiment.ask import Ask
     from bandits.experiment.sequences import paid
@@ -109,7 +107,7 @@ def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> d
     length = min(options["length"], table.n_arms)
     cost = both.train.cost.mean(axis=0)
     _check_size(table.n_arms, length)
-    budgets = np.geomspace(cost.min() * _FEWEST, cost.max() * _MOST, options["budgets"]).tolist()
+    budgets = _budgets(cost, options["budgets"])
     chains = None if options["search"] == "grid" else frugal.searches(both.train, budgets, length=length)
     met = contest.meet(both, budgets, length=length, chains=chains)
     unit = money(table.outcomes.cost_unit)
@@ -121,6 +119,15 @@ def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> d
         "learned": len(both.train.utility),
         "unit": unit,
     }
+
+
+def _budgets(cost: Any, count: int) -> list[float]:
+    """Return the budgets, from the models' mean costs `(K,)`; a free model is left out of where they begin."""
+    import numpy as np
+
+    if not (cost > 0).any():
+        raise ValueError("equal cost needs costs above 0: every model of the table is free")
+    return [float(b) for b in np.geomspace(cost[cost > 0].min() * _FEWEST, cost.max() * _MOST, count)]
 
 
 def _check_size(count: int, length: int) -> None:

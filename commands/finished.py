@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import click
 
+from commands.command_line import given
 from commands.help import Topical, option
 from commands.numbers import SEED
 from commands.options import SETTINGS, voice
@@ -15,7 +19,8 @@ from commands.terminal import show, wrote
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True)
 @option("--out", metavar="FILE", default="comparison.html", show_default=True, help="Where it goes.")
 @voice
-def report(folders: tuple[str, ...], out: str, form: str) -> None:
+@click.pass_context
+def report(ctx: click.Context, /, folders: tuple[str, ...], out: str, form: str) -> None:
     """Rebuild one report from finished runs on the same queries; nothing is run.
 
     A run that was stopped before its tables were made gets them.
@@ -23,10 +28,11 @@ def report(folders: tuple[str, ...], out: str, form: str) -> None:
     prepare_jax()
     from bandits import rows as tables
     from bandits.folders import read as compare
-    from bandits.folders.place import check_file
+    from bandits.folders.place import check_file, is_page
     from bandits.folders.rebuild import rebuild
 
     check_file(out)
+    _check_unasked(ctx, out, is_page)
     for folder in folders:
         rebuild(folder)
     tables.write(out, compare.page(folders))
@@ -59,11 +65,26 @@ def diff(first: str, second: str, datasets: bool, form: str) -> None:
     help="Of the run, where it is a file of your own: no run's is executed unasked.",
 )
 @voice
-def export(folder: str, policy: str, out: str, seed: int, reward: str | None, form: str) -> None:
+@click.pass_context
+def export(
+    ctx: click.Context, /, folder: str, policy: str, out: str, seed: int, reward: str | None, form: str
+) -> None:
     """Save what a policy of a finished run has learned, for bandits.load(FILE) in a serving stack."""
     from bandits.folders import export as exports
     from bandits.folders.place import check_file
+    from bandits.serving import file
 
     check_file(out)
+    _check_unasked(ctx, out, file.is_ours)
     exports.export(folder, policy, seed=seed, reward=reward).save(out)
     wrote({"policy": out}, form)
+
+
+def _check_unasked(ctx: click.Context, out: str, ours: Callable[[Path], bool]) -> None:
+    """Refuse to replace a file that is not ours where its name was not given but is the default.
+
+    Raises:
+        click.UsageError: there is one.
+    """
+    if not given(ctx, "out") and Path(out).exists() and not ours(Path(out)):
+        raise click.UsageError(f"{out} is here and was not written by this program; --out FILE names another")

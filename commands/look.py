@@ -45,7 +45,7 @@ def look(
         raise click.UsageError(f"--pair needs two models, got {names[0]!r} twice")
     if worth is not None and not worth > 0:
         raise click.UsageError(f"--worth needs a number > 0, got {worth:g}")
-    table = load({**options, "data": options["data"] or file, "stream": stream, "models": ",".join(names)})
+    table = load({**options, "data": options["data"] or file, "stream": stream, "models": names})
     prepare_jax()
     from bandits.sequential import looks
 

@@ -15,7 +15,9 @@ def load(options: dict[str, Any]) -> Any:
     """Load the stream that the options of `world` describe."""
     import envs
 
-    models = None if options["models"] is None else [m.strip() for m in options["models"].split(",")]
+    models = options["models"]  # a list where a command has named them itself: a name may hold a comma
+    if isinstance(models, str):
+        models = [m.strip() for m in models.split(",")]
     kept = {k: options[k] for k in ("data", "prices", "embed", *CONTEXT)}
     return envs.load(options["stream"], models=models, **kept, **reading(options))
 

@@ -12,7 +12,7 @@ import click
 
 from commands import streams, tracking
 from commands.calls import about_calls
-from commands.command_line import spoken
+from commands.command_line import given, spoken
 from commands.memory import fits
 from commands.prepare import CONTEXT, load, log, prepare_jax, reading
 from commands.stopping import files_own, stopping
@@ -29,6 +29,8 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     if out == "":
         raise click.UsageError("--out needs the name of a folder, got ''")
     plots = _plots(options["plots"])
+    if not plots and given(ctx, "plot_width"):
+        raise click.UsageError("--plot-width needs --plots: it is the width of figures beside the page")
     inches = _inches(options["plot_width"])
     tracking.check(options["track"])
     large = streams.wanted({"stream": stream, **options})
@@ -53,6 +55,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     from bandits.folders.place import check_folder
     from bandits.publish import overview
     from bandits.report import names
+    from bandits.results.book import REFERENCES
     from bandits.rows import READ
 
     if logged is not None:
@@ -60,7 +63,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     if judging:
         loaded = several.judged(loaded, ask, _file(stream, options["data"]))
-    labels = names.parse(options["labels"], ask.policies)
+    labels = names.parse(options["labels"], ask.policies, (*REFERENCES, *loaded.models))
     folder = Path(out or Path("runs") / safe(loaded.name)).expanduser()
     places = {name: folder / name for name in runs.names(ask)}
     check_folder(folder)
@@ -127,10 +130,12 @@ def _judges(options: dict[str, Any]) -> bool:
     Raises:
         click.UsageError: an option that is for several calls only, with one.
     """
+    from bandits.experiment.ask import Ask
+
     if options["calls"] != 1:
         return True
-    for name in ("judge", "judge_column", "judge_cost", "within_query"):
-        if options[name] is not None:
+    for name in ("judge", "judge_column", "judge_cost", "within_query", "deliver"):
+        if options[name] is not None and (name, options[name]) != ("deliver", Ask._field_defaults["deliver"]):
             raise click.UsageError(f"--{name.replace('_', '-')} needs --calls 2 or more")
     return False
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST = 1e30  # of a cost, a latency or a number of tokens: sums and squares of what is larger overflow
+
 Floats = NDArray[np.floating[Any]]
 Texts = NDArray[np.object_]
 
@@ -299,18 +301,24 @@ def _validate_values(o: Outcomes) -> None:
     if len(silent):
         raise ValueError(f"model {o.models[silent[0]]!r} has no outcome for any query; leave it out")
     if o.priced:
-        _refuse(o, "cost", seen & ~(np.isfinite(o.cost) & (o.cost >= 0)), "a finite number >= 0")
+        _refuse(o, "cost", seen & ~((o.cost >= 0) & (o.cost <= LARGEST)), _amount(o.cost, seen))
     for name in ("latency", "tokens"):
         value = getattr(o, name)
         if value is not None:
             _refuse(
                 o,
                 name,
-                seen & ~np.isnan(value) & ~(np.isfinite(value) & (value >= 0)),
-                "a finite number >= 0",
+                seen & ~np.isnan(value) & ~((value >= 0) & (value <= LARGEST)),
+                _amount(value, seen),
             )
     if not np.all(np.isnan(o.price) | (np.isfinite(o.price) & (o.price >= 0))):
         raise ValueError(f"price needs finite numbers >= 0 or NaN, got {o.price.tolist()}")
+
+
+def _amount(value: Floats, seen: NDArray[np.bool_]) -> str:
+    """Return what a cost needs to be; the largest that there can be is named where one is beyond it."""
+    beyond = (seen & (value > LARGEST) & np.isfinite(value)).any()
+    return "a finite number >= 0" + (f" and at most {LARGEST:g}" if beyond else "")
 
 
 def _refuse(o: Outcomes, name: str, bad: NDArray[np.bool_], needed: str) -> None:

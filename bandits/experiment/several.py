@@ -61,7 +61,7 @@ def judged(stream: Stream, ask: Any, path: Any) -> Any:
             f"--deliver vote needs the models' answers, columns {stream.models[0]}_prediction ...; the table has none"
         )
     combine = resolve.function(ask.deliver, DELIVER, "delivery")
-    room = _room(ask.within_query)
+    room = _room(ask.within_query, stream)
     cost = found.cost if ask.judge_cost is None else np.full(score.shape, _price(ask.judge_cost))
     several = Several(
         Calls(ask.calls, combine=combine, room=room),
@@ -101,8 +101,12 @@ def _price(amount: float) -> float:
     return amount
 
 
-def _room(text: str | None) -> tuple[float, ...] | None:
-    """Return what a query may use, in the order of `RESOURCES`; None where nothing is said."""
+def _room(text: str | None, stream: Any) -> tuple[float, ...] | None:
+    """Return what a query may use, in the order of `RESOURCES`; None where nothing is said.
+
+    Raises:
+        ValueError: no number above 0, or of a resource that the table does not record.
+    """
     if text is None:
         return None
     room = dict.fromkeys(RESOURCES, float("inf"))
@@ -116,6 +120,8 @@ def _room(text: str | None) -> tuple[float, ...] | None:
             raise ValueError(
                 f"--within-query needs {', '.join(f'{r}=N' for r in RESOURCES)} with N > 0, got {part.strip()!r}"
             )
+        if (name == "cost" and not stream.outcomes.priced) or getattr(stream.outcomes, name) is None:
+            raise ValueError(f"--within-query {name} needs a table that records it, this one has no {name}")
         room[name] = number
     return tuple(room.values())
 

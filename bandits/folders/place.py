@@ -18,6 +18,7 @@ FILES = (  # by_query.csv: of earlier versions
     "calls.csv",
 )  # fmt: skip
 
+_PAGE = b'<script type="application/json" id="palette">'  # in every report, of any version
 CALLS = ("policy", "seed", "round", "row", "arm", "query_id", "file_row")  # columns of trace.parquet
 
 
@@ -98,6 +99,14 @@ def check_file(path: Path | str, option: str = "--out") -> Path:
     except OSError as error:
         raise ValueError(f"{option} {shown} cannot be written: {error.strerror or error}") from error
     return place
+
+
+def is_page(path: Path) -> bool:
+    """Return whether a file is a report of ours: its last scripts bear the names that every report has."""
+    try:
+        return _PAGE in path.read_bytes()
+    except OSError:
+        return False
 
 
 def _ours(place: Path) -> bool:

@@ -22,17 +22,8 @@ if TYPE_CHECKING:
 
 _SAME = ("seeds", "seed", "order", "rounds")  # with the data, they fix which query each seed met when
 _SETTINGS = (
-    "reward",
-    "preference",
-    "budget",
-    "pacing",
-    "hard",
-    "cap",
-    "warm_start",
-    "n_eff",
-    "fit",
-    "context",
-)
+    "reward", "preference", "budget", "pacing", "hard", "cap", "warm_start", "n_eff", "fit", "context",
+)  # fmt: skip
 _LAG = ("lag", "lag_lo", "lag_hi")
 
 
@@ -86,7 +77,7 @@ def merge(runs: Sequence[Finished]) -> Finished:
     if len(runs) == 1:
         return runs[0]
     comparable = len({_told(run.manifest, ("reward", "preference")) for run in runs}) == 1
-    labels, names = _labels(runs), _names(runs, comparable)
+    labels, names = _labels(runs), _names(runs, comparable and _one_table(runs))
     told = [
         _renamed(run.summary, new).assign(run=label)
         for run, new, label in zip(runs, names, labels, strict=True)
@@ -101,7 +92,7 @@ def merge(runs: Sequence[Finished]) -> Finished:
     ]
     order = {"policy": 0, "reference": 1, "model": 2}
     summary = summary.sort_values("kind", key=lambda kind: kind.map(order), kind="stable")
-    merged = Finished(
+    return Finished(
         ", ".join(run.name for run in runs),
         _ranked(summary, scores(parts), comparable),
         curves.reset_index(drop=True),
@@ -110,7 +101,6 @@ def merge(runs: Sequence[Finished]) -> Finished:
         pd.concat(phases, ignore_index=True) if phases else None,
         _beside([run.by_query for run in runs], names),
     )
-    return merged
 
 
 def difference(first: Finished, second: Finished, *, datasets: bool = False) -> pd.DataFrame:
@@ -131,7 +121,8 @@ def difference(first: Finished, second: Finished, *, datasets: bool = False) -> 
     first, second = first._replace(name="first"), second._replace(name="second")
     merged = merge((first, second))
     before, after = (_policies(run) for run in (first, second))
-    here, there = _names((first, second), bool(merged.manifest["comparable"]))
+    shared = bool(merged.manifest["comparable"]) and _one_table((first, second))
+    here, there = _names((first, second), shared)
     best = max(before, key=lambda name: _reward(first)[name])
     pairs = [(there[name], here[name if name in before else best]) for name in after]
     got = scores(merged.by_dataset, merged.by_query)
@@ -151,10 +142,20 @@ def page(folders: Sequence[Path | str]) -> str:
 
     runs = [read(folder) for folder in folders]
     with fitting(runs):
+        runs = [_called(run) for run in runs]
         merged = merge(runs)
         return render(
             merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes, merged.by_query
         )
+
+
+def _called(run: Finished) -> Finished:
+    """Return a run with its policies under the names that it gave them (`--label`)."""
+    from bandits.report.names import labelled
+
+    tables = {name: frame for name, frame in run._asdict().items() if hasattr(frame, "columns")}
+    named: dict[str, Any] = labelled(tables, run.manifest.get("labels") or {})
+    return run._replace(**named)
 
 
 @contextmanager
@@ -175,7 +176,7 @@ def fitting(runs: Sequence[Finished]) -> Iterator[None]:
 
 
 def _check_same(first: Finished, other: Finished) -> None:
-    tables = [run.manifest["data"]["sha256"] for run in (first, other)]
+    tables = [_table(run.manifest) for run in (first, other)]
     if tables[0] != tables[1]:
         raise ValueError(
             f"runs need the same table and stream to be compared; {first.name} is on {first.manifest['stream']!r}"
@@ -187,6 +188,12 @@ def _check_same(first: Finished, other: Finished) -> None:
             raise ValueError(
                 f"runs need the same {key} to be compared; {first.name} has {here}, {other.name} has {there}"
             )
+
+
+def _table(manifest: Mapping[str, Any]) -> str:
+    """Return the sha256 of the table that runs share; the sequences of calls that a run adds to it are its own."""
+    given = manifest.get("given_sha256") if manifest.get("calls", 1) != 1 else None
+    return str(given or manifest["data"]["sha256"])
 
 
 def _told(manifest: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -215,8 +222,15 @@ def _labels(runs: Sequence[Finished]) -> list[str]:
     return labels if len(set(labels)) == len(runs) else [f"{name} #{i}" for i, name in enumerate(labels, 1)]
 
 
-def _names(runs: Sequence[Finished], comparable: bool) -> list[dict[str, str]]:
+def _one_table(runs: Sequence[Finished]) -> bool:
+    """Return whether references mean the same in all runs: no run has sequences of calls that another has not."""
+    return len({run.manifest["data"]["sha256"] for run in runs}) == 1
+
+
+def _names(runs: Sequence[Finished], shared: bool) -> list[dict[str, str]]:
     """Return each run's players and what they are called in the merged one; what is left out is the same elsewhere.
+
+    References are called by their run, unless they are `shared` and no run played them as policies.
 
     A reference that is a policy in another run (uniform) stays where that run had other settings: what is chosen at
     random within one budget says nothing of another.
@@ -231,7 +245,7 @@ def _names(runs: Sequence[Finished], comparable: bool) -> list[dict[str, str]]:
                 names[name] = f"{name} [{label}]" if count[name] > 1 else name
             elif kind == "reference" and (name, _told(run.manifest, _SETTINGS)) in played:
                 continue
-            elif kind == "reference" and (count[name] or not comparable):
+            elif kind == "reference" and (count[name] or not shared):
                 names[name] = f"{name} [{label}]"
             elif i == 0 and not count[name]:
                 names[name] = name
@@ -241,7 +255,8 @@ def _names(runs: Sequence[Finished], comparable: bool) -> list[dict[str, str]]:
 
 def _renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     kept = frame[frame["policy"].isin(list(names))]
-    return kept.assign(family=kept["policy"], policy=kept["policy"].map(names))
+    family = kept.get("family", kept["policy"])  # of a policy with a label: its spec
+    return kept.assign(family=family, policy=kept["policy"].map(names))
 
 
 def _beside(frames: Sequence[pd.DataFrame | None], names: Sequence[Mapping[str, str]]) -> pd.DataFrame | None:

@@ -63,7 +63,9 @@ def _rebuild(place: Path, manifest: Mapping[str, Any]) -> None:
     (run,) = finish(
         table, one, known={"": traces}, log=log, play=False, context=manifest.get("context") or {}
     )
-    known = {name: manifest[name] for name in _KNOWN if name in manifest} | {"data": manifest["data"].get("name")}
+    known = {name: manifest[name] for name in _KNOWN if name in manifest} | {
+        "data": manifest["data"].get("name")
+    }
     artefacts.publish(place, run, ask, known, kept=True)
 
 

@@ -96,11 +96,14 @@ def clustered(difference: ArrayLike, rounds: ArrayLike) -> Estimate:
 
     Args:
         difference: `(G, ...)` differences summed over the rounds of each cluster.
-        rounds: `(G,)` rounds of each cluster, more than 0.
+        rounds: `(G,)` rounds of each cluster; clusters without any are left out, and all are NaN where none has.
     """
     sums, weight = np.asarray(difference, np.float64), np.asarray(rounds, np.float64)
+    asked = weight > 0
+    if not asked.all():
+        sums, weight = sums[asked], weight[asked]
     groups, total = len(weight), weight.sum()
-    mean = sums.sum(axis=0) / total
+    mean = sums.sum(axis=0) / total if groups else np.full(sums.shape[1:], np.nan)
     if groups < 2:
         unknown = np.full(mean.shape, np.nan)
         return Estimate(np.asarray(mean), unknown, unknown.copy(), unknown.copy())

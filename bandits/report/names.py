@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from envs.nearest import near
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 _LONGEST = 60  # characters of a label
 
 
-def parse(texts: Sequence[str], policies: Sequence[str]) -> dict[str, str]:
+def parse(texts: Sequence[str], policies: Sequence[str], others: Collection[str] = ()) -> dict[str, str]:
     """Return the label of each policy that has one.
 
     Args:
         texts: each `SPEC=LABEL`, with the spec as it was given to the run: `linucb,alpha=0.3=LinUCB`.
         policies: the run's specs.
+        others: names of what else has a row in the run's tables: models and references.
 
     Raises:
         ValueError: a spec that is none of the run's, two of one name, or a label that is empty or too long.
@@ -32,6 +33,8 @@ def parse(texts: Sequence[str], policies: Sequence[str]) -> dict[str, str]:
             raise ValueError(f"--label needs SPEC=LABEL with a policy of the run, got {text!r}; {known}")
         if not 0 < len(label) <= _LONGEST or not label.isprintable():
             raise ValueError(f"--label needs a name of 1 to {_LONGEST} characters, got {text!r}")
+        if label in others and label != spec:
+            raise ValueError(f"--label needs a name that no model or reference has, got {text!r}")
         if spec in found:
             raise ValueError(f"--label names {spec!r} twice")
         found[spec] = label

@@ -48,7 +48,8 @@ class Queries(NamedTuple):
         value, rounds = self.value[measure][own], self.rounds[own]
         gap = (value[:, list(first)] - value[:, list(second)]) * rounds[:, None]
         sums = np.stack([np.bincount(code, column) for column in gap.T], axis=1)
-        return clustered(sums, np.bincount(code, rounds)), len(sums)
+        asked = np.bincount(code, rounds)
+        return clustered(sums, asked), int((asked > 0).sum())
 
 
 class Scores(NamedTuple):

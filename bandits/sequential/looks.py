@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.metrics.intervals import Estimate, clustered
+from bandits.metrics.verdict import FEWEST_QUERIES
 
 Floats = NDArray[np.float64]
 _FOLDS = 10
@@ -50,7 +51,15 @@ def rules(look: Look, context: Floats, cluster: NDArray[np.int64], *, seed: int 
         context: `(N, d)` what is known before the look.
         cluster: `(N,)` near copies share one, and a fold.
         seed: of the folds.
+
+    Raises:
+        ValueError: fewer clusters than a gate can be learned and judged on.
     """
+    if len(np.unique(cluster)) < FEWEST_QUERIES:
+        raise ValueError(
+            f"look needs at least {FEWEST_QUERIES} queries that are not near copies and have an outcome of both"
+            f" models, got {len(np.unique(cluster))}"
+        )
     gain = look.with_it - look.without
     buys = {
         "never": np.zeros(len(gain), bool),

@@ -48,7 +48,7 @@ def sides(
         learn = learn & known
         notes.append("learned on the rows that the table calls train, compared on those it calls test")
     else:
-        logged, rest = warm.split(stream, share or "30%", seed=seed)
+        logged, rest = warm.split(stream, share or "30%", seed=seed, option="--train")
         learn = np.isin(stream.outcomes.origin, logged.outcomes.origin)
         test = np.isin(stream.outcomes.origin, rest.outcomes.origin)
         notes.append(

@@ -30,6 +30,15 @@ class _Version(msgspec.Struct):
     format: int
 
 
+def is_ours(path: Path) -> bool:
+    """Return whether a file is a policy that `write` has written, to judge by its header's name."""
+    try:
+        with zipfile.ZipFile(path) as whole:
+            return _HEADER in whole.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def write(path: Path | str, about: About, arrays: Arrays) -> None:
     """Write a policy's file, whole or not at all: until the last byte is on disk, the earlier file stays.
 

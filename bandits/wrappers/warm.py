@@ -31,13 +31,14 @@ Floats = NDArray[np.float64]
 CLIP = 20.0  # the most that one call of a partial log counts for, against a call of probability 1
 
 
-def split(stream: Stream, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
+def split(stream: Stream, amount: str, *, seed: int = 0, option: str = "--warm-start") -> tuple[Any, Any]:
     """Return the logged and the evaluated part of a stream; rows of one group stay on one side.
 
     Args:
         stream: a `Stream` of `N` rows.
         amount: `10%` of the rows, drawn at random, or `1785`, the first so many in file order.
         seed: of the draw.
+        option: that an amount which cannot be taken is blamed on.
 
     Raises:
         ValueError: the amount is neither, or leaves a side empty.
@@ -46,8 +47,9 @@ def split(stream: Stream, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
     try:
         wanted = round(float(number) / 100 * len(stream)) if share else int(number)
     except ValueError:
+        table = " or a table" if option == "--warm-start" else ""
         raise ValueError(
-            f"--warm-start needs a share such as 10%, a number of rows or a table, got {amount!r}"
+            f"{option} needs a share such as 10% or a number of rows{table}, got {amount!r}"
         ) from None
     group = np.asarray(stream.outcomes.group_id, str)
     # A row without a group is one of its own.
@@ -62,7 +64,7 @@ def split(stream: Stream, amount: str, *, seed: int = 0) -> tuple[Any, Any]:
     logged = np.isin(code, code[order[: max(wanted, 0)]])
     if not 0 < logged.sum() < len(stream):
         raise ValueError(
-            f"--warm-start {amount!r} needs to leave rows on both sides, got {int(logged.sum())} of {len(stream)}"
+            f"{option} {amount!r} needs to leave rows on both sides, got {int(logged.sum())} of {len(stream)}"
         )
     rest = _part(stream, np.flatnonzero(~logged))
     return replace(_part(stream, np.flatnonzero(logged)), unit=rest.cost_scale), rest

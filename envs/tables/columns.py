@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.outcomes import Floats, Texts
+from envs.outcomes import LARGEST, Floats, Texts
 from envs.tables.sheet import cut, one_line
 
 MISSING = ("", "nan", "na", "n/a", "<na>", "none", "null", "-")
@@ -70,13 +70,16 @@ def _refuse(
     path: Path, name: str, values: Floats, low: float, top: float, seen: Any, *, ways: bool = False
 ) -> None:
     """Raise for the first number out of range, with the two ways out where these are scores."""
-    bad = ~np.isnan(values) & ~((values >= low) & (values <= top) & np.isfinite(values))
+    bad = ~np.isnan(values) & ~((values >= low) & (values <= min(top, LARGEST)))
     if seen is not None:
         bad &= seen
     if not bad.any():
         return
     row = int(bad.argmax())
-    needed = "a finite number >= 0" if math.isinf(top) else f"a number in [{low:g}, {top:g}]"
+    needed = f"a number in [{low:g}, {top:g}]"
+    if math.isinf(top):
+        beyond = LARGEST < values[row] < math.inf
+        needed = "a finite number >= 0" + (f" and at most {LARGEST:g}" if beyond else "")
     hint = ""
     if ways:
         percent = np.nanmin(values) >= 0 and 1 < np.nanmax(values) <= 100

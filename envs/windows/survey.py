@@ -44,10 +44,12 @@ def surveyed(table: Big) -> Big:
     """Return the table with what only all of its rows tell: data sets, cost scale, models that never answer.
 
     Raises:
-        ValueError: a model has no outcome anywhere, or as `Big.pieces`.
+        ValueError: one model alone, or one without any outcome, or as `Big.pieces`.
     """
     from pyarrow import compute
 
+    if len(table.models) < 2:
+        raise ValueError(f"{table.path}: needs at least 2 models, got {', '.join(table.models)} alone")
     calls, names = np.zeros(table.n_arms, np.int64), set[str]()
 
     def told() -> Iterable[tuple[Floats, NDArray[np.bool_]]]:

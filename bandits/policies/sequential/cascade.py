@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -60,6 +62,9 @@ def cascade(n_arms: int, dim: int, *, order: tuple[int, ...], thresholds: str | 
 
 def _numbers(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(">") if part.strip()]
+        found = [float(part) for part in text.split(">") if part.strip()]
     except ValueError:
-        raise ValueError(f"cascade needs thresholds that are numbers, as in 0.9>0.7, got {text!r}") from None
+        found = [math.nan]
+    if any(math.isnan(number) for number in found):
+        raise ValueError(f"cascade needs thresholds that are numbers, as in 0.9>0.7, got {text!r}")
+    return found
