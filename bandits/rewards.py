@@ -14,7 +14,7 @@ from bandits import resolve
 from bandits.lengths import length_aware
 
 if TYPE_CHECKING:
-    from envs.outcomes import Queries
+    from envs.shapes import Queries
 
 PREFERENCE = 0.2  # the weight on cost by default
 _LARGEST = 1e15  # of a preference: its product with a cost stays inside float32

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
-from commands import streams, tracking
+from commands import figures, streams, tracking
 from commands.calls import about_calls
-from commands.command_line import given, spoken
+from commands.command_line import spoken
 from commands.memory import fits
 from commands.prepare import CONTEXT, load, log, prepare_jax, reading
 from commands.stopping import files_own, stopping
@@ -28,10 +28,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         )
     if out == "":
         raise click.UsageError("--out needs the name of a folder, got ''")
-    plots = _plots(options["plots"])
-    if not plots and given(ctx, "plot_width"):
-        raise click.UsageError("--plot-width needs --plots: it is the width of figures beside the page")
-    inches = _inches(options["plot_width"])
+    drawn = figures.asked(ctx, options["plots"], options["plot_width"])
     tracking.check(options["track"])
     large = streams.wanted({"stream": stream, **options})
     if large is not None:
@@ -39,12 +36,12 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
             if options[name]:
                 raise click.UsageError(f"{option} needs a table that is held in memory, this one is streamed")
         folder = Path(out or Path("runs") / Path(large).stem)
-        _check_plots(folder, plots)
+        figures.check(folder, drawn)
         table, places, made = streams.run(ctx, large, folder, options={"stream": stream, **options})
         from bandits.publish import asked
 
         notes = asked.notes(table, options["order"])
-        _say(made, places, folder, Drawn(plots, inches), form, options["wide"], table, notes)
+        _say(made, places, folder, drawn, form, options["wide"], table, notes)
         return
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
@@ -69,7 +66,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     check_folder(folder)
     for place in places.values():
         check_folder(place)
-        _check_plots(place, plots)
+        figures.check(place, drawn)
     memory = fits(loaded, ask)
     if options["dry_run"]:
         from commands.dry_run import rehearse
@@ -93,7 +90,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
             f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}"
         )
     told = [names.labelled(one, labels) for one in made] if form in READ else made
-    _say(told, places, folder, Drawn(plots, inches), form, options["wide"], loaded.outcomes, loaded.notes)
+    _say(told, places, folder, drawn, form, options["wide"], loaded.outcomes, loaded.notes)
     if judging and form == "table":
         about_calls(several.quality(loaded), told)
     for place, tabled in zip(places.values(), made, strict=True):
@@ -101,22 +98,15 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         tracking.track(options["track"], place, summary, manifests.read(place))
 
 
-class Drawn(NamedTuple):
-    """What is drawn of each run beside its page: file formats, and the width."""
-
-    plots: tuple[str, ...]
-    inches: tuple[float, ...]
-
-
 def _say(
-    made: list[dict[str, Any]], places: dict[str, Path], folder: Path, drawn: Drawn, form: str, wide: bool,
+    made: list[dict[str, Any]], places: dict[str, Path], folder: Path, drawn: figures.Drawn, form: str, wide: bool,
     table: Any, notes: Sequence[str],
 ) -> None:  # fmt: skip
     """Draw the figures and print what came of all runs; `table` has their cost unit and label."""
     from bandits.rows import READ
 
     for place in places.values():
-        plotted(place, *drawn)
+        figures.plotted(place, drawn)
     if form in READ:
         _tell(made, places, folder, unit=table.cost_unit, wide=wide, form=form)
     else:
@@ -271,45 +261,6 @@ def _tell(
     if len(places) > 1:
         tables.write(str(folder / "report.html"), compare.page(list(places.values())))
         wrote({"all runs in one report": str(folder / "report.html")}, form)
-
-
-def _plots(wanted: str | None) -> tuple[str, ...]:
-    """Return the formats of figures asked for, after a look whether they can be drawn here."""
-    if wanted is None:
-        return ()
-    from bandits.report import plots
-
-    return plots.check(tuple(part.strip() for part in wanted.split(",")))
-
-
-def _check_plots(place: Path, formats: tuple[str, ...]) -> None:
-    """Refuse figures that could not be written into a run's folder."""
-    if formats:
-        from bandits.folders.place import check_names
-
-        folder = place.expanduser() / "plots"
-        there = folder.iterdir() if folder.is_dir() else iter(())
-        check_names(folder, [p.name for p in there if p.suffix[1:] in formats], "--plots")
-
-
-def _inches(text: str) -> tuple[float, ...]:
-    from bandits.report import plots
-
-    return plots.widths(text)
-
-
-def plotted(place: Path, formats: tuple[str, ...], inches: tuple[float, ...]) -> None:
-    """Write a finished run's figures into its folder `plots`."""
-    if formats:
-        from bandits.folders import read as compare
-        from bandits.report import names, page, plots
-
-        run = compare.read(place)
-        unit, marks = str(run.manifest.get("cost_unit") or ""), run.manifest.get("marks", ())
-        tables = {"summary": run.summary, "curves": run.curves, "by_dataset": run.by_dataset}
-        named = names.labelled(tables, run.manifest.get("labels", {}))
-        drawn = page.figures(named["summary"], named["curves"], named["by_dataset"], unit, marks)
-        say(f"{len(plots.write(drawn, place / 'plots', formats, inches))} figures in {place / 'plots'}")
 
 
 def safe(name: str) -> str:

@@ -132,9 +132,9 @@ def get(what: str, dest: str, images: bool, form: str) -> None:
 @voice
 def list_names(form: str) -> None:
     """Name every policy, reward and stream, with hyperparameters."""
-    from bandits.experiment import lineup as experiment
+    from bandits.experiment.catalogue import catalogue
 
-    rows = experiment.catalogue()
+    rows = catalogue()
     if form != "table":
         show(rows, form)
         return

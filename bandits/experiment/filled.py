@@ -11,7 +11,7 @@ from bandits.rewards import Reward
 from envs.nearest import near
 
 if TYPE_CHECKING:
-    from envs.outcomes import Pool
+    from envs.shapes import Pool
 
 
 def filled(spec: str, keys: Mapping[str, Any], stream: Pool, reward: Reward, log: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import Policy, check
 from bandits.experiment.filled import arm_named, filled
-from bandits.loop.feedback import DELAYS
 from bandits.loop.replay import Case, Trace, orders, replays, seed_keys
 from bandits.metrics.regret import comparator, played
 from bandits.policies import POLICIES
@@ -22,18 +20,13 @@ from bandits.policies.dueling import DUELLISTS
 from bandits.policies.llmbandit.by_run import by_run
 from bandits.policies.selection.bases import named
 from bandits.policies.sequential import SEQUENTIAL
-from bandits.rewards import REWARDS, Reward
-from bandits.wrappers.budget import PACINGS
+from bandits.rewards import Reward
 from bandits.wrappers.conservative import conservative
 from bandits.wrappers.newcomers import explore_new, pooled
 from bandits.wrappers.restart import restart
-from envs.changes.changes import CHANGES
-from envs.changes.scenarios import SCENARIOS
-from envs.selection import names, select
-from envs.twin.twin import twin
 
 if TYPE_CHECKING:
-    from envs.outcomes import Pool
+    from envs.shapes import Pool
     from envs.stream import Stream
 
 # Not policies: they know the outcomes. Computed from the reward table, in the same order of queries.
@@ -176,46 +169,6 @@ def _made(
 ) -> Policy:
     policy = factory(n_arms, dim, **given)
     return check(policy, n_arms, dim, spec) if checked else policy
-
-
-def catalogue() -> list[dict[str, str]]:
-    """Return a row for all that can be named, streams of the twin included: kind, name, what, hyperparameters."""
-    registries: tuple[tuple[str, Mapping[str, Callable[..., Any]]], ...] = (
-        ("policy", POLICIES),
-        ("duellist", DUELLISTS),
-        ("sequential", SEQUENTIAL),
-        ("wrapper", WRAPPERS),
-        ("reward", REWARDS),
-        ("pacing", PACINGS),
-        ("change", CHANGES),
-        ("delay", DELAYS),
-    )
-    rows = [
-        {
-            "kind": kind,
-            "name": name,
-            "what": (function.__doc__ or "").splitlines()[0],
-            "hyperparameters": ", ".join(
-                f"{k}={_default(v)}" for k, v in resolve.hyperparameters(function).items()
-            ),
-        }
-        for kind, registry in registries
-        for name, function in registry.items()
-    ]
-    table = twin()
-    streams = {
-        n: f"{int(select(table, n, 'the twin').sum())} queries of the {table.label}" for n in names(table)
-    }
-    worlds = {name: scenario.what for name, scenario in SCENARIOS.items()}
-    for kind, told in (("reference", REFERENCES), ("scenario", worlds), ("stream", streams)):
-        rows += [{"kind": kind, "name": n, "what": what, "hyperparameters": ""} for n, what in told.items()]
-    return rows
-
-
-def _default(value: Any) -> str:
-    if value is inspect.Parameter.empty:
-        return "NAME"
-    return str(getattr(value, "__name__", value))
 
 
 def lineup(

@@ -24,7 +24,7 @@ from bandits.loop.rounds import Account, Chunk, Due, Shared, ring
 from envs.ahead import ahead
 
 if TYPE_CHECKING:
-    from envs.outcomes import Queries
+    from envs.shapes import Queries
     from envs.stream import Stream
 
 CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
