@@ -150,7 +150,7 @@ def write(path: str, text: str) -> None:
         raise ValueError(f"{path} cannot be written: it is {'a folder' if place.is_dir() else 'no file'}")
     part = parts.of(place)
     try:
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_text(text.removesuffix("\n") + "\n", encoding="utf-8")
         os.replace(part, place)
     except OSError as error:
         raise ValueError(f"{path} cannot be written: {error.strerror or error}") from error

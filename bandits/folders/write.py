@@ -110,7 +110,7 @@ def filed(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> di
         named.get("changes"),
         named["by_query"],
     )
-    return files | {"report.html": f"{page}\n".encode(), "manifest.json": _json(manifest)}
+    return files | {"report.html": page.encode(), "manifest.json": _json(manifest)}
 
 
 def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
