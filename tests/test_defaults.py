@@ -101,6 +101,7 @@ DEFAULTS = {
     "change price": "factor=0.5 at=0.5 walk=0.0 lag=0",
     "change quality": "change=-0.2 at=0.5 ramp=0 label=",
     "change mask": "what=image share=1.0 at=0",
+    "change poison": "share=0.2 to=0.0 at=0",
     "change noise": "sensitivity=1.0 specificity=1.0 sd=0.0 at=0",
     "change outage": "start=0.4 end=0.6 between=0 repair=0",
     "change arrive": "model= at=0.3 merge= between=0.5",
@@ -126,6 +127,7 @@ def test_options_of_a_run_a_protocol_and_a_sweep() -> None:
     assert asked == {
         "reward": "linear", "preference": "0.2", "budget": (), "pacing": "stop", "hard": False, "fit": "all",
         "change": (), "feedback": "bandit", "seeds": 20, "seed": 0, "order": "shuffle",
+        "calls": 1, "deliver": "last",
     }  # fmt: skip
     assert PREFERENCE == 0.2
     assert Protocol._field_defaults == {

@@ -130,7 +130,7 @@ def test_a_list_of_budgets_with_uniform_is_one_report(table, tmp_path) -> None:
     gaps = [best["linucb"] - mean["uniform"] for mean in reward.values()]
     assert abs(gaps[0] - gaps[1]) > 0.001
     own = best["linucb"] - best["uniform"]
-    assert f"choosing at random: {own:.4f} a query" in page
+    assert f"choosing at random: {own:.4f} reward a query" in " ".join(page.split())
 
 
 def test_a_run_without_a_random_policy_keeps_its_own_reference(table, tmp_path) -> None:

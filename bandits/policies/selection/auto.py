@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bandits import require
 from bandits.base import Policy
 from bandits.policies.linear.averaged import averaged
 from bandits.rewards import Reward, linear
@@ -20,4 +21,5 @@ def auto(n_arms: int, dim: int, *, indicators: int = 0, reward: Reward = linear)
         indicators: how many features right before the constant are indicators; given by the stream.
         reward: `(outcome, preference) -> reward`, elementwise; the run's own.
     """
+    require.whole("auto", 0, indicators=indicators)
     return averaged(n_arms, dim, indicators=indicators, reward=reward)
