@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+_KEY = 1024  # bytes of a seed's key, about: an array of its own
+
 
 def estimate(loaded: Any, ask: Any) -> int:
     """Return bytes besides the libraries' own: traces, orders, tables, and the states of the largest policy.
@@ -41,8 +43,9 @@ def estimate(loaded: Any, ask: Any) -> int:
     states = 2 * runs * ask.seeds * max(own, default=0)
     traces = 2 * 4 * played * len(ask.policies)
     cells = len(loaded) * loaded.n_arms
+    keys = _KEY * ask.seeds
     # Reward, utility and cost are there once more while tables are made.
-    return int(laid + states + traces + cells * (7 * 8 + 5 * 4) + loaded.context.nbytes)
+    return int(laid + keys + states + traces + cells * (7 * 8 + 5 * 4) + loaded.context.nbytes)
 
 
 def _state(policy: Any) -> int:
