@@ -10,7 +10,8 @@ import pytest
 
 from bandits.experiment import worlds
 from bandits.folders import sheets
-from bandits.loop.replay import Trace, orders
+from bandits.loop.orders import orders
+from bandits.loop.replay import Trace
 from bandits.results.summary import summarise
 from bandits.rewards import linear, reward_table
 from tests.conftest import make_stream

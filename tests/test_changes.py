@@ -12,7 +12,8 @@ import pytest
 
 import bandits
 from bandits.experiment import worlds
-from bandits.loop.replay import Trace, orders, replay
+from bandits.loop.orders import orders
+from bandits.loop.replay import Trace, replay
 from bandits.metrics import changing
 from bandits.metrics.regret import cumulative_regret
 from bandits.rewards import accuracy, linear, reward_table

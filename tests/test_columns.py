@@ -12,7 +12,8 @@ from scipy import stats
 
 from bandits.experiment import worlds
 from bandits.loop import feedback
-from bandits.loop.replay import Trace, orders
+from bandits.loop.orders import orders
+from bandits.loop.replay import Trace
 from bandits.metrics.knapsack import best_mixture
 from bandits.results import phases
 from bandits.results.players import planned

@@ -15,7 +15,7 @@ from bandits.base import choose, example
 from bandits.loop import feedback
 from bandits.loop.kernels_blocks import highest
 from bandits.loop.lanes import CHUNK, chunks, sheet
-from bandits.loop.replay import orders, window_order
+from bandits.loop.orders import orders, window_order
 from bandits.mmrbench.routers import random
 from bandits.off_policy import drawn, targets, trials
 from bandits.policies.linear.bootstrap import bootstrap

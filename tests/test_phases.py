@@ -17,7 +17,8 @@ from bandits.experiment.play import finish
 from bandits.folders import read as compare
 from bandits.folders import write as artefacts
 from bandits.loop import feedback
-from bandits.loop.replay import Trace, orders
+from bandits.loop.orders import orders
+from bandits.loop.replay import Trace
 from bandits.metrics import changing
 from bandits.report import changes
 from bandits.results import phases

@@ -8,7 +8,7 @@ import pytest
 import bandits
 from bandits import replay as replay_function
 from bandits.loop.lanes import CHUNK
-from bandits.loop.replay import orders
+from bandits.loop.orders import orders
 from bandits.rewards import accuracy, linear, log_cost, reward_table
 
 

@@ -145,6 +145,8 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
         (["--calls", "2", "--judge-column", "no"], "no column small_'no'"),
         (["--calls", "2", "--judge-cost", "-1"], "--judge-cost needs a number >= 0, got -1"),
         (["--calls", "2", "--within-query", "dollars=1"], "--within-query needs cost=N"),
+        (["--calls", "2", "--hard"], "--pacing and --hard need a --budget"),
+        (["--calls", "2", "--fit", "warm"], "--fit warm needs a --warm-start"),
         (["--calls", "2", "--budget", "10%"], "--calls 2 cannot be combined with --budget yet"),
         (["--calls", "2", "--policy", "cascade,order=small>none,thresholds=0.5"], "no model 'none'"),
         (["--calls", "2", "--policy", "cascade,order=small>large"], "cascade of 2 models needs 1 thresholds"),

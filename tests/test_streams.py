@@ -15,7 +15,8 @@ import pytest
 from bandits import POLICIES
 from bandits.experiment import ask as asks
 from bandits.folders import sheets
-from bandits.loop.replay import Trace, orders, replay, window_order
+from bandits.loop.orders import orders, window_order
+from bandits.loop.replay import Trace, replay
 from bandits.metrics.regret import fixed_sums, stand_in
 from bandits.publish import asked, streamed
 from bandits.results.summary import summarise

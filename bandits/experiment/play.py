@@ -15,7 +15,8 @@ from bandits.experiment import lineup as experiment
 from bandits.experiment import logs, several, worlds
 from bandits.experiment.ask import Ask, Run, name_of, names
 from bandits.loop import feedback
-from bandits.loop.replay import Trace, orders
+from bandits.loop.orders import orders
+from bandits.loop.replay import Trace
 from bandits.policies.llmbandit.tasks import Log
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.wrappers import budget, warm
@@ -79,12 +80,12 @@ def finish(
         KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
         ValueError: one line that names the option, what it needs and what it got.
     """
+    _check(ask)
     if ask.calls > 1:
         made = several.runs(stream, ask, progress, play=play)
         for name, (text, got, bounds) in zip(names(ask), made, strict=True):
             yield Run(name, text, "", got.stream, got.table, None, got.traces, None, bounds, got.calls)
         return
-    _check(ask)
     posed = _posed(stream, ask, log, context)
     traces = _known(posed, ask, known)
     needed = [spec for spec in ask.policies if any(spec not in done for done in traces.values())]
@@ -171,9 +172,8 @@ def _play(
     past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
     lineup = experiment.lineup(stream, needed, worth, log=past, runs=(ask.seed, ask.seeds))
     cold = _all_held(lineup, stream, ask)
-    ranged = [
-        spec for spec in needed if experiment.ranged(spec)
-    ]  # whose range of rewards goes by the preference
+    # Of these the range of rewards, which they are told, goes by the preference.
+    ranged = [spec for spec in needed if experiment.ranged(spec)]
     alone = logged is not None or ask.feedback == "dueling" or bool(ranged)
     for texts in [[text] for text in posed.preferences] if alone else [list(posed.preferences)]:
         begun, first = cold, posed.runs[texts[0]]

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from bandits.base import RESOURCES
 from bandits.loop.replay import Trace
+from bandits.loop.slots import answers_of
 from bandits.rewards import Reward, reward_table
-from envs.calls import Answers, last, several_of
+from envs.calls import last, several_of
 
 if TYPE_CHECKING:
     from envs.stream import Stream
@@ -85,13 +86,8 @@ def delivered(stream: Stream, sequence: Sequence_) -> tuple[Floats, Floats]:
     several, count = several_of(stream), stream.n_arms
     turn = np.full((len(stream), count), -1)
     turn[:, list(sequence)] = np.arange(len(sequence))
-    used = [
-        np.zeros(stream.utility.shape) if (x := getattr(stream, r)) is None else np.nan_to_num(x)
-        for r in RESOURCES
-    ]
     heard = np.where(turn >= 0, np.nan if several.scores is None else several.scores, np.nan)
-    answers = Answers(np.nan_to_num(stream.utility), np.stack(used, axis=-1), several.votes)
-    told = (several.calls.combine or last)(turn, heard, answers)
+    told = (several.calls.combine or last)(turn, heard, answers_of(stream))
     open_ = np.asarray(stream.available[:, list(sequence)].all(axis=1))
     return np.where(open_, told.utility, np.nan), np.where(open_[:, None], told.used, np.nan)
 

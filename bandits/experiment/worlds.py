@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bandits import resolve
 from bandits.loop import feedback
-from bandits.loop.replay import orders
+from bandits.loop.orders import orders
 from bandits.rewards import Reward, reward_table
 from envs.changes import duels
 from envs.changes.changes import CHANGES, apply

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 
 from bandits.folders import manifest as manifests
 from bandits.folders import sheets
+from bandits.folders.naming import labels_of, names_of, one_table, policies_of, spelled
 from bandits.metrics.intervals import paired
 from bandits.results.differences import Scores, paired_differences, scores
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SAME = ("seeds", "seed", "order", "rounds")  # with the data, they fix which query each seed met when
-_SETTINGS = (
-    "reward", "preference", "budget", "pacing", "hard", "cap", "warm_start", "n_eff", "fit", "context",
-)  # fmt: skip
 _LAG = ("lag", "lag_lo", "lag_hi")
 
 
@@ -76,8 +72,8 @@ def merge(runs: Sequence[Finished]) -> Finished:
         _check_same(runs[0], other)
     if len(runs) == 1:
         return runs[0]
-    comparable = len({_told(run.manifest, ("reward", "preference")) for run in runs}) == 1
-    labels, names = _labels(runs), _names(runs, comparable and _one_table(runs))
+    comparable = len({spelled(run.manifest, ("reward", "preference")) for run in runs}) == 1
+    labels, names = labels_of(runs), names_of(runs, comparable and one_table(runs))
     told = [
         _renamed(run.summary, new).assign(run=label)
         for run, new, label in zip(runs, names, labels, strict=True)
@@ -120,9 +116,9 @@ def difference(first: Finished, second: Finished, *, datasets: bool = False) -> 
     """
     first, second = first._replace(name="first"), second._replace(name="second")
     merged = merge((first, second))
-    before, after = (_policies(run) for run in (first, second))
-    shared = bool(merged.manifest["comparable"]) and _one_table((first, second))
-    here, there = _names((first, second), shared)
+    before, after = (policies_of(run) for run in (first, second))
+    shared = bool(merged.manifest["comparable"]) and one_table((first, second))
+    here, there = names_of((first, second), shared)
     best = max(before, key=lambda name: _reward(first)[name])
     pairs = [(there[name], here[name if name in before else best]) for name in after]
     got = scores(merged.by_dataset, merged.by_query)
@@ -196,61 +192,8 @@ def _table(manifest: Mapping[str, Any]) -> str:
     return str(given or manifest["data"]["sha256"])
 
 
-def _told(manifest: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return json.dumps([manifest.get(key) for key in keys], sort_keys=True)
-
-
-def _policies(run: Finished) -> list[str]:
-    return list(run.summary.loc[run.summary["kind"] == "policy", "policy"])
-
-
 def _reward(run: Finished) -> dict[str, float]:
     return dict(zip(run.summary["policy"], run.summary["reward_mean"], strict=True))
-
-
-def _labels(runs: Sequence[Finished]) -> list[str]:
-    """Return what sets each run apart: the settings that differ, else its folder, else its number too."""
-    flat = [
-        {key: run.manifest.get(key) for key in _SETTINGS if key != "context"} | dict(run.manifest["context"])
-        for run in runs
-    ]
-    differ = [key for key in flat[0] if len({_told(each, [key]) for each in flat}) > 1]
-    labels = [",".join(f"{key}={each.get(key)}" for key in differ) for each in flat]
-    if len(set(labels)) == len(runs):
-        return labels
-    labels = [run.name for run in runs]
-    return labels if len(set(labels)) == len(runs) else [f"{name} #{i}" for i, name in enumerate(labels, 1)]
-
-
-def _one_table(runs: Sequence[Finished]) -> bool:
-    """Return whether references mean the same in all runs: no run has sequences of calls that another has not."""
-    return len({run.manifest["data"]["sha256"] for run in runs}) == 1
-
-
-def _names(runs: Sequence[Finished], shared: bool) -> list[dict[str, str]]:
-    """Return each run's players and what they are called in the merged one; what is left out is the same elsewhere.
-
-    References are called by their run, unless they are `shared` and no run played them as policies.
-
-    A reference that is a policy in another run (uniform) stays where that run had other settings: what is chosen at
-    random within one budget says nothing of another.
-    """
-    count = Counter(name for run in runs for name in _policies(run))
-    played = {(name, _told(run.manifest, _SETTINGS)) for run in runs for name in _policies(run)}
-    found = []
-    for i, (run, label) in enumerate(zip(runs, _labels(runs), strict=True)):
-        names = {}
-        for name, kind in zip(run.summary["policy"], run.summary["kind"], strict=True):
-            if kind == "policy":
-                names[name] = f"{name} [{label}]" if count[name] > 1 else name
-            elif kind == "reference" and (name, _told(run.manifest, _SETTINGS)) in played:
-                continue
-            elif kind == "reference" and (count[name] or not shared):
-                names[name] = f"{name} [{label}]"
-            elif i == 0 and not count[name]:
-                names[name] = name
-        found.append(names)
-    return found
 
 
 def _renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from bandits.base import RESOURCES, Observation, Policy, State
 from bandits.loop import replay as single
 from bandits.loop.lanes import CHUNK, chunks, sheet
-from bandits.loop.replay import Trace, orders, seed_keys
+from bandits.loop.orders import orders
+from bandits.loop.replay import Trace, seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe, start
 from bandits.rewards import PREFERENCE, Outcome, Reward, reward_table
 from envs.calls import STOP, Answers, Calls, Several, check, last, several_of
@@ -85,7 +86,7 @@ def gained(
     They add up, over slots, to what the delivered answer is worth.
     """
     several, row = several_of(stream), trace.order
-    answers = _answers(stream)
+    answers = answers_of(stream)
     arms = trace.arms if trace.arms.ndim == 3 else trace.arms[..., None]
     turn = np.full((*row.shape, stream.n_arms), STOP)
     scores = np.full(stream.utility.shape, np.nan) if several.scores is None else several.scores
@@ -105,7 +106,7 @@ def gained(
     return np.stack(rewards, axis=2)
 
 
-def _answers(stream: Stream) -> Answers:
+def answers_of(stream: Stream) -> Answers:
     """Return the `(N, K)` utilities and `(N, K, R)` uses of a stream, 0 where there are none."""
     recorded = [getattr(stream, name) for name in RESOURCES]
     used = [np.zeros(stream.utility.shape) if x is None else np.nan_to_num(x) for x in recorded]

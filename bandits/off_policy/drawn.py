@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from bandits import require
 from bandits.base import Policy
 from bandits.loop.lanes import sheet
-from bandits.loop.replay import orders, seed_keys
+from bandits.loop.orders import orders
+from bandits.loop.replay import seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 from bandits.off_policy.rounds import CHANCE
 from bandits.rewards import PREFERENCE

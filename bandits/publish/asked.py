@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bandits.experiment.ask import Ask
-from bandits.loop.replay import ORDERS
+from bandits.loop.orders import ORDERS
 from bandits.rewards import preferences
 from envs.windows import big
 

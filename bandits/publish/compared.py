@@ -11,7 +11,7 @@ from bandits.base import Policy, check
 from bandits.experiment.ask import Ask, Run
 from bandits.experiment.lineup import REFERENCES, bounds_of, build, hindsight
 from bandits.folders.write import tables_of
-from bandits.loop.replay import ORDERS, Trace, replay
+from bandits.loop.replay import Trace, replay
 from bandits.report import narrow, opening, page, plots
 from bandits.report.parts import records
 from bandits.results.differences import scores
@@ -127,8 +127,6 @@ def compare(
     Raises:
         ValueError: one line that says what is wrong with a policy, the reward or a number.
     """
-    if order not in ORDERS:
-        raise ValueError(f"order needs to be one of {', '.join(ORDERS)}, got {order!r}")
     worth = resolve.function(reward, REWARDS, "reward") if isinstance(reward, str) else reward
     table = reward_table(worth, stream, preference)
     asked = _named(policies)

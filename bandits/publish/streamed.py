@@ -21,8 +21,9 @@ from bandits.folders import write as artefacts
 from bandits.folders.unfinished import Staged
 from bandits.loop import lanes
 from bandits.loop.lanes import CHUNK
+from bandits.loop.orders import window_order
 from bandits.loop.player import player
-from bandits.loop.replay import seed_keys, shared, window_order
+from bandits.loop.replay import seed_keys, shared
 from bandits.metrics.regret import BASELINES, fall_back, fixed_sums, played, stand_in
 from bandits.publish import asked
 from bandits.results import cells, summary
