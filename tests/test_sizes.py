@@ -14,14 +14,15 @@ from tests.conftest import make_stream
 
 
 def test_memory_is_states_twice_traces_and_tables() -> None:
-    """linucb: an inverse, a weight and a count an arm, in four bytes each; twice for each lane."""
+    """linucb: an inverse, a weight and a count an arm, in four bytes each; twice for each lane; and a key a seed."""
     stream = make_stream(rows=50, arms=3, features=4)
     d, k = 5, 3
     state = 4 * (k * d * d + k * d + k)
 
     def wanted(policies: int, lanes: int, rounds: int) -> int:
         tables = 50 * k * (7 * 8 + 5 * 4) + stream.context.nbytes
-        return 2 * lanes * state + 2 * 4 * lanes * rounds * policies + tables
+        keys = 1024 * 4  # an array of its own for each of four seeds, about a KiB
+        return 2 * lanes * state + 2 * 4 * lanes * rounds * policies + tables + keys
 
     assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4)) == wanted(1, 4, 50)
     assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4, rounds=700)) == wanted(1, 4, 700)
