@@ -65,7 +65,7 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     form = form_of(policy)
     if form is None:
         raise ValueError(
-            f"export needs a policy that has a form of its own (docs/serving.md); {_formless(spec, loaded, worth)}"
+            f"export needs a policy that has a form of its own (docs/serving.md); {formless(spec, loaded, worth)}"
         )
     served: forms.Forms = form.served
     settings = _settings(spec, served, manifest, loaded, asked)
@@ -83,7 +83,7 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     return Router(settings, fitted, arrays, worth, np.random.default_rng())
 
 
-def _formless(spec: str, loaded: stream.Stream, worth: Reward) -> str:
+def formless(spec: str, loaded: stream.Stream, worth: Reward) -> str:
     """Return which policy has no form: one that the spec's policy is made of, or that itself."""
     lacking = [one for one in parts(spec) if form_of(build(one, loaded, worth, checked=False)) is None]
     return f"{lacking[0]!r}, of which {spec!r} is made, has none" if lacking else f"{spec!r} has none"

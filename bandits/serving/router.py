@@ -105,7 +105,9 @@ class Router:
         seen = self._seen(context, wanted, mask)
         decided, models = self.settings.form.decide(self.learned, seen), self.settings.models
         arm = _called(decided.value, seen)
-        chance = 1.0 if decided.chances is None else float(decided.chances[arm])
+        chance = (
+            1.0 if decided.chances is None else min(float(decided.chances[arm]), 1.0)
+        )  # sums may round above it
         open_ = None if available is None else tuple(np.array(models)[mask].tolist())
         return Choice(models[arm], arm, context, wanted, chance, open_, decided.kept)
 
