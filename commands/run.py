@@ -157,13 +157,16 @@ def _finished(
 
     Returns the tables of each run, and the points that `overview` draws.
     """
+    from bandits.experiment import several
     from bandits.folders import write as artefacts
     from bandits.folders.unfinished import taken_up
     from bandits.results.points import points as points_of
 
     known |= {"versions": artefacts.versions(), "given_sha256": artefacts.fingerprint(loaded.outcomes)}
+    known["judged_sha256"] = several.fingerprint(loaded)
     known["log_sha256"] = None if logged is None else artefacts.fingerprint(logged.outcomes)
-    shared = {k: known[k] for k in ("context", "load", "versions", "given_sha256", "log_sha256")}
+    same = ("context", "load", "versions", "given_sha256", "log_sha256", "judged_sha256")
+    shared = {k: known[k] for k in same}
     found = taken_up(places, ask, shared)
     for name, traces in found.items():
         if traces:

@@ -132,6 +132,8 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
         **known,
         "rounds": next(iter(run.traces.values())).arms.shape[1],
     }
+    if run.judged is not None:  # which calls a column of the trace stands for, and whose trace is of such
+        own |= {"sequences": stream.sequences, "again": [row["policy"] for row in run.calls]}
     table = {"name": known["data"], "sha256": fingerprint(outcomes)}
     return described(outcomes, ask, own, stream=stream.name, data=table)
 
