@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bandits.base import RESOURCES
 from bandits.experiment import several
 from bandits.experiment.ask import Ask
 from bandits.experiment.play import finish
 from bandits.loop import slots
 from bandits.loop.feedback import parse
-from bandits.policies.sequential.cascade import cascade
 from bandits.rewards import linear
 from envs import load
-from envs.calls import STOP, Calls, Several, last
+from envs.calls import STOP, Calls, last
 from envs.stream import Stream
 from simulate import answer
 
@@ -99,7 +96,7 @@ def test_every_pacing_takes_a_policy_that_may_call_again(table: Path, pacing: st
     paid = np.where(trace.arms >= 0, run.stream.cost[trace.order, np.maximum(trace.arms, 0)], 0.0)
     assert (paid.sum(axis=1) <= 500).all() and (paid.sum(axis=1) > 300).all()
     (row,) = run.calls
-    assert 0.8 < row["calls"] < 2.5
+    assert 0.5 < row["calls"] < 2.5
     assert np.isfinite(trace.probed).all()
 
 
@@ -115,20 +112,24 @@ def test_parallel_takes_the_slowest_and_adds_up_the_rest(table: Path) -> None:
         trace = run.traces[CHAIN]
         for rows, arms in zip(trace.order, trace.arms, strict=True):
             for row, arm in zip(rows, arms, strict=True):
-                called = [MODELS.index(m) for m in run.stream.models[arm].removesuffix(" (judged)").split(">")]
+                called = [
+                    MODELS.index(m) for m in run.stream.models[arm].removesuffix(" (judged)").split(">")
+                ]
                 if parallel:
                     assert called == [0, 1, 2]
                 took = [stream.latency[row, k] for k in called]
                 assert run.stream.latency[row, arm] == pytest.approx(max(took) if parallel else sum(took))
                 assert run.stream.tokens[row, arm] == sum(stream.tokens[row, k] for k in called)
-                assert run.stream.cost[row, arm] == pytest.approx(sum(stream.cost[row, k] + 0.25 for k in called))
+                assert run.stream.cost[row, arm] == pytest.approx(
+                    sum(stream.cost[row, k] + 0.25 for k in called)
+                )
 
 
 def test_a_log_teaches_what_its_judge_said(table: Path) -> None:
     """Pandora starts from the log's outcomes and scores: its first rounds are better than cold."""
     _, (warm,) = played(table, "pandora", CHAIN, warm_start="60", rounds=30, order="given")
     _, (cold,) = played(table, "pandora", CHAIN, rounds=30, order="given")
-    assert len(warm.stream) == COUNT - 60 and warm.judged.several.scores.shape == (COUNT - 60, 3)
+    assert len(warm.stream) == COUNT - 60 and warm.judged.stream.several.scores.shape == (COUNT - 60, 3)
     assert set(warm.stream.query_id).isdisjoint({f"q{i}" for i in range(60)})
     assert warm.traces["pandora"].arms.tolist() != cold.traces["pandora"].arms.tolist()
 
@@ -148,7 +149,9 @@ def test_late_feedback_is_heard_with_its_own_round(known) -> None:
         arms.append([FIRST, SECOND if again else STOP])
         if again:
             gain = (
-                stream.utility[row, SECOND] - stream.utility[row, FIRST] - 0.3 * stream.cost[row, SECOND] / scale
+                stream.utility[row, SECOND]
+                - stream.utility[row, FIRST]
+                - 0.3 * stream.cost[row, SECOND] / scale
             )
             waiting.append((t + 7, gain))
         threshold += RATE * sum(g for due, g in waiting if due == t)
@@ -173,7 +176,7 @@ def test_a_stopped_run_goes_on_and_a_report_is_made_again(table: Path, tmp_path:
 
     found = read(place, manifest)
     assert found[CHAIN].arms.shape == (2, COUNT, 3) and found["greedy"].arms.shape == (2, COUNT)
-    stream, (run,) = played(table, CHAIN)
+    _, (run,) = played(table, CHAIN)
     sequences = [tuple(a for a in arms if a >= 0) for arms in found[CHAIN].arms[0].tolist()]
     assert [">".join(MODELS[k] for k in s) for s in sequences] == [
         run.stream.models[k].removesuffix(" (judged)") for k in run.traces[CHAIN].arms[0]

@@ -74,13 +74,26 @@ class Ask(NamedTuple):
     abstain: float | None = None
 
 
+class Judged(NamedTuple):
+    """What a run with several calls a query was played on, before sequences of calls were columns.
+
+    Attributes:
+        stream: each call paid with its judge.
+        worth, preference: of the reward; the second a number or `(N,)`.
+        confidence: `(N, columns)` the judge's score of what each column of the run's stream delivers, NaN without one.
+    """
+
+    stream: Stream
+    worth: Any
+    preference: Any
+    confidence: NDArray[float64]
+
+
 class Run(NamedTuple):
     """One finished run: `name` sets it apart from the others of its ask (empty where it is the only one).
 
     `bounds` are the least and the highest reward, which policies that clip rewards were given; None: none does.
-    Of several calls a query `calls` has a row for each policy that may call again, `judged` is the stream before
-    sequences of calls were columns of it, each call paid with its judge, and `confidence` `(N, columns)` the judge's
-    score of what each column delivers.
+    Of several calls a query `calls` has a row for each policy that may call again, and `judged` what it was played on.
     """
 
     name: str
@@ -93,8 +106,7 @@ class Run(NamedTuple):
     late: feedback.Late | None = None
     bounds: tuple[float, float] | None = None
     calls: tuple[dict[str, Any], ...] = ()
-    judged: Stream | None = None
-    confidence: NDArray[float64] | None = None
+    judged: Judged | None = None
 
 
 def names(ask: Ask) -> list[str]:

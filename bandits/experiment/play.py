@@ -14,7 +14,7 @@ from bandits import resolve
 from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
 from bandits.experiment import logs, worlds
-from bandits.experiment.ask import Ask, Run, name_of
+from bandits.experiment.ask import Ask, Judged, Run, name_of
 from bandits.experiment.sequences import as_sequences, paid
 from bandits.loop import feedback
 from bandits.loop.orders import orders
@@ -113,10 +113,8 @@ def finish(
 def _sequences(run: Run, worth: Reward, preference: Any) -> Run:
     """Return a run with several calls a query as one of a stream whose columns are sequences of calls."""
     got = as_sequences(run.stream, run.traces, worth, preference)
-    return run._replace(
-        stream=got.stream, table=got.table, traces=got.traces, calls=got.calls, judged=paid(run.stream),
-        confidence=got.confidence,
-    )  # fmt: skip
+    judged = Judged(paid(run.stream), worth, preference, got.confidence)
+    return run._replace(stream=got.stream, table=got.table, traces=got.traces, calls=got.calls, judged=judged)
 
 
 def _check(ask: Ask) -> None:

@@ -143,6 +143,16 @@ def delivered(stream: Stream, sequence: Sequence_) -> tuple[Floats, Floats]:
     return np.where(open_, told.utility, np.nan), np.where(open_[:, None], told.used, np.nan)
 
 
+def valued(
+    stream: Stream, sequences: Sequence[Sequence_], worth: Reward, preference: Any
+) -> tuple[Floats, Floats, Floats]:
+    """Return `(N, n)` utility, cost and reward of sequences of calls on every row, NaN where one cannot be made."""
+    gave = {sequence: delivered(stream, sequence) for sequence in sequences}
+    wide = _widened(stream, sequences, gave)
+    table = reward_table(worth, wide, preference)
+    return tuple(each[:, stream.n_arms :] for each in (wide.utility, wide.cost, table))  # type: ignore[return-value]
+
+
 def confident(stream: Stream, sequence: Sequence_) -> Floats:
     """Return `(N,)` the judge's score of what a sequence of calls delivers, NaN where there is none.
 
@@ -195,7 +205,10 @@ def _about(
     most = trace.arms.shape[2]
     row["calls"] = float(made.mean())
     row |= {f"stopped_{m}": float((made == m).mean()) for m in range(1, most + 1)}
+    if (made == 0).any():
+        row["unanswered"] = float((made == 0).mean())
     utility, cost = np.zeros((2, most + 1))
+    by_model = np.zeros(stream.n_arms)
     flat, order = trace.arms.reshape(-1, most), trace.order.ravel()
     for m in range(1, most + 1):
         total = np.zeros(2)
@@ -204,9 +217,13 @@ def _about(
             rows = order[(flat[:, :m] == prefix).all(axis=1)]
             if sequence not in gave:
                 gave[sequence] = delivered(stream, sequence)
-            total += [gave[sequence][0][rows].sum(), gave[sequence][1][rows, 0].sum()]
+            now = gave[sequence][0][rows].sum()
+            total += [now, gave[sequence][1][rows, 0].sum()]
+            if prefix[-1] >= 0:
+                by_model[prefix[-1]] += now - gave[sequence[:-1]][0][rows].sum()
         utility[m], cost[m] = total / len(order)
     row |= {f"added_{m}": float(utility[m] - utility[m - 1]) for m in range(1, most + 1)}
+    row |= {f"added:{stream.models[k]}": float(by_model[k] / len(order)) for k in np.unique(flat) if k >= 0}
     row["paid"] = float(cost[most])
     return row | _promise(stream, flat, order, gave)
 

@@ -17,7 +17,7 @@ from bandits.experiment.ask import Ask, Run
 from bandits.experiment.lineup import REFERENCES
 from bandits.folders import sheets, trace
 from bandits.folders.place import FORMAT, replace
-from bandits.results import phases
+from bandits.results import phases, turns, withheld
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,8 +202,9 @@ def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
             pd.concat([curves, more], ignore_index=True),
         )
     tables = {"summary": summary, "curves": curves, "by_dataset": parts, "by_query": each}
-    if run.calls:
-        tables["calls"] = pd.DataFrame(run.calls)
+    if rows := turns.turns(run):
+        tables["calls"] = pd.DataFrame(rows)
+    tables |= withheld.tables(run, ask.abstain)
     if phases.marks(stream) and own:
         tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)
     if limits is None or not np.isfinite(limits).any():

@@ -77,7 +77,7 @@ def _try(stream: Stream, asks: list[Ask], context: dict[str, Any]) -> None:
     """
     for ask in dict.fromkeys(ask._replace(policies=("oracle",), seeds=min(ask.seeds, 1)) for ask in asks):
         *_, run = finish(stream, ask, context=context)
-    played = run.stream if run.judged is None else run.judged
+    played = run.stream if run.judged is None else run.judged.stream
     worth = resolve.function(asks[0].reward, REWARDS, "reward")
     for ask in {(ask.policies, ask.pacing): ask for ask in asks}.values():
         (spec,) = ask.policies
