@@ -101,7 +101,8 @@ class Policy(NamedTuple):
         update: `(key, state, observation, arm, feedback) -> state`, the same tree, shapes and dtypes.
         index: `(key, state, observation) -> (K,)` in units of reward, of which `act` calls the highest with the same
             key; with the key None, without what chance adds: what a call may be worth, which pacing weighs. None:
-            the policy does not choose by what a call is worth. See `ranked`.
+            the policy does not choose by what a call is worth. Of one that may call again it is what a further call is
+            worth over stopping, so that it stops where none is above 0. See `ranked`.
         chances: `(key, state, observation) -> (K,)` the probabilities with which `act` calls each arm, over all keys;
             None: not known, see `chances_of`.
         form: what it is made of, with the `act` and `update` that it speaks for: from it kernels play a linear policy

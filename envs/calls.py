@@ -12,6 +12,7 @@ from envs.outcomes import Floats
 
 STOP = -1  # in place of an arm: no further call for this query
 REVEALS = ("each", "end")
+LATENCY = 1  # place among the resources: cost, latency, tokens
 
 
 class Answers(NamedTuple):
@@ -39,12 +40,24 @@ class Calls(NamedTuple):
             each model was called, -1 where it was not; `heard` `(..., K)` the judge's scores, NaN where there are none.
             NumPy and JAX call it alike, with at least one model called. See `last` and `best_heard`.
         room: `(R,)` what one query may use of cost, latency and tokens: no call follows the one that reaches it.
+        parallel: whether the latency of a query is that of its slowest call; else latencies add up.
     """
 
     most: int = 1
     reveal: str = "each"
     combine: Combine | None = None
     room: tuple[float, ...] | None = None
+    parallel: bool = False
+
+    def delivered(self, turn: Any, heard: Any, answers: Answers) -> Answers:
+        """Return what is delivered, and all that its calls use, as `combine` takes and gives them."""
+        told = (self.combine or last)(turn, heard, answers)
+        if not self.parallel:
+            return told
+        xp = turn.__array_namespace__()
+        slowest = xp.where(turn >= 0, answers.used[..., LATENCY], 0.0).max(axis=-1)
+        at = xp.arange(told.used.shape[-1]) == LATENCY
+        return told._replace(used=xp.where(at, slowest[..., None], told.used))
 
 
 class Several(NamedTuple):
@@ -65,6 +78,10 @@ class Several(NamedTuple):
     votes: NDArray[np.int64] | None = None
     judge_cost: Floats | None = None
     split: NDArray[np.object_] | None = None
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Several:
+        """Return what is said of some rows, in their order."""
+        return Several(self.calls, *(None if each is None else each[rows] for each in self[1:]))
 
 
 def several_of(stream: Any) -> Several:

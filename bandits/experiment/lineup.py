@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import Policy, check
 from bandits.experiment.filled import arm_named, filled
+from bandits.loop import slots
 from bandits.loop.orders import orders
 from bandits.loop.replay import Case, Trace, replays, seed_keys
 from bandits.metrics.regret import comparator, played
@@ -215,6 +216,13 @@ def lineup(
     }
 
 
+class Again(NamedTuple):
+    """The `stream` of several calls a query, each paid with its judge, and what a delivered answer is `worth`."""
+
+    stream: Any
+    worth: Reward
+
+
 class Posed(NamedTuple):
     """A run to make.
 
@@ -222,12 +230,14 @@ class Posed(NamedTuple):
         table: `(N, K)` from `reward_table`: the truth, which references and regret go by.
         heard: the stream and the table that policies hear, from `worlds.heard`.
         preference, budget: as in `Case`.
+        again: what policies hear that may call again for a query, see `Again`; None: none does.
     """
 
     table: NDArray[np.float64]
     heard: tuple[Any, NDArray[np.float64]]
     preference: Any
     budget: NDArray[np.float64] | None = None
+    again: Again | None = None
 
 
 def run(
@@ -257,8 +267,12 @@ def run(
         elif to_do:
             told = None if progress is None else partial(progress, spec)
             cases = [Case(one.heard[1], one.preference, one.budget) for one in to_do.values()]
-            asked = next(iter(to_do.values())).heard[0]
-            done = replays(policy, asked, cases, progress=told, probe=policy.price, **options)
+            one = next(iter(to_do.values()))
+            more = {"progress": told, "probe": policy.price, **options}
+            if policy.again and one.again is not None:
+                done = slots.replays(policy, one.again.stream, cases, one.again.worth, **more)
+            else:
+                done = replays(policy, one.heard[0], cases, **more)
         else:
             done = []
         for name, trace in zip(to_do, done, strict=True):

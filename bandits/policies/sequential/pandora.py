@@ -101,14 +101,20 @@ def pandora(n_arms: int, dim: int, *, alpha: float = 0.1, ridge: float = 1.0, jo
 
     def act(key: jax.Array, state: State, seen: Observation) -> jax.Array:
         del key
-        now = boxes(state, seen)
-        sigma = jnp.where(seen.available, now.sigma, -jnp.inf)
-        then = jnp.argmax(sigma).astype(jnp.int32)
+        gain = jnp.where(seen.available, index(None, state, seen), -jnp.inf)
+        then = jnp.argmax(gain).astype(jnp.int32)
         if seen.asked is None:
             return then
-        best = jnp.where(seen.asked, now.held, -jnp.inf).max()
-        going = seen.available.any() & (~seen.asked.any() | (best < sigma.max()))
+        going = seen.available.any() & (~seen.asked.any() | (gain.max() > 0))
         return jnp.where(going, then, STOP).astype(jnp.int32)
+
+    def index(key: jax.Array | None, state: State, seen: Observation) -> jax.Array:
+        """Return how far each reservation value is above the best answer in hand; above 0 where there is none."""
+        del key
+        now = boxes(state, seen)
+        if seen.asked is None:
+            return now.sigma
+        return now.sigma - jnp.where(seen.asked.any(), jnp.where(seen.asked, now.held, -jnp.inf).max(), 0.0)
 
     def update(key: jax.Array, state: State, seen: Observation, arm: jax.Array, told: Feedback) -> State:
         del key
@@ -128,7 +134,7 @@ def pandora(n_arms: int, dim: int, *, alpha: float = 0.1, ridge: float = 1.0, jo
             state.square.at[arm].add(weight * value**2),
         )
 
-    return Policy(init, act, update, again=True)
+    return Policy(init, act, update, index=index, again=True)
 
 
 def _logit(score: jax.Array) -> jax.Array:
