@@ -15,9 +15,9 @@ from scipy.stats import norm
 from bandits.base import check, example
 from bandits.loop import slots
 from bandits.policies.sequential.pandora import _judge, _posterior, pandora
-from bandits.policies.sequential.reservation import reservation
 from bandits.rewards import linear
 from bandits.sequential import boxes
+from bandits.sequential.reservation import reservation
 from envs.calls import STOP, Calls, Several, best_heard
 from tests.conftest import make_stream
 

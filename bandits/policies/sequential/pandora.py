@@ -17,7 +17,7 @@ from bandits import require
 from bandits.base import Feedback, Observation, Policy
 from bandits.policies.linear import ridge as ridges
 from bandits.policies.linear.ridge import Ridge
-from bandits.policies.sequential.reservation import reservation
+from bandits.sequential.reservation import reservation
 
 STOP = -1  # as `envs.calls.STOP`
 _NODES = 9  # of the quadrature over a judge's scores, for right and for wrong answers
