@@ -12,6 +12,7 @@ from envs.outcomes import Floats
 
 STOP = -1  # in place of an arm: no further call for this query
 REVEALS = ("each", "end")
+HEARS = ("each", "delivered")
 
 
 class Answers(NamedTuple):
@@ -38,6 +39,8 @@ class Calls(NamedTuple):
         combine: `(turn, heard, answers) -> answers`, what is delivered. `turn` `(..., K)` is the slot, from 0, in which
             each model was called, -1 where it was not; `heard` `(..., K)` the judge's scores, NaN where there are none.
             NumPy and JAX call it alike, with at least one model called. See `last` and `best_heard`.
+        hear: whose utility a policy hears: that of `each` call, at once where `reveal` is `each`; or of the `delivered`
+            answer alone, after the round, as where users judge what they get. Costs and scores are heard of all.
         room: `(R,)` what one query may use of cost, latency and tokens: no call follows the one that reaches it.
     """
 
@@ -45,6 +48,7 @@ class Calls(NamedTuple):
     reveal: str = "each"
     combine: Combine | None = None
     room: tuple[float, ...] | None = None
+    hear: str = "each"
 
 
 class Several(NamedTuple):
@@ -65,6 +69,10 @@ class Several(NamedTuple):
     votes: NDArray[np.int64] | None = None
     judge_cost: Floats | None = None
     split: NDArray[np.object_] | None = None
+
+    def take(self, rows: NDArray[np.intp]) -> Several:
+        """Return what is said of these rows."""
+        return Several(*(a[rows] if isinstance(a, np.ndarray) else a for a in self))
 
 
 def several_of(stream: Any) -> Several:
@@ -120,6 +128,8 @@ def check(several: Several, shape: tuple[int, int], resources: int) -> None:
         raise ValueError(f"calls a query need to be from 1 to the {shape[1]} models, got {calls.most}")
     if calls.reveal not in REVEALS:
         raise ValueError(f"reveal needs to be one of {', '.join(REVEALS)}, got {calls.reveal!r}")
+    if calls.hear not in HEARS:
+        raise ValueError(f"hear needs to be one of {', '.join(HEARS)}, got {calls.hear!r}")
     if calls.room is not None and not (len(calls.room) == resources and min(calls.room) > 0):
         raise ValueError(f"room needs {resources} numbers > 0, got {calls.room}")
     for name in ("scores", "features", "votes", "judge_cost"):

@@ -18,15 +18,20 @@ from bandits.loop.replay import Trace
 from bandits.loop.replay import replay as single
 from bandits.metrics import judges
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
+from bandits.sequential.logged import Logged
+from bandits.wrappers import warm
 from envs import judges as simulated
 from envs.calls import Answers, Calls, Several, best_heard, check, last, several_of, vote
+from envs.selection import is_path
 from envs.tables import judged as columns
 
 if TYPE_CHECKING:
     from envs.stream import Stream
 
 DELIVER: dict[str, Callable[..., Answers]] = {"last": last, "best_heard": best_heard, "vote": vote}
-_LACKING = ("budget", "cap", "warm_start", "n_eff", "scenario", "change", "delay", "batch")
+_LACKING = ("budget", "cap", "n_eff", "scenario", "change", "delay", "batch")
+
+SPLIT = "split"  # rows that the table calls train are the log, those that it calls test are evaluated
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +69,7 @@ def judged(stream: Stream, ask: Any, path: Any) -> Any:
     room = _room(ask.within_query, stream)
     cost = found.cost if ask.judge_cost is None else np.full(score.shape, _price(ask.judge_cost))
     several = Several(
-        Calls(ask.calls, combine=combine, room=room),
+        Calls(ask.calls, combine=combine, room=room, hear="delivered"),
         score,
         votes=found.votes,
         judge_cost=cost,
@@ -91,6 +96,11 @@ def refuse(ask: Any) -> None:
     for name in _LACKING:
         if getattr(ask, name) not in (None, (), ""):
             raise ValueError(f"--calls {ask.calls} cannot be combined with --{name.replace('_', '-')} yet")
+    if ask.warm_start is not None and is_path(ask.warm_start):
+        raise ValueError(
+            f"--calls {ask.calls} needs --warm-start with rows of the table, 10%, 500 or {SPLIT}, got"
+            f" {ask.warm_start!r}"
+        )
     if ask.feedback != "bandit":
         raise ValueError(f"--calls {ask.calls} needs --feedback bandit, got {ask.feedback!r}")
 
@@ -152,10 +162,57 @@ def runs(
     refuse(ask)
     worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
     options = {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
+    logged, stream = _set_aside(stream, ask)
+    past = None if logged is None else _past(logged)
     for text, value in preferences(ask.preference, len(stream), ask.seed).items():
         bounds = bounds_of(reward_table(worth, stream, value))
-        built = lineup(stream, ask.policies, worth, bounds=bounds, runs=(ask.seed, ask.seeds), again=True)
+        built = lineup(
+            stream, ask.policies, worth, past, bounds=bounds, runs=(ask.seed, ask.seeds), again=True
+        )
+        if logged is not None:
+            built = _warmed(built, logged, reward_table(worth, logged, np.mean(value)), float(np.mean(value)))
         yield text, played(stream, built, worth, value, progress=progress, **options), bounds
+
+
+def _set_aside(stream: Stream, ask: Any) -> tuple[Any, Any]:
+    """Return the log, None where none is asked for, and what is evaluated.
+
+    Raises:
+        ValueError: `--warm-start split` without the table's column `split`, or an amount that cannot be taken.
+    """
+    if ask.warm_start is None:
+        return None, stream
+    if ask.warm_start != SPLIT:
+        return warm.split(stream, ask.warm_start, seed=ask.seed)
+    split = several_of(stream).split
+    if split is None or not {"train", "test"} <= set(split):
+        raise ValueError("--warm-start split needs a table with a column split that says train and test")
+    logged, rest = (warm.part(stream, np.flatnonzero(split == name)) for name in ("train", "test"))
+    return replace(logged, unit=rest.cost_scale), rest
+
+
+def _past(logged: Stream) -> Logged:
+    """Return the log as policies of several calls are fitted on it."""
+    several = several_of(logged)
+    said = (several.scores, several.judge_cost, several.votes, several.calls.combine or last)
+    return Logged(logged.context, logged.utility, logged.cost, *said)
+
+
+def _warmed(
+    built: Mapping[str, Policy | None], logged: Stream, table: Floats, preference: float
+) -> dict[str, Policy | None]:
+    """Return the policies of one call with what the log says; one that may call again has what it was fitted on."""
+    plain = replace(logged, several=None)
+    prior = warm.fit(plain, table)
+
+    def one(policy: Policy) -> Policy:
+        if policy.again:
+            return policy
+        return (
+            warm.hear(policy, plain, table, preference) if policy.prime is None else warm.start(policy, prior)
+        )
+
+    return {spec: None if policy is None else one(policy) for spec, policy in built.items()}
 
 
 def played(

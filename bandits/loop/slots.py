@@ -167,10 +167,17 @@ def _round(
     unknown = jnp.full(len(outcome), jnp.nan)
     scores = unknown if now.scores is None else now.scores
     alike = calls.reveal == "each"
+    at_once = alike and calls.hear == "each"
 
     def value(turn: jax.Array) -> jax.Array:
         told = (calls.combine or last)(turn, jnp.where(turn >= 0, scores, jnp.nan), answers)
         return jnp.where((turn >= 0).any(), _worth(worth, told, seen.preference, seen.cost_scale), 0.0)
+
+    def delivered(turn: jax.Array) -> jax.Array:
+        """Return the arm whose answer is delivered, no arm's number where it is a mixture."""
+        named = answers._replace(utility=jnp.arange(len(outcome)) * 1.0)
+        told: Answers = (calls.combine or last)(turn, jnp.where(turn >= 0, scores, jnp.nan), named)
+        return told.utility
 
     def before(turn: jax.Array, slot: Any, *, heard: bool) -> Observation:
         """Return what is seen before a slot: the calls of earlier ones."""
@@ -179,7 +186,9 @@ def _round(
         room = None if calls.room is None else jnp.asarray(calls.room, jnp.float32) - spent
         closed = asked if room is None else asked | (room <= 0).any()
         said = jnp.where(asked, scores, jnp.nan) if heard else unknown
-        return seen._replace(available=seen.available & ~closed, asked=asked, heard=said, room=room)
+        votes = None if now.votes is None else jnp.where(asked & heard, now.votes, STOP)
+        open_ = seen.available & ~closed
+        return seen._replace(available=open_, asked=asked, heard=said, room=room, spent=spent, votes=votes)
 
     def learn(state: State, turn: jax.Array, slot: Any, arm: jax.Array) -> State:
         to_learn = jax.random.split(jax.random.fold_in(key, slot))[1]
@@ -187,6 +196,10 @@ def _round(
         gain = value(until) - value(jnp.where(turn < slot, turn, STOP))
         told = feedback_of(now.chunk.outcome[jnp.maximum(arm, 0)].at[1].set(gain))
         told = told._replace(score=scores[jnp.maximum(arm, 0)])
+        if calls.hear == "delivered":
+            mine = delivered(turn) == arm
+            utility, reward = jnp.where(mine, told.utility, jnp.nan), jnp.where(mine, value(turn), jnp.nan)
+            told = told._replace(utility=utility, reward=reward)
         after = policy.update(to_learn, state, before(turn, slot, heard=alike), jnp.maximum(arm, 0), told)
         return jax.tree.map(lambda new, old: jnp.where(arm >= 0, new, old), after, state)
 
@@ -197,10 +210,10 @@ def _round(
         going = going & (arm >= 0) & observation.available.any()
         arm = jnp.where(going, arm, STOP).astype(jnp.int32)
         turn = jnp.where((jnp.arange(len(turn)) == arm) & going, number, turn)
-        return (learn(state, turn, number, arm) if alike else state), turn, arms.at[number].set(arm), going
+        return (learn(state, turn, number, arm) if at_once else state), turn, arms.at[number].set(arm), going
 
     none = jnp.full(len(outcome), STOP, jnp.int32), jnp.full(calls.most, STOP, jnp.int32), jnp.array(True)
     state, turn, arms, _ = jax.lax.fori_loop(0, calls.most, slot, (state, *none))
-    if not alike:  # a set is chosen blind: its outcomes are heard together, in the order of the calls
+    if not at_once:  # outcomes are heard together, in the order of the calls
         state = jax.lax.fori_loop(0, calls.most, lambda m, s: learn(s, turn, m, arms[m]), state)
     return state, arms

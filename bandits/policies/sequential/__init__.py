@@ -11,6 +11,11 @@ from collections.abc import Callable
 from bandits.base import Policy
 from bandits.policies.sequential.cascade import cascade
 from bandits.policies.sequential.pandora import pandora
+from bandits.policies.sequential.router_r1 import router_r1
 
 # Name on the command line -> factory, as in `bandits.policies.POLICIES`; they play with several calls a query only.
-SEQUENTIAL: dict[str, Callable[..., Policy]] = {"cascade": cascade, "pandora": pandora}
+SEQUENTIAL: dict[str, Callable[..., Policy]] = {
+    "cascade": cascade,
+    "pandora": pandora,
+    "router_r1": router_r1,
+}
