@@ -57,7 +57,8 @@ class Several(NamedTuple):
     Attributes:
         calls: how many and how.
         scores: `(T, K)` what a judge says of each answer once it is there; None: nothing.
-        features: `(T, K, e)` float32, what is known of each arm before it is called; None: nothing.
+        features: `(T, K, e)` float32, what is known of each arm before it is called; of an item of a set the first one
+            is its length in tokens; None: nothing.
         votes: `(T, K)` code of each answer, equal for equal answers of a query, -1 for one that has none; None: none.
         judge_cost: `(T, K)` of judging an answer, paid after every call by a policy that may call again; None: free.
         split: `(T,)` which rows the table calls `train` and `test`; None: it does not.
@@ -72,7 +73,7 @@ class Several(NamedTuple):
 
     def take(self, rows: NDArray[np.intp]) -> Several:
         """Return what is said of these rows."""
-        return Several(*(a[rows] if isinstance(a, np.ndarray) else a for a in self))
+        return Several._make(a[rows] if isinstance(a, np.ndarray) else a for a in self)
 
 
 def several_of(stream: Any) -> Several:
@@ -109,6 +110,14 @@ def vote(turn: Any, heard: Any, answers: Answers) -> Answers:
     alike = (answers.votes[..., None, :] == answers.votes[..., :, None]) & known[..., None, :]
     count = xp.where(known, alike.sum(axis=-1), 0)
     return _of(xp.where(called, count * 1000 - turn, -1000).argmax(axis=-1), turn, answers)
+
+
+def total(turn: Any, heard: Any, answers: Answers) -> Answers:
+    """Deliver all that was called, worth the sum of utilities: a set of items that are each worth something."""
+    del heard
+    xp = turn.__array_namespace__()
+    utility = xp.where(turn >= 0, answers.utility, 0.0).sum(axis=-1)
+    return Answers(utility, xp.where(turn[..., None] >= 0, answers.used, 0.0).sum(axis=-2))
 
 
 def _of(arm: Any, turn: Any, answers: Answers) -> Answers:

@@ -176,8 +176,8 @@ def _round(
     def delivered(turn: jax.Array) -> jax.Array:
         """Return the arm whose answer is delivered, no arm's number where it is a mixture."""
         named = answers._replace(utility=jnp.arange(len(outcome)) * 1.0)
-        told: Answers = (calls.combine or last)(turn, jnp.where(turn >= 0, scores, jnp.nan), named)
-        return told.utility
+        arm: jax.Array = (calls.combine or last)(turn, jnp.where(turn >= 0, scores, jnp.nan), named).utility
+        return arm
 
     def before(turn: jax.Array, slot: Any, *, heard: bool) -> Observation:
         """Return what is seen before a slot: the calls of earlier ones."""

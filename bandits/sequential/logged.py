@@ -42,7 +42,7 @@ class Logged(NamedTuple):
     def whole(self) -> Logged:
         """Return the rows with an outcome of every model."""
         rows = ~np.isnan(np.asarray(self.utility)).any(axis=1)
-        return Logged(*(a[rows] if isinstance(a, np.ndarray) else a for a in self))
+        return Logged._make(a[rows] if isinstance(a, np.ndarray) else a for a in self)
 
     def judged(self) -> Judged:
         """Return the table, with scores as the loop has them: rounded to float32, so that no threshold differs."""

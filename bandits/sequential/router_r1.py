@@ -45,7 +45,7 @@ def cost_reward(window: Window, cost: float) -> tuple[Window, float]:
     return Window(roots), float(1 - np.clip((v - low) / (high - low), 0.0, 1.0))
 
 
-def after(window: Window, costs: Sequence[float]) -> tuple[Window, NDArray[np.float64]]:
+def after(window: Window, costs: Sequence[float] | NDArray[np.float64]) -> tuple[Window, NDArray[np.float64]]:
     """Return the window after a sequence of episodes and what each earns for its cost: `cost_reward`, all at once.
 
     Raises:

@@ -32,9 +32,15 @@ Floats = NDArray[np.float64]
 
 
 class Schedule(NamedTuple):
-    """Of the training: most calls, weight of cost, rollouts, episodes of each, steps on each, rate, units, GAE's lambda.
+    """Of the training; the paper has at most 4 turns, 225 steps of 64 episodes.
 
-    The paper has at most 4 turns, PPO with GAE at lambda 1, 225 steps of 64 episodes.
+    Attributes:
+        turns: calls of a query at most.
+        alpha: weight of cost.
+        rollouts, batch: times that the policy is run on the log, and episodes each time.
+        passes, lr: gradient steps on each rollout, and their rate.
+        width: hidden units.
+        decay: GAE's lambda.
     """
 
     turns: int = 4
@@ -245,4 +251,4 @@ def improve(
         )
         return (optax.apply_updates(networks, change), moments), None
 
-    return jax.lax.scan(once, (networks, moments), None, length=schedule.passes)[0]  # type: ignore[no-any-return]
+    return jax.lax.scan(once, (networks, moments), None, length=schedule.passes)[0]
