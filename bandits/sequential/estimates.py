@@ -45,8 +45,9 @@ class Estimator:
     """`estimate(ran, rows)` for `supermodels.play` on rows other than those that it was fitted on."""
 
     def __init__(self, fitted: Fitted, context: Floats, judged: Judged) -> None:
-        self._train, self._context, self._judged = fitted, context, judged
+        self._context, self._judged = context, judged
         self._regressed = cache(self._regress)
+        self.linear = cache(lambda ran: linear(fitted, np.array(ran)))  # of a tuple of K bools
 
     def __call__(self, ran: Flags, rows: NDArray[np.int64] | None = None) -> Floats:
         """Return the `(n, K)` estimates of these rows (None: all) after the models `ran` `(K,)` were heard."""
@@ -54,7 +55,7 @@ class Estimator:
         return found if rows is None else found[rows]
 
     def _regress(self, ran: tuple[bool, ...]) -> Floats:
-        weight, offset = linear(self._train, np.array(ran))
+        weight, offset = self.linear(ran)
         told = np.where(np.array(ran), logits(self._judged.score), 0.0)
         return np.asarray(expit(np.column_stack([self._context, told]) @ weight.T + offset))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State
 from bandits.sequential import supermodels
-from bandits.sequential.estimates import Estimator, Fitted, linear
+from bandits.sequential.estimates import Estimator, Fitted
 from bandits.sequential.logged import Logged, needed
 
 STOP = -1  # as `envs.calls.STOP`
@@ -69,7 +69,7 @@ def cascade_routing(
     heard = n_arms * (depth if prefixes else sum(comb(n_arms, size) for size in range(depth)))
     if heard > _MODELS:
         raise ValueError(
-            f"cascade_routing has {heard} regressions to fit, at most {_MODELS}; --models, depth or prefixes make fewer"
+            f"cascade_routing has {heard:,} regressions to fit, at most {_MODELS}; --models or depth make fewer"
         )
     found = needed("cascade_routing", log, n_arms, dim)
     dear = np.nanmean(found.paid, axis=0)
@@ -88,10 +88,10 @@ def cascade_routing(
         supermodels.Rule(0.0, depth=depth, prefixes=prefixes),
     )
     sets = supermodels.supermodels(n_arms, depth, prefixes=prefixes)
-    return _played(regressions(fitted, n_arms, depth, prefixes=prefixes), sets, order, dear[order], rule)
+    return _played(regressions(estimate, n_arms, depth, prefixes=prefixes), sets, order, dear[order], rule)
 
 
-def regressions(fitted: Fitted, count: int, depth: int, *, prefixes: bool = False) -> Regressions:
+def regressions(estimate: Estimator, count: int, depth: int, *, prefixes: bool = False) -> Regressions:
     """Return the regressions of every set of fewer than `depth` models that can have been heard."""
     sizes = range(depth)
     masks = [
@@ -99,7 +99,7 @@ def regressions(fitted: Fitted, count: int, depth: int, *, prefixes: bool = Fals
         for size in sizes
         for some in ([tuple(range(size))] if prefixes else combinations(range(count), size))
     ]
-    told = [linear(fitted, mask) for mask in masks]
+    told = [estimate.linear(tuple(bool(m) for m in mask)) for mask in masks]
     return Regressions(
         np.stack(masks), np.stack([w for w, _ in told]).astype(np.float32), np.stack([b for _, b in told])
     )
