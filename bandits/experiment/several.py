@@ -60,7 +60,7 @@ def judged(stream: Stream, ask: Any, path: Any) -> Any:
     room = _room(ask.within_query, stream)
     cost = found.cost if ask.judge_cost is None else np.full(score.shape, _price(ask.judge_cost))
     several = Several(
-        Calls(ask.calls, "end" if ask.parallel else "each", combine, room, parallel=ask.parallel),
+        Calls(ask.calls, "end" if ask.parallel else "each", combine, room, "delivered", ask.parallel),
         score,
         votes=found.votes,
         judge_cost=cost,
