@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bandits.forms.averaged import Averaging
 from bandits.forms.forgetting import Fading, Windowed
-from bandits.forms.linear import Bagged, Joint, Logistic, Ridges
+from bandits.forms.linear import Bagged, Joint, Logistic, Paired, Ridges
 from bandits.forms.tabular import BetaCounts, Bounds, Fixed, Losing, Racing
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Joint",
     "Logistic",
     "Losing",
+    "Paired",
 ]
 __all__ += ["Racing", "Ridges", "Windowed"]
 
@@ -33,6 +34,7 @@ Forms = (
     | Bagged
     | Joint
     | Logistic
+    | Paired
     | Bounds
     | BetaCounts
     | Losing
