@@ -28,24 +28,34 @@ _MOST_MISSING = 0.95
     "--missing", default="0,.2,.4,.6,.8", show_default=True, metavar="A,B,..",
     help="Shares of the training labels that are missing: a point of the curves each; none: no training.",
 )  # fmt: skip
+@option("--programs", type=WHOLE, help="Queries, drawn at random.  [default: all]")
 @option(
-    "--programs", type=WHOLE, help="Queries, drawn at random.  [default: 2000 synthetic ones; all of FOLDER]"
-)
+    "--labelled", type=WHOLE, default=2000, show_default=True,
+    help="Of them, those that the curves are made with: M3 is trained, validated and tested on them.",
+)  # fmt: skip
 @option("--epochs", type=WHOLE, default=10, show_default=True, help="Passes of M3 over the training split.")
-@option("--seeds", type=WHOLE, default=5, show_default=True, help="Orders of the queries, and trainings.")
+@option("--seeds", type=WHOLE, default=10, show_default=True, help="Orders of the queries, online.")
+@option("--trainings", type=WHOLE, default=3, show_default=True, help="Seeds of each point of the curves.")
 @option("--seed", type=SEED, default=0, show_default=True, help="Fixes everything that is drawn.")
 @option("--out", metavar="DIR", help="online.csv, missing.csv and graphs.svg go there.")
 @voice
 def graphs(
-    folder: str | None, policies: tuple[str, ...], missing: str, programs: int | None, epochs: int, seeds: int,
-    seed: int, out: str | None, form: str,
+    folder: str | None, policies: tuple[str, ...], missing: str, programs: int | None, labelled: int, epochs: int,
+    seeds: int, trainings: int, seed: int, out: str | None, form: str,
 ) -> None:  # fmt: skip
     """Compare ways to choose a model for each kind of step of a program (M3, arXiv 2310.08446).
 
     Without FOLDER, outcomes are synthetic on the true mix of MS-GQA's task graphs; with it they are those of M3's
     release. A query succeeds if all its steps do; SER is the share that does. See docs/graphs.md.
     """
-    for name, value in (("programs", programs), ("epochs", epochs), ("seeds", seeds)):
+    sizes = {
+        "programs": programs,
+        "labelled": labelled,
+        "epochs": epochs,
+        "seeds": seeds,
+        "trainings": trainings,
+    }
+    for name, value in sizes.items():
         if value is not None and value < 1:
             raise click.UsageError(f"--{name} needs at least 1, got {value}")
     ratios, place = _ratios(missing), _place(out)
@@ -59,8 +69,9 @@ def graphs(
     online = play.rows(kept, played)
     curves: list[dict[str, Any]] = []
     if ratios:
-        with progress(len(ratios) * seeds) as said:
-            curves = robust.curves(kept, ratios, seeds=seeds, seed=seed, epochs=epochs, progress=said)
+        with progress(len(ratios) * trainings) as said:
+            some = kept.some(labelled, seed)
+            curves = robust.curves(some, ratios, seeds=trainings, seed=seed, epochs=epochs, progress=said)
     if form != "table":
         show([*online, *curves], form)
     else:
@@ -106,7 +117,7 @@ def _read(folder: str | None, programs: int | None, seed: int) -> tuple[Any, lis
     if folder is None:
         from envs.graphs import made
 
-        return made.make(2000 if programs is None else programs, seed=seed), []
+        return made.make(programs, seed=seed), []
     from envs.graphs import released
 
     found: tuple[Any, list[str]] = released.read(Path(folder), queries=programs, seed=seed)

@@ -54,9 +54,7 @@ def read(folder: Path, *, queries: int | None = None, seed: int = 0) -> tuple[Ta
         text=text[kept], image=image[kept], split=split[kept],
         group=np.array([one["image"] for one in about], object)[kept], label="recorded outcomes of MS-GQA",
     )  # fmt: skip
-    if queries is not None and queries < len(tasks):
-        tasks = tasks.take(np.sort(np.random.default_rng([seed, 20]).permutation(len(tasks))[:queries]))
-    return tasks, notes
+    return (tasks if queries is None else tasks.some(queries, seed)), notes
 
 
 def _labels(path: Path, found: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...], Floats]:

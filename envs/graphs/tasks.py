@@ -69,6 +69,11 @@ class Tasks:
         found = {n: getattr(self, n)[rows] for n in ("graph", "success", "text", "image", "split", "group")}
         return replace(self, shape=shape, step=step, **found)
 
+    def some(self, queries: int, seed: int) -> Tasks:
+        """Return at most so many rows, drawn at random, in their order."""
+        rows = np.random.default_rng([seed, 23]).permutation(len(self))[:queries]
+        return self.take(np.sort(rows))
+
 
 def solvable(tasks: Tasks) -> Tasks:
     """Return the queries that some assignment solves and that have a step with a choice, as the release keeps them."""
