@@ -134,10 +134,11 @@ def test_slots_of_steps_deliver_the_product_and_each_hears_its_own(small) -> Non
 def test_one_bandit_a_step_wins_where_the_choice_of_loc_says_nothing() -> None:
     """Programs without LOC: 10 of 70 assignments are the same; shown by the one rule, and why."""
     whole = tasks.solvable(made.make(seed=5))
-    alone = whole.take(np.flatnonzero(whole.kinds == tasks.NO_LOC)[:600])
-    found = play.rows(alone, play.play(alone, ["linucb,alpha=0.3,prior=1"], seeds=4))
+    both, alone = (np.flatnonzero(whole.kinds == kind) for kind in (tasks.BOTH, tasks.NO_LOC))
+    mostly = whole.take(np.r_[both[:30], alone[:600]])
+    found = play.rows(mostly, play.play(mostly, ["linucb,alpha=0.3,prior=1"], seeds=4))
     flat, steps = (
-        next(r for r in found if r["way"] == way and r["programs"] == "all") for way in ("flat", "steps")
+        next(r for r in found if r["way"] == way and r["programs"] == "no LOC") for way in ("flat", "steps")
     )
     assert steps["shown"] and steps["over_flat"] > 0 and steps["lo"] > 0
     assert steps["heard_before"] > 4 * flat["heard_before"]  # 7 estimates hear what 70 heard

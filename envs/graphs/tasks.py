@@ -106,6 +106,10 @@ def by_step(tasks: Tasks, *, dim: int = 8) -> Stream:
     """
     if tasks.step is None:
         raise ValueError("slots of steps need the outcome of each kind of step; this table has the end alone")
+    if np.isnan(tasks.step).all(axis=0).any():
+        raise ValueError(
+            "slots of steps need programs with a VQA and with a LOC step; there is none of one kind"
+        )
     outcomes = _outcomes(tasks, (*tasks.vqa, *tasks.loc), tasks.step)
     calls = Calls(most=2, reveal="end", combine=every)
     return replace(Stream("task graphs", outcomes, context(tasks, outcomes, dim)), several=Several(calls))
