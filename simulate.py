@@ -17,6 +17,7 @@ from commands.cascade import cascade
 from commands.command_line import given
 from commands.decide import decide
 from commands.finished import diff, export, report
+from commands.graphs import graphs
 from commands.help import Group
 from commands.look import look
 from commands.mmrbench import mmrbench
@@ -69,7 +70,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 _COMMANDS = (
     decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
-    make_log, evaluate, try_estimators, score, cascade, look, sets,
+    make_log, evaluate, try_estimators, score, cascade, look, sets, graphs,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -50,6 +50,7 @@ DEFAULTS = {
     "policy softmax": "temperature=1.0 decay=0.5 ridge=1.0",
     "policy regcb": "mode=optimistic c=0.1 ridge=1.0",
     "policy hybrid": "alpha=1.0 ridge=1.0",
+    "policy paired": "alpha=1.0 ridge=1.0 own=0.5 models=()",
     "policy glm": "alpha=0.2 ridge=1.0",
     "policy bootstrap": "heads=8 ridge=1.0",
     "policy barp": "lr=0.03 entropy=0.01 width=64 batch=32",

@@ -41,6 +41,7 @@ INDEXED = (
     "dlinucb,gamma=0.95,alpha=0.3",
     "swlinucb,window=50,alpha=0.3",
     "hybrid,alpha=0.3",
+    "paired,alpha=0.3",
     "ucb1,alpha=0.5",
     "klucb",
     "successive_elimination,delta=1,alpha=0.1",

@@ -10,7 +10,7 @@ from bandits.forms.averaged import Averaging
 from bandits.forms.choosing import Balancing, Corralling, Plain
 from bandits.forms.forgetting import Fading, Windowed
 from bandits.forms.guarding import Guarding
-from bandits.forms.linear import Bagged, Joint, Logistic, Ridges
+from bandits.forms.linear import Bagged, Joint, Logistic, Paired, Ridges
 from bandits.forms.sampling import Cheering, Directed
 from bandits.forms.shrunk import Shrunk
 from bandits.forms.tabular import BetaCounts, Bounds, Fixed, Losing, Racing
@@ -31,6 +31,7 @@ __all__ = [
     "Joint",
     "Logistic",
     "Losing",
+    "Paired",
 ]
 __all__ += ["Racing", "Ridges", "Shrunk", "Windowed"]
 

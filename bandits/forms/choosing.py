@@ -26,7 +26,7 @@ from bandits.forms.form import (
     part,
     parted,
 )
-from bandits.forms.linear import Bagged, Joint, Logistic, Ridges
+from bandits.forms.linear import Bagged, Joint, Logistic, Paired, Ridges
 from bandits.forms.sampling import Cheering, Directed
 from bandits.forms.shrunk import Shrunk
 from bandits.forms.tabular import BetaCounts, Bounds, Fixed, Losing, Racing, Ranged
@@ -40,6 +40,7 @@ Plain = (
     | Bagged
     | Joint
     | Logistic
+    | Paired
     | Directed
     | Cheering
     | Shrunk

@@ -17,6 +17,7 @@ from bandits.policies.linear.greedy import epsilon, greedy, softmax
 from bandits.policies.linear.hybrid import hybrid
 from bandits.policies.linear.ids import ids
 from bandits.policies.linear.linucb import linucb
+from bandits.policies.linear.paired import paired
 from bandits.policies.linear.preference import preference
 from bandits.policies.linear.squarecb import regcb, squarecb
 from bandits.policies.linear.thompson import thompson
@@ -74,6 +75,7 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "feelgood": feelgood,
     "balanced": balanced,
     "corral": corral,
+    "paired": paired,
 }
 
 __all__ = ["POLICIES", *POLICIES]
