@@ -20,6 +20,7 @@ from commands.finished import diff, export, report
 from commands.help import Group
 from commands.look import look
 from commands.mmrbench import mmrbench
+from commands.modality import modality
 from commands.off_policy import evaluate, make_log, try_estimators
 from commands.options import SETTINGS, replayed, voice, world
 from commands.run import run
@@ -68,7 +69,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 _COMMANDS = (
     decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
-    make_log, evaluate, try_estimators, score, cascade, look,
+    make_log, evaluate, try_estimators, score, cascade, look, modality,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)
