@@ -30,6 +30,7 @@ from commands.streams import make_stream
 from commands.sweep import best, sweep
 from commands.tables import get, inspect_table, list_names
 from commands.terminal import Stopped, coloured, one_line
+from commands.transfer import transfer
 
 EXAMPLES = """\b
 Examples:
@@ -69,7 +70,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 _COMMANDS = (
     decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
-    make_log, evaluate, try_estimators, score, cascade, look, modality,
+    make_log, evaluate, try_estimators, score, cascade, look, modality, transfer,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

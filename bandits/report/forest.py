@@ -10,8 +10,10 @@ from bandits.report.axes import even_ticks
 from bandits.report.parts import own, policy
 from bandits.report.styles import COLOURS, sheet
 from bandits.report.words import minus
+from bandits.rows import cut
 
 WIDTH, LEFT, RIGHT, TOP, LINE = 760, 150, 560, 10, 22
+_LONGEST = 22  # characters at the left of the drawing
 
 
 class Line(NamedTuple):
@@ -99,7 +101,7 @@ def _drawing(told: Sequence[Line]) -> dict[str, Any]:
         lines.append(
             {
                 "y": TOP + LINE * i + LINE // 2,
-                "group": line.group if line.group != before else "",
+                "group": cut(line.group, _LONGEST) if line.group != before else "",
                 "name": line.name,
                 "colour": f"c{names.index(line.name) % len(COLOURS)}",
                 "shown": line.shown,
