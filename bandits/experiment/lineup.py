@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import Policy, check
 from bandits.experiment.filled import arm_named, filled
+from bandits.loop.feedback import attentive
 from bandits.loop.orders import orders
 from bandits.loop.replay import Case, Trace, replays, seed_keys
-from bandits.metrics.regret import comparator, played
+from bandits.metrics.regret import comparator
+from bandits.metrics.regret import played as times_played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
 from bandits.policies.llmbandit.by_run import by_run
@@ -244,7 +246,9 @@ def run(
             told = None if progress is None else partial(progress, spec)
             cases = [Case(one.heard[1], one.preference, one.budget) for one in to_do.values()]
             asked = next(iter(to_do.values())).heard[0]
-            done = replays(policy, asked, cases, progress=told, probe=policy.price, **options)
+            unheard = asked.world is not None and asked.world.silent is not None
+            played = attentive(policy) if unheard else policy
+            done = replays(played, asked, cases, progress=told, probe=policy.price, **options)
         else:
             done = []
         for name, trace in zip(to_do, done, strict=True):
@@ -256,7 +260,9 @@ def hindsight(stream: Stream, table: NDArray[np.float64], name: str, options: Ma
     """Return the trace of a reference: what hindsight would have called, query by query."""
     kept = {k: v for k, v in options.items() if k in ("seeds", "seed", "order", "rounds")}
     rows = orders(stream, **kept)
-    arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset, times=played(rows, len(table)))
+    arms = comparator(
+        table, name, cost=stream.cost, dataset=stream.dataset, times=times_played(rows, len(table))
+    )
     return Trace(rows, arms[rows].astype(np.int32))
 
 

@@ -27,11 +27,12 @@ def render(rows: Sequence[Row], known: Mapping[str, Any]) -> str:
     """
     of, said = money(str(known["cost_unit"] or "")), minus(str(known["verdict"]))
     first = said[:1].upper() + said[1:] or "One policy: nothing is compared."
+    heard = any("survives" in row for row in rows)
     table = Table(
         "Every scenario in numbers",
         "Small print: 95 % interval over seeds; of a difference too. The table scenarios.csv has all figures.",
-        ["scenario", "policy", *_cells(rows[0], of)] if rows else [],
-        [_told(row, of) for row in rows],
+        ["scenario", "policy", *_cells(rows[0], of, heard)] if rows else [],
+        [_told(row, of, heard) for row in rows],
     )
     return forest.render(
         {**known, "verdict": first},
@@ -86,7 +87,7 @@ def _line(row: Row) -> Line:
     return Line(row["scenario"], row["policy"], row["difference"], lo, hi, shown, minus(told))
 
 
-def _cells(row: Row, of: Money) -> dict[str, tuple[str, str]]:
+def _cells(row: Row, of: Money, heard: bool) -> dict[str, tuple[str, str]]:
     """Return what each column tells of a row by its heading, with small print."""
 
     def told(name: str, digits: int) -> str:
@@ -98,10 +99,19 @@ def _cells(row: Row, of: Money) -> dict[str, tuple[str, str]]:
         return "" if math.isnan(ends[0]) else minus(f"{number(ends[0], digits)} to {number(ends[1], digits)}")
 
     judged = row["verdict"] if _compared(row) else "-"
+    own = {}
+    if heard:
+        said = row.get("own_verdict", "")
+        alive = "-" if "survives" not in row else "yes" if row["survives"] else "not shown"
+        own = {
+            "cost of what is heard": (told("own", 1), f"{span('own', 1)} {said}".strip()),
+            "survives": (alive, ""),
+        }
     return {
         "regret, reward": (told("regret", 1), span("regret", 1)),
         "difference, reward": (told("difference", 1) if _compared(row) else "-", span("difference", 1)),
         "verdict": (judged, ""),
+        **own,
         "regret, best of phase": (told("regret_best_of_phase", 1), ""),
         "rounds to recover": (_rounds(row), ""),
         "reward a round": (told("reward", 4), ""),
@@ -116,8 +126,8 @@ def _rounds(row: Row) -> str:
     return "-" if math.isnan(value) else f"{value:,.0f}"
 
 
-def _told(row: Row, of: Money) -> dict[str, Any]:
+def _told(row: Row, of: Money, heard: bool) -> dict[str, Any]:
     note = row.get("note")
     noted = isinstance(note, str)
-    cells = [] if noted else list(_cells(row, of).values())
+    cells = [] if noted else list(_cells(row, of, heard).values())
     return {"name": row["scenario"], "cells": [(row["policy"], ""), *cells], "note": note if noted else ""}
