@@ -19,6 +19,7 @@ from commands.decide import decide
 from commands.finished import diff, export, report
 from commands.help import Group
 from commands.look import look
+from commands.merge import merge
 from commands.mmrbench import mmrbench
 from commands.modality import modality
 from commands.off_policy import evaluate, make_log, try_estimators
@@ -70,7 +71,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 _COMMANDS = (
     decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
-    make_log, evaluate, try_estimators, score, cascade, look, modality, transfer,
+    make_log, evaluate, try_estimators, score, cascade, look, merge, modality, transfer,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)
