@@ -12,8 +12,8 @@ from bandits.report.styles import COLOURS, sheet
 from bandits.report.words import minus
 from bandits.rows import cut
 
-WIDTH, LEFT, RIGHT, TOP, LINE = 760, 150, 560, 10, 22
-_LONGEST = 22  # characters at the left of the drawing
+WIDTH, LEFT, RIGHT, TOP, LINE = 820, 215, 620, 10, 22
+_LONGEST = 33  # characters at the left of the drawing
 
 
 class Line(NamedTuple):

@@ -16,6 +16,11 @@ from bandits.rows import counted
 Row = Mapping[str, Any]
 SIDES = ("less regret", "more regret", "not shown")  # as `bandits.sweeps.scenarios` judges
 
+HEARD = (
+    "Regret over a whole run, on the truth, less that of the same policy where it hears the truth: right of 0 it loses."
+    " A line is the 95 % interval, over seeds or over queries, whichever is wider; a filled point is shown by both."
+)
+
 
 def render(rows: Sequence[Row], known: Mapping[str, Any]) -> str:
     """Return the page, self-contained and without a script.
@@ -34,14 +39,14 @@ def render(rows: Sequence[Row], known: Mapping[str, Any]) -> str:
         ["scenario", "policy", *_cells(rows[0], of, heard)] if rows else [],
         [_told(row, of, heard) for row in rows],
     )
-    return forest.render(
-        {**known, "verdict": first},
-        [_line(row) for row in rows if _compared(row)],
-        [table],
-        heading=title(rows),
-        axis=f"regret less that of {_first(rows)}, reward over a run",
-        caption=caption(rows),
-    )
+    drawn = {
+        "heading": "What false or missing feedback costs" if heard else title(rows),
+        "axis": f"regret less {'its own on the truth' if heard else 'that of ' + _first(rows)}, reward over a run",
+        "caption": HEARD if heard else caption(rows),
+    }
+    name = "own" if heard else "difference"
+    lines = [_line(row, name) for row in rows if (name in row if heard else _compared(row))]
+    return forest.render({**known, "verdict": first}, lines, [table], **drawn)
 
 
 def _compared(row: Row) -> bool:
@@ -69,22 +74,23 @@ def _first(rows: Sequence[Row]) -> str:
     return next((str(row["policy"]) for row in rows if row["policy"] != "-"), "")
 
 
-def _ends(row: Row) -> tuple[float, float]:
+def _ends(row: Row, name: str) -> tuple[float, float]:
     """Return the wider interval of a difference."""
-    over = [(row[f"{name}_lo"], row[f"{name}_hi"]) for name in ("difference", "queries")]
+    queries = "queries" if name == "difference" else f"{name}_queries"
+    over = [(row[f"{one}_lo"], row[f"{one}_hi"]) for one in (name, queries)]
     known = [(lo, hi) for lo, hi in over if not math.isnan(lo)]
-    return max(known, key=lambda ends: ends[1] - ends[0], default=(row["difference"], row["difference"]))
+    return max(known, key=lambda ends: ends[1] - ends[0], default=(row[name], row[name]))
 
 
-def _line(row: Row) -> Line:
-    """Return a comparison as it is drawn."""
-    lo, hi = _ends(row)
+def _line(row: Row, name: str) -> Line:
+    """Return a comparison as it is drawn, with the first policy (`difference`) or with the policy itself (`own`)."""
+    lo, hi = _ends(row, name)
+    said = row["verdict" if name == "difference" else "own_verdict"]
     told = (
-        f"{row['scenario']}, {row['policy']}: {number(row['difference'], 1)} reward"
-        f" ({number(lo, 1)} to {number(hi, 1)}), {row['verdict']}"
+        f"{row['scenario']}, {row['policy']}: {number(row[name], 1)} reward"
+        f" ({number(lo, 1)} to {number(hi, 1)}), {said}"
     )
-    shown = row["verdict"] != SIDES[2]
-    return Line(row["scenario"], row["policy"], row["difference"], lo, hi, shown, minus(told))
+    return Line(row["scenario"], row["policy"], row[name], lo, hi, said != SIDES[2], minus(told))
 
 
 def _cells(row: Row, of: Money, heard: bool) -> dict[str, tuple[str, str]]:
