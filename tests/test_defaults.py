@@ -79,6 +79,7 @@ DEFAULTS = {
     "duellist duel_ucb": "alpha=0.5 ridge=1.0",
     "wrapper restart": "threshold=12.0 slack=0.1 after=30 explore=0.02 repriced=0.2 ridge=1.0",
     "wrapper explore_new": "pulls=20",
+    "wrapper own_length": "form=kimi weight=1.0 window=100 correct=0.5 limit=2048.0 margin=512.0",
     "wrapper conservative": "model=0 a=0.1 delta=0.05 noise=0.5 size=1.0 ridge=1.0 radius=None low=0.0",
     "pacing primal_dual": "step=0.05 smoothing=0.05 start=0.0 highest=5.0",
     "pacing threshold": "bin_size=100",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.ceiling.learners import Seen, ridge, single_thread
+from bandits.metrics.intervals import Estimate
 from bandits.metrics.twofold import Twofold, stacked, twofold
 from bandits.metrics.verdict import FEWEST_SEEDS, judge
 from bandits.results.by_query import clusters
@@ -93,10 +94,10 @@ def worth(stream: Stream, pools: dict[str, list[Pool]], *, seed: int = 0) -> lis
 
     Returns:
         Rows with `quality`, `weight`, `decided` (one of `HOW`), `value` in reward a query with its interval over draws
-        (`lo`, `hi`; a recorded model has none, and is judged over queries alone) and over queries (`queries_lo`,
-        `queries_hi`), `p` after Holm's correction for all rows, `verdict` (one of `SIDES`), `why` where it is not
-        shown, `share` of the queries that the new model gets, and its own `accuracy` and `cost` in units of the
-        dearest model's mean.
+        (`lo`, `hi`; where nothing was drawn there is none, and it is judged over queries alone) and over queries
+        (`queries_lo`, `queries_hi`), `p` after Holm's correction for all rows, `verdict` (one of `SIDES`), `why` where
+        it is not shown, `share` of the queries that the new model gets, and its own `accuracy` and `cost` in units of
+        the dearest model's mean.
     """
     cluster = clusters(stream)
     names = np.unique(stream.dataset.astype(str), return_inverse=True)[1]
@@ -117,8 +118,10 @@ def worth(stream: Stream, pools: dict[str, list[Pool]], *, seed: int = 0) -> lis
                 share = float(np.mean([one[1][w, h] for one in played]))
                 rows.append({"quality": quality, "weight": weight, "decided": how, "share": share, **own})
     over_draws, over_queries, stands = stacked(found)
-    if RECORDED in pools:
-        over_draws, draws = over_queries, FEWEST_SEEDS
+    # Where every draw is the same nothing was drawn: as with a recorded model, queries alone can vary.
+    same = np.isnan(over_draws.p)
+    over_draws = Estimate(*(np.where(same, q, d) for d, q in zip(over_draws, over_queries, strict=True)))
+    draws = FEWEST_SEEDS if RECORDED in pools else draws
     said = judge(over_draws, over_queries, seeds=draws, queries=stands)
     for i, (row, one) in enumerate(zip(rows, found, strict=True)):
         side = SIDES[0] if one.mean > 0 else SIDES[1]
@@ -164,10 +167,12 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     said = []
     for side in SIDES[:2]:
         shown = [row for row in rows if row["verdict"] == side]
-        named = [
-            f"{row['decided']} at weight {row['weight']:g}, quality {row['quality']} ({row['value']:+.4f})"
-            for row in shown
-        ]
+        kinds = dict.fromkeys((row["decided"], row["quality"]) for row in shown)
+        named = []
+        for how, quality in kinds:
+            own = [row for row in shown if (row["decided"], row["quality"]) == (how, quality)]
+            each = ", ".join(f"{row['value']:+.4f} at weight {row['weight']:g}" for row in own)
+            named.append(f"{how}, {quality if quality == RECORDED else 'quality ' + quality}: {each}")
         if named:
             said.append(f"it {side}: {'; '.join(named)}")
     rest = sum(row["verdict"] == SIDES[2] for row in rows)
