@@ -39,6 +39,7 @@ class World(NamedTuple):
         marks: round (from 0) and label of every moment at which something begins or ends.
         posted: `(S T, K)` posted price of each round; None: the table's own throughout.
         judged: `(S T, K)` utility as the policy hears it, NaN where unavailable; None: the truth.
+        silent: `(S T, K)` bool, outcomes that it never hears of; None: it hears all.
     """
 
     base: Stream
@@ -50,6 +51,7 @@ class World(NamedTuple):
     marks: tuple[tuple[int, str], ...] = ()
     posted: Floats | None = None
     judged: Floats | None = None
+    silent: NDArray[np.bool_] | None = None
 
     @property
     def rounds(self) -> int:

@@ -14,6 +14,7 @@ from bandits import resolve
 from bandits.base import Policy, check
 from bandits.experiment.filled import arm_named, filled
 from bandits.loop import slots
+from bandits.loop.feedback import attentive
 from bandits.loop.orders import orders
 from bandits.loop.replay import Case, Trace, replays, seed_keys
 from bandits.metrics.regret import comparator, played
@@ -25,6 +26,7 @@ from bandits.policies.sequential import SEQUENTIAL
 from bandits.rewards import Reward
 from bandits.wrappers.conservative import conservative
 from bandits.wrappers.newcomers import explore_new, pooled
+from bandits.wrappers.own_length import own_length
 from bandits.wrappers.restart import restart
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ WRAPPERS: dict[str, Callable[..., Policy]] = {
     "explore_new": explore_new,
     "pooled": pooled,
     "conservative": conservative,
+    "own_length": own_length,
 }
 
 
@@ -272,7 +275,9 @@ def run(
             if policy.again and one.again is not None:
                 done = slots.replays(policy, one.again.stream, cases, one.again.worth, **more)
             else:
-                done = replays(policy, one.heard[0], cases, **more)
+                asked = one.heard[0]
+                unheard = asked.world is not None and asked.world.silent is not None
+                done = replays(attentive(policy) if unheard else policy, asked, cases, **more)
         else:
             done = []
         for name, trace in zip(to_do, done, strict=True):
@@ -284,7 +289,9 @@ def hindsight(stream: Stream, table: NDArray[np.float64], name: str, options: Ma
     """Return the trace of a reference: what hindsight would have called, query by query."""
     kept = {k: v for k, v in options.items() if k in ("seeds", "seed", "order", "rounds")}
     rows = orders(stream, **kept)
-    arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset, times=played(rows, len(table)))
+    arms = comparator(
+        table, name, cost=stream.cost, dataset=stream.dataset, times=played(rows, len(table))
+    )
     return Trace(rows, arms[rows].astype(np.int32))
 
 

@@ -7,12 +7,16 @@ called in a ring and hears, after each round, what is due then.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require, resolve
+from bandits.base import Policy
 
 Ints = NDArray[np.int64]
 FEEDBACKS = ("bandit", "full", "dueling")
@@ -109,6 +113,21 @@ def due(late: Late, shape: tuple[int, int], seed: int) -> Ints:
     after = np.arange(rounds) + np.minimum(delay, rounds)  # later than the last round is lost, however late
     together = (after // late.batch + 1) * late.batch - 1
     return np.asarray(np.where(delay == NEVER, NEVER, together), np.int64)
+
+
+@lru_cache(64)
+def attentive(policy: Policy) -> Policy:
+    """Return a policy that learns nothing of an outcome whose reward is NaN: it was called, paid, and never heard of.
+
+    Built once a policy, since programs are compiled by identity.
+    """
+
+    def update(key: Any, state: Any, observation: Any, arm: Any, feedback: Any) -> Any:
+        after = policy.update(key, state, observation, arm, feedback)
+        heard = ~jnp.isnan(feedback.reward)
+        return jax.tree.map(lambda new, old: jnp.where(heard, new, old), after, state)
+
+    return policy._replace(update=update)
 
 
 def outstanding(after: Ints) -> Ints:
