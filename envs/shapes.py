@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +29,24 @@ class Pool(Protocol):
     @property
     def answered(self) -> NDArray[np.int64]:
         """`(K,)` rows in which each model has an outcome."""
+
+
+class Table(Pool, Protocol):
+    """What is played, in memory or on disk: rows that come window by window."""
+
+    def __hash__(self) -> int:
+        """By identity: a table never changes."""
+
+    @property
+    def price(self) -> Floats:
+        """`(K,)` posted cost of a call, NaN where none is posted."""
+
+    @property
+    def priced(self) -> bool:
+        """Whether it records costs."""
+
+    def pieces(self, window: int = 0, *, context: bool = True) -> Iterator[Queries]:
+        """Yield the rows from this window on."""
 
 
 class Queries(Protocol):

@@ -24,6 +24,7 @@ from envs.changes import duels
 from envs.logged import refit
 
 if TYPE_CHECKING:
+    from envs.shapes import Table
     from envs.stream import Stream
 
 FITS = ("all", "warm")
@@ -80,7 +81,7 @@ def finish(
         KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
         ValueError: one line that names the option, what it needs and what it got.
     """
-    _check(ask)
+    check(ask)
     if ask.calls > 1:
         made = several.runs(stream, ask, progress, play=play)
         for name, (text, got, bounds) in zip(names(ask), made, strict=True):
@@ -108,7 +109,7 @@ def finish(
         raise stopped
 
 
-def _check(ask: Ask) -> None:
+def check(ask: Ask) -> None:
     """Raise where options do not go together."""
     if not ask.budget and (ask.hard or ask.pacing != "stop"):
         raise ValueError("--pacing and --hard need a --budget to hold to")
@@ -133,16 +134,16 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
     stream, late = _world(stream, ask)
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
-    limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
+    amounts = {text: limits(stream, ask._replace(budget=(text,) if text else ()), rounds) for text in budgets}
     asked = preferences(ask.preference, len(stream), ask.seed)
     runs: dict[str, dict[str, experiment.Posed]] = {text: {} for text in asked}
     for text, value in asked.items():
         table = reward_table(worth, stream, value)
         heard = worlds.heard(stream, table, worth, value, kind=ask.feedback, seed=ask.seed)
         for amount in budgets:
-            one = experiment.Posed(table, heard, value, limits[amount])
+            one = experiment.Posed(table, heard, value, amounts[amount])
             runs[text][name_of(text, amount, list(asked), budgets)] = one
-    return _Posed(stream, worth, late, logged, asked, limits, runs)
+    return _Posed(stream, worth, late, logged, asked, amounts, runs)
 
 
 def _known(posed: _Posed, ask: Ask, known: Mapping[str, Mapping[str, Trace]]) -> Traces:
@@ -249,13 +250,13 @@ def _warmed(
         if policy is None:
             warmed[spec] = None
         elif policy.prime is None:
-            warmed[spec] = _held(warm.hear(policy, log.stream, log.table, log.preference), stream, ask)
+            warmed[spec] = held(warm.hear(policy, log.stream, log.table, log.preference), stream, ask)
         else:
-            warmed[spec] = warm.start(_held(policy, stream, ask), prior)
+            warmed[spec] = warm.start(held(policy, stream, ask), prior)
     return warmed
 
 
-def _held(policy: Policy, stream: Stream, ask: Ask) -> Policy:
+def held(policy: Policy, stream: Table, ask: Ask) -> Policy:
     """Return the policy in the wrappers that a budget or a cap asks for."""
     if not ask.budget and ask.cap is None:
         return policy
@@ -263,9 +264,14 @@ def _held(policy: Policy, stream: Stream, ask: Ask) -> Policy:
 
 
 def _all_held(lineup: Mapping[str, Policy | None], stream: Stream, ask: Ask) -> dict[str, Policy | None]:
-    return {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
+    return {spec: policy and held(policy, stream, ask) for spec, policy in lineup.items()}
 
 
-def _open(cap: float | None) -> NDArray[np.float64] | None:
-    """Return limits that limit nothing, which a capped policy needs to be allowed no call; None without a cap."""
-    return None if cap is None else np.full(len(RESOURCES), np.inf)
+def limits(table: Table, ask: Ask, rounds: int) -> NDArray[np.float64] | None:
+    """Return the `(R,)` limits of an ask of one budget at most; None where every round has a call.
+
+    A capped policy needs to be allowed no call: without a budget it has limits that limit nothing.
+    """
+    if ask.budget:
+        return budget.parse(ask.budget[0], table, rounds)
+    return None if ask.cap is None else np.full(len(RESOURCES), np.inf)
