@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from envs.calls import Several
 
 Floats = NDArray[np.floating[Any]]
 
@@ -44,6 +47,10 @@ class Table(Pool, Protocol):
     @property
     def priced(self) -> bool:
         """Whether it records costs."""
+
+    @property
+    def several(self) -> Several | None:
+        """How a query may be answered by several calls; None: by one."""
 
     def pieces(self, window: int = 0, *, context: bool = True) -> Iterator[Queries]:
         """Yield the rows from this window on."""

@@ -113,7 +113,7 @@ def test_every_setting_is_for_all_tables_or_says_why_it_is_not() -> None:
         "warm_start": "10%", "n_eff": 3.0, "fit": "warm",
         "scenario": "price-cut", "change": ("price,model=a",), "delay": "3", "batch": 2, "feedback": "full",
         "calls": 2, "deliver": "vote", "judge": "auc=0.8", "judge_column": "x", "judge_cost": 0.1,
-        "within_query": "cost=1",
+        "within_query": "cost=1", "parallel": True, "abstain": "0.5",
     }  # fmt: skip
     assert set(given) == set(asked.WHOLE) & set(asks.Ask._fields)
     for name, value in given.items():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
-from bandits.base import RESOURCES
+from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
 from bandits.experiment import play
 from bandits.experiment.ask import Ask
@@ -30,6 +30,7 @@ from bandits.results.book import Best, Book, book
 from bandits.results.spending import Spending
 from bandits.results.tally import Tally
 from bandits.rewards import REWARDS, Reward, reward_table
+from bandits.wrappers import budget
 from envs.windows import big
 
 Ints = NDArray[np.integer[Any]]
@@ -57,8 +58,8 @@ class Going:
         self.total = ask.rounds or len(table)
         self.bounds = self._range() if any(map(experiment.ranged, ask.policies)) else None
         lineup = experiment.lineup(table, ask.policies, self.worth, bounds=self.bounds)
-        built = {spec: play.held(policy, table, ask) for spec, policy in lineup.items() if policy is not None}
         self.limits = play.limits(table, ask, self.total)
+        built = {spec: self._held(policy) for spec, policy in lineup.items() if policy is not None}
         # The account of a run whose policies may leave a round without a call.
         account = None if self.limits is None else lanes.account(np.stack([self.limits] * ask.seeds))
         keys = seed_keys(ask.seed, ask.seeds)
@@ -79,6 +80,13 @@ class Going:
         # A window is added up in a second thread while the next one is played; one at a time.
         self.adder, self.adding = ThreadPoolExecutor(1), Future[None]()
         self.adding.set_result(None)
+
+    def _held(self, policy: Policy) -> Policy:
+        """Return the policy in the wrappers that a budget or a cap asks for."""
+        own = self.ask
+        if self.limits is None:
+            return policy
+        return budget.held(policy, self.table, pacing=own.pacing, hard=own.hard, cap=own.cap)
 
     @property
     def done(self) -> int:
