@@ -26,8 +26,11 @@ from bandits.rewards import PREFERENCE
 if TYPE_CHECKING:
     import pandas as pd
 
+    from envs.shapes import Queries
     from envs.stream import Stream
     from envs.windows.big import Big
+
+Ints = NDArray[np.integer[Any]]
 
 
 class Trace(NamedTuple):
@@ -198,7 +201,7 @@ def replays(
     traces = []
     for i, case in enumerate(cases):
         own = slice(i * seeds, (i + 1) * seeds)
-        called = arms[own] if case.budget is None else _stopped(stream, rows, arms[own], case.budget)
+        called = arms[own] if case.budget is None else stopped(stream, rows, arms[own], case.budget)
         traces.append(Trace(rows, called, None if read is None else read[own]))
     return traces
 
@@ -239,17 +242,29 @@ def checked(stream: Stream, cases: Sequence[Case]) -> None:
         )
 
 
-def _stopped(
-    stream: Stream, rows: NDArray[np.int32], arms: NDArray[np.int32], budget: NDArray[np.float64]
+def stopped(
+    stream: Queries,
+    rows: Ints,
+    arms: NDArray[np.int32],
+    limits: NDArray[np.float64],
+    spent: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int32]:
-    """Return the arms with -1 after the round that overdrew the budget.
+    """Return the arms `(S, m)` with -1 after the round that overdrew the budget.
 
     Marked here and not in the scan: a state frozen there would be copied whole, every round.
+
+    Args:
+        stream: whose rows are asked.
+        rows: `(S, m)`.
+        arms: `(S, m)` called, as if there was enough.
+        limits: `(R,)`.
+        spent: `(S, R)` before these rounds; None: nothing.
     """
     over = np.zeros(arms.shape, bool)
-    for name, limit in zip(RESOURCES, budget, strict=True):
+    for r, (name, limit) in enumerate(zip(RESOURCES, limits, strict=True)):
         if np.isfinite(limit):
             used = np.where(arms >= 0, getattr(stream, name)[rows, np.maximum(arms, 0)], 0.0)
-            over |= np.cumsum(used, axis=1) > limit * (1 + 1e-6)  # float32's rounding is no overdraft
-    late = np.pad(over[:, :-1], ((0, 0), (1, 0)))
-    return np.where(late, np.int32(-1), arms)
+            before = np.zeros(len(rows)) if spent is None else spent[:, r]
+            so_far = np.cumsum(np.column_stack([before, used]), axis=1)[:, :-1]
+            over |= so_far > limit * (1 + 1e-6)  # float32's rounding is no overdraft
+    return np.where(over, np.int32(-1), arms)
