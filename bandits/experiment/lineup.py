@@ -91,7 +91,7 @@ def _named(
     runs: tuple[int, int] | None,
 ) -> Policy:
     """Return the policy of `build`, whether or not it may call again."""
-    around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
+    around = _around(spec)
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
         inside = build(around[2], stream, reward, log, checked=checked, bounds=bounds, runs=runs)
@@ -126,12 +126,26 @@ def _named(
         ) from error
 
 
+def _around(spec: str) -> re.Match[str] | None:
+    """Return the wrapper, the spec inside and the wrapper's hyperparameters, where there is a wrapper."""
+    return re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
+
+
 def _bases(of: str) -> list[str]:
     """Return the specs of the bases that a policy chooses among; no reference is one, it knows the outcomes."""
     specs = named(of)
     if known := [spec for spec in specs if spec in REFERENCES]:
         raise ValueError(f"policy {known[0]!r} knows the outcomes; of needs policies")
     return specs
+
+
+def parts(spec: str) -> list[str]:
+    """Return the specs of the policies that a spec's policy wraps or chooses among; none of one by itself."""
+    around = _around(spec)
+    if around:
+        return [around[2]]
+    keys = resolve.hyperparameters(resolve.function(spec, OFFERED, "policy"))
+    return _bases(keys["of"]) if "of" in keys else []
 
 
 def ranged(spec: str) -> bool:

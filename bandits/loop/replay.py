@@ -94,9 +94,9 @@ class Trace(NamedTuple):
         rows = [
             {
                 "arm": k,
-                "share of calls": f"{s.mean():.1%}",
-                "least": f"{s.min():.1%}",
-                "most": f"{s.max():.1%}",
+                "share of calls": f"{100 * s.mean():.1f} %",
+                "least": f"{100 * s.min():.1f} %",
+                "most": f"{100 * s.max():.1f} %",
             }
             for k, s in zip(arms, shares, strict=True)
         ]

@@ -96,7 +96,7 @@ def verdict(told: Sequence[dict[str, Any]], queries: int, learned: int, unit: Mo
     if worst["over_promise"] > 0.02:
         lines.append(
             f"Promises are of {learned:,} queries: at a budget of {unit.shown(worst['budget'])} the cascade paid"
-            f" {worst['over_promise']:.0%} more than it cost in training."
+            f" {100 * worst['over_promise']:.0f} % more than it cost in training."
         )
     return lines
 

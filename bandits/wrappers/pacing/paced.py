@@ -63,8 +63,8 @@ def paced(policy: Policy, pacer: Pacer, name: str) -> Policy:
     index = policy.index
     if index is None:
         raise ValueError(
-            f"pacing {name} needs a policy with an index, such as linucb or thompson; this one chooses by"
-            " probabilities or a fixed rule, not by what a call is worth"
+            f"pacing {name} needs a policy with an index, such as linucb or thompson; this one, or one that"
+            " it is made of, chooses by probabilities or a fixed rule, not by what a call is worth"
         )
 
     def init(key: jax.Array) -> Paced:
