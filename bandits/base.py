@@ -29,6 +29,8 @@ class Observation(NamedTuple):
         heard: `(K,)` what a judge said of the answers after each call, NaN where there was none; None: one call.
         room: `(R,)` what this query alone may still use; None: no limit of its own.
         features: `(K, e)` what is known of each arm in this round; None: nothing.
+        spent: `(R,)` what the calls made for this query have used so far; None: one call a query.
+        votes: `(K,)` codes of the answers heard, equal for equal ones, -1 where there is none; None: not known.
     """
 
     context: jax.Array
@@ -42,6 +44,8 @@ class Observation(NamedTuple):
     heard: jax.Array | None = None
     room: jax.Array | None = None
     features: jax.Array | None = None
+    spent: jax.Array | None = None
+    votes: jax.Array | None = None
 
 
 class Feedback(NamedTuple):
@@ -51,7 +55,8 @@ class Feedback(NamedTuple):
     outcome came to be heard: that of the call by the policy's `chances` where it has them, as it was at the call
     however late the outcome comes, and 1 where every model's is heard. `kept` is what the policy's `keep` returned at
     the call; None where the outcome is heard before the next round. `score` is what a judge said of the answer, NaN
-    where there is no judge; None: one call a query.
+    where there is no judge; None: one call a query. Of several calls for a query the world may tell `utility` of the
+    delivered answer alone, with what the whole round was worth as its `reward`; both are NaN for the others then.
     """
 
     utility: jax.Array

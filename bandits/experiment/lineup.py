@@ -113,7 +113,7 @@ def _named(
         given["low"], given["high"] = bounds
     try:
         if ".py:" in spec or "log" in given:  # may be another by the next time
-            if ".py:" not in spec and runs is not None:
+            if ".py:" not in spec and runs is not None and "seed" in keys:
                 factory = partial(by_run, factory, seed_keys(*runs), seed=keys["seed"], run=runs[0])
             return _made(factory, stream.n_arms, stream.dim, spec, given, checked)
         return _kept(spec, stream.n_arms, stream.dim, tuple(given.items()), checked)

@@ -19,7 +19,6 @@ from bandits.experiment.sequences import as_sequences, paid
 from bandits.loop import feedback
 from bandits.loop.orders import orders
 from bandits.loop.replay import Trace
-from bandits.policies.llmbandit.tasks import Log
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.wrappers import budget, warm
 from envs.changes import duels
@@ -134,7 +133,7 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
     worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
     logged = log
     if log is None and ask.warm_start is not None:
-        logged, stream = warm.split(stream, ask.warm_start, seed=ask.seed)
+        logged, stream = logs.set_aside(stream, ask)
     elif log is not None:
         logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
@@ -182,7 +181,7 @@ def _play(
     Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
     """
     stream, worth, logged = posed.stream, posed.worth, posed.logged
-    past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
+    past = None if logged is None else logs.past(logged)
     again = stream.several is not None
     lineup = experiment.lineup(stream, needed, worth, log=past, runs=(ask.seed, ask.seeds), again=again)
     cold = _all_held(lineup, stream, ask)

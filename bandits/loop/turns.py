@@ -68,9 +68,19 @@ class Query(NamedTuple):
         closed = asked if room is None else asked | (room <= 0).any()
         closed = closed if self.least is None else closed | (budget < self.least).any()
         said = jnp.where(asked & heard, self.scores, jnp.nan)
+        votes = None if self.votes is None else jnp.where(asked & heard, self.votes, STOP)
+        open_ = self.seen.available & ~closed
         return self.seen._replace(
-            available=self.seen.available & ~closed, asked=asked, heard=said, room=room, budget=budget
+            available=open_, asked=asked, heard=said, room=room, budget=budget, spent=spent, votes=votes
         )
+
+    def delivered(self, turn: jax.Array, turns: Turns) -> jax.Array:
+        """Return the arm whose answer is delivered after the calls of a turn, no arm's number where it is a mixture."""
+        named = Answers(jnp.arange(len(self.outcome)) * 1.0, jnp.nan_to_num(self.outcome[:, 2:]), self.votes)
+        arm: jax.Array = turns.calls.delivered(
+            turn, jnp.where(turn >= 0, self.scores, jnp.nan), named
+        ).utility
+        return arm
 
 
 def worth_of(worth: Reward, told: Answers, preference: Any, scale: Any) -> Any:
@@ -93,6 +103,7 @@ def run_turns(
 ) -> tuple[Carry, jax.Array, jax.Array | None]:
     """Return what `rounds.run_chunk` returns, the arms `(S, C, M)`; its `full` is `turns` here."""
     alike = turns.calls.reveal == "each"
+    at_once = alike and turns.calls.hear == "each"
 
     def query(key: jax.Array, now: Chunk, number: Any, left: Any, budget: Any, least: Any) -> Query:
         unknown = jnp.full(len(now.available), jnp.nan)
@@ -105,9 +116,9 @@ def run_turns(
         budget = None if account is None else account.limits - account.spent
         asked = query(key, now, number, left, budget, None if account is None else -OVER * account.limits)
         read = None if probe is None else probe(state)
-        state, turn, arms, kept = _answered(policy, turns, state, asked, learns=alike and ring is None)
-        if not alike and ring is None:  # a set is chosen blind: its outcomes are heard together
-            state = _heard(policy, turns, state, asked, arms, alike=False)
+        state, turn, arms, kept = _answered(policy, turns, state, asked, learns=at_once and ring is None)
+        if not at_once and ring is None:  # outcomes are heard together, in the order of the calls
+            state = _heard(policy, turns, state, asked, arms, alike=alike)
         if account is not None:
             used = jnp.where((turn >= 0).any(), asked.given(turn, turns).used, 0.0)
             account = account.pay(used)
@@ -215,6 +226,10 @@ def _learned(
     until = jnp.where(turn <= slot, turn, STOP)
     gain = asked.value(until, turns) - asked.value(jnp.where(turn < slot, turn, STOP), turns)
     told = feedback_of(asked.outcome[called].at[1].set(gain), 1.0, kept)._replace(score=asked.scores[called])
+    if turns.calls.hear == "delivered":
+        mine = asked.delivered(turn, turns) == arm
+        whole = jnp.where(mine, asked.value(turn, turns), jnp.nan)
+        told = told._replace(utility=jnp.where(mine, told.utility, jnp.nan), reward=whole)
     seen = asked.before(turn, slot, turns.calls, heard=alike)
     after = policy.update(to_learn, state, seen, called, told)
     return jax.tree.map(lambda new, old: jnp.where(arm >= 0, new, old), after, state)

@@ -66,11 +66,12 @@ def split(stream: Stream, amount: str, *, seed: int = 0, option: str = "--warm-s
         raise ValueError(
             f"{option} {amount!r} needs to leave rows on both sides, got {int(logged.sum())} of {len(stream)}"
         )
-    rest = _part(stream, np.flatnonzero(~logged))
-    return replace(_part(stream, np.flatnonzero(logged)), unit=rest.cost_scale), rest
+    rest = part(stream, np.flatnonzero(~logged))
+    return replace(part(stream, np.flatnonzero(logged)), unit=rest.cost_scale), rest
 
 
-def _part(stream: Stream, rows: NDArray[np.intp]) -> Any:
+def part(stream: Stream, rows: NDArray[np.intp]) -> Any:
+    """Return the stream of these rows."""
     several = None if stream.several is None else stream.several.take(rows)
     return replace(stream, outcomes=stream.outcomes.take(rows), context=stream.context[rows], several=several)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from bandits.contests.contest import Met, Sides, shown
 from bandits.money import Money, plain
-from bandits.sequential.contest import Met, Sides, shown
 
 
 def chain(met: Met, models: Sequence[str]) -> str:
@@ -120,7 +120,7 @@ def break_even(quality: Sequence[float], told: Sequence[Sequence[dict[str, Any]]
         quality: AUCs, rising.
         told: for each of them the rows of the same budgets.
     """
-    from bandits.sequential.contest import break_even as crossing
+    from bandits.contests.contest import break_even as crossing
 
     found = []
     for at in zip(*told, strict=True):
