@@ -12,8 +12,8 @@ from envs.outcomes import Floats
 
 STOP = -1  # in place of an arm: no further call for this query
 REVEALS = ("each", "end")
-LATENCY = 1  # place among the resources: cost, latency, tokens
 HEARS = ("each", "delivered")
+LATENCY = 1  # place among the resources: cost, latency, tokens
 
 
 class Answers(NamedTuple):
@@ -84,9 +84,9 @@ class Several(NamedTuple):
     judge_cost: Floats | None = None
     split: NDArray[np.object_] | None = None
 
-    def take(self, rows: NDArray[np.intp]) -> Several:
-        """Return what is said of these rows."""
-        return Several._make(a[rows] if isinstance(a, np.ndarray) else a for a in self)
+    def take(self, rows: NDArray[np.integer[Any]]) -> Several:
+        """Return what is said of some rows, in their order."""
+        return Several(self.calls, *(None if each is None else each[rows] for each in self[1:]))
 
 
 def several_of(stream: Any) -> Several:

@@ -1,4 +1,4 @@
-"""The log that a run begins with: rows set aside for it, propensities that it lacks, and what policies train on."""
+"""The log that a run begins with: set aside from the table or one of its own, and as policies are fitted on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bandits.experiment.ask import Ask
 from bandits.metrics.off_policy import models
 from bandits.policies.llmbandit.tasks import Log
 from bandits.sequential.logged import Logged
@@ -39,25 +38,29 @@ def weighed(logged: Any, stream: Stream) -> tuple[Any, Any]:
     return replace(logged, chance=chance), replace(stream, notes=(*stream.notes, note))
 
 
-def set_aside(stream: Stream, ask: Ask) -> tuple[Any, Any]:
-    """Return the rows that `--warm-start` sets aside as a log, and what is evaluated.
+def set_aside(stream: Stream, amount: str, *, seed: int) -> tuple[Any, Stream]:
+    """Return the log and what is evaluated.
 
     Raises:
         ValueError: `--warm-start split` without the table's column `split`, or an amount that cannot be taken.
     """
-    if ask.warm_start != SPLIT or stream.several is None:
-        return warm.split(stream, str(ask.warm_start), seed=ask.seed)
-    split = stream.several.split
+    if amount != SPLIT:
+        return warm.split(stream, amount, seed=seed)
+    split = None if stream.several is None else stream.several.split
     if split is None or not {"train", "test"} <= set(split):
-        raise ValueError("--warm-start split needs a table with a column split that says train and test")
+        raise ValueError(
+            "--warm-start split needs --calls and a table with a column split that says train and test"
+        )
     logged, rest = (warm.part(stream, np.flatnonzero(split == name)) for name in ("train", "test"))
     return replace(logged, unit=rest.cost_scale), rest
 
 
-def past(logged: Stream) -> Log | Logged:
-    """Return the log as policies are trained on it: with what its judge says where there is one."""
-    if logged.several is None:
-        return Log(logged.context, logged.utility, logged.cost)
-    several = logged.several
-    said = several.scores, several.judge_cost, several.votes, several.calls.combine or last
-    return Logged(logged.context, logged.utility, logged.cost, *said)
+def past(logged: Any, stream: Stream) -> Any:
+    """Return the log as policies are fitted on it, with what a judge said where the run has several calls."""
+    outcomes = logged.context, logged.utility, logged.cost
+    if stream.several is None or logged.several is None:
+        return Log(*outcomes)
+    heard = logged.several
+    return Logged(
+        *outcomes, heard.scores, heard.judge_cost, heard.votes, stream.several.calls.combine or last
+    )

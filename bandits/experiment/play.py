@@ -133,7 +133,7 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
     worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
     logged = log
     if log is None and ask.warm_start is not None:
-        logged, stream = logs.set_aside(stream, ask)
+        logged, stream = logs.set_aside(stream, str(ask.warm_start), seed=ask.seed)
     elif log is not None:
         logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
@@ -181,7 +181,7 @@ def _play(
     Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
     """
     stream, worth, logged = posed.stream, posed.worth, posed.logged
-    past = None if logged is None else logs.past(logged)
+    past = None if logged is None else logs.past(logged, stream)
     again = stream.several is not None
     lineup = experiment.lineup(stream, needed, worth, log=past, runs=(ask.seed, ask.seeds), again=again)
     cold = _all_held(lineup, stream, ask)

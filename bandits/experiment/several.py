@@ -59,9 +59,8 @@ def judged(stream: Stream, ask: Any, path: Any) -> Any:
     combine = resolve.function(ask.deliver, DELIVER, "delivery")
     room = _room(ask.within_query, stream)
     cost = found.cost if ask.judge_cost is None else np.full(score.shape, _price(ask.judge_cost))
-    reveal = "end" if ask.parallel else "each"
     several = Several(
-        Calls(ask.calls, reveal, combine, room, hear="delivered", parallel=ask.parallel),
+        Calls(ask.calls, "end" if ask.parallel else "each", combine, room, "delivered", ask.parallel),
         score,
         votes=found.votes,
         judge_cost=cost,

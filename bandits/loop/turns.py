@@ -59,6 +59,11 @@ class Query(NamedTuple):
         gave = worth_of(turns.worth, told, self.seen.preference, self.seen.cost_scale)
         return jnp.where((turn >= 0).any(), gave, 0.0)
 
+    def delivered(self, turn: jax.Array, turns: Turns) -> jax.Array:
+        """Return the arm whose answer is delivered after the calls of a turn; no arm's number where it is a mixture."""
+        named = self.outcome.at[:, 0].set(jnp.arange(len(self.outcome)) * 1.0)
+        return jnp.asarray(self._replace(outcome=named).given(turn, turns).utility)
+
     def before(self, turn: jax.Array, slot: Any, calls: Calls, *, heard: bool) -> Observation:
         """Return what is seen before a slot: the calls of earlier ones, and what they cost where they are `heard`."""
         asked = (turn >= 0) & (turn < slot)
@@ -69,18 +74,8 @@ class Query(NamedTuple):
         closed = closed if self.least is None else closed | (budget < self.least).any()
         said = jnp.where(asked & heard, self.scores, jnp.nan)
         votes = None if self.votes is None else jnp.where(asked & heard, self.votes, STOP)
-        open_ = self.seen.available & ~closed
-        return self.seen._replace(
-            available=open_, asked=asked, heard=said, room=room, budget=budget, spent=spent, votes=votes
-        )
-
-    def delivered(self, turn: jax.Array, turns: Turns) -> jax.Array:
-        """Return the arm whose answer is delivered after the calls of a turn, no arm's number where it is a mixture."""
-        named = Answers(jnp.arange(len(self.outcome)) * 1.0, jnp.nan_to_num(self.outcome[:, 2:]), self.votes)
-        arm: jax.Array = turns.calls.delivered(
-            turn, jnp.where(turn >= 0, self.scores, jnp.nan), named
-        ).utility
-        return arm
+        known = {"asked": asked, "heard": said, "votes": votes, "spent": spent}
+        return self.seen._replace(available=self.seen.available & ~closed, room=room, budget=budget, **known)
 
 
 def worth_of(worth: Reward, told: Answers, preference: Any, scale: Any) -> Any:
@@ -117,8 +112,8 @@ def run_turns(
         asked = query(key, now, number, left, budget, None if account is None else -OVER * account.limits)
         read = None if probe is None else probe(state)
         state, turn, arms, kept = _answered(policy, turns, state, asked, learns=at_once and ring is None)
-        if not at_once and ring is None:  # outcomes are heard together, in the order of the calls
-            state = _heard(policy, turns, state, asked, arms, alike=alike)
+        if not at_once and ring is None:  # a set is chosen blind, or a user judges the answer: heard together
+            state = _heard(policy, turns, state, asked, arms, alike=alike, kept=kept)
         if account is not None:
             used = jnp.where((turn >= 0).any(), asked.given(turn, turns).used, 0.0)
             account = account.pay(used)
@@ -228,8 +223,11 @@ def _learned(
     told = feedback_of(asked.outcome[called].at[1].set(gain), 1.0, kept)._replace(score=asked.scores[called])
     if turns.calls.hear == "delivered":
         mine = asked.delivered(turn, turns) == arm
-        whole = jnp.where(mine, asked.value(turn, turns), jnp.nan)
-        told = told._replace(utility=jnp.where(mine, told.utility, jnp.nan), reward=whole)
+        utility, reward = (
+            jnp.where(mine, told.utility, jnp.nan),
+            jnp.where(mine, asked.value(turn, turns), jnp.nan),
+        )
+        told = told._replace(utility=utility, reward=reward)
     seen = asked.before(turn, slot, turns.calls, heard=alike)
     after = policy.update(to_learn, state, seen, called, told)
     return jax.tree.map(lambda new, old: jnp.where(arm >= 0, new, old), after, state)

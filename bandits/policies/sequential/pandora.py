@@ -83,15 +83,6 @@ def pandora(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, jo
         believed = jnp.zeros((n_arms, dim + 1), jnp.float32).at[:, 0].set(1.0)
         return State(ridges.fresh(n_arms, size, ridge, (2,)), none, none, inverse, believed)
 
-    def act(key: jax.Array, state: State, seen: Observation) -> jax.Array:
-        del key
-        gain = jnp.where(seen.available, index(None, state, seen), -jnp.inf)
-        then = jnp.argmax(gain).astype(jnp.int32)
-        if seen.asked is None or seen.heard is None:
-            return then
-        going = seen.available.any() & (~seen.asked.any() | (gain.max() > 0))
-        return jnp.where(going, then, STOP).astype(jnp.int32)
-
     def index(key: jax.Array | None, state: State, seen: Observation) -> jax.Array:
         """Return how far each reservation value is above the best answer in hand; above 0 where there is none."""
         del key
@@ -107,6 +98,14 @@ def pandora(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, jo
             return sigma
         held = jax.nn.sigmoid(_posterior(state, seen.context, _logit(seen.heard)[:, None])[0][:, 0])
         return sigma - jnp.where(seen.asked.any(), jnp.where(seen.asked, held, -jnp.inf).max(), 0.0)
+
+    def act(key: jax.Array, state: State, seen: Observation) -> jax.Array:
+        gain = jnp.where(seen.available, index(key, state, seen), -jnp.inf)
+        then = jnp.argmax(gain).astype(jnp.int32)
+        if seen.asked is None or seen.heard is None:
+            return then
+        going = seen.available.any() & (~seen.asked.any() | (gain.max() > 0))
+        return jnp.where(going, then, STOP).astype(jnp.int32)
 
     def update(key: jax.Array, state: State, seen: Observation, arm: jax.Array, told: Feedback) -> State:
         del key
