@@ -109,6 +109,7 @@ def filed(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> di
         manifest,
         named.get("changes"),
         named["by_query"],
+        {name: named[name] for name in sheets.TURNS if name in named},
     )
     return files | {"report.html": page.encode(), "manifest.json": _json(manifest)}
 
