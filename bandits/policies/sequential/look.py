@@ -31,7 +31,7 @@ def look(
     *,
     arm: int = -1,
     features: int = 0,
-    alpha: float = 0.5,
+    alpha: float = 1.0,
     ridge: float = 1.0,
     buy: str = "learned",
 ) -> Policy:
