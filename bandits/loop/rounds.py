@@ -25,6 +25,7 @@ class Chunk(NamedTuple):
     )
     features: Any = None  # (S, C, K, e) what is known of each arm before it is called; None: nothing
     votes: Any = None  # (S, C, K) codes of the answers; None: none
+    revealed: Any = None  # (S, C, K, e) what each arm shows once it was called; None: nothing
 
 
 class Account(NamedTuple):
