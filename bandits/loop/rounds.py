@@ -80,9 +80,9 @@ class Due(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """What is the same for all: `price` `(K,)` as posted, and `cost_scale` `()`."""
+    """What is the same for all: `price` `(K,)` as posted, None where that changes, and `cost_scale` `()`."""
 
-    price: jax.Array
+    price: jax.Array | None
     cost_scale: jax.Array
 
 
@@ -181,7 +181,7 @@ def run_chunk(
 
 def observe(shared: Shared, now: Chunk, budget: jax.Array | None, left: jax.Array) -> Observation:
     """Return what a policy sees of one round; `budget` None is no limit."""
-    price = shared.price if now.price is None else now.price
+    price: Any = shared.price if now.price is None else now.price
     budget = jnp.full(len(RESOURCES), jnp.inf, jnp.float32) if budget is None else budget
     return Observation(now.context, now.available, price, now.preference, shared.cost_scale, budget, left)
 

@@ -112,7 +112,7 @@ def averaged(
     policy = ranked(init, index, update, chances=chances)
     if models > 3:  # one more by the indicators, which a form does not know
         return policy
-    return formed(policy, Averaging(alpha, noise, (least, middle, most), ridge))
+    return formed(policy, Averaging(alpha, noise, (least, middle, most), ridge), whole=reward is linear)
 
 
 def trusts(dim: int, levels: tuple[float, float, float], indicators: int) -> jax.Array:
