@@ -139,7 +139,9 @@ def run_chunk(
         _, to_learn = jax.random.split(jax.random.fold_in(key, number))
         place = number % len(ring.arm)
         budget = None if ring.budget is None else ring.budget[place]
-        observation = observe(shared, now, budget, jnp.maximum(rounds - number, 1).astype(jnp.float32))
+        # A slot without a round teaches nothing: at half a round left it is no policy's time to train either.
+        left = jnp.where(source >= 0, jnp.maximum(rounds - number, 1).astype(jnp.float32), 0.5)
+        observation = observe(shared, now, budget, left)
         # Where every outcome is heard, none came by chance.
         chance = 1.0 if full or ring.chance is None else ring.chance[place]
         kept = jax.tree.map(lambda a: a[place], ring.kept)
