@@ -16,6 +16,7 @@ from bandits.loop.blocks import Blocks
 from bandits.loop.compiled import Compiled, compiled
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
+from bandits.loop.turns import Turns
 from bandits.policies.linear.affine import form_of
 
 Player = Scan | Blocks | Compiled
@@ -30,6 +31,7 @@ def player(
     ring: Ring | None = None,
     probe: Callable[[State], jax.Array] | None = None,
     full: bool = False,
+    turns: Turns | None = None,
 ) -> Player:
     """Return what plays a policy.
 
@@ -41,10 +43,11 @@ def player(
         ring: for what is heard late.
         probe: `(state) -> array`, read before each round, or None.
         full: whether the outcome of every available model is heard.
+        turns: of a policy that may call again for a query; None: one call.
     """
-    plain = ring is None and probe is None and not full and jax.default_backend() == "cpu"
+    plain = turns is None and ring is None and probe is None and not full and jax.default_backend() == "cpu"
     if plain and compiled(policy, shared):
         return Compiled(policy, keys, shared, account=account)
     if plain and form_of(policy) is not None:
         return Blocks(policy, keys, shared, account=account)
-    return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)
+    return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full, turns=turns)

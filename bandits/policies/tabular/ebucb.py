@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.forms.shrunk import Shrunk
 from bandits.rewards import Outcome, Reward, linear
 
 
@@ -97,7 +98,7 @@ def ebucb(
             state.spent.at[arm].add(cost),
         )
 
-    return ranked(init, index, update)
+    return formed(ranked(init, index, update), Shrunk(alpha, noise, spread, prior))
 
 
 _GUESSED = 2.0  # arms, or calls, that the guess of a variance counts as
