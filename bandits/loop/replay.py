@@ -210,7 +210,10 @@ def replays(
 
 def shared(stream: Stream | Big) -> Shared:
     """Return what all rounds of a table with `price` `(K,)` and `cost_scale` share."""
-    return Shared(jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale))
+    world = getattr(stream, "world", None)
+    changes = world is not None and world.posted is not None
+    price = None if changes else jnp.asarray(stream.price, jnp.float32)
+    return Shared(price, jnp.float32(stream.cost_scale))
 
 
 @partial(jax.jit, static_argnums=1)
