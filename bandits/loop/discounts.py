@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import Policy, form_of
 from bandits.forms.forgetting import Fading
+from bandits.late import jax, jnp
 from bandits.loop.blocks import charged, real_rounds, shared_out
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
 

@@ -8,11 +8,12 @@ each chunk in turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import jax
+from functools import partial
+from typing import Any
 
 from bandits.base import Policy, State
-from bandits.loop.blocks import Blocks
+from bandits.late import jax
+from bandits.loop.blocks import Blocks, keyless
 from bandits.loop.discounts import Discounts, discount_of
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
@@ -35,16 +36,36 @@ def player(
 
     Args:
         policy: three pure functions.
-        keys: of each lane's randomness.
+        keys: of each lane's randomness, from `keys_of`.
         shared: what is the same for all lanes.
         account: `(S, R)`, in runs with a budget.
         ring: for what is heard late.
         probe: `(state) -> array`, read before each round, or None.
         full: whether the outcome of every available model is heard.
     """
-    plain = ring is None and probe is None and not full and jax.default_backend() == "cpu"
+    plain = (
+        ring is None and probe is None and not full and (keyless(policy) or jax.default_backend() == "cpu")
+    )
     if plain and discount_of(policy) is not None:
         return Discounts(policy, keys, shared, account=account)
     if plain and form_of(policy) is not None:
         return Blocks(policy, keys, shared, account=account)
     return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)
+
+
+def keys_of(policy: Policy, seed: int, seeds: int, *, plain: bool = True) -> Sequence[Any]:
+    """Return a key for each seed of a run, None where what plays the policy asks nothing of it.
+
+    Args:
+        policy: three pure functions.
+        seed: of the run.
+        seeds: `S`.
+        plain: whether outcomes are heard at once and nothing is probed.
+    """
+    return [None] * seeds if plain and keyless(policy) else seed_keys(seed, seeds)
+
+
+@partial(jax.jit, static_argnums=1)
+def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
+    """Return a key for each seed of a run."""
+    return [jax.random.fold_in(jax.random.key(seed), s) for s in range(seeds)]

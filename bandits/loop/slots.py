@@ -9,16 +9,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Observation, Policy, State
+from bandits.late import jax, jnp
 from bandits.loop import replay as single
 from bandits.loop.lanes import CHUNK, chunks, sheet
 from bandits.loop.orders import orders
-from bandits.loop.replay import Trace, seed_keys
+from bandits.loop.player import seed_keys
+from bandits.loop.replay import Trace
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe, start
 from bandits.rewards import PREFERENCE, Outcome, Reward, reward_table
 from envs.calls import STOP, Answers, Calls, Several, check, last, several_of

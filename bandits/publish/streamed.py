@@ -22,8 +22,8 @@ from bandits.folders.unfinished import Staged
 from bandits.loop import lanes
 from bandits.loop.lanes import CHUNK
 from bandits.loop.orders import window_order
-from bandits.loop.player import player
-from bandits.loop.replay import seed_keys, shared
+from bandits.loop.player import keys_of, player
+from bandits.loop.replay import shared
 from bandits.metrics.regret import BASELINES, fall_back, fixed_sums, played, stand_in
 from bandits.publish import asked
 from bandits.results import cells, summary
@@ -69,8 +69,10 @@ class _Run:
             size = table.n_arms, table.dim
             built = [promise.cap(budget.PACINGS["stop"](p, *size), *size, limit=ask.cap) for p in built]
             account = lanes.account(np.full((ask.seeds, len(RESOURCES)), np.inf))
-        keys = seed_keys(ask.seed, ask.seeds)
-        self.playing = [player(policy, keys, shared(table), account=account) for policy in built]
+        self.playing = [
+            player(policy, keys_of(policy, ask.seed, ask.seeds), shared(table), account=account)
+            for policy in built
+        ]
         sizes = len(lineup), table.n_arms, ask.seeds, len(table.datasets)
         self.tally = Tally(*sizes, rounds=self.total, rows=len(table), most=cells.MOST)
         self.first = 0  # round that the present window begins with

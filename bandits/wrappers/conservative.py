@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State, around, before_all, ranked
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, fresh, learn
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.forms.exploring import Posterior
+from bandits.late import jax, jnp
 from bandits.policies.linear.affine import Form, prime
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, estimate, fresh
 from bandits.policies.linear.ridge import learn as learn_ridge
 from bandits.policies.neural import heads
