@@ -21,9 +21,9 @@ from threadpoolctl import ThreadpoolController
 from bandits.base import RESOURCES, Policy
 from bandits.forms.exploring import Bonus, Weights
 from bandits.late import jax, jnp
-from bandits.loop.blas import load
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
 from bandits.policies.linear.affine import Form, form_of, heard_reward
+from envs import bare
 from envs.cores import cores
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
@@ -53,7 +53,9 @@ class Blocks:
     @carry.setter
     def carry(self, whole: Carry) -> None:
         state, self._account, _ = whole
-        self._state: Any = type(state)(*(np.array(part, order="C") for part in state))  # the kernel writes to it
+        self._state: Any = type(state)(
+            *(np.array(part, order="C") for part in state)
+        )  # the kernel writes to it
         self._heard = self._state.pulls.sum(axis=1, dtype=np.float32)
 
     def foresee(self, clock: Any, chunk: Chunk) -> Any:
@@ -187,7 +189,7 @@ def _threads() -> ThreadPoolExecutor:
 
 @cache
 def _blas() -> ThreadpoolController:
-    load()  # before it is looked for
+    bare.blas()  # loaded before it is looked for
     return ThreadpoolController().select(user_api="blas")
 
 
