@@ -83,7 +83,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def script() -> str:
-    """Return Plotly's script as text: the file that `plotly.offline.get_plotlyjs` reads, without loading the package."""
+    """Return Plotly's script as text, the file that `plotly.offline.get_plotlyjs` reads, its package not loaded."""
     found = find_spec("plotly")
     assert found is not None and found.submodule_search_locations is not None
     return (Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js").read_text("utf-8")
