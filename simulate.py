@@ -25,6 +25,7 @@ from commands.options import SETTINGS, replayed, voice, world
 from commands.run import run
 from commands.scenarios import scenarios
 from commands.scores import score
+from commands.sets import sets
 from commands.streams import make_stream
 from commands.sweep import best, sweep
 from commands.tables import get, inspect_table, list_names
@@ -68,7 +69,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 _COMMANDS = (
     decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
-    make_log, evaluate, try_estimators, score, cascade, look,
+    make_log, evaluate, try_estimators, score, cascade, look, sets,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -29,6 +29,8 @@ class Observation(NamedTuple):
         heard: `(K,)` what a judge said of the answers after each call, NaN where there was none; None: one call.
         room: `(R,)` what this query alone may still use; None: no limit of its own.
         features: `(K, e)` what is known of each arm in this round; None: nothing.
+        spent: `(R,)` what the calls made for this query have used so far; None: one call a query.
+        votes: `(K,)` codes of the answers heard, equal for equal ones, -1 where there is none; None: not known.
     """
 
     context: jax.Array
@@ -42,6 +44,8 @@ class Observation(NamedTuple):
     heard: jax.Array | None = None
     room: jax.Array | None = None
     features: jax.Array | None = None
+    spent: jax.Array | None = None
+    votes: jax.Array | None = None
 
 
 class Feedback(NamedTuple):
@@ -51,7 +55,8 @@ class Feedback(NamedTuple):
     outcome came to be heard: that of the call by the policy's `chances` where it has them, as it was at the call
     however late the outcome comes, and 1 where every model's is heard. `kept` is what the policy's `keep` returned at
     the call; None where the outcome is heard before the next round. `score` is what a judge said of the answer, NaN
-    where there is no judge; None: one call a query.
+    where there is no judge; None: one call a query. Of several calls for a query the world may tell `utility` of the
+    delivered answer alone, with what the whole round was worth as its `reward`; both are NaN for the others then.
     """
 
     utility: jax.Array
@@ -101,7 +106,8 @@ class Policy(NamedTuple):
         update: `(key, state, observation, arm, feedback) -> state`, the same tree, shapes and dtypes.
         index: `(key, state, observation) -> (K,)` in units of reward, of which `act` calls the highest with the same
             key; with the key None, without what chance adds: what a call may be worth, which pacing weighs. None:
-            the policy does not choose by what a call is worth. See `ranked`.
+            the policy does not choose by what a call is worth. Of one that may call again it is what a further call is
+            worth over stopping, so that it stops where none is above 0. See `ranked`.
         chances: `(key, state, observation) -> (K,)` the probabilities with which `act` calls each arm, over all keys;
             None: not known, see `chances_of`.
         form: what it is made of, with the `act` and `update` that it speaks for: from it kernels play a linear policy

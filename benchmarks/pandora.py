@@ -1,7 +1,8 @@
 """Pandora's rule online against the best cascade of two models learned from the same log, on the twin.
 
 The first queries of each seed's order are the log: the cascade is the exact best pair and threshold on all of their
-outcomes (more than the rule hears of them), then both play the rest. The rule learns from what it calls, log included.
+outcomes (more than the rule hears of them), then both play the rest. The rule learns from what it calls, log included:
+scores of every call, right or wrong of the delivered answer alone. Settle `--alpha` on one stream, report on others.
 Prints, for each quality of the judge and each preference, the rewards and their paired difference, corrected for all.
 """
 
@@ -32,7 +33,8 @@ def main() -> None:
     parser.add_argument("--preference", default="0.2,1")
     parser.add_argument("--log", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--alpha", type=float, default=0.1)
+    parser.add_argument("--alpha", type=float, default=0.5)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=3)
     given = parser.parse_args()
     base = load(given.stream)
@@ -44,7 +46,9 @@ def main() -> None:
     for auc, preference in product(given.auc.split(","), map(float, given.preference.split(","))):
         ask = Ask((), calls=given.calls, deliver="best_heard", judge=f"auc={auc}")
         stream = several.judged(base, ask, None)
-        trace = slots.replay(policy, stream, linear, seeds=given.seeds, preference=preference)
+        trace = slots.replay(
+            policy, stream, linear, seeds=given.seeds, seed=given.seed, preference=preference
+        )
         earned = slots.gained(trace, stream, linear, preference).sum(axis=2)[:, given.log :]
         judged = Judged(stream.utility, stream.cost, stream.several.scores)
         weight, other, calls = preference / stream.cost_scale, [], []

@@ -15,11 +15,12 @@ import jax
 import numpy as np
 
 from bandits.base import form_of
-from bandits.loop.relearn import leaves
+from bandits.forms.form import taken
 from bandits.policies import POLICIES
 from bandits.rewards import linear
 from bandits.serving.router import Choice, Router
 from bandits.serving.settings import Settings
+from bandits.wrappers.conservative import conservative
 from envs.contexts.projection import Projection, fitted
 from envs.contexts.words import embed, words
 
@@ -43,6 +44,12 @@ def main() -> None:
         policy = factory(given.models, given.features, **({"model": 0} if name == "always" else {}))
         if (form := form_of(policy)) is not None:
             tell(name, made(name, policy, form.served, plain, given.models), queries)
+    guarded = conservative(POLICIES["averaged"](given.models, given.features), given.models, given.features)
+    tell(
+        "conservative(averaged)",
+        made("conservative", guarded, form_of(guarded), plain, given.models),
+        queries,
+    )
     asked, by_text = texts(given.features)
     policy = POLICIES["linucb"](given.models, given.features)
     router = made("linucb", policy, form_of(policy).served, by_text, given.models)
@@ -70,9 +77,7 @@ def made(name: str, policy: Any, form: Any, projection: Projection, models: int)
         label="random numbers",
         sha256="0" * 64,
     )
-    has = leaves(policy.init(jax.random.key(0)))
-    layout = form.layout(models, projection.axes.shape[1] + 1)
-    arrays = {key: np.array(has[key], dtype).reshape(shape) for key, (dtype, shape) in layout.items()}
+    arrays = taken(form, policy.init(jax.random.key(0)), models, projection.features)
     return Router(settings, projection, arrays, linear, np.random.default_rng(0))
 
 

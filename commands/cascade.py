@@ -88,12 +88,13 @@ def _judges(options: dict[str, Any]) -> list[Any]:
 
 def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> dict[str, Any]:
     """Return rows, judges' quality and notes of one judge on a table."""
+    from bandits.contests import contest, words
+    from bandits.contests.sides import sides
     from bandits.experiment import several
     from bandits.experiment.ask import Ask
     from bandits.experiment.sequences import paid
     from bandits.money import money
-    from bandits.sequential import contest, frugal, words
-    from bandits.sequential.sides import sides
+    from bandits.sequential import frugal
     from envs.tables.judged import read
 
     kept = {k: options[k] for k in ("judge_column", "judge_cost", "seed")}
@@ -143,7 +144,7 @@ def _check_size(count: int, length: int) -> None:
 
 def _tell(table: Any, found: dict[str, Any], form: str) -> None:
     from bandits import rows as tables
-    from bandits.sequential import words
+    from bandits.contests import words
 
     rows = found["rows"]
     if form != "table":
@@ -184,7 +185,7 @@ def _draw(place: Any, quality: list[float], rows: list[dict[str, Any]], unit: st
 
 
 def _tell_break_even(quality: list[float], found: list[dict[str, Any]], form: str) -> list[dict[str, Any]]:
-    from bandits.sequential import words
+    from bandits.contests import words
 
     rows = words.break_even(quality, [one["rows"] for one in found])
     if form != "table":

@@ -47,7 +47,7 @@ def look(
         raise click.UsageError(f"--worth needs a number > 0, got {worth:g}")
     table = load({**options, "data": options["data"] or file, "stream": stream, "models": names})
     prepare_jax()
-    from bandits.sequential import looks
+    from bandits.contests import looks
 
     if worth is not None and not table.outcomes.priced:
         raise ValueError("--worth needs costs: the table has none; --prices FILE gives them")

@@ -50,6 +50,7 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     from bandits.experiment import logs, several
     from bandits.folders import manifest as manifests
     from bandits.folders.place import check_folder
+    from bandits.publish import asked as asked_for
     from bandits.publish import overview
     from bandits.report import names
     from bandits.results.book import REFERENCES
@@ -59,7 +60,10 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         logged, loaded = logs.weighed(logged, loaded)
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
     if judging:
+        if refused := asked_for.one_call(ask):
+            raise ValueError(refused)
         loaded = several.judged(loaded, ask, _file(stream, options["data"]))
+        logged = None if logged is None else several.logged(logged, ask, options["warm_start"])
     labels = names.parse(options["labels"], ask.policies, (*REFERENCES, *loaded.models))
     folder = Path(out or Path("runs") / safe(loaded.name)).expanduser()
     places = {name: folder / name for name in runs.names(ask)}
@@ -124,8 +128,8 @@ def _judges(options: dict[str, Any]) -> bool:
 
     if options["calls"] != 1:
         return True
-    for name in ("judge", "judge_column", "judge_cost", "within_query", "deliver"):
-        if options[name] is not None and (name, options[name]) != ("deliver", Ask._field_defaults["deliver"]):
+    for name in ("judge", "judge_column", "judge_cost", "within_query", "deliver", "parallel", "abstain"):
+        if options[name] != Ask._field_defaults[name]:
             raise click.UsageError(f"--{name.replace('_', '-')} needs --calls 2 or more")
     return False
 
@@ -153,13 +157,16 @@ def _finished(
 
     Returns the tables of each run, and the points that `overview` draws.
     """
+    from bandits.experiment import several
     from bandits.folders import write as artefacts
     from bandits.folders.unfinished import taken_up
     from bandits.results.points import points as points_of
 
     known |= {"versions": artefacts.versions(), "given_sha256": artefacts.fingerprint(loaded.outcomes)}
+    known["judged_sha256"] = several.fingerprint(loaded)
     known["log_sha256"] = None if logged is None else artefacts.fingerprint(logged.outcomes)
-    shared = {k: known[k] for k in ("context", "load", "versions", "given_sha256", "log_sha256")}
+    same = ("context", "load", "versions", "given_sha256", "log_sha256", "judged_sha256")
+    shared = {k: known[k] for k in same}
     found = taken_up(places, ask, shared)
     for name, traces in found.items():
         if traces:

@@ -12,6 +12,8 @@ from envs.outcomes import Floats
 
 STOP = -1  # in place of an arm: no further call for this query
 REVEALS = ("each", "end")
+HEARS = ("each", "delivered")
+LATENCY = 1  # place among the resources: cost, latency, tokens
 
 
 class Answers(NamedTuple):
@@ -38,13 +40,28 @@ class Calls(NamedTuple):
         combine: `(turn, heard, answers) -> answers`, what is delivered. `turn` `(..., K)` is the slot, from 0, in which
             each model was called, -1 where it was not; `heard` `(..., K)` the judge's scores, NaN where there are none.
             NumPy and JAX call it alike, with at least one model called. See `last` and `best_heard`.
+        hear: whose utility a policy hears: that of `each` call, at once where `reveal` is `each`; or of the `delivered`
+            answer alone, after the round, as where users judge what they get. Costs and scores are heard of all.
         room: `(R,)` what one query may use of cost, latency and tokens: no call follows the one that reaches it.
+        parallel: whether the latency of a query is that of its slowest call; else latencies add up.
     """
 
     most: int = 1
     reveal: str = "each"
     combine: Combine | None = None
     room: tuple[float, ...] | None = None
+    hear: str = "each"
+    parallel: bool = False
+
+    def delivered(self, turn: Any, heard: Any, answers: Answers) -> Answers:
+        """Return what is delivered, and all that its calls use, as `combine` takes and gives them."""
+        told = (self.combine or last)(turn, heard, answers)
+        if not self.parallel:
+            return told
+        xp = turn.__array_namespace__()
+        slowest = xp.where(turn >= 0, answers.used[..., LATENCY], 0.0).max(axis=-1)
+        at = xp.arange(told.used.shape[-1]) == LATENCY
+        return told._replace(used=xp.where(at, slowest[..., None], told.used))
 
 
 class Several(NamedTuple):
@@ -53,7 +70,8 @@ class Several(NamedTuple):
     Attributes:
         calls: how many and how.
         scores: `(T, K)` what a judge says of each answer once it is there; None: nothing.
-        features: `(T, K, e)` float32, what is known of each arm before it is called; None: nothing.
+        features: `(T, K, e)` float32, what is known of each arm before it is called; of an item of a set the first one
+            is its length in tokens; None: nothing.
         votes: `(T, K)` code of each answer, equal for equal answers of a query, -1 for one that has none; None: none.
         judge_cost: `(T, K)` of judging an answer, paid after every call by a policy that may call again; None: free.
         split: `(T,)` which rows the table calls `train` and `test`; None: it does not.
@@ -65,6 +83,10 @@ class Several(NamedTuple):
     votes: NDArray[np.int64] | None = None
     judge_cost: Floats | None = None
     split: NDArray[np.object_] | None = None
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Several:
+        """Return what is said of some rows, in their order."""
+        return Several(self.calls, *(None if each is None else each[rows] for each in self[1:]))
 
 
 def several_of(stream: Any) -> Several:
@@ -103,6 +125,14 @@ def vote(turn: Any, heard: Any, answers: Answers) -> Answers:
     return _of(xp.where(called, count * 1000 - turn, -1000).argmax(axis=-1), turn, answers)
 
 
+def total(turn: Any, heard: Any, answers: Answers) -> Answers:
+    """Deliver all that was called, worth the sum of utilities: a set of items that are each worth something."""
+    del heard
+    xp = turn.__array_namespace__()
+    utility = xp.where(turn >= 0, answers.utility, 0.0).sum(axis=-1)
+    return Answers(utility, xp.where(turn[..., None] >= 0, answers.used, 0.0).sum(axis=-2))
+
+
 def _of(arm: Any, turn: Any, answers: Answers) -> Answers:
     xp = turn.__array_namespace__()
     utility = xp.take_along_axis(answers.utility, arm[..., None], axis=-1)[..., 0]
@@ -120,6 +150,8 @@ def check(several: Several, shape: tuple[int, int], resources: int) -> None:
         raise ValueError(f"calls a query need to be from 1 to the {shape[1]} models, got {calls.most}")
     if calls.reveal not in REVEALS:
         raise ValueError(f"reveal needs to be one of {', '.join(REVEALS)}, got {calls.reveal!r}")
+    if calls.hear not in HEARS:
+        raise ValueError(f"hear needs to be one of {', '.join(HEARS)}, got {calls.hear!r}")
     if calls.room is not None and not (len(calls.room) == resources and min(calls.room) > 0):
         raise ValueError(f"room needs {resources} numbers > 0, got {calls.room}")
     for name in ("scores", "features", "votes", "judge_cost"):

@@ -47,7 +47,9 @@ def parse(text: str) -> Judge:
     )
 
 
-def simulated(judge: Judge, utility: Floats, models: Sequence[str], *, seed: int = 0) -> Floats:
+def simulated(
+    judge: Judge, utility: Floats, models: Sequence[str], *, seed: int = 0, part: int = 0
+) -> Floats:
     """Return the `(T, K)` scores of a judge in [0, 1], NaN where a model has no answer.
 
     The draws of a seed do not depend on the stated quality: of two judges on the same table the better one is better
@@ -58,6 +60,7 @@ def simulated(judge: Judge, utility: Floats, models: Sequence[str], *, seed: int
         utility: `(T, K)`, NaN where there is no answer.
         models: `K` names, for messages.
         seed: of what is drawn.
+        part: 0, or another number for another table of the same run, whose draws are others.
 
     Raises:
         ValueError: graded utilities for a judge stated by AUC, or another number of AUCs than models.
@@ -65,7 +68,7 @@ def simulated(judge: Judge, utility: Floats, models: Sequence[str], *, seed: int
     expit = special().expit
     logit = special().logit
     ndtri = special().ndtri
-    drawn = np.random.default_rng([seed, 0x6A75]).standard_normal(utility.shape)
+    drawn = np.random.default_rng([seed, 0x6A75, *[part] * (part > 0)]).standard_normal(utility.shape)
     if judge.noise:
         return np.where(np.isnan(utility), np.nan, np.clip(utility + judge.noise * drawn, 0.0, 1.0))
     graded = ~np.isnan(utility) & (utility != 0) & (utility != 1)

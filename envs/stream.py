@@ -73,6 +73,8 @@ class Stream:
         world: None, or of a stream that changes: its rows are those of each seed, round by round.
         unit: in which rewards count cost, of a stream made from another; 0: see `cost_scale`.
         several: how a query may be answered by several calls; None: by one.
+        sequences: of a finished run with several calls, the models that each of the last columns stands for, in the
+            order of their calls; (): every column is a model.
         chance: `(T,)` of a log with one call a query, the probability with which its model was called, NaN where it is
             not recorded; None: no such log.
     """
@@ -84,6 +86,7 @@ class Stream:
     world: World | None = None
     unit: float = 0.0
     several: Several | None = None
+    sequences: tuple[tuple[int, ...], ...] = ()
     chance: Floats | None = None
 
     def __post_init__(self) -> None:
@@ -117,6 +120,11 @@ class Stream:
     def n_arms(self) -> int:
         """`K`."""
         return len(self.outcomes.models)
+
+    def single(self, values: Floats) -> Floats:
+        """Return `(T, K)` values with NaN in the columns of sequences: what references with hindsight choose from."""
+        alone = self.n_arms - len(self.sequences)
+        return values if not self.sequences else np.where(np.arange(self.n_arms) < alone, values, np.nan)
 
     @property
     def dim(self) -> int:

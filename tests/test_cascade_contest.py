@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from bandits.contests import contest, words
 from bandits.money import money
-from bandits.sequential import chains, contest, words
+from bandits.sequential import chains
 from bandits.sequential.chains import Judged
 from simulate import answer
 

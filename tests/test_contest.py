@@ -139,10 +139,10 @@ def test_what_is_shown_is_said_first_with_its_size() -> None:
     lost = row | {"dataset": "b", "beats": "", "why": "so"}
     assert contest.sentence([row]) == (
         "Shown to beat big, the best single model: knn, 2.1 points more accurate at its peak (1.0 to 3.2) and less"
-        " than 1 point below it at 40% of its cost."
+        " than 1 point below it at 40 % of its cost."
     )
     assert contest.sentence([row | {"beats": "cost"}]) == (
-        "Shown to cost less than big, the best single model: knn, less than 1 point below it at 40% of its cost."
+        "Shown to cost less than big, the best single model: knn, less than 1 point below it at 40 % of its cost."
     )
     assert contest.sentence([row, lost]).splitlines()[1] == (
         "No router is shown to beat the best single model of b, in accuracy or in cost: so."

@@ -90,3 +90,32 @@ def test_indicators_of_data_sets_and_adaptive_fusion_are_made_again(asked: Path)
     for row in (0, 100):
         given = {"text": twin.outcomes.text[row], "image": twin.outcomes.image[row]}
         np.testing.assert_allclose(project(fitted, given), twin.context[row], atol=1e-6)
+
+
+def test_data_sets_beside_the_text_are_exported(asked: Path, tmp_path: Path) -> None:
+    """The base `averaged` has its fourth model, by data set, in service too."""
+    spec = "balanced,of=averaged+ebucb"
+    beside = ("--data", asked, "--scale", "1,10", "--context", "+dataset")
+    command("--policy", spec, *beside, "--seeds", 1, "--out", tmp_path / "run", "-q")
+    command("export", tmp_path / "run", "--policy", spec, "--out", tmp_path / "policy.npz", "-q")
+    stream = envs.load(data=asked, scale="1,10", context="+dataset")
+    router = bandits.load(tmp_path / "policy.npz")
+    assert stream.indicators == 2 and router.learned["0.evidence"].shape == (4,)
+    assert router.learned["calls"].sum() == router.learned["1.calls"].sum() == len(stream)
+    for row in (0, 1, 77):
+        text, name = str(stream.outcomes.question[row]), str(stream.dataset[row])
+        choice = router.choose(text, dataset=name)
+        np.testing.assert_allclose(choice.context, stream.context[row], atol=1e-6)
+        router.learn(choice, utility=1.0, cost=0.002)
+    for given in ({}, {"dataset": "new"}):
+        with pytest.raises(ValueError, match=r"^choose needs dataset=\.\.\., one of else, maps; got [^\n]*$"):
+            router.choose("text", **given)
+
+
+def test_indicators_instead_of_the_text_are_made_again(asked: Path) -> None:
+    alone = {"modality": "both", "fusion": "concat", "dim": 8, "whiten": False, "context": "dataset"}
+    stream = envs.load(data=asked, scale="1,10", **alone)
+    fitted = fit(stream.outcomes, **alone)
+    for row in (0, 5, 60):
+        found = project(fitted, {"dataset": str(stream.dataset[row])})
+        np.testing.assert_array_equal(found, stream.context[row])

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bandits.contests import looks, words
 from bandits.decision import gate
 from bandits.decision.figures import queries
 from bandits.decision.words import Words
@@ -15,7 +16,6 @@ from bandits.metrics import scores
 from bandits.metrics.intervals import clustered
 from bandits.money import Money, money
 from bandits.results import scored
-from bandits.sequential import looks, words
 from bandits.serving.router import Choice, Router
 from commands.terminal import told
 from envs import write

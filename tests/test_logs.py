@@ -304,7 +304,7 @@ def test_another_estimator_is_named_where_it_is_better_by_a_tenth() -> None:
 
     assert trials.trusted(rows(1.05)).startswith(f"to trust here: {RECOMMENDED}")
     assert trials.trusted(rows(1.2)).startswith("to trust here: IPS")
-    assert f"ope has {RECOMMENDED} (95%), whose score is 20% more" in trials.trusted(rows(1.2))
+    assert f"ope has {RECOMMENDED} (95 %), whose score is 20 % more" in trials.trusted(rows(1.2))
 
 
 @pytest.mark.parametrize("whole", [True, False])

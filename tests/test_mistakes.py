@@ -82,13 +82,11 @@ def test_refused_in_one_line(here: Path, words: list[str], said: str) -> None:
     assert sorted(path.name for path in here.iterdir()) == before
 
 
-def test_a_sweep_says_that_it_has_one_call_a_query(here: Path) -> None:
+def test_a_sweep_of_several_calls_needs_something_to_hear(here: Path) -> None:
     file = here / "sweep.toml"
     file.write_text('policies = ["pandora"]\nstreams = ["t.csv"]\nseeds = 2\ncalls = 2\n')
-    assert answer(["sweep", "sweep.toml"]) == (
-        2,
-        "sweep.toml: a sweep has one call a query, it takes no 'calls'",
-    )
+    code, message = answer(["sweep", "sweep.toml"])
+    assert code == 2 and "a second call needs something to hear after the first" in message
     file.unlink()
 
 

@@ -14,10 +14,10 @@ from scipy.stats import norm
 
 from bandits.base import check, example
 from bandits.loop import slots
-from bandits.policies.sequential.pandora import _judge, _posterior, pandora
-from bandits.policies.sequential.reservation import reservation
+from bandits.policies.sequential.pandora import _newton, _posterior, _spread, pandora
 from bandits.rewards import linear
 from bandits.sequential import boxes
+from bandits.sequential.reservation import reservation
 from envs.calls import STOP, Calls, Several, best_heard
 from tests.conftest import make_stream
 
@@ -65,14 +65,24 @@ def test_the_reservation_value_solves_its_equation(seed: int) -> None:
     np.testing.assert_allclose(told, wanted, atol=2e-4)
 
 
-def test_posteriors_are_bayes_rule() -> None:
-    chance, low, high, spread = 0.3, -0.4, 1.1, 0.8
-    z = np.linspace(-2, 2, 9)
-    right, wrong = chance * norm.pdf(z, high, spread), (1 - chance) * norm.pdf(z, low, spread)
-    got = _posterior(
-        jnp.array([chance]), jnp.asarray(z)[None], jnp.array([low]), jnp.array([high]), jnp.array([spread])
-    )
-    np.testing.assert_allclose(got[0], right / (right + wrong), atol=1e-5)
+def test_the_logistic_step_is_that_of_a_plain_loop() -> None:
+    """Precision and mean after 200 answers, in float64; they come near the weights that the answers were drawn with."""
+    rng, truth = np.random.default_rng(0), np.array([1.5, -0.5, 0.3])
+    inverse, weight = jnp.eye(3), jnp.array([1.0, 0.0, 0.0])
+    precision, mean = np.eye(3), np.array([1.0, 0.0, 0.0])
+    step = jax.jit(_newton)
+    for _ in range(200):
+        x = np.append(rng.normal(size=2), 1.0)
+        right = float(rng.random() < 1 / (1 + np.exp(-truth @ x)))
+        inverse, weight = step(inverse, weight, jnp.asarray(x, jnp.float32), jnp.float32(right))
+        p = 1 / (1 + np.exp(-mean @ x))
+        precision += max(p * (1 - p), 0.02) * np.outer(x, x)
+        mean = mean + np.linalg.solve(precision, x) * (right - p)
+    np.testing.assert_allclose(weight, mean, atol=1e-3)
+    np.testing.assert_allclose(inverse, np.linalg.inv(precision), atol=1e-3)
+    assert np.abs(mean - truth).max() < 3 * np.sqrt(np.diag(np.linalg.inv(precision))).max()
+    same = step(inverse, weight, jnp.ones(3), jnp.float32(jnp.nan))
+    np.testing.assert_array_equal(same[1], weight)
 
 
 def test_contract() -> None:
@@ -81,11 +91,11 @@ def test_contract() -> None:
 
 
 def judged(quality: float, seed: int = 0):
-    """The known stream with a judge of this separation on the logit scale."""
+    """The known stream with a judge of this separation on the logit scale; delivered answers alone are told of."""
     stream = make_stream(rows=1500, seed=seed)
     noise = np.random.default_rng(seed).normal(size=stream.utility.shape)
     score = 1 / (1 + np.exp(-(quality * (2 * stream.utility - 1) + noise)))
-    return replace(stream, several=Several(Calls(3, combine=best_heard), score))
+    return replace(stream, several=Several(Calls(3, combine=best_heard, hear="delivered"), score))
 
 
 @pytest.fixture(scope="module")
@@ -105,22 +115,43 @@ def test_it_learns_the_judge_and_calls_again_only_where_that_pays(policy) -> Non
     assert calls[0] < 1.05 < 1.1 < calls[1] and earned[1] > earned[0] + 0.02
 
 
+def test_it_hears_scores_of_all_and_utility_of_the_delivered_alone(policy) -> None:
+    """With utilities of answers that were not delivered turned round, it calls as before; those delivered matter."""
+    stream = judged(1.0)
+    first = slots.replay(policy, stream, linear, seeds=1, rounds=400, preference=0.05)
+    called, row = first.arms[0] >= 0, first.order[0]
+    assert called.sum(axis=1).max() > 1
+    arm = np.where(called, first.arms[0], 0)
+    score = np.where(called, stream.several.scores[row[:, None], arm], -1.0)
+    delivered = arm[np.arange(len(row)), score.argmax(axis=1)]
+    turned = 1 - stream.utility
+    turned[row, delivered] = stream.utility[row, delivered]
+    other = replace(stream, outcomes=replace(stream.outcomes, utility=turned))
+    again = slots.replay(policy, other, linear, seeds=1, rounds=400, preference=0.05)
+    np.testing.assert_array_equal(first.arms, again.arms)
+    all_turned = replace(stream, outcomes=replace(stream.outcomes, utility=1 - stream.utility))
+    assert (
+        slots.replay(policy, all_turned, linear, seeds=1, rounds=400, preference=0.05).arms != first.arms
+    ).any()
+
+
 def test_what_it_believes_of_the_judge_is_what_it_heard(policy) -> None:
-    """Means and deviation of the logits of right and wrong answers, from a scripted sequence."""
+    """Mean and deviation of the judge's logit, and P(right | logit), from a scripted sequence."""
     seen, told = example(4, 6)
     seen = seen._replace(asked=jnp.zeros(4, bool), heard=jnp.full(4, jnp.nan))
     state, rng = policy.init(jax.random.key(0)), np.random.default_rng(0)
-    logits, right = rng.normal(1.0, 0.7, 300), (rng.random(300) < 0.5) * 1.0
-    logits = logits + 1.5 * right
+    right = (rng.random(600) < 0.5) * 1.0
+    logits = rng.normal(0.2, 0.7, 600) + 1.5 * right
     step = jax.jit(policy.update)
     for z, r in zip(logits, right, strict=True):
         feedback = told._replace(utility=jnp.float32(r), score=jax.nn.sigmoid(jnp.float32(z)))
         state = step(jax.random.key(1), state, seen, jnp.int32(2), feedback)
-    low, high, spread = _judge(state)
-    assert low[2] == pytest.approx(logits[right == 0].mean(), abs=0.1)
-    assert high[2] == pytest.approx(logits[right == 1].mean(), abs=0.1)
-    assert spread[2] == pytest.approx(0.7, abs=0.1)
-    assert float(state.right.weight[2, 0, -6:] @ seen.context) == pytest.approx(right.mean(), abs=0.05)
+    assert float(state.before.weight[2, 0, -6:] @ seen.context) == pytest.approx(logits.mean(), abs=0.1)
+    assert float(_spread(state)[2]) == pytest.approx(logits.std(), abs=0.1)
+    z = np.linspace(-1, 3, 9)
+    good, bad = norm.pdf(z, 1.7, 0.7), norm.pdf(z, 0.2, 0.7)
+    got = _posterior(state, seen.context, jnp.broadcast_to(jnp.asarray(z, jnp.float32), (4, 9)))[0][2]
+    np.testing.assert_allclose(jax.nn.sigmoid(got), good / (good + bad), atol=0.1)
 
 
 def test_it_stops_when_the_best_answer_is_worth_more_than_the_next(policy) -> None:

@@ -15,8 +15,8 @@ import bandits
 from bandits.base import Feedback, Policy, example, form_of
 from bandits.experiment.lineup import build
 from bandits.forms.exploring import Bonus
+from bandits.forms.form import taken
 from bandits.forms.linear import Ridges, log_gap_weights
-from bandits.loop.relearn import leaves
 from bandits.policies.linear.affine import gap_weights
 from bandits.rewards import REWARDS, linear, reward_table
 from bandits.serving.router import Choice, Router
@@ -32,6 +32,12 @@ INDEXED = (
     "regcb,c=0.3",
     "averaged",
     "averaged,alpha=0,noise=0.2",
+    "ebucb",
+    "ebucb,alpha=2,prior=0.4",
+    "balanced,of=averaged+ebucb",
+    "balanced,of=linucb:prior=1+klucb,shared=false,bound=0.01,width=0.02",
+    "conservative(averaged),model=model-1,radius=0.5,low=-0.2",
+    "conservative(linucb,prior=1),model=model-0,low=-0.2",
     "dlinucb,gamma=0.95,alpha=0.3",
     "swlinucb,window=50,alpha=0.3",
     "hybrid,alpha=0.3",
@@ -63,9 +69,7 @@ def served(spec: str, *, reward: str = "linear", stream: Any = None, draws: int 
         sha256="0" * 64,
     )
     plain = Projection(("text",), (FEATURES,), "concat", np.zeros(FEATURES), np.eye(FEATURES))
-    state = leaves(policy.init(jax.random.key(0)))
-    shapes = form.served.layout(stream.n_arms, FEATURES + 1)
-    arrays = {name: np.array(state[name], dtype).reshape(shape) for name, (dtype, shape) in shapes.items()}
+    arrays = taken(form.served, policy.init(jax.random.key(0)), stream.n_arms, FEATURES + 1)
     router = Router(settings, plain, arrays, REWARDS[reward], np.random.default_rng())
     router.draw.bit_generator.state = np.random.default_rng(draws).bit_generator.state
     return router, policy
@@ -108,7 +112,7 @@ def rounds(spec: str, number: int, reward: str = "linear") -> tuple[float, Route
 def test_index_policies_call_the_same_models_round_by_round(spec: str, reward: str) -> None:
     same, router, state, _ = rounds(spec, 300, reward)
     assert same == 1.0  # float32 against float64: no round of this seed stands on an edge
-    kept = leaves(state)
+    kept = router.settings.form.arrays(state)
     for name, array in router.learned.items():
         np.testing.assert_allclose(array.squeeze(), kept[name].squeeze(), atol=2e-4, err_msg=name)
     if "inverse" in router.learned:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bandits.contests import looks
 from bandits.metrics import abstention
-from bandits.sequential import looks, router_r1
+from bandits.sequential import router_r1
 from envs import load
 from simulate import answer
 

@@ -20,7 +20,7 @@ from bandits.experiment.play import finish
 from bandits.folders import read as compare
 from bandits.folders import write as artefacts
 from bandits.folders.export import export
-from bandits.loop.relearn import leaves
+from bandits.forms.form import leaves
 from envs import load
 from envs.contexts.projection import fit, project
 from envs.stream import Stream

@@ -127,7 +127,7 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
     assert (code, message) == (0, "")
     assert "auroc" in said and "stopped_2" in said and "paid" in said
     calls = pd.read_csv(tmp_path / "run" / "calls.csv")
-    assert calls["policy"].tolist() == [CHAIN] and 1 < calls["calls"][0] < 3
+    assert calls["policy"][calls["kind"] == "policy"].tolist() == [CHAIN] and 1 < calls["calls"][0] < 3
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["calls"] == 3 and "small>large" in manifest["models"]
     assert answer(["report", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")])[0] == 0
@@ -147,7 +147,14 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
         (["--calls", "2", "--within-query", "dollars=1"], "--within-query needs cost=N"),
         (["--calls", "2", "--hard"], "--pacing and --hard need a --budget"),
         (["--calls", "2", "--fit", "warm"], "--fit warm needs a --warm-start"),
-        (["--calls", "2", "--budget", "10%"], "--calls 2 cannot be combined with --budget yet"),
+        (["--calls", "2", "--feedback", "full"], "--feedback full cannot be combined with --calls 2: the calls of"),
+        (["--calls", "2", "--feedback", "dueling"], "--feedback dueling cannot be combined with --calls 2: a duel"),
+        (["--calls", "2", "--parallel", "--within-query", "cost=3"], "--within-query cannot be combined with --para"),
+        (["--calls", "0"], "--calls"),
+        (["--calls", "2", "--abstain", "2"], "--abstain needs a score of the judge from 0 to 1, got 2"),
+        (["--abstain", "0.5"], "--abstain needs --calls 2 or more"),
+        (["--parallel"], "--parallel needs --calls 2 or more"),
+        (["--calls", "2", "--policy", CHAIN, "--budget", "10%", "--pacing", "lp"], "needs a policy with an index"),
         (["--calls", "2", "--policy", "cascade,order=small>none,thresholds=0.5"], "no model 'none'"),
         (["--calls", "2", "--policy", "cascade,order=small>large"], "cascade of 2 models needs 1 thresholds"),
         (["--calls", "2", "--policy", f"restart({CHAIN})"], "may call again for a query"),

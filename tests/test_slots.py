@@ -14,6 +14,7 @@ from bandits.base import Policy
 from bandits.loop import slots
 from bandits.loop.feedback import parse
 from bandits.loop.rounds import run_chunk
+from bandits.loop.turns import run_turns
 from bandits.rewards import linear, reward_table
 from envs.calls import STOP, Answers, Calls, Several, best_heard, last
 from envs.stream import Stream
@@ -152,11 +153,11 @@ def test_one_call_a_query_is_the_plain_loop(known) -> None:
     """The same arms, from the same compiled program."""
     policy, table = bandits.ucb1(4, known.dim), reward_table(linear, known)
     plain = bandits.replay(policy, known, table, seeds=2, rounds=100)
-    before = run_chunk._cache_size(), slots.run_slots._cache_size()
+    before = run_chunk._cache_size(), run_turns._cache_size()
     one = slots.replay(policy, scored(known, Calls()), linear, seeds=2, rounds=100)
     assert one.arms.shape == (2, 100)
     np.testing.assert_array_equal(plain.arms, one.arms)
-    assert (run_chunk._cache_size(), slots.run_slots._cache_size()) == before
+    assert (run_chunk._cache_size(), run_turns._cache_size()) == before
 
 
 @pytest.mark.parametrize(
@@ -165,8 +166,12 @@ def test_one_call_a_query_is_the_plain_loop(known) -> None:
         (Calls(most=5), {}, "^calls a query need to be from 1 to the 4 models, got 5$"),
         (Calls(most=2, reveal="never"), {}, "^reveal needs to be one of each, end, got 'never'$"),
         (Calls(most=2, room=(1.0,)), {}, "^room needs 3 numbers > 0"),
-        (Calls(most=2), {"budget": np.ones(3)}, "^several calls a query have no budget yet$"),
-        (Calls(most=2), {"feedback": parse("5")}, "^several calls a query have no feedback yet$"),
+        (Calls(most=2), {"budget": -np.ones(3)}, "^replay needs a budget of 3 numbers > 0"),
+        (
+            Calls(most=2),
+            {"feedback": parse(feedback="full")},
+            "hear the models that were called, not all of them$",
+        ),
     ],
 )
 def test_what_several_calls_do_not_have_is_refused(calls: Calls, options: dict, message: str, known) -> None:

@@ -170,7 +170,7 @@ def told(**changes: Any) -> list[str]:
 def test_warnings_come_at_their_thresholds() -> None:
     assert told() == [] == told(effective=100.0) and told(certain=True, effective=3.0) == []
     assert told(effective=99.4) == ["t: the weights leave 99 rounds of 5,000"]
-    assert told(unsupported=0.25) == ["t: 25.0% of its calls go to models that the log never called"]
+    assert told(unsupported=0.25) == ["t: 25.0 % of its calls go to models that the log never called"]
     (line,) = told(mean_weight=1.03)
     assert line.startswith("t: mean weight 1.030 is more than two standard errors (0.010) from 1")
 
@@ -211,7 +211,7 @@ def test_a_verdict_is_corrected_for_all_pairs_and_says_how_many_rounds_more() ->
         assert line.startswith(
             f"{best} beats {other}: " if low > 0 else f"this log cannot tell {best} from {other}: "
         )
-        assert ("more rounds at 10% exploration" in line) == (low <= 0)
+        assert ("more rounds at 10 % exploration" in line) == (low <= 0)
 
 
 def test_more_rounds_are_counted_from_noise_and_spread() -> None:
@@ -229,7 +229,7 @@ def test_more_rounds_are_counted_from_noise_and_spread() -> None:
     figures = 10 ** (math.floor(math.log10(total)) - 1)
     want = math.ceil(total / figures) * figures
     assert words.needed(rounds, apart, gap, model).startswith(
-        f"; about {want:,} more rounds at 10% exploration"
+        f"; about {want:,} more rounds at 10 % exploration"
     )
     assert words.needed(rounds, apart, 0 * gap, model) == "; they are alike on every round"
 

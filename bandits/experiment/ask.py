@@ -41,6 +41,8 @@ class Ask(NamedTuple):
         judge_column: ending of those columns; None: the known ones.
         judge_cost: of judging an answer; None: as a column of the table says, else nothing.
         within_query: what a query may use, `cost=..,tokens=..`.
+        parallel: the calls of a query are made together: nothing is heard between them, the slowest is its latency.
+        abstain: score of the judge below which an answer is withheld, in [0, 1]; None: every one is delivered.
     """
 
     policies: tuple[str, ...]
@@ -68,13 +70,30 @@ class Ask(NamedTuple):
     judge_column: str | None = None
     judge_cost: float | None = None
     within_query: str | None = None
+    parallel: bool = False
+    abstain: float | None = None
+
+
+class Judged(NamedTuple):
+    """What a run with several calls a query was played on, before sequences of calls were columns.
+
+    Attributes:
+        stream: each call paid with its judge.
+        worth, preference: of the reward; the second a number or `(N,)`.
+        confidence: `(N, columns)` the judge's score of what each column of the run's stream delivers, NaN without one.
+    """
+
+    stream: Stream
+    worth: Any
+    preference: Any
+    confidence: NDArray[float64]
 
 
 class Run(NamedTuple):
     """One finished run: `name` sets it apart from the others of its ask (empty where it is the only one).
 
     `bounds` are the least and the highest reward, which policies that clip rewards were given; None: none does.
-    `calls` has a row for each policy that may call again for a query, see `several.played`.
+    Of several calls a query `calls` has a row for each policy that may call again, and `judged` what it was played on.
     """
 
     name: str
@@ -87,6 +106,7 @@ class Run(NamedTuple):
     late: feedback.Late | None = None
     bounds: tuple[float, float] | None = None
     calls: tuple[dict[str, Any], ...] = ()
+    judged: Judged | None = None
 
 
 def names(ask: Ask) -> list[str]:

@@ -35,6 +35,9 @@ def filled(spec: str, keys: Mapping[str, Any], stream: Pool, reward: Reward, log
         given["log"] = log
     if "indicators" in keys:
         given["indicators"] = getattr(stream, "indicators", 0)  # a table read window by window has none
+    several = getattr(stream, "several", None)
+    if "features" in keys and ".py:" not in spec and several is not None and several.features is not None:
+        given["features"] = several.features.shape[2]
     if "fallback" in keys:
         given["fallback"] = tuple(fall_back(stream.answered).tolist())
     return given

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import Policy, check
 from bandits.experiment.filled import arm_named, filled
+from bandits.loop import slots
 from bandits.loop.orders import orders
 from bandits.loop.player import seed_keys
 from bandits.loop.replay import Case, Trace, replays
@@ -91,7 +92,7 @@ def _named(
     runs: tuple[int, int] | None,
 ) -> Policy:
     """Return the policy of `build`, whether or not it may call again."""
-    around = re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
+    around = _around(spec)
     if around:
         wrapper = resolve.function(around[1] + around[3], WRAPPERS, "wrapper")
         inside = build(around[2], stream, reward, log, checked=checked, bounds=bounds, runs=runs)
@@ -113,7 +114,7 @@ def _named(
         given["low"], given["high"] = bounds
     try:
         if ".py:" in spec or "log" in given:  # may be another by the next time
-            if ".py:" not in spec and runs is not None:
+            if ".py:" not in spec and runs is not None and "seed" in keys:
                 factory = partial(by_run, factory, seed_keys(*runs), seed=keys["seed"], run=runs[0])
             return _made(factory, stream.n_arms, stream.dim, spec, given, checked)
         return _kept(spec, stream.n_arms, stream.dim, tuple(given.items()), checked)
@@ -126,12 +127,26 @@ def _named(
         ) from error
 
 
+def _around(spec: str) -> re.Match[str] | None:
+    """Return the wrapper, the spec inside and the wrapper's hyperparameters, where there is a wrapper."""
+    return re.fullmatch(r"\s*(\w+)\((.*)\)((?:,[^()]*)?)", spec)
+
+
 def _bases(of: str) -> list[str]:
     """Return the specs of the bases that a policy chooses among; no reference is one, it knows the outcomes."""
     specs = named(of)
     if known := [spec for spec in specs if spec in REFERENCES]:
         raise ValueError(f"policy {known[0]!r} knows the outcomes; of needs policies")
     return specs
+
+
+def parts(spec: str) -> list[str]:
+    """Return the specs of the policies that a spec's policy wraps or chooses among; none of one by itself."""
+    around = _around(spec)
+    if around:
+        return [around[2]]
+    keys = resolve.hyperparameters(resolve.function(spec, OFFERED, "policy"))
+    return _bases(keys["of"]) if "of" in keys else []
 
 
 def ranged(spec: str) -> bool:
@@ -202,6 +217,13 @@ def lineup(
     }
 
 
+class Again(NamedTuple):
+    """The `stream` of several calls a query, each paid with its judge, and what a delivered answer is `worth`."""
+
+    stream: Any
+    worth: Reward
+
+
 class Posed(NamedTuple):
     """A run to make.
 
@@ -209,12 +231,14 @@ class Posed(NamedTuple):
         table: `(N, K)` from `reward_table`: the truth, which references and regret go by.
         heard: the stream and the table that policies hear, from `worlds.heard`.
         preference, budget: as in `Case`.
+        again: what policies hear that may call again for a query, see `Again`; None: none does.
     """
 
     table: NDArray[np.float64]
     heard: tuple[Any, NDArray[np.float64]]
     preference: Any
     budget: NDArray[np.float64] | None = None
+    again: Again | None = None
 
 
 def run(
@@ -244,8 +268,12 @@ def run(
         elif to_do:
             told = None if progress is None else partial(progress, spec)
             cases = [Case(one.heard[1], one.preference, one.budget) for one in to_do.values()]
-            asked = next(iter(to_do.values())).heard[0]
-            done = replays(policy, asked, cases, progress=told, probe=policy.price, **options)
+            one = next(iter(to_do.values()))
+            more = {"progress": told, "probe": policy.price, **options}
+            if policy.again and one.again is not None:
+                done = slots.replays(policy, one.again.stream, cases, one.again.worth, **more)
+            else:
+                done = replays(policy, one.heard[0], cases, **more)
         else:
             done = []
         for name, trace in zip(to_do, done, strict=True):

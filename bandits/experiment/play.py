@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
-from bandits.experiment import logs, several, worlds
-from bandits.experiment.ask import Ask, Run, name_of, names
+from bandits.experiment import logs, worlds
+from bandits.experiment.ask import Ask, Judged, Run, name_of
+from bandits.experiment.sequences import as_sequences, paid
 from bandits.loop import feedback
 from bandits.loop.orders import orders
 from bandits.loop.replay import Trace
-from bandits.policies.llmbandit.tasks import Log
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.wrappers import budget, warm
 from envs.changes import duels
@@ -81,11 +82,10 @@ def finish(
         ValueError: one line that names the option, what it needs and what it got.
     """
     _check(ask)
-    if ask.calls > 1:
-        made = several.runs(stream, ask, progress, play=play)
-        for name, (text, got, bounds) in zip(names(ask), made, strict=True):
-            yield Run(name, text, "", got.stream, got.table, None, got.traces, None, bounds, got.calls)
-        return
+    if (ask.calls > 1) != (stream.several is not None):
+        raise ValueError(
+            "a run with several calls a query needs a stream from several.judged, others another"
+        )
     posed = _posed(stream, ask, log, context)
     traces = _known(posed, ask, known)
     needed = [spec for spec in ask.policies if any(spec not in done for done in traces.values())]
@@ -101,11 +101,19 @@ def finish(
         for (name, one), (amount, limit) in zip(runs.items(), posed.limits.items(), strict=True):
             if traces[name]:
                 done = {spec: traces[name][spec] for spec in ask.policies if spec in traces[name]}
-                yield Run(
+                run = Run(
                     name, text, amount, posed.stream, one.table, limit, done, posed.late, given.get(text)
                 )
+                yield run if stream.several is None else _sequences(run, posed.worth, one.preference)
     if stopped is not None:
         raise stopped
+
+
+def _sequences(run: Run, worth: Reward, preference: Any) -> Run:
+    """Return a run with several calls a query as one of a stream whose columns are sequences of calls."""
+    got = as_sequences(run.stream, run.traces, worth, preference)
+    judged = Judged(paid(run.stream), worth, preference, got.confidence)
+    return run._replace(stream=got.stream, table=got.table, traces=got.traces, calls=got.calls, judged=judged)
 
 
 def _check(ask: Ask) -> None:
@@ -125,7 +133,7 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
     worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
     logged = log
     if log is None and ask.warm_start is not None:
-        logged, stream = warm.split(stream, ask.warm_start, seed=ask.seed)
+        logged, stream = logs.set_aside(stream, str(ask.warm_start), seed=ask.seed)
     elif log is not None:
         logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
@@ -139,8 +147,12 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
     for text, value in asked.items():
         table = reward_table(worth, stream, value)
         heard = worlds.heard(stream, table, worth, value, kind=ask.feedback, seed=ask.seed)
+        again = None
+        if stream.several is not None:
+            again = experiment.Again(paid(heard[0]), worth)
+            heard = replace(heard[0], several=None), heard[1]
         for amount in budgets:
-            one = experiment.Posed(table, heard, value, limits[amount])
+            one = experiment.Posed(table, heard, value, limits[amount], again)
             runs[text][name_of(text, amount, list(asked), budgets)] = one
     return _Posed(stream, worth, late, logged, asked, limits, runs)
 
@@ -169,8 +181,9 @@ def _play(
     Preferences are played side by side, unless what a policy starts from or hears of a query goes by them.
     """
     stream, worth, logged = posed.stream, posed.worth, posed.logged
-    past = None if logged is None else Log(logged.context, logged.utility, logged.cost)
-    lineup = experiment.lineup(stream, needed, worth, log=past, runs=(ask.seed, ask.seeds))
+    past = None if logged is None else logs.past(logged, stream)
+    again = stream.several is not None
+    lineup = experiment.lineup(stream, needed, worth, log=past, runs=(ask.seed, ask.seeds), again=again)
     cold = _all_held(lineup, stream, ask)
     # Of these the range of rewards, which they are told, goes by the preference.
     ranged = [spec for spec in needed if experiment.ranged(spec)]
@@ -180,12 +193,13 @@ def _play(
         if ranged:
             bounds = experiment.bounds_of(next(iter(first.values())).heard[1])
             given |= dict.fromkeys(texts, bounds)
-            fitted = experiment.lineup(stream, ranged, worth, log=past, bounds=bounds)
+            fitted = experiment.lineup(stream, ranged, worth, log=past, bounds=bounds, again=again)
             lineup = {**lineup, **fitted}
             begun = {**cold, **_all_held(fitted, stream, ask)}
         if logged is not None:  # a log has no preferences of its own: the mean one stands for them
             mean = float(np.mean(posed.preferences[texts[0]]))
-            begun = _warmed(lineup, stream, ask, _logged(logged, worth, mean))
+            known = _logged(logged, worth, mean), _logged(paid(logged), worth, mean)
+            begun = _warmed(lineup, stream, ask, *known)
         runs = {name: one for text in texts for name, one in posed.runs[text].items()}
         options = {**_replayed(ask), "feedback": posed.late}
         experiment.run(stream, begun, runs, into=into, progress=progress, **options)
@@ -203,11 +217,12 @@ def _fitting(
         arms = trace.arms
         if probed and (trace.probed is None or trace.probed.shape[:2] != order.shape):
             return False
-        if arms.shape != order.shape or not np.array_equal(trace.order, order):
+        if arms.shape[:2] != order.shape or not np.array_equal(trace.order, order):
             return False
         if arms.min() < -1 or arms.max() >= table.shape[1]:
             return False
-        return not np.isnan(table[order, arms])[arms >= 0].any()
+        asked = order if arms.ndim == 2 else order[..., None]
+        return not np.isnan(table[asked, arms])[arms >= 0].any()
 
     return {spec: trace for spec, trace in known.items() if fits(trace)}
 
@@ -240,16 +255,20 @@ def _logged(logged: Any, worth: Reward, preference: float) -> _Logged:
 
 
 def _warmed(
-    lineup: Mapping[str, Policy | None], stream: Stream, ask: Ask, log: _Logged
+    lineup: Mapping[str, Policy | None], stream: Stream, ask: Ask, log: _Logged, judged: _Logged
 ) -> dict[str, Policy | None]:
-    """Return the lineup that knows the log: ridge policies through a prior, every other one by hearing it."""
+    """Return the lineup that knows the log: ridge policies through a prior, every other one by hearing it.
+
+    A policy that may call again hears it as it is with each call `judged` and paid so.
+    """
     prior = warm.fit(log.stream, log.table, n_eff=ask.n_eff)
     warmed: dict[str, Policy | None] = {}
     for spec, policy in lineup.items():
         if policy is None:
             warmed[spec] = None
         elif policy.prime is None:
-            warmed[spec] = _held(warm.hear(policy, log.stream, log.table, log.preference), stream, ask)
+            told = judged if policy.again else log
+            warmed[spec] = _held(warm.hear(policy, told.stream, told.table, told.preference), stream, ask)
         else:
             warmed[spec] = warm.start(_held(policy, stream, ask), prior)
     return warmed
@@ -259,7 +278,8 @@ def _held(policy: Policy, stream: Stream, ask: Ask) -> Policy:
     """Return the policy in the wrappers that a budget or a cap asks for."""
     if not ask.budget and ask.cap is None:
         return policy
-    return budget.held(policy, stream, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)
+    on = paid(stream) if policy.again else stream
+    return budget.held(policy, on, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)
 
 
 def _all_held(lineup: Mapping[str, Policy | None], stream: Stream, ask: Ask) -> dict[str, Policy | None]:

@@ -18,7 +18,7 @@ from bandits.base import RESOURCES
 from bandits.loop.replay import Trace
 from bandits.loop.slots import answers_of
 from bandits.rewards import Reward, reward_table
-from envs.calls import last, several_of
+from envs.calls import STOP, Answers, several_of
 
 if TYPE_CHECKING:
     from envs.stream import Stream
@@ -30,35 +30,48 @@ Sequence_ = tuple[int, ...]
 
 
 class Done(NamedTuple):
-    """A finished play: the stream of sequences, its reward table, traces that name its columns, rows about calls."""
+    """A finished play: the stream of sequences, its reward table, traces that name its columns, rows about calls.
+
+    `confidence` `(N, columns)` is the judge's score of what each column delivers, NaN where there is none.
+    """
 
     stream: Stream
     table: Floats
     traces: dict[str, Trace]
     calls: tuple[dict[str, Any], ...]
+    confidence: Floats
 
 
 def paid(stream: Stream) -> Any:
-    """Return the stream in which every call is judged, and paid for with its judge."""
-    cost = several_of(stream).judge_cost
+    """Return the stream in which every call is judged, and paid for with its judge; a log without a judge as it is."""
+    cost = None if stream.several is None else stream.several.judge_cost
     if cost is None or not np.any(cost > 0):
         return stream
     outcomes = replace(stream.outcomes, cost=stream.cost + cost)
     return replace(stream, outcomes=outcomes, unit=stream.cost_scale)
 
 
-def as_sequences(
-    stream: Stream, called: Mapping[str, Trace], again: set[str], worth: Reward, preference: Any
-) -> Done:
-    """Return the play as one of a stream whose columns are sequences of calls."""
-    dear = paid(stream)
+def as_sequences(stream: Stream, called: Mapping[str, Trace], worth: Reward, preference: Any) -> Done:
+    """Return the play as one of a stream whose columns are sequences of calls.
+
+    Args:
+        stream: of several calls a query.
+        called: traces; arms `(S, T, M)` of policies that may call again, `(S, T)` of the others.
+        worth, preference: of the reward.
+
+    Raises:
+        ValueError: there are too many sequences.
+    """
+    dear, again = paid(stream), [spec for spec, trace in called.items() if trace.arms.ndim == 3]
     found: dict[str, tuple[NDArray[np.int32], NDArray[np.int64]]] = {}
     for spec in again:
         sequences, place = np.unique(
             called[spec].arms.reshape(-1, called[spec].arms.shape[-1]), axis=0, return_inverse=True
         )
         found[spec] = sequences, place.reshape(called[spec].order.shape)
-    used = {tuple(int(a) for a in row if a >= 0) for sequences, _ in found.values() for row in sequences}
+    used = {tuple(int(a) for a in row if a >= 0) for sequences, _ in found.values() for row in sequences} - {
+        ()
+    }
     alone = dear is stream  # with a free judge a single call is the model's own column
     columns_ = sorted((u for u in used if len(u) > 1 or not alone), key=lambda u: (len(u), u))
     if len(columns_) > _MOST_COLUMNS:
@@ -67,29 +80,98 @@ def as_sequences(
             " fewer --calls or --models help"
         )
     gave = {sequence: delivered(dear, sequence) for sequence in used}
+    gave[()] = np.zeros(len(stream)), np.zeros((len(stream), len(RESOURCES)))
     wide = _widened(stream, columns_, gave)
     at: dict[Sequence_, int] = {(k,): k for k in range(stream.n_arms)} if alone else {}
+    at[()] = STOP
     at |= {sequence: stream.n_arms + i for i, sequence in enumerate(columns_)}
     traces = {}
     for spec, trace in called.items():
         if spec in found:
             sequences, place = found[spec]
             number = np.array([at[tuple(int(a) for a in row if a >= 0)] for row in sequences], np.int32)
-            trace = Trace(trace.order, number[place])
+            trace = trace._replace(arms=number[place])
         traces[spec] = trace
-    calls = [_about(spec, called[spec], dear, gave) for spec in called if spec in again]
-    return Done(wide, reward_table(worth, wide, preference), traces, tuple(calls))
+    calls = [_about(spec, called[spec], dear, gave) for spec in again]
+    said = several_of(stream).scores
+    heard = np.full(stream.utility.shape, np.nan) if said is None else said
+    confidence = np.column_stack([heard, *[confident(stream, s) for s in columns_]])
+    return Done(wide, reward_table(worth, wide, preference), traces, tuple(calls), confidence)
+
+
+def called_again(
+    traces: Mapping[str, Trace],
+    sequences: Sequence[Sequence[int]],
+    again: Sequence[str],
+    models: int,
+    most: int,
+) -> dict[str, Trace]:
+    """Return traces as they were before `as_sequences`.
+
+    Args:
+        traces: that name columns.
+        sequences: of calls, of the columns after those of the models.
+        again: which may call again for a query.
+        models: `K`.
+        most: `M`.
+
+    Raises:
+        ValueError: a trace names a column that is not there.
+    """
+    rows = [
+        *((k,) for k in range(models)),
+        *map(tuple, sequences),
+        (),
+    ]  # the last is column -1: no call was made
+    arms = np.full((len(rows), most), STOP, np.int32)
+    for row, sequence in zip(arms, rows, strict=True):
+        row[: len(sequence)] = sequence
+    found = dict(traces)
+    for spec in again:
+        if spec in traces:
+            own = traces[spec]
+            if own.arms.min(initial=STOP) < STOP or own.arms.max(initial=STOP) >= len(rows) - 1:
+                raise ValueError(f"the trace of {spec!r} names sequences of calls that its run does not have")
+            found[spec] = own._replace(arms=arms[own.arms])
+    return found
 
 
 def delivered(stream: Stream, sequence: Sequence_) -> tuple[Floats, Floats]:
     """Return `(N,)` utility and `(N, R)` use of a sequence of calls on every row, NaN where one cannot be made."""
-    several, count = several_of(stream), stream.n_arms
-    turn = np.full((len(stream), count), -1)
-    turn[:, list(sequence)] = np.arange(len(sequence))
-    heard = np.where(turn >= 0, np.nan if several.scores is None else several.scores, np.nan)
-    told = (several.calls.combine or last)(turn, heard, answers_of(stream))
+    told = _told(stream, sequence, answers_of(stream))
     open_ = np.asarray(stream.available[:, list(sequence)].all(axis=1))
     return np.where(open_, told.utility, np.nan), np.where(open_[:, None], told.used, np.nan)
+
+
+def valued(
+    stream: Stream, sequences: Sequence[Sequence_], worth: Reward, preference: Any
+) -> tuple[Floats, Floats, Floats]:
+    """Return `(N, n)` utility, cost and reward of sequences of calls on every row, NaN where one cannot be made."""
+    gave = {sequence: delivered(stream, sequence) for sequence in sequences}
+    wide = _widened(stream, sequences, gave)
+    table = reward_table(worth, wide, preference)
+    return tuple(each[:, stream.n_arms :] for each in (wide.utility, wide.cost, table))  # type: ignore[return-value]
+
+
+def confident(stream: Stream, sequence: Sequence_) -> Floats:
+    """Return `(N,)` the judge's score of what a sequence of calls delivers, NaN where there is none.
+
+    It is what would be delivered if answers were worth their score: the score of the answer that is chosen.
+    """
+    said = several_of(stream).scores
+    if said is None:
+        return np.full(len(stream), np.nan)
+    told = _told(stream, sequence, answers_of(stream)._replace(utility=np.nan_to_num(said)))
+    known = ~np.isnan(said[:, list(sequence)]).any(axis=1)
+    return np.where(known, told.utility, np.nan)
+
+
+def _told(stream: Stream, sequence: Sequence_, answers: Answers) -> Answers:
+    several = several_of(stream)
+    turn = np.full((len(stream), stream.n_arms), STOP)
+    turn[:, list(sequence)] = np.arange(len(sequence))
+    heard = np.where(turn >= 0, np.nan if several.scores is None else several.scores, np.nan)
+    return several.calls.delivered(turn, heard, answers)
 
 
 def _widened(
@@ -109,7 +191,9 @@ def _widened(
         more[name] = None if own is None else np.column_stack([own, *used])
     price = np.concatenate([stream.price, [stream.price[list(s)].sum() for s in sequences]])
     wide = replace(outcomes, models=(*outcomes.models, *names), price=price, **more)
-    return replace(stream, outcomes=wide, several=None, unit=stream.cost_scale)
+    return replace(
+        stream, outcomes=wide, several=None, unit=stream.cost_scale, sequences=tuple(map(tuple, sequences))
+    )
 
 
 def _about(
@@ -121,7 +205,10 @@ def _about(
     most = trace.arms.shape[2]
     row["calls"] = float(made.mean())
     row |= {f"stopped_{m}": float((made == m).mean()) for m in range(1, most + 1)}
+    if (made == 0).any():
+        row["unanswered"] = float((made == 0).mean())
     utility, cost = np.zeros((2, most + 1))
+    by_model = np.zeros(stream.n_arms)
     flat, order = trace.arms.reshape(-1, most), trace.order.ravel()
     for m in range(1, most + 1):
         total = np.zeros(2)
@@ -130,9 +217,13 @@ def _about(
             rows = order[(flat[:, :m] == prefix).all(axis=1)]
             if sequence not in gave:
                 gave[sequence] = delivered(stream, sequence)
-            total += [gave[sequence][0][rows].sum(), gave[sequence][1][rows, 0].sum()]
+            now = gave[sequence][0][rows].sum()
+            total += [now, gave[sequence][1][rows, 0].sum()]
+            if prefix[-1] >= 0:
+                by_model[prefix[-1]] += now - gave[sequence[:-1]][0][rows].sum()
         utility[m], cost[m] = total / len(order)
     row |= {f"added_{m}": float(utility[m] - utility[m - 1]) for m in range(1, most + 1)}
+    row |= {f"added:{stream.models[k]}": float(by_model[k] / len(order)) for k in np.unique(flat) if k >= 0}
     row["paid"] = float(cost[most])
     return row | _promise(stream, flat, order, gave)
 

@@ -1,8 +1,9 @@
-"""Runs with several calls a query: what a judge says, what is delivered, and which policies may call again."""
+"""Runs with several calls a query: what a judge says, what is delivered, what a query may use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
-from bandits.base import RESOURCES, Policy
-from bandits.experiment.lineup import bounds_of, hindsight, lineup
-from bandits.experiment.sequences import Done, as_sequences, paid
-from bandits.loop import slots
-from bandits.loop.replay import Trace
-from bandits.loop.replay import replay as single
+from bandits.base import RESOURCES
+from bandits.experiment.sequences import paid
 from bandits.metrics import judges
-from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from envs import judges as simulated
 from envs.calls import Answers, Calls, Several, best_heard, check, last, several_of, vote
 from envs.tables import judged as columns
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
     from envs.stream import Stream
 
 DELIVER: dict[str, Callable[..., Answers]] = {"last": last, "best_heard": best_heard, "vote": vote}
-_LACKING = ("budget", "cap", "warm_start", "n_eff", "scenario", "change", "delay", "batch")
 
 Floats = NDArray[np.float64]
 
@@ -42,9 +37,10 @@ def judged(stream: Stream, ask: Any, path: Any) -> Any:
     Raises:
         ValueError: one line: nothing to hear, a judge out of its range, a vote without predictions, a wrong number.
     """
-    refuse(ask)
     if not 2 <= ask.calls <= stream.n_arms:
         raise ValueError(f"--calls needs 2 to {stream.n_arms}, as many as there are models, got {ask.calls}")
+    if ask.abstain is not None and not 0 <= ask.abstain <= 1:
+        raise ValueError(f"--abstain needs a score of the judge from 0 to 1, got {ask.abstain:g}")
     found = columns.Judged() if path is None else columns.read(path, stream.outcomes, column=ask.judge_column)
     if path is None and ask.judge_column is not None:
         raise ValueError("--judge-column needs a table of your own: the twin has none")
@@ -64,14 +60,50 @@ def judged(stream: Stream, ask: Any, path: Any) -> Any:
     room = _room(ask.within_query, stream)
     cost = found.cost if ask.judge_cost is None else np.full(score.shape, _price(ask.judge_cost))
     several = Several(
-        Calls(ask.calls, combine=combine, room=room),
+        Calls(ask.calls, "end" if ask.parallel else "each", combine, room, "delivered", ask.parallel),
         score,
         votes=found.votes,
         judge_cost=cost,
         split=found.split,
     )
     check(several, stream.utility.shape, len(RESOURCES))
-    return replace(stream, several=several, notes=(*stream.notes, _said(ask, found)))
+    made = replace(stream, several=several, notes=(*stream.notes, _said(ask, found)))
+    if ask.abstain is None or cost is None:
+        return made
+    # Whether an answer is withheld goes by its score: then the answers of every policy are judged, and paid for so.
+    return replace(paid(made), several=several._replace(judge_cost=None))
+
+
+def logged(log: Stream, ask: Any, path: Any) -> Any:
+    """Return a log from a table of its own with what the judge says of its answers; nothing where it has no judge.
+
+    Args:
+        log: a `Stream` of logged rows.
+        ask: as for `judged`.
+        path: the log's file.
+
+    Raises:
+        ValueError: the judge's columns are not as they need to be.
+    """
+    if ask.judge is not None:
+        judge = simulated.parse(ask.judge)
+        score = simulated.simulated(judge, log.utility, log.models, seed=ask.seed, part=1)
+        return replace(log, several=Several(Calls(), score))
+    found = columns.heard(path, log.outcomes)
+    if found is None:
+        return log
+    cost = found.cost if ask.judge_cost is None else np.full(log.utility.shape, _price(ask.judge_cost))
+    return replace(log, several=Several(Calls(), found.score, judge_cost=cost))
+
+
+def fingerprint(stream: Stream) -> str | None:
+    """Return the sha256 of what is heard and paid beside outcomes; None where a query has one call."""
+    if stream.several is None:
+        return None
+    digest = hashlib.sha256()
+    for each in (stream.several.scores, stream.several.votes, stream.several.judge_cost):
+        digest.update(b"-" if each is None else np.ascontiguousarray(each).tobytes())
+    return digest.hexdigest()
 
 
 def _said(ask: Any, found: columns.Judged) -> str:
@@ -80,19 +112,6 @@ def _said(ask: Any, found: columns.Judged) -> str:
     return "the judge's columns are read as " + (
         "natural logarithms of probabilities" if found.logs else "probabilities"
     )
-
-
-def refuse(ask: Any) -> None:
-    """Refuse options that several calls a query do not have.
-
-    Raises:
-        ValueError: one line that names the option.
-    """
-    for name in _LACKING:
-        if getattr(ask, name) not in (None, (), ""):
-            raise ValueError(f"--calls {ask.calls} cannot be combined with --{name.replace('_', '-')} yet")
-    if ask.feedback != "bandit":
-        raise ValueError(f"--calls {ask.calls} needs --feedback bandit, got {ask.feedback!r}")
 
 
 def _price(amount: float) -> float:
@@ -137,56 +156,3 @@ def quality(stream: Stream) -> list[dict[str, Any]]:
         found = judges.quality(score, right)
         rows.append({"model": model, "accuracy": float(right.mean()), **found._asdict()})
     return rows
-
-
-def runs(
-    stream: Stream, ask: Any, progress: Callable[[str, int], object] | None, *, play: bool = True
-) -> Iterator[tuple[str, Done, tuple[float, float]]]:
-    """Yield for each preference of an ask its text, the finished play, and the least and the highest reward.
-
-    Raises:
-        ValueError: as `refuse`, or the run is to be made from traces: those of several calls name columns of their run.
-    """
-    if not play or stream.several is None:
-        raise ValueError("a run with several calls a query is played again, not made from its trace")
-    refuse(ask)
-    worth: Reward = resolve.function(ask.reward, REWARDS, "reward")
-    options = {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
-    for text, value in preferences(ask.preference, len(stream), ask.seed).items():
-        bounds = bounds_of(reward_table(worth, stream, value))
-        built = lineup(stream, ask.policies, worth, bounds=bounds, runs=(ask.seed, ask.seeds), again=True)
-        yield text, played(stream, built, worth, value, progress=progress, **options), bounds
-
-
-def played(
-    stream: Stream,
-    policies: Mapping[str, Policy | None],
-    worth: Reward,
-    preference: Any,
-    *,
-    progress: Callable[[str, int], object] | None = None,
-    **options: Any,
-) -> Done:
-    """Return what all policies called; those that may not call again for a query play the plain loop.
-
-    Args:
-        stream: from `judged`.
-        policies: from `lineup.lineup`, None for a reference.
-        worth, preference: of the reward.
-        progress: called with a policy's spec and the rounds done.
-        options: seeds, seed, order, rounds as `replay` takes them.
-    """
-    plain = replace(stream, several=None)
-    table = reward_table(worth, plain, preference)
-    called: dict[str, Trace] = {}
-    for spec, policy in policies.items():
-        if policy is None:
-            called[spec] = hindsight(plain, table, spec, options)
-        elif policy.again:
-            called[spec] = slots.replay(policy, paid(stream), worth, preference=preference, **options)
-        else:
-            called[spec] = single(policy, plain, table, preference=preference, **options)
-        if progress is not None:
-            progress(spec, called[spec].order.size)
-    again = {spec for spec, policy in policies.items() if policy is not None and policy.again}
-    return as_sequences(stream, called, again, worth, preference)

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from bandits import forms, resolve
 from bandits.base import form_of
 from bandits.experiment.ask import Ask
-from bandits.experiment.lineup import REFERENCES, bounds_of, build
+from bandits.experiment.lineup import REFERENCES, bounds_of, build, parts
 from bandits.folders import manifest as manifests
 from bandits.folders.write import fingerprint
-from bandits.loop.relearn import leaves, relearned
+from bandits.forms.form import taken
+from bandits.loop.relearn import relearned
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.serving.router import Router
 from bandits.serving.settings import Settings
@@ -64,7 +65,7 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     form = form_of(policy)
     if form is None:
         raise ValueError(
-            f"export needs a policy that has a form of its own (docs/serving.md); {spec!r} has none"
+            f"export needs a policy that has a form of its own (docs/serving.md); {formless(spec, loaded, worth)}"
         )
     served: forms.Forms = form.served
     settings = _settings(spec, served, manifest, loaded, asked)
@@ -78,10 +79,14 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     which = manifest["seed"], manifest["seeds"], seed
     total = manifest["rounds"] or len(loaded)
     state = relearned(policy, loaded, table, asked, (order, arms), seed=which, total=total)
-    kept = served.layout(loaded.n_arms, loaded.dim)
-    has = leaves(state)
-    arrays = {name: np.array(has[name], dtype) for name, (dtype, _) in kept.items()}
+    arrays = taken(served, state, loaded.n_arms, loaded.dim)
     return Router(settings, fitted, arrays, worth, np.random.default_rng())
+
+
+def formless(spec: str, loaded: stream.Stream, worth: Reward) -> str:
+    """Return which policy has no form: one that the spec's policy is made of, or that itself."""
+    lacking = [one for one in parts(spec) if form_of(build(one, loaded, worth, checked=False)) is None]
+    return f"{lacking[0]!r}, of which {spec!r} is made, has none" if lacking else f"{spec!r} has none"
 
 
 def _settings(

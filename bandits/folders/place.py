@@ -15,7 +15,7 @@ ABOVE = ("overview.html", "reward_by_budget.csv", "report.html")  # what several
 FILES = (  # by_query.csv: of earlier versions
     "summary.csv", "curves.csv", "by_dataset.csv", "trace.parquet", "manifest.json", "report.html", "budget.csv",
     "changes.csv", "by_query.parquet", "by_query.csv", "split.csv", "probed.npz", "decision.html", "decision.json",
-    "calls.csv",
+    "calls.csv", "abstain.csv", "risk_coverage.csv",
 )  # fmt: skip
 
 _PAGE = b'<script type="application/json" id="palette">'  # in every report, of any version

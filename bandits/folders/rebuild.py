@@ -8,10 +8,11 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from bandits.experiment import several
 from bandits.experiment.ask import Ask
 from bandits.experiment.play import finish
 from bandits.folders import manifest as manifests
-from bandits.folders import trace as calls
+from bandits.folders import unfinished
 from bandits.folders import write as artefacts
 from bandits.folders.export import loaded_again
 from envs import logged, selection
@@ -19,7 +20,17 @@ from envs import logged, selection
 _Asked = msgspec.defstruct(
     "_Asked", [(name, hint, Ask._field_defaults.get(name, ())) for name, hint in get_type_hints(Ask).items()]
 )
-_KNOWN = ("command", "context", "load", "given_sha256", "log_sha256", "versions", "seconds", "labels")
+_KNOWN = (
+    "command",
+    "context",
+    "load",
+    "given_sha256",
+    "log_sha256",
+    "judged_sha256",
+    "versions",
+    "seconds",
+    "labels",
+)
 
 
 def rebuild(folder: Path | str) -> None:
@@ -48,12 +59,12 @@ def _rebuild(place: Path, manifest: Mapping[str, Any]) -> None:
     for spec in (ask.reward, ask.pacing, *ask.change):
         if ".py:" in spec:
             raise ValueError(f"they need {spec[:200]!r}, code that report does not execute unasked")
-    traces = calls.read(place, ask.seeds)
+    traces = unfinished.read(place, manifest)
     if not traces or any(ask.rounds not in (None, t.order.shape[1]) for t in traces.values()):
         raise ValueError("trace.parquet is damaged")
     if not manifest.get("load"):
         raise ValueError("its manifest does not say how its data was loaded")
-    table, log = _tables(manifest, ask)
+    table, log = _judged(*_tables(manifest, ask), manifest, ask)
     amount = manifest["budget"]
     one = ask._replace(
         policies=tuple(manifest["policies"]),
@@ -67,6 +78,20 @@ def _rebuild(place: Path, manifest: Mapping[str, Any]) -> None:
         "data": manifest["data"].get("name")
     }
     artefacts.publish(place, run, ask, known, kept=True)
+
+
+def _judged(table: Any, log: Any, manifest: Mapping[str, Any], ask: Ask) -> tuple[Any, Any]:
+    """Return both with what the judge of several calls a query said, found the same as in the run."""
+    if ask.calls == 1:
+        return table, log
+    if ".py:" in ask.deliver:
+        raise ValueError(f"they need {ask.deliver[:200]!r}, code that report does not execute unasked")
+    load = manifest["load"]
+    path = load.get("data") or (load["name"] if selection.is_path(load["name"]) else None)
+    table = several.judged(table, ask, path)
+    if several.fingerprint(table) != manifest.get("judged_sha256"):
+        raise ValueError("they need what the judge said in the run; it has changed since")
+    return table, None if log is None else several.logged(log, ask, ask.warm_start)
 
 
 def _tables(manifest: Mapping[str, Any], ask: Ask) -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bandits.experiment.ask import Ask
+from bandits.experiment.sequences import called_again
 from bandits.folders import manifest as manifests
 from bandits.folders import place, trace
 from bandits.loop.replay import Trace
@@ -68,11 +69,27 @@ def taken_up(places: Mapping[str, Path], ask: Ask, known: Mapping[str, Any]) -> 
     )
     if not stopped or ".py:" in ask.reward:
         return {}
-    held = {name: trace.read(places[name], ask.seeds) for name in same}
+    held = {name: read(places[name], m) for name, m in same.items()}
     return {
         name: {spec: t for spec, t in traces.items() if spec in ask.policies and ".py:" not in spec}
         for name, traces in held.items()
     }
+
+
+def read(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Trace]:
+    """Return the traces of a run's folder as they were played, of several calls a query each call by itself.
+
+    None where a file of theirs is damaged, see `trace.read`.
+    """
+    found = trace.read(folder, manifest["seeds"])
+    if manifest.get("calls", 1) == 1:
+        return found
+    try:
+        sequences = manifest["sequences"]
+        models = len(manifest["models"]) - len(sequences)
+        return called_again(found, sequences, manifest["again"], models, manifest["calls"])
+    except (LookupError, TypeError, ValueError):
+        return {}
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from bandits.experiment.ask import Ask, Run
 from bandits.experiment.lineup import REFERENCES
 from bandits.folders import sheets, trace
 from bandits.folders.place import FORMAT, replace
-from bandits.results import phases
+from bandits.results import phases, turns, withheld
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,6 +138,8 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
         **known,
         "rounds": next(iter(run.traces.values())).arms.shape[1],
     }
+    if run.judged is not None:  # which calls a column of the trace stands for, and whose trace is of such
+        own |= {"sequences": stream.sequences, "again": [row["policy"] for row in run.calls]}
     table = {"name": known["data"], "sha256": fingerprint(outcomes)}
     return described(outcomes, ask, own, stream=stream.name, data=table)
 
@@ -206,8 +208,9 @@ def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
             pd.concat([curves, more], ignore_index=True),
         )
     tables = {"summary": summary, "curves": curves, "by_dataset": parts, "by_query": each}
-    if run.calls:
-        tables["calls"] = pd.DataFrame(run.calls)
+    if rows := turns.turns(run):
+        tables["calls"] = pd.DataFrame(rows)
+    tables |= withheld.tables(run, ask.abstain)
     if phases.marks(stream) and own:
         tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)
     if limits is None or not np.isfinite(limits).any():

@@ -7,35 +7,31 @@ Not here: how a policy is replayed (`bandits.policies`, in JAX), how its state i
 from __future__ import annotations
 
 from bandits.forms.averaged import Averaging
+from bandits.forms.choosing import Balancing, Corralling, Plain
 from bandits.forms.forgetting import Fading, Windowed
+from bandits.forms.guarding import Guarding
 from bandits.forms.linear import Bagged, Joint, Logistic, Ridges
+from bandits.forms.sampling import Cheering, Directed
+from bandits.forms.shrunk import Shrunk
 from bandits.forms.tabular import BetaCounts, Bounds, Fixed, Losing, Racing
 
 __all__ = [
     "Averaging",
     "Bagged",
+    "Balancing",
     "BetaCounts",
     "Bounds",
+    "Cheering",
+    "Corralling",
+    "Directed",
     "Fading",
     "Fixed",
     "Forms",
+    "Guarding",
     "Joint",
     "Logistic",
     "Losing",
 ]
-__all__ += ["Racing", "Ridges", "Windowed"]
+__all__ += ["Racing", "Ridges", "Shrunk", "Windowed"]
 
-Forms = (
-    Ridges
-    | Averaging
-    | Fading
-    | Windowed
-    | Bagged
-    | Joint
-    | Logistic
-    | Bounds
-    | BetaCounts
-    | Losing
-    | Racing
-    | Fixed
-)
+Forms = Plain | Balancing | Corralling | Guarding

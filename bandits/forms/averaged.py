@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from msgspec import Meta
 
 from bandits.forms.exploring import NotNegative, Positive
 from bandits.forms.form import (
@@ -28,10 +31,27 @@ class Averaging(Form, frozen=True):
     noise: Positive
     trust: tuple[Positive, Positive, Positive]
     ridge: Positive
+    indicators: Annotated[int, Meta(ge=0)] = 0
+
+    def precisions(self, d: int) -> Floats:
+        """Return `(M, d)` the precision of each of `d` features in each model, the constant's too.
+
+        Indicators, right before the constant, are what a fourth model sees, unless there are no other features.
+        """
+        own = np.zeros(d, bool)
+        own[d - 1 - self.indicators : d - 1] = 0 < self.indicators < d - 1
+        each = [np.full(d, level) for level in self.trust]
+        if own.any():
+            each.append(np.where(own, self.trust[0], self.trust[2]))
+        found = np.stack(each)
+        found[:, -1] = self.ridge
+        return found
 
     def layout(self, k: int, d: int) -> Layout:
         """See `Form`."""
-        m = len(self.trust)
+        if self.indicators > d - 1:
+            raise ValueError(f"its {self.indicators} indicators need to be among {d - 1} features")
+        m = len(self.precisions(d))
         return {
             "inverse": (FLOAT, (m, k, d, d)),
             "weight": (FLOAT, (m, k, d)),
@@ -42,9 +62,7 @@ class Averaging(Form, frozen=True):
 
     def check(self, has: Arrays) -> None:
         """See `Form`."""
-        begun = np.repeat(1.0 / np.array(self.trust)[:, None], has["inverse"].shape[-1], axis=1)
-        begun[:, -1] = 1.0 / self.ridge
-        check_inverse(has["inverse"], begun[:, None])
+        check_inverse(has["inverse"], 1.0 / self.precisions(has["inverse"].shape[-1])[:, None])
 
     def index(self, has: Arrays, seen: Seen) -> Floats:
         """See `Form`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -39,17 +39,31 @@ class Seen(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What a call gave: utility, cost, and the probability with which the model was called (1: not drawn)."""
+    """What a call gave: utility, cost, the probability with which the model was called (1: not drawn), and what the
+    form wanted to be kept of the call."""
 
     utility: float
     cost: float
     chance: float = 1.0
+    kept: tuple[int, ...] = ()
+
+
+class Decided(NamedTuple):
+    """A decision: `value` `(K,)`, the index of which the highest is called, `(K,)` probabilities where `changes` needs
+    them, and what it needs besides, should other calls be heard before this one."""
+
+    value: Floats
+    chances: Floats | None = None
+    kept: tuple[int, ...] = ()
 
 
 class Form(Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """A policy's hyperparameters, and what is computed from them and from the arrays that it has learned."""
 
-    featured: ClassVar[bool] = True  # whether it reads the context
+    @property
+    def featured(self) -> bool:
+        """Whether it reads the context."""
+        return True
 
     @property
     def served(self) -> Form:
@@ -72,9 +86,59 @@ class Form(Struct, frozen=True, forbid_unknown_fields=True, tag=True):
         del has, seen
         return None
 
+    def decide(self, has: Arrays, seen: Seen) -> Decided:
+        """Return the index, what is drawn from it and what `changes` needs of the call."""
+        return Decided(self.index(has, seen), self.chances(has, seen))
+
+    def keeps(self, k: int) -> tuple[int, ...]:
+        """Return below which number each of what `decide` keeps lies, for `k` models."""
+        del k
+        return ()
+
     def changes(self, has: Arrays, seen: Seen, arm: int, heard: Heard) -> Changes:
         """Return what a call changes: for each array the place in it, and what stands there now."""
         raise NotImplementedError
+
+    def arrays(self, state: Any) -> Arrays:
+        """Return the arrays of a replayed policy's state by their names in `layout`."""
+        return leaves(state)
+
+
+def leaves(state: Any) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a state of named tuples by the names of their fields, inner ones without the outer's."""
+    found: dict[str, NDArray[Any]] = {}
+    for name, value in state._asdict().items() if hasattr(state, "_asdict") else ():
+        found |= leaves(value) if hasattr(value, "_asdict") else {name: np.asarray(value)}
+    return found
+
+
+def taken(form: Form, state: Any, k: int, d: int) -> dict[str, NDArray[Any]]:
+    """Return what a form keeps of a replayed policy's state, as its layout has it."""
+    has = form.arrays(state)
+    return {
+        name: np.array(has[name], dtype).reshape(shape) for name, (dtype, shape) in form.layout(k, d).items()
+    }
+
+
+def part(has: Arrays, name: str) -> Arrays:
+    """Return the arrays of one of a form's parts, named `name.` before their own names."""
+    start = f"{name}."
+    return {key[len(start) :]: array for key, array in has.items() if key.startswith(start)}
+
+
+def parted(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what belongs to a part's arrays by their names in the whole: the inverse of `part`."""
+    return {f"{name}.{key}": value for key, value in found.items()}
+
+
+TIE = 1e-5  # as in `base.choose`
+
+
+def chosen(index: Floats, available: NDArray[np.bool_]) -> int:
+    """Return the available model of the highest index; ties as in `base.choose`."""
+    masked = np.where(available, index, -np.inf)
+    best = masked.max()
+    return int((masked >= best - TIE * abs(best)).argmax())
 
 
 def widths(inverse: Floats, context: Floats) -> Floats:

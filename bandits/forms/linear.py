@@ -18,11 +18,10 @@ from bandits.forms.form import (
     Layout,
     Seen,
     check_inverse,
+    chosen,
     rank_one,
     widths,
 )
-
-_TIE = 1e-5  # as in `base.choose`
 
 
 class Drawn(NamedTuple):
@@ -238,9 +237,7 @@ def _sigmoid(value: Any) -> Any:
 
 def log_gap_weights(mean: Floats, mask: Any, rate: float) -> Floats:
     """Return the logarithm of `bandits.policies.linear.affine.gap_weights` where the mask is true."""
-    masked = np.where(mask, mean, -np.inf)
-    top = masked.max()
-    best = int((masked >= top - _TIE * abs(top)).argmax())
+    best = chosen(mean, mask)
     weight = 1.0 / (mask.sum() + rate * np.maximum(mean[best] - mean, 0.0))
     weight[best] = 0.0
     weight[best] = 1.0 - weight[mask].sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -15,12 +15,16 @@ _UNTRIED = 1e6  # above every index
 _EDGE, _STEPS = 1e-7, 6  # the first as in `bandits.policies.tabular.klucb`
 
 
-class _Ranged(Form, frozen=True, tag=True):
+class Ranged(Form, frozen=True, tag=True):
     """A policy of rewards in a range."""
 
-    featured: ClassVar[bool] = False
     low: float
     high: float
+
+    @property
+    def featured(self) -> bool:
+        """See `Form`."""
+        return False
 
     def unit(self, seen: Seen, heard: Heard) -> float:
         """Return a call's reward in units of the range, clipped to [0, 1]."""
@@ -37,7 +41,7 @@ def _counted(has: Arrays, arm: int, value: float) -> Changes:
     return {"pulls": (arm, pulls), "mean": (arm, has["mean"][arm] + (value - has["mean"][arm]) / pulls)}
 
 
-class Bounds(_Ranged, frozen=True):
+class Bounds(Ranged, frozen=True):
     """Upper bounds on means: `hoeffding`, of `ucb1` with width `weight`, or `bernoulli`, of `klucb` with `c`."""
 
     kind: Literal["hoeffding", "bernoulli"]
@@ -82,7 +86,7 @@ def _bernoulli(mean: Floats, allowed: Floats) -> Floats:
     return np.asarray(q)
 
 
-class BetaCounts(_Ranged, frozen=True):
+class BetaCounts(Ranged, frozen=True):
     """`beta_thompson`: a draw from each model's Beta posterior."""
 
     prior: Positive
@@ -107,7 +111,7 @@ class BetaCounts(_Ranged, frozen=True):
         return {name: (arm, has[name][arm] + 1.0)}
 
 
-class Losing(_Ranged, frozen=True):
+class Losing(Ranged, frozen=True):
     """`exp3`: exponential weights of estimated losses."""
 
     eta: Positive
@@ -145,7 +149,7 @@ class Losing(_Ranged, frozen=True):
         return {"total": (..., total - total.min()), "round": (..., has["round"] + 1.0)}
 
 
-class Racing(_Ranged, frozen=True):
+class Racing(Ranged, frozen=True):
     """`successive_elimination`: the models in turn, without those that are surely worse."""
 
     delta: Annotated[float, Meta(gt=0, le=1)]
@@ -180,8 +184,12 @@ class Racing(_Ranged, frozen=True):
 class Fixed(Form, frozen=True):
     """What learns nothing: the first available model of `order`, or any of them where there is no order."""
 
-    featured: ClassVar[bool] = False
     order: tuple[Annotated[int, Meta(ge=0)], ...] = ()
+
+    @property
+    def featured(self) -> bool:
+        """See `Form`."""
+        return False
 
     def layout(self, k: int, d: int) -> Layout:
         """See `Form`."""

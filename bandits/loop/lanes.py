@@ -20,6 +20,7 @@ from bandits.late import jax, jnp
 from bandits.loop.feedback import Timetable, timetable
 from bandits.loop.player import Player, player
 from bandits.loop.rounds import Account, Chunk, Due, Shared, ring
+from bandits.loop.turns import Turns
 from envs.ahead import ahead
 
 if TYPE_CHECKING:
@@ -54,16 +55,18 @@ def play(
     lanes: Sequence[Lane],
     *,
     full: bool = False,
+    turns: Turns | None = None,
     probe: Callable[[State], jax.Array] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
-    """Return the `(L, T)` arms that a policy called in each lane, and what the probe read.
+    """Return the `(L, T)` arms called in each lane, `(L, T, M)` of several calls a query, and what the probe read.
 
     Args:
         policy: three pure functions.
         shared: what is the same for all lanes.
         lanes: `L` of them, all of the same length.
         full: whether the outcome of every available model is heard.
+        turns: of a policy that may call again for a query; None: one call.
         probe: `(state) -> array`, read before each round, or None.
         progress: called with the number of rounds done, all lanes together.
     """
@@ -78,7 +81,7 @@ def play(
                 progress(so_far + rounds * len(group))
 
         filled = group + [group[0]] * (size - len(group))
-        arms, read = _group(policy, shared, filled, full, probe, told)
+        arms, read = _group(policy, shared, filled, full, turns, probe, told)
         played.append((arms[: len(group)], None if read is None else read[: len(group)]))
         done += len(group) * len(group[0].rows)
     arms = np.concatenate([called for called, _ in played])
@@ -91,7 +94,13 @@ def _group_size(lanes: int) -> int:
 
 
 def _group(
-    policy: Policy, shared: Shared, lanes: list[Lane], full: bool, probe: Any, told: Callable[[int], None]
+    policy: Policy,
+    shared: Shared,
+    lanes: list[Lane],
+    full: bool,
+    turns: Turns | None,
+    probe: Any,
+    told: Callable[[int], None],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
     """Return what `play` returns, for lanes that are one batch."""
     rows, held = np.stack([lane.rows for lane in lanes]), _account(lanes)
@@ -99,11 +108,13 @@ def _group(
     sheet, waiting = lanes[0].sheet, None
     if times is not None:
         sizes = sheet.available.shape[1], sheet.context.shape[1]
-        waiting = ring(policy, len(lanes), times.ring, *sizes, budgeted=held is not None)
+        most = None if turns is None else turns.calls.most
+        waiting = ring(policy, len(lanes), times.ring, *sizes, budgeted=held is not None, calls=most)
     keys, sheets = [lane.key for lane in lanes], [lane.sheet for lane in lanes]
-    playing = player(policy, keys, shared, account=held, ring=waiting, probe=probe, full=full)
+    playing = player(policy, keys, shared, account=held, ring=waiting, probe=probe, full=full, turns=turns)
     late = None if times is None else partial(_due, times, sheets, rows)
-    arms, probed, done = np.empty(rows.shape, np.int32), [], 0
+    shape = rows.shape if turns is None else (*rows.shape, turns.calls.most)
+    arms, probed, done = np.empty(shape, np.int32), [], 0
     for size, ((called, read),) in rounds([playing], sheets, rows, total=rows.shape[1], late=late):
         arms[:, done : done + size] = called
         if read is not None:

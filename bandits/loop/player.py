@@ -17,6 +17,7 @@ from bandits.loop.blocks import Blocks, keyless
 from bandits.loop.discounts import Discounts, discount_of
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
+from bandits.loop.turns import Turns
 from bandits.policies.linear.affine import form_of
 
 Player = Scan | Blocks | Discounts
@@ -31,6 +32,7 @@ def player(
     ring: Ring | None = None,
     probe: Callable[[State], jax.Array] | None = None,
     full: bool = False,
+    turns: Turns | None = None,
 ) -> Player:
     """Return what plays a policy.
 
@@ -42,15 +44,15 @@ def player(
         ring: for what is heard late.
         probe: `(state) -> array`, read before each round, or None.
         full: whether the outcome of every available model is heard.
+        turns: of a policy that may call again for a query; None: one call.
     """
-    plain = (
-        ring is None and probe is None and not full and (keyless(policy) or jax.default_backend() == "cpu")
-    )
+    plain = turns is None and ring is None and probe is None and not full
+    plain = plain and (keyless(policy) or jax.default_backend() == "cpu")
     if plain and discount_of(policy) is not None:
         return Discounts(policy, keys, shared, account=account)
     if plain and form_of(policy) is not None:
         return Blocks(policy, keys, shared, account=account)
-    return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full)
+    return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full, turns=turns)
 
 
 def keys_of(policy: Policy, seed: int, seeds: int, *, plain: bool = True) -> Sequence[Any]:

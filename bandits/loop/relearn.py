@@ -60,11 +60,3 @@ def _heard(policy: Policy, key: jax.Array, shared: Shared, calls: Any) -> State:
         return policy.update(to_learn, state, seen, arm, feedback_of(met.outcome[arm], chance)), None
 
     return jax.lax.scan(hear, policy.init(key), calls)[0]
-
-
-def leaves(state: State) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a state of named tuples by the names of their fields, inner ones without the outer's."""
-    found: dict[str, NDArray[Any]] = {}
-    for name, value in state._asdict().items() if hasattr(state, "_asdict") else ():
-        found |= leaves(value) if hasattr(value, "_asdict") else {name: np.asarray(value)}
-    return found

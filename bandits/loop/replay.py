@@ -93,9 +93,9 @@ class Trace(NamedTuple):
         rows = [
             {
                 "arm": k,
-                "share of calls": f"{s.mean():.1%}",
-                "least": f"{s.min():.1%}",
-                "most": f"{s.max():.1%}",
+                "share of calls": f"{100 * s.mean():.1f} %",
+                "least": f"{100 * s.min():.1f} %",
+                "most": f"{100 * s.max():.1f} %",
             }
             for k, s in zip(arms, shares, strict=True)
         ]
@@ -181,7 +181,9 @@ def replays(
     Raises:
         ValueError: an option or a shape is wrong.
     """
-    _check(stream, cases)
+    if stream.several is not None and stream.several.calls.most > 1:
+        raise ValueError("a stream of several calls a query needs bandits.loop.slots.replay")
+    checked(stream, cases)
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
     keys = keys_of(policy, seed, seeds, plain=feedback is None and probe is None)
     after = None if feedback is None else feedbacks.due(feedback, rows.shape, seed)
@@ -207,11 +209,13 @@ def shared(stream: Stream | Big) -> Shared:
     return Shared(price, scale)
 
 
-def _check(stream: Stream, cases: Sequence[Case]) -> None:
-    if stream.several is not None and stream.several.calls.most > 1:
-        raise ValueError(
-            "a stream of several calls a query needs bandits.loop.slots.replay, which has no budgets yet"
-        )
+def checked(stream: Stream, cases: Sequence[Case]) -> None:
+    """Refuse cases that do not fit a stream.
+
+    Raises:
+        ValueError: one line: a table of another shape, a budget that is none, some with one and some without, a
+            stream whose utilities are not those that are heard.
+    """
     for case in cases:
         if case.table.shape != stream.utility.shape:
             raise ValueError(

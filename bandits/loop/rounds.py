@@ -18,6 +18,11 @@ class Chunk(NamedTuple):
     outcome: Any  # (S, C, K, 2 + R)
     preference: Any  # (S, C)
     price: Any = None  # (S, C, K) where posted prices change; None: those of the stream throughout
+    scores: Any = (
+        None  # (S, C, K) what a judge says of each answer, with several calls a query; None: nothing
+    )
+    features: Any = None  # (S, C, K, e) what is known of each arm before it is called; None: nothing
+    votes: Any = None  # (S, C, K) codes of the answers; None: none
 
 
 class Account(NamedTuple):
@@ -41,7 +46,7 @@ class Ring(NamedTuple):
     """What a late update needs of the round that it belongs to, at `round % W`: `arm` `(S, W)`, `budget` `(S, W, R)`.
 
     `budget` is None in a run without one, `chance` `(S, W)` and `kept` (any tree) where the policy has no `chances` or
-    `keep`.
+    `keep`. With `M` calls a query `arm` is `(S, W, M)`, what is kept has an axis of `M` too, and there is no `chance`.
     """
 
     arm: jax.Array
@@ -50,11 +55,21 @@ class Ring(NamedTuple):
     kept: Any = None
 
 
-def ring(policy: Policy, lanes: int, places: int, n_arms: int, dim: int, *, budgeted: bool) -> Ring:
-    """Return the ring of a run before its first round."""
+def ring(
+    policy: Policy,
+    lanes: int,
+    places: int,
+    n_arms: int,
+    dim: int,
+    *,
+    budgeted: bool,
+    calls: int | None = None,
+) -> Ring:
+    """Return the ring of a run before its first round; with `calls`, of up to so many a query."""
+    each = () if calls is None else (calls,)
 
     def room(like: Any) -> jax.Array:
-        return jnp.zeros((lanes, places, *like.shape), like.dtype)
+        return jnp.zeros((lanes, places, *each, *like.shape), like.dtype)
 
     arm, one = jnp.int32(0), jnp.float32(1)
     kept = None
@@ -64,7 +79,7 @@ def ring(policy: Policy, lanes: int, places: int, n_arms: int, dim: int, *, budg
     return Ring(
         room(arm),
         jnp.zeros((lanes, places, len(RESOURCES)), jnp.float32) if budgeted else None,
-        None if policy.chances is None else room(one),
+        None if policy.chances is None or calls is not None else room(one),
         kept,
     )
 
@@ -129,7 +144,7 @@ def run_chunk(
             state = policy.update(to_learn, state, observation, arm, feedback_of(heard, chance))
         else:
             kept = None if policy.keep is None else policy.keep(state, observation)
-            ring = _kept(ring, number, Ring(arm, observation.budget, chance, kept))
+            ring = noted(ring, number, Ring(arm, observation.budget, chance, kept))
         return (state, account, ring), (arm, read)
 
     def hear(state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: Any) -> State:
@@ -190,7 +205,7 @@ def feedback_of(heard: jax.Array, chance: Any = 1.0, kept: Any = None) -> Feedba
     return Feedback(utility, cost, reward, latency, tokens, chance, kept)
 
 
-def _kept(ring: Ring, number: jax.Array, now: Ring) -> Ring:
+def noted(ring: Ring, number: jax.Array, now: Ring) -> Ring:
     """Return the ring of one seed with this round in its place."""
     place = number % len(ring.arm)
 

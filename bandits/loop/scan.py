@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from bandits.base import Policy, State
 from bandits.late import jax, jnp
 from bandits.loop.rounds import Account, Carry, Chunk, Due, Ring, Shared, run_chunk, start
+from bandits.loop.turns import Turns, run_turns
 
 TOGETHER = 8  # lanes at most in a group
 
@@ -51,8 +52,11 @@ class Scan:
         ring: Ring | None = None,
         probe: Callable[[State], jax.Array] | None = None,
         full: bool = False,
+        turns: Turns | None = None,
     ) -> None:
-        self._policy, self._probe, self._full, self._lanes = policy, probe, full, len(keys)
+        self._probe, self._lanes = probe, len(keys)
+        self._program: Any = run_chunk if turns is None else run_turns
+        self._how = (policy, probe, full if turns is None else turns)
         many, size = groups(len(keys))
         # The last group is filled up with the last lane; nothing of that is kept.
         row = np.minimum(np.arange(many * size), len(keys) - 1).reshape(many, size)
@@ -84,12 +88,12 @@ class Scan:
     def play(
         self, clock: Any, chunk: Chunk, foreseen: None = None, late: Due | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
-        """Return the `(S, C)` arms called in a chunk, and what the probe read."""
+        """Return the `(S, C)` arms called in a chunk, `(S, C, M)` of several calls, and what the probe read."""
         called, read = [], []
         if self._shares_out:
             self._share_out(self._given(0, clock, chunk, late))
         for i in range(len(self._rows)):
-            self._carries[i], arms, probed = run_chunk(*self._given(i, clock, chunk, late))
+            self._carries[i], arms, probed = self._program(*self._given(i, clock, chunk, late))
             called.append(arms)
             read.append(probed)
         arms = np.concatenate([np.asarray(a) for a in called])[: self._lanes]
@@ -99,14 +103,14 @@ class Scan:
 
     def _given(self, i: int, clock: Any, chunk: Chunk, late: Due | None) -> tuple[Any, ...]:
         """Return what a group's program is called with."""
-        how, rows = (self._policy, self._probe, self._full), self._rows[i]
+        rows = self._rows[i]
         heard = None if late is None else _heard(late, rows)
-        return *how, self._carries[i], self._keys[i], self._shared[i], clock, _of(chunk, rows), heard
+        return *self._how, self._carries[i], self._keys[i], self._shared[i], clock, _of(chunk, rows), heard
 
     def _share_out(self, given: tuple[Any, ...]) -> None:
         """Give the groups to all devices, unless the program calls what must not be called on several at once."""
         self._shares_out = False
-        if "custom_call" not in run_chunk.lower(*given).as_text():
+        if "custom_call" not in self._program.lower(*given).as_text():
             usable = devices()
             self._devices = [usable[i % len(usable)] for i in range(len(self._rows))]
             self._carries, self._keys, self._shared = map(

@@ -38,7 +38,7 @@ def phase(stream: Stream) -> NDArray[np.int64]:
 
 def best_of_phase(stream: Stream, table: ArrayLike) -> NDArray[np.int32]:
     """Return `(N,)`, the available model of the highest mean reward in the phase of each row (needs hindsight)."""
-    return comparator(table, "best_per_dataset", dataset=phase(stream))
+    return comparator(stream.single(np.asarray(table, np.float64)), "best_per_dataset", dataset=phase(stream))
 
 
 def recovery(

@@ -202,7 +202,7 @@ def _won(row: Row) -> str:
 
 
 def _less(row: Row) -> str:
-    return f"less than 1 point below it at {row['match_cost']:.0%} of its cost"
+    return f"less than 1 point below it at {100 * row['match_cost']:.0f} % of its cost"
 
 
 def _reason(own: list[Row]) -> str:

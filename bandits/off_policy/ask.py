@@ -215,7 +215,7 @@ def of_replay(rows: Sequence[dict[str, Any]]) -> list[str]:
     said = []
     for row in rows:
         count, total = row["accepted"], row["of"]
-        line = f"{row['policy']}: {count:,} of {total:,} rounds accepted ({count / total:.1%})"
+        line = f"{row['policy']}: {count:,} of {total:,} rounds accepted ({100 * count / total:.1f} %)"
         line += "; it learned from those alone, so this is what it earns in as short a run"
         if count < FEW:
             line += f"; fewer than {FEW} tell little: the least propensity, {row['bound']:.3g}, bounds the acceptance"

@@ -132,7 +132,7 @@ def exported(router: Any, rounds: Rounds, *, draws: int = 32) -> Floats:
     Raises:
         ValueError: it was trained on other contexts, or calls a model that the log does not name.
     """
-    names, d = router.settings.models, router.projection.axes.shape[1] + 1
+    names, d = router.settings.models, router.projection.features
     if d != rounds.context.shape[1]:
         raise ValueError(
             f"an exported router needs contexts of {d} numbers, as it was trained on; {rounds.name} has"

@@ -115,14 +115,18 @@ def trusted(rows: list[dict[str, Any]], coverage: float = 0.9) -> str:
     if score.get(RECOMMENDED, np.inf) <= TIE * score[best]:
         best = RECOMMENDED
     worst = min(r["coverage"] for r in pool[best])
-    said = f"to trust here: {best} (its interval holds the truth in at least {worst:.0%} of the trials)"
+    said = (
+        f"to trust here: {best} (its interval holds the truth in at least {100 * worst:.0f} % of the trials)"
+    )
     if not honest:
-        said = f"no interval holds the truth in {coverage:.0%} of the trials; the least score has {best} ({worst:.0%})"
+        said = f"no interval holds the truth in {100 * coverage:.0f} % of the trials;"
+        said += f" the least score has {best} ({100 * worst:.0f} %)"
     if best == RECOMMENDED:
         said += ", as ope has it"
     elif RECOMMENDED in score:
         own = min(r["coverage"] for r in pool[RECOMMENDED])
-        said += f"; ope has {RECOMMENDED} ({own:.0%}), whose score is {score[RECOMMENDED] / score[best] - 1:.0%} more"
+        more = 100 * (score[RECOMMENDED] / score[best] - 1)
+        said += f"; ope has {RECOMMENDED} ({100 * own:.0f} %), whose score is {more:.0f} % more"
     low = sorted({r["estimator"] for r in rows if r["coverage"] < 0.8})
     return said + (f"; intervals that fail (below 80 %): {', '.join(low)}" if low else "")
 

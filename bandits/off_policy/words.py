@@ -40,7 +40,9 @@ def warnings(rounds: Rounds, target: str, found: Diagnostics | None) -> list[str
             f" ({found.mean_error:.3f}) from 1: {side}"
         )
     if found.unsupported > 0:
-        said.append(f"{target}: {found.unsupported:.1%} of its calls go to models that the log never called")
+        said.append(
+            f"{target}: {100 * found.unsupported:.1f} % of its calls go to models that the log never called"
+        )
     if found.effective < 100:
         said.append(f"{target}: the weights leave {found.effective:.0f} rounds of {found.rounds:,}")
     return said
@@ -110,9 +112,9 @@ def verdict(rounds: Rounds, chances: Mapping[str, Floats], model: Floats) -> lis
         gap, apart = values[best].mean - values[other].mean, chances[best] - chances[other]
         low, high = designed(gap, (apart * model).sum(axis=1), apart, design, alpha=0.05 / pairs)
         if low > 0:
-            said.append(f"{best} beats {other}: {gap:.4g} a query more ({low:.4g} to {high:.4g})")
+            said.append(f"{best} beats {other}: {gap:.4g} reward a query more ({low:.4g} to {high:.4g})")
             continue
-        line = f"this log cannot tell {best} from {other}: {gap:.4g} a query ({low:.4g} to {high:.4g})"
+        line = f"this log cannot tell {best} from {other}: {gap:.4g} reward a query ({low:.4g} to {high:.4g})"
         said.append(line + needed(rounds, apart, gap, model))
     return said
 
@@ -131,4 +133,6 @@ def needed(rounds: Rounds, apart: Floats, gap: float, model: Floats) -> str:
         return "; they are as good as alike: more than 100,000,000 rounds would be needed"
     figures = 10 ** max(0, math.floor(math.log10(max(total, 1))) - 1)
     about = math.ceil(max(total, 1) / figures) * figures
-    return f"; about {about:,} more rounds at {EXPLORE:.0%} exploration could, if that is the difference"
+    return (
+        f"; about {about:,} more rounds at {100 * EXPLORE:.0f} % exploration could, if that is the difference"
+    )

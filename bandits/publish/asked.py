@@ -31,6 +31,8 @@ WHOLE = {
     "judge_column": "what a judge says of each answer is laid out for all rows",
     "judge_cost": "what a judge says of each answer is laid out for all rows",
     "within_query": "it limits several --calls, whose judges are laid out for all rows",
+    "parallel": "it is about several --calls, whose judges are laid out for all rows",
+    "abstain": "it goes by what a judge says of each answer, which is laid out for all rows",
     "context": "an indicator of the data set needs the names of all of them",
     "prices": "posted prices are means over all rows",
     "prices_per": "it reads a --prices, and posted prices are means over all rows",
@@ -40,7 +42,26 @@ WHOLE = {
     "embed": "embeddings are made for all rows and kept beside the table",
     "dry_run": "speed is measured on a part of the table in memory",
 }
+# What several calls a query cannot be combined with, by the name of its option and what is given, and why.
+ONE_CALL = {
+    ("feedback", "full"): "the calls of a query are chosen by what was heard of it, and then all of it is",
+    (
+        "feedback",
+        "dueling",
+    ): "a duel compares two answers of one round; what a further call gained it does not tell",
+}
+TOGETHER = "calls that are made together use what they use: none is known before the next"
 FIELDS = tuple(name for name in Ask._fields if name not in WHOLE)  # what may be asked for
+
+
+def one_call(ask: Ask) -> str:
+    """Return why what is asked for cannot be had with several calls a query, in one line; "" where it can."""
+    for (name, value), why in ONE_CALL.items():
+        if getattr(ask, name) == value:
+            return f"--{name} {value} cannot be combined with --calls {ask.calls}: {why}"
+    if ask.parallel and ask.within_query is not None:
+        return f"--within-query cannot be combined with --parallel: {TOGETHER}"
+    return ""
 
 
 def refuse(table: big.Big, ask: Ask, every: int) -> None:

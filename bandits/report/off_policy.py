@@ -207,9 +207,7 @@ def _histogram(name: str, weights: Floats) -> str:
         bars.append(f'<rect class="bar" x="92" y="{y}" width="{long}" height="16"/>')
         bars.append(f'<text class="tick" x="{98 + long}" y="{y + 12}">{100 * share:.2f} %</text>')
     drawn = _svg("".join(bars), f"weights of {name}", 14 + 22 * len(shares))
-    return (
-        f"<figure><h3>{_safe(name)}</h3>{drawn}<figcaption>largest {weights.max():.4g}</figcaption></figure>"
-    )
+    return f"<figure><h3>{_safe(name)}</h3>{drawn}<figcaption>largest weight {weights.max():.4g}</figcaption></figure>"
 
 
 def _table(rows: Sequence[Row], name: str) -> str:

@@ -40,7 +40,10 @@ class Book(NamedTuple):
 
 
 class Best(NamedTuple):
-    """What only the whole table tells: `sums` `(D, K)` of `metrics.regret.fixed_sums`, and the fall-back's `order`."""
+    """What only the whole table tells: `sums` `(D, K)` of `metrics.regret.fixed_sums`, and the fall-back's `order`.
+
+    References call the models of `order` only: columns after those are sequences of calls.
+    """
 
     sums: Floats
     order: NDArray[np.int32]
@@ -56,15 +59,17 @@ def book(reward: Floats, piece: Any, means: Best, *, row: Ints, alike: Ints) -> 
         row, alike: as in `Book`.
     """
     outcome = np.stack([reward, piece.utility, piece.cost], axis=-1)
-    seen = ~np.isnan(reward)
+    alone = len(means.order)
+    seen = ~np.isnan(reward[:, :alone])
     chance, there = np.zeros((len(reward), 3)), seen.sum(axis=1)[:, None]
-    for k in range(reward.shape[1]):  # one after the other: the same digits in windows of any size
+    for k in range(alone):  # one after the other: the same digits in windows of any size
         chance += np.where(seen[:, k, None], outcome[:, k], 0.0)
     other = stand_in(seen, means.order)
     at = np.arange(len(reward))
-    wanted = np.broadcast_to(means.sums.sum(axis=0).argmax(), at.shape), means.sums.argmax(axis=1)[piece.code]
+    sums = means.sums[:, :alone]
+    wanted = np.broadcast_to(sums.sum(axis=0).argmax(), at.shape), sums.argmax(axis=1)[piece.code]
     fixed = [np.where(seen[at, k], k, other) for k in wanted]
-    best = np.stack([comparator(reward, "oracle", cost=piece.cost), *fixed], axis=1)
+    best = np.stack([comparator(reward[:, :alone], "oracle", cost=piece.cost[:, :alone]), *fixed], axis=1)
     return Book(
         plain(outcome, np.float64),
         chance / there,

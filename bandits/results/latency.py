@@ -42,7 +42,8 @@ def latency(stream: Stream, table: ArrayLike, traces: dict[str, Trace]) -> pd.Da
     fixed |= {model: arm for arm, model in enumerate(stream.models)}
     rows = [{"policy": name, **_parts(recorded, order, trace.arms)} for name, trace in traces.items()]
     for name, what in fixed.items():
-        arms = comparator(values, what, cost=stream.cost, dataset=stream.dataset, times=often)
+        among = values if isinstance(what, int) else stream.single(values)
+        arms = comparator(among, what, cost=stream.cost, dataset=stream.dataset, times=often)
         rows.append({"policy": name, **_parts(recorded, order, arms[order])})
     return pd.DataFrame(rows)
 

@@ -101,7 +101,7 @@ def _earned(stream: Stream, table: Floats, trace: Trace) -> dict[str, Any]:
         for x in (
             rewards(table, trace),
             earned_by(table, arms)[trace.order],
-            earned_by(table, comparator(table, "oracle"))[trace.order],
+            earned_by(table, comparator(stream.single(table), "oracle"))[trace.order],
         )
     )
     low, high = student(got / length)

@@ -99,7 +99,8 @@ def summarise(
     whole = Whole(
         stream.name, stream.models, tuple(names.tolist()), priced, stream.utility, stream.cost, code
     )
-    seen, often = ~np.isnan(values), played(order, len(stream))
+    # References choose among models; what a sequence of calls gave stands beside them.
+    seen, often = ~np.isnan(values[:, : stream.n_arms - len(stream.sequences)]), played(order, len(stream))
     ranked = fall_back(seen.sum(axis=0))
     other = stand_in(seen, ranked)
     windows = ((values[w], other[w], code[w], often[w]) for w in big.slices(len(values)))

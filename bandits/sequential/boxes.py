@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.policies.sequential.reservation import reservation
+from bandits.sequential.reservation import reservation
 
 Floats = NDArray[np.float64]
 

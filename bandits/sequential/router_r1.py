@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 SIZE = 1000
 _LOW, _HIGH, _NARROW = 0.05, 0.95, 1e-8
@@ -44,13 +45,32 @@ def cost_reward(window: Window, cost: float) -> tuple[Window, float]:
     return Window(roots), float(1 - np.clip((v - low) / (high - low), 0.0, 1.0))
 
 
+def after(window: Window, costs: Sequence[float] | NDArray[np.float64]) -> tuple[Window, NDArray[np.float64]]:
+    """Return the window after a sequence of episodes and what each earns for its cost: `cost_reward`, all at once.
+
+    Raises:
+        ValueError: a negative cost, or none.
+    """
+    cost = np.asarray(costs, np.float64)
+    if not (cost >= 0).all():
+        raise ValueError(f"router_r1 needs a cost >= 0, got {cost.min()}")
+    roots = np.concatenate([window.roots, np.sqrt(cost)])
+    earned = np.zeros(len(cost))
+    full = max(SIZE - len(window.roots), 0)  # episodes that find room in the window
+    for i in range(min(full, len(cost))):
+        window, earned[i] = cost_reward(window, float(cost[i]))
+    if len(cost) > full:
+        seen = np.lib.stride_tricks.sliding_window_view(roots, SIZE)[-(len(cost) - full) :]
+        low, high = np.quantile(seen, [_LOW, _HIGH], axis=1)
+        gap = np.where(high - low < _NARROW, 1.0, high - low)
+        told = 1 - np.clip((seen[:, -1] - low) / gap, 0.0, 1.0)
+        earned[full:] = np.where(high - low < _NARROW, 0.5, told)
+    return Window(tuple(roots[-SIZE:].tolist())), earned
+
+
 def cost_rewards(costs: Sequence[float]) -> list[float]:
     """Return what each of a sequence of episodes earns for its cost, from an empty window."""
-    window, earned = Window(), []
-    for cost in costs:
-        window, reward = cost_reward(window, cost)
-        earned.append(reward)
-    return earned
+    return [float(r) for r in after(Window(), costs)[1]]
 
 
 def reward(*, valid: bool, answered: bool, score: float, for_cost: float, alpha: float) -> float:

@@ -84,7 +84,8 @@ def _fill(file: Any, header: bytes, arrays: Arrays) -> None:
         whole.writestr(zipfile.ZipInfo(_HEADER, _EPOCH), header)
         for name in layout(msgspec.json.decode(header, type=About)):
             content = io.BytesIO()
-            npy.write_array(content, np.ascontiguousarray(arrays[name]), version=(1, 0), allow_pickle=False)
+            # `ascontiguousarray` would make a number an array of one.
+            npy.write_array(content, np.asarray(arrays[name], order="C"), version=(1, 0), allow_pickle=False)
             digest.update(content.getbuffer())
             whole.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content.getbuffer())
         whole.writestr(zipfile.ZipInfo(_DIGEST, _EPOCH), digest.hexdigest())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandits import resolve
-from bandits.forms.form import Heard, Seen
+from bandits.forms.form import Heard, Seen, chosen
 from bandits.rewards import REWARDS, Outcome, Reward
 from bandits.serving import file
 from bandits.serving.settings import FORMAT, About, Arrays, Settings, described, projected
@@ -19,7 +19,6 @@ from envs.contexts.projection import Projection, project
 from envs.nearest import near
 
 Floats = NDArray[np.floating[Any]]
-_TIE = 1e-5  # as in `base.choose`
 _LONGEST = 1e30  # of a number in an embedding: its square, and sums of those, stay finite
 
 
@@ -33,6 +32,7 @@ class Choice(NamedTuple):
         preference: its weight on cost.
         chance: with which the model was called, where the policy learns by it; else 1.
         available: names of the models that could be called; None: all.
+        kept: what a policy that chooses among policies needs to know of the call.
     """
 
     model: str
@@ -41,6 +41,7 @@ class Choice(NamedTuple):
     preference: float
     chance: float = 1.0
     available: tuple[str, ...] | None = None
+    kept: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         """One line, without the features."""
@@ -102,11 +103,13 @@ class Router:
             wanted = _number("choose", "preference", preference)
         mask = self._mask(available)
         seen = self._seen(context, wanted, mask)
-        arm, models = self._called(seen), self.settings.models
-        chances = self.settings.form.chances(self.learned, seen)
-        chance = 1.0 if chances is None else float(chances[arm])
+        decided, models = self.settings.form.decide(self.learned, seen), self.settings.models
+        arm = _called(decided.value, seen)
+        chance = (
+            1.0 if decided.chances is None else min(float(decided.chances[arm]), 1.0)
+        )  # sums may round above it
         open_ = None if available is None else tuple(np.array(models)[mask].tolist())
-        return Choice(models[arm], arm, context, wanted, chance, open_)
+        return Choice(models[arm], arm, context, wanted, chance, open_, decided.kept)
 
     def arm_of(self, context: Floats, preference: float, mask: NDArray[np.bool_]) -> int:
         """Return the model to call in a context `(d,)` that is ready, by its number; `mask` `(K,)` can be called.
@@ -114,14 +117,8 @@ class Router:
         Raises:
             ValueError: estimates that are not finite.
         """
-        return self._called(self._seen(context, preference, mask))
-
-    def _called(self, seen: Seen) -> int:
-        index = np.where(seen.available, self.settings.form.index(self.learned, seen), -np.inf)
-        best = index.max()
-        if not np.isfinite(best):
-            raise ValueError(f"choose needs finite estimates, got {best} at preference {seen.preference:g}")
-        return int((index >= best - _TIE * abs(best)).argmax())
+        seen = self._seen(context, preference, mask)
+        return _called(self.settings.form.index(self.learned, seen), seen)
 
     def _seen(self, context: Floats, preference: float, mask: NDArray[np.bool_]) -> Seen:
         scale = self.settings.cost_scale
@@ -146,7 +143,7 @@ class Router:
         k, x, preference = self._checked(choice)
         gave = _number("learn", "utility", utility, most=1.0), _number("learn", "cost", cost)
         seen = self._seen(x, preference, self._mask(choice.available))
-        heard = Heard(*gave, _number("learn", "chance", choice.chance, most=1.0))
+        heard = Heard(*gave, _number("learn", "chance", choice.chance, most=1.0), self._kept(choice))
         changes = self.settings.form.changes(self.learned, seen, k, heard)
         if not all(np.isfinite(value).all() for _, value in changes.values()):
             raise ValueError(
@@ -180,10 +177,22 @@ class Router:
                 f"learn needs arm {models.index(choice.model)} for {choice.model!r}, got {choice.arm!r}"
             )
         context = _numbers("learn", "a context", choice.context)
-        shape = (self.projection.axes.shape[1] + 1,)
+        shape = (self.projection.features,)
         if context.shape != shape or context[-1] != 1.0:
             raise ValueError(f"learn needs a context of shape {shape} that ends in 1, got {context.shape}")
         return choice.arm, context, _number("learn", "preference", choice.preference)
+
+    def _kept(self, choice: Choice) -> tuple[int, ...]:
+        """Return what a choice keeps of the call, if it is what the policy can have kept."""
+        below = self.settings.form.keeps(len(self.settings.models))
+        kept = tuple(choice.kept) if isinstance(choice.kept, (list, tuple)) else None
+        if (
+            kept is None
+            or len(kept) != len(below)
+            or any(type(n) is not int or not 0 <= n < most for n, most in zip(kept, below, strict=True))
+        ):
+            raise ValueError(f"learn needs what choose kept of the call, got {str(choice.kept)[:80]!r}")
+        return kept
 
     def _mask(self, available: Any) -> NDArray[np.bool_]:
         models = self.settings.models
@@ -235,6 +244,14 @@ def load(path: Path | str, *, reward: Callable[..., Any] | None = None, seed: in
         name: arrays[name] for name in settings.form.layout(len(settings.models), about.context.features)
     }
     return Router(settings, projected(about.context, arrays), learned, worth, np.random.default_rng(seed))
+
+
+def _called(index: Floats, seen: Seen) -> int:
+    """Return the model of the highest index, or refuse one that is not finite."""
+    best = index.max(where=seen.available, initial=-np.inf)
+    if not np.isfinite(best):
+        raise ValueError(f"choose needs finite estimates, got {best} at preference {seen.preference:g}")
+    return chosen(index, seen.available)
 
 
 def _worth(reward: Reward, utility: Floats, cost: Floats, scale: float, preference: float) -> Floats:

@@ -75,7 +75,7 @@ def described(projection: Projection) -> tuple[Context, Arrays]:
         projection.uses,
         projection.sizes,
         projection.fusion,
-        projection.axes.shape[1] + 1,
+        projection.features,
         0 if known is None else len(known.columns),
         0.0 if known is None else known.rare,
         projection.datasets,
@@ -119,9 +119,13 @@ def layout(about: About) -> dict[str, tuple[str, tuple[int, ...]]]:
         raise ValueError(f"its {len(models)} models need a price each, or none")
     if context.uses not in _USES or len(context.sizes) != len(context.uses):
         raise ValueError(f"its embeddings are {context.uses} of sizes {context.sizes}")
-    named = len(context.datasets) if context.uses == ("dataset",) else 0
-    if len(set(context.datasets)) != named or (named and context.sizes != (named,)):
+    named = len(context.datasets)
+    alone = context.uses == ("dataset",)
+    if len(set(context.datasets)) != named or (alone and context.sizes != (named,)):
         raise ValueError("its data sets need to be named once each")
+    beside = 0 if alone else named
+    if beside > context.features - 1 or (beside and not context.uses):
+        raise ValueError(f"its {beside} data sets need to be among {context.features - 1} features")
     if context.columns and "text" not in context.uses:
         raise ValueError("its words need a text to embed")
     two = len(context.uses) == 2
@@ -131,7 +135,7 @@ def layout(about: About) -> dict[str, tuple[str, tuple[int, ...]]]:
     found = {
         **found,
         "context.mean": ("<f8", (joined,)),
-        "context.axes": ("<f8", (joined, context.features - 1)),
+        "context.axes": ("<f8", (joined, context.features - 1 - beside)),
     }
     if two and context.fusion == "adaptive":
         found["context.centres"] = ("<f8", (2, least + 2))
@@ -146,7 +150,7 @@ def check_values(about: About, arrays: Arrays) -> None:
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not (np.abs(array) <= _LARGEST).all():
             raise ValueError(f"its {name} needs finite numbers up to {_LARGEST:g}")
-        if array.dtype.kind == "i" and (array < (-1 if name == "arm" else 0)).any():
+        if array.dtype.kind == "i" and (array < (-1 if name.rpartition(".")[2] == "arm" else 0)).any():
             raise ValueError(f"its {name} need to be at least 0")
     columns = arrays.get("words.columns", np.zeros(0))
     if (np.diff(columns) <= 0).any() or (columns >= HASHED).any():

@@ -27,10 +27,8 @@ _MULTIPLIED = {
     "pacings": ("stop",),
     "streams": ("all",),
 }
-# Of several calls a query: such runs are made one by one (`experiment.several`), not by a sweep's jobs.
-SEVERAL = ("calls", "deliver", "judge", "judge_column", "judge_cost", "within_query")
 _LISTED = ("policies", "reward", "preference", "budget", "pacing")
-_OPTIONS = tuple(k for k in Ask._fields if k not in (*_LISTED, *SEVERAL))
+_OPTIONS = tuple(k for k in Ask._fields if k not in _LISTED)
 _Texts = str | list[str]  # of a stream's table; a list is multiplied out
 _Wholes = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
@@ -86,8 +84,6 @@ def read(path: Path | str) -> Grid:
     known = (*_MULTIPLIED, *_OPTIONS)
     for key in given:
         if key not in known:
-            if key in SEVERAL:
-                raise ValueError(f"{path}: a sweep has one call a query, it takes no {key!r}")
             raise ValueError(f"{path}: no key {key!r}; {near(key, known)}")
     lists = {
         key: _list(given.get(key, list(default)), f"{path}: {key}") for key, default in _MULTIPLIED.items()

@@ -22,12 +22,14 @@ import envs
 from bandits import rows as tables
 from bandits.base import RESOURCES
 from bandits.experiment import ask as runs
+from bandits.experiment import several
 from bandits.experiment.play import finish
 from bandits.folders import write as artefacts
 from bandits.late import jax
 from bandits.metrics.intervals import clustered
 from bandits.metrics.regret import BASELINES, comparator, earned_by, played, rewards
 from bandits.results.by_query import clusters
+from envs import selection
 
 if TYPE_CHECKING:
     from envs.stream import Stream
@@ -41,6 +43,17 @@ CONTEXT = (
     "context",
 )  # arguments of `envs.load` that leave the table as it is
 PATHS = ("name", "data", "prices")  # those that can be paths
+_HEARD = (
+    "calls",
+    "deliver",
+    "judge",
+    "judge_column",
+    "judge_cost",
+    "within_query",
+    "parallel",
+    "abstain",
+    "seed",
+)  # of an ask, what is heard of a query's calls goes by
 _KEPT = 16  # jobs after which compiled programs are dropped: each policy leaves some MB
 _begun = itertools.count(1)
 
@@ -114,13 +127,26 @@ def _own_files(ask: runs.Ask) -> list[str]:
     return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths]
 
 
-def sha256(outcomes: Any) -> str:
+def loaded(ask: runs.Ask, load: dict[str, Any]) -> Any:
+    """Return the stream of a job, with what its judge says where a query may have several calls.
+
+    Raises:
+        ValueError: as `envs.load` and `several.judged`.
+    """
+    stream = envs.load(**load)
+    path = load.get("data") or (load["name"] if selection.is_path(load.get("name", "all")) else None)
+    return stream if ask.calls == 1 else several.judged(stream, ask, path)
+
+
+def sha256(stream: Stream) -> str:
     """Return the sha256 of all that a run or a context can depend on in a table."""
+    outcomes = stream.outcomes
     digest = hashlib.sha256(artefacts.fingerprint(outcomes).encode())
     for texts in (outcomes.dataset, outcomes.scenario, outcomes.group_id, outcomes.question):
         digest.update("\0".join(texts.astype(str)).encode())
     for array in (outcomes.price, outcomes.latency, outcomes.tokens):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    digest.update((several.fingerprint(stream) or "").encode())
     return digest.hexdigest()
 
 
@@ -156,17 +182,17 @@ def result(job: Job) -> str:
         )
     if _own_files(ask) != job.known["own files"]:
         raise ValueError("a file that its specs name is not what it was when the sweep began")
-    stream = _loaded(json.dumps(job.load))
-    if (data := sha256(stream.outcomes)) != job.known["data"]:
+    stream = _loaded(json.dumps(job.load), runs.Ask((), **{k: getattr(ask, k) for k in _HEARD}))
+    if (data := sha256(stream)) != job.known["data"]:
         raise ValueError(f"the table of {stream.name} has sha256 {data} here, not {job.known['data']}")
     seen = {k: job.load[k] for k in CONTEXT if k in job.load}
     return _text({**job.known, "runs": [measured(run) for run in finish(stream, ask, context=seen)]})
 
 
 @lru_cache(2)
-def _loaded(load: str) -> Any:
+def _loaded(load: str, ask: runs.Ask) -> Any:
     """Return the stream; the jobs of a worker mostly share it."""
-    return envs.load(**json.loads(load))
+    return loaded(ask, json.loads(load))
 
 
 def measured(run: runs.Run) -> dict[str, Any]:
@@ -174,7 +200,10 @@ def measured(run: runs.Run) -> dict[str, Any]:
     (trace,) = run.traces.values()
     stream, order = run.stream, trace.order
     hindsight = {"cost": stream.cost, "dataset": stream.dataset, "times": played(order, len(stream))}
-    best = {b: earned_by(run.table, comparator(run.table, b, **hindsight))[order] for b in BASELINES}
+    best = {
+        b: earned_by(run.table, comparator(stream.single(run.table), b, **hindsight))[order]
+        for b in BASELINES
+    }
     sheets = {"reward": run.table, "accuracy": stream.utility, "cost": stream.cost}
     got = {name: rewards(sheet, trace) for name, sheet in sheets.items()}
     limits = np.full(len(RESOURCES), np.inf) if run.limits is None else run.limits

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import envs
 from bandits import resolve
 from bandits.experiment import lineup as experiment
 from bandits.experiment.ask import Ask
 from bandits.experiment.play import finish
+from bandits.publish.asked import one_call
 from bandits.rewards import REWARDS
 from bandits.sweeps import grid
-from bandits.sweeps.job import CONTEXT, Job, job, sha256
+from bandits.sweeps.job import CONTEXT, Job, job, loaded, sha256
 from bandits.wrappers import budget
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ def jobs(
     asked = grid.read(path)
     found: dict[str, Job] = {}
     for load in asked.streams:
-        stream = envs.load(**load)
-        data = sha256(stream.outcomes)
         asks = list(_asks(asked))
+        if refused := one_call(asks[0]) if asks[0].calls > 1 else "":
+            raise ValueError(f"{path}: {refused}")
+        stream = loaded(asks[0], load)
+        data = sha256(stream)
         if tried:
             for ask in asks:
                 fits(stream, ask)
@@ -75,11 +77,12 @@ def _try(stream: Stream, asks: list[Ask], context: dict[str, Any]) -> None:
     """
     for ask in dict.fromkeys(ask._replace(policies=("oracle",), seeds=min(ask.seeds, 1)) for ask in asks):
         *_, run = finish(stream, ask, context=context)
+    played = run.stream if run.judged is None else run.judged.stream
     worth = resolve.function(asks[0].reward, REWARDS, "reward")
     for ask in {(ask.policies, ask.pacing): ask for ask in asks}.values():
         (spec,) = ask.policies
         if spec in experiment.REFERENCES or (experiment.trained(spec) and ask.warm_start is not None):
             continue
-        policy = experiment.build(spec, run.stream, worth, checked=".py:" in spec)
+        policy = experiment.build(spec, played, worth, checked=".py:" in spec, again=ask.calls > 1)
         if ask.budget:
-            budget.held(policy, run.stream, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)
+            budget.held(policy, played, pacing=ask.pacing, hard=ask.hard, cap=ask.cap)

@@ -48,7 +48,8 @@ def held(
 
     Args:
         policy: a checked one; the wrapped one may answer -1, which `check` refuses.
-        stream: a `Stream`, for its sizes and the worst case of each model.
+        stream: a `Stream`, for its sizes and the worst case of each model; of a policy that may call again the one in
+            which each call is paid with its judge.
         pacing: `name,key=value` from `PACINGS`.
         hard: never exceed the budget.
         cap: cost of a call at most, or None.
@@ -59,7 +60,8 @@ def held(
     wrapped = resolve.function(pacing, PACINGS, "pacing")(policy, stream.n_arms, stream.dim)
     if cap is not None:
         wrapped = promise.cap(wrapped, stream.n_arms, stream.dim, limit=cap)
-    return promise.hard(wrapped, promise.worst_case(stream)) if hard else wrapped
+    blind = policy.again and stream.several is not None and stream.several.calls.reveal == "end"
+    return promise.hard(wrapped, promise.worst_case(stream), blind=blind) if hard else wrapped
 
 
 def priced(pacing: str) -> bool:

@@ -6,7 +6,19 @@ import math
 from typing import NamedTuple
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, State, around, before_all, ranked
+from bandits.base import (
+    Feedback,
+    Observation,
+    Policy,
+    State,
+    around,
+    before_all,
+    form_of,
+    formed,
+    ranked,
+)
+from bandits.forms.choosing import plain
+from bandits.forms.guarding import Guarding
 from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, fresh, learn
 
@@ -18,11 +30,13 @@ class Guarded(NamedTuple):
         policy: of the wrapped policy.
         known: a ridge posterior of each arm's reward above `low`.
         ahead: `(K, d)`, contexts summed by the arm that was called, less `1 - a` of each in the baseline's row.
+        grown: `()`, `sum_k ln(det A_k / ridge^d)`.
     """
 
     policy: State
     known: Ridge
     ahead: jax.Array
+    grown: jax.Array
 
 
 def conservative(
@@ -75,21 +89,20 @@ def conservative(
         raise ValueError(f"conservative needs model below {n_arms}, got {model}")
 
     def init(key: jax.Array) -> Guarded:
-        return Guarded(policy.init(key), fresh(n_arms, dim, ridge), jnp.zeros((n_arms, dim), jnp.float32))
+        nothing = jnp.zeros((n_arms, dim), jnp.float32)
+        return Guarded(policy.init(key), fresh(n_arms, dim, ridge), nothing, jnp.float32(0.0))
 
-    def beta(known: Ridge) -> jax.Array:
+    def beta(state: Guarded) -> jax.Array:
         if radius is not None:
             return jnp.asarray(radius, jnp.float32)
-        # ln det A_k / ridge^d is - ln det of the inverse times ridge.
-        grown = -jnp.linalg.slogdet(known.inverse * ridge)[1].sum()
-        spread = jnp.sqrt(2 * math.log(1 / delta) + jnp.maximum(grown, 0.0))
+        spread = jnp.sqrt(2 * math.log(1 / delta) + state.grown)
         return jnp.asarray(noise * spread + math.sqrt(ridge) * size)
 
     def safe(state: Guarded, observation: Observation, arm: jax.Array) -> jax.Array:
         z = called(state.ahead, observation.context, arm)
         mean = (state.known.weight * z).sum()
         width = jnp.einsum("kd,kde,ke->", z, state.known.inverse, z)
-        kept = mean - beta(state.known) * jnp.sqrt(jnp.maximum(width, 0.0)) >= 0
+        kept = mean - beta(state) * jnp.sqrt(jnp.maximum(width, 0.0)) >= 0
         return jnp.asarray(kept | (arm == model) | ~observation.available[model])
 
     def called(ahead: jax.Array, context: jax.Array, arm: jax.Array) -> jax.Array:
@@ -102,10 +115,13 @@ def conservative(
     def update(
         key: jax.Array, state: Guarded, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Guarded:
+        x = observation.context
         return Guarded(
             policy.update(key, state.policy, observation, arm, feedback),
-            learn(state.known, observation.context, arm, feedback.reward - low),
-            called(state.ahead, observation.context, arm),
+            learn(state.known, x, arm, feedback.reward - low),
+            called(state.ahead, x, arm),
+            # det(A + x x') = det(A) (1 + x' A^-1 x).
+            state.grown + jnp.log1p(jnp.maximum(x @ state.known.inverse[arm] @ x, 0.0)),
         )
 
     inner, drawn = policy.index, policy.chances
@@ -125,4 +141,8 @@ def conservative(
 
     outside = Policy(init, act, update) if inner is None else ranked(init, index, update)
     outside = outside._replace(chances=None if drawn is None else chances)
-    return around(policy, outside, lambda state, seen: (state.policy, seen))
+    made = around(policy, outside, lambda state, seen: (state.policy, seen))
+    own = plain([form_of(policy)])
+    if own is None:
+        return made
+    return formed(made, Guarding(own[0], model, a, delta, noise, size, ridge, radius, low))

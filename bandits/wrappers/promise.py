@@ -29,18 +29,24 @@ class Capped(NamedTuple):
     costs: Ridge
 
 
-def hard(policy: Policy, worst: NDArray[np.floating[Any]]) -> Policy:
+def hard(policy: Policy, worst: NDArray[np.floating[Any]], *, blind: bool = False) -> Policy:
     """Return `policy` without the arms whose worst case exceeds what is left: no budget is ever overspent.
 
-    Where no arm is affordable the answer is -1, no call, and the policy learns nothing.
+    Where no arm is affordable the answer is -1, no call, and the policy learns nothing. Of several calls a query each
+    has to be affordable after those before it.
 
     Args:
         policy: any policy, paced or not.
         worst: `(K, R)` the most that a call can use, see `worst_case`.
+        blind: whether the calls of a query are made before any of them is paid: then what is left has to bear the
+            worst case of all of them.
     """
     most = jnp.asarray(np.nextafter(np.float32(worst), np.float32(np.inf)))
 
     def affordable(observation: Observation) -> jax.Array:
+        if blind and observation.asked is not None:
+            spoken = jnp.where(observation.asked[:, None], most, 0.0).sum(axis=0)
+            return (most + spoken <= observation.budget).all(axis=1)
         return (most <= observation.budget).all(axis=1)
 
     def act(key: jax.Array, state: State, observation: Observation) -> jax.Array:
@@ -56,7 +62,7 @@ def hard(policy: Policy, worst: NDArray[np.floating[Any]]) -> Policy:
     def seen(state: State, observation: Observation) -> tuple[State, Observation]:
         return state, observation._replace(available=observation.available & affordable(observation))
 
-    outside = Policy(policy.init, act, update, prime=policy.prime, price=policy.price)
+    outside = Policy(policy.init, act, update, prime=policy.prime, price=policy.price, again=policy.again)
     return around(policy, outside, seen)
 
 
@@ -110,8 +116,9 @@ def cap(policy: Policy, n_arms: int, dim: int, *, limit: float, ridge: float = 1
         return priced(state.policy)
 
     outside = Policy(
-        init, act, update, prime=None if known is None else prime, price=None if priced is None else price
-    )
+        init, act, update, prime=None if known is None else prime, price=None if priced is None else price,
+        again=policy.again,
+    )  # fmt: skip
     return around(policy, outside, seen)
 
 

@@ -65,12 +65,14 @@ def split(stream: Stream, amount: str, *, seed: int = 0, option: str = "--warm-s
         raise ValueError(
             f"{option} {amount!r} needs to leave rows on both sides, got {int(logged.sum())} of {len(stream)}"
         )
-    rest = _part(stream, np.flatnonzero(~logged))
-    return replace(_part(stream, np.flatnonzero(logged)), unit=rest.cost_scale), rest
+    rest = part(stream, np.flatnonzero(~logged))
+    return replace(part(stream, np.flatnonzero(logged)), unit=rest.cost_scale), rest
 
 
-def _part(stream: Stream, rows: NDArray[np.intp]) -> Any:
-    return replace(stream, outcomes=stream.outcomes.take(rows), context=stream.context[rows])
+def part(stream: Stream, rows: NDArray[np.intp]) -> Any:
+    """Return the stream of these rows."""
+    several = None if stream.several is None else stream.several.take(rows)
+    return replace(stream, outcomes=stream.outcomes.take(rows), context=stream.context[rows], several=several)
 
 
 def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float = 1.0) -> Prior:
@@ -147,9 +149,14 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
     recorded = [getattr(logged, name) for name in RESOURCES]
     every = [logged.utility, *(unknown if x is None else x for x in recorded), table]
     utility, cost, latency, tokens, reward = (jnp.asarray(x[row, arm], jnp.float32) for x in every)
-    told = [utility, cost, reward, latency, tokens]
+    told = {"utility": utility, "cost": cost, "reward": reward, "latency": latency, "tokens": tokens}
     if logged.chance is not None:
-        told.append(jnp.asarray(logged.chance[row], jnp.float32))
+        told["chance"] = jnp.asarray(logged.chance[row], jnp.float32)
+    if (
+        policy.again
+    ):  # each logged outcome is the first call of its query, with what the log's judge said of it
+        said = unknown if logged.several is None or logged.several.scores is None else logged.several.scores
+        told["score"] = jnp.asarray(said[row, arm], jnp.float32)
     context = jnp.asarray(logged.context, jnp.float32)
     available = jnp.asarray(logged.available)
     blank = example(logged.n_arms, logged.dim)[0]._replace(
@@ -157,6 +164,9 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
         cost_scale=jnp.float32(logged.cost_scale),
         preference=jnp.float32(preference),
     )
+    if policy.again:
+        none, nothing = jnp.zeros(logged.n_arms, bool), jnp.full(logged.n_arms, jnp.nan)
+        blank = blank._replace(asked=none, heard=nothing)
     rows, arms, left = jnp.asarray(row), jnp.asarray(arm, jnp.int32), jnp.arange(len(row), 0, -1, jnp.float32)
 
     def init(key: jax.Array) -> State:
@@ -167,7 +177,7 @@ def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Polic
             seen = blank._replace(
                 context=context[rows[i]], available=available[rows[i]], rounds_left=rounds_left
             )
-            heard = Feedback(*(x[i] for x in told))
+            heard = Feedback(**{name: x[i] for name, x in told.items()})
             return policy.update(jax.random.fold_in(key, i), state, seen, arms[i], heard), None
 
         return jax.lax.scan(step, policy.init(key), (order, left))[0]

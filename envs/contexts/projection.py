@@ -21,7 +21,8 @@ class Projection(NamedTuple):
         mean, axes: of all rows of the stream that it was fitted on; the scale is in `axes`.
         centres: `(2, least size + 2)` of adaptive fusion, see `features.centre`; None: of another.
         words: what embeds a text, where questions stand in for text embeddings; None: embeddings are given.
-        datasets: the names, of a context that is an indicator of data sets.
+        datasets: the names where a context has an indicator of each: it is the embedding where `uses` says so, and
+            stands between what embeddings became and the 1 where not.
     """
 
     uses: tuple[str, ...]
@@ -32,6 +33,16 @@ class Projection(NamedTuple):
     centres: Floats | None = None
     words: Words | None = None
     datasets: tuple[str, ...] = ()
+
+    @property
+    def beside(self) -> int:
+        """How many indicators stand beside what embeddings became."""
+        return 0 if self.uses == ("dataset",) else len(self.datasets)
+
+    @property
+    def features(self) -> int:
+        """How many numbers a context has, the constant 1 included."""
+        return int(self.axes.shape[1]) + self.beside + 1
 
 
 NOTHING = Projection((), (), "concat", np.zeros(0), np.zeros((0, 0)))  # the context is the constant 1
@@ -49,11 +60,11 @@ def fit(
     """Return the projection behind `features.context` with the same arguments.
 
     Raises:
-        ValueError: the context has indicators of data sets beside the embeddings.
+        ValueError: as `features.context`.
     """
-    if context != features.EMBEDDINGS:
-        raise ValueError(f"a projection needs a context of embeddings alone, this one is {context}")
-    text, image, _ = features.modalities(outcomes, modality, dim)
+    beside = tuple(features.indicated(outcomes.dataset, context).tolist())
+    alone = context == features.ALONE
+    text, image, _ = (None, None, "") if alone else features.modalities(outcomes, modality, dim)
     parts = {name: part for name, part in (("text", text), ("image", image)) if part is not None}
     if not parts:
         names = tuple(np.unique(outcomes.dataset.astype(str)).tolist())
@@ -61,7 +72,7 @@ def fit(
             return NOTHING
         n = len(names)
         return Projection(("dataset",), (n,), "concat", np.zeros(n), np.eye(n), datasets=names)
-    made = fitted(parts, fusion=fusion, dim=dim, whiten=whiten)
+    made = fitted(parts, fusion=fusion, dim=dim, whiten=whiten)._replace(datasets=beside)
     if text is not None and outcomes.text is None:
         made = made._replace(words=words(outcomes.question, max(dim, features.COMPONENTS)))
     return made
@@ -92,7 +103,7 @@ def project(projection: Projection, given: dict[str, Any]) -> Floats:
     Args:
         projection: from `fit`.
         given: for each of `projection.uses` an embedding of the size it was fitted on; a text where it has `words`, a
-            name where it has `datasets`.
+            data set's name where it has `datasets`.
 
     Raises:
         ValueError: an embedding is lacking or has another size, or a data set was not there.
@@ -101,20 +112,29 @@ def project(projection: Projection, given: dict[str, Any]) -> Floats:
         _unit(projection, name, size, given)
         for name, size in zip(projection.uses, projection.sizes, strict=True)
     ]
-    context = np.ones(projection.axes.shape[1] + 1)
+    context, shown = np.ones(projection.features), projection.axes.shape[1]
     if units:
-        np.matmul(_joined(projection, units) - projection.mean, projection.axes, out=context[:-1])
+        np.matmul(_joined(projection, units) - projection.mean, projection.axes, out=context[:shown])
+    if projection.beside:
+        context[shown:-1] = 0.0
+        context[shown + _place(projection, given)] = 1.0
     return context
+
+
+def _place(projection: Projection, given: dict[str, Any]) -> int:
+    """Return which of the data sets a query is of."""
+    told = given.get("dataset", ())
+    if told not in projection.datasets:
+        known = ", ".join(projection.datasets)[:300]
+        raise ValueError(f"choose needs dataset=..., one of {known}; got {str(told)[:80]!r}")
+    return int(projection.datasets.index(told))
 
 
 def _unit(projection: Projection, name: str, size: int, given: dict[str, Any]) -> Floats:
     """Return a query's embedding of one kind, at length 1 unless it is zeros."""
     told = given.get(name, ())
     if name == "dataset":
-        if told not in projection.datasets:
-            known = ", ".join(projection.datasets)[:300]
-            raise ValueError(f"choose needs dataset=..., one of {known}; got {str(told)[:80]!r}")
-        return np.asarray(np.eye(size)[projection.datasets.index(told)])
+        return np.asarray(np.eye(size)[_place(projection, given)])
     if name == "text" and projection.words is not None:
         if not isinstance(told, str):
             raise ValueError(f"choose needs the text of the question as a string, got {type(told).__name__}")

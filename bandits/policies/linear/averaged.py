@@ -70,7 +70,8 @@ def averaged(
     require.above("averaged", 0, noise=noise, least=least, middle=middle, most=most, ridge=ridge)
     require.finite("averaged", prior=prior)
     require.whole("averaged", 0, indicators=indicators)
-    trust = trusts(dim, (least, middle, most), min(indicators, dim - 1)).at[:, -1].set(ridge)
+    form = Averaging(alpha, noise, (least, middle, most), ridge, min(indicators, dim - 1))
+    trust = jnp.asarray(form.precisions(dim), jnp.float32)
     models = len(trust)
 
     def init(key: jax.Array) -> Averaged:
@@ -107,19 +108,7 @@ def averaged(
     def chances(key: jax.Array, state: Averaged, observation: Observation) -> jax.Array:
         return jax.nn.one_hot(choose(index(key, state, observation), observation.available), n_arms)
 
-    policy = ranked(init, index, update, chances=chances)
-    if models > 3:  # one more by the indicators, which a form does not know
-        return policy
-    return formed(policy, Averaging(alpha, noise, (least, middle, most), ridge))
-
-
-def trusts(dim: int, levels: tuple[float, float, float], indicators: int) -> jax.Array:
-    """Return `(M, d)` the precision of each feature in each model, the constant's too."""
-    each = jnp.broadcast_to(jnp.array(levels, jnp.float32)[:, None], (3, dim))
-    if not 0 < indicators < dim - 1:
-        return each
-    ours = (jnp.arange(dim) >= dim - 1 - indicators) & (jnp.arange(dim) < dim - 1)
-    return jnp.concatenate([each, jnp.where(ours, levels[0], levels[2])[None]])
+    return formed(ranked(init, index, update, chances=chances), form)
 
 
 def evidence(

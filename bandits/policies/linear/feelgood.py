@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.forms.sampling import Cheering
 from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 
@@ -17,11 +18,13 @@ class Cheered(NamedTuple):
         ridge: of all calls.
         past: `(memory, d)` contexts, the latest over the oldest; 0 where there is none yet.
         rounds: `()` float32, calls heard.
+        root: `(K, d, d)`, the Cholesky factor of each inverse.
     """
 
     ridge: Ridge
     past: jax.Array
     rounds: jax.Array
+    root: jax.Array
 
 
 def feelgood(
@@ -63,15 +66,15 @@ def feelgood(
     def init(key: jax.Array) -> Cheered:
         del key
         none = jnp.zeros((memory, dim), jnp.float32)
-        return Cheered(fresh(n_arms, dim, ridge, prior=prior), none, jnp.float32(0.0))
+        begun = fresh(n_arms, dim, ridge, prior=prior)
+        return Cheered(begun, none, jnp.float32(0.0), jnp.linalg.cholesky(begun.inverse))
 
     def index(key: jax.Array | None, state: Cheered, observation: Observation) -> jax.Array:
         if key is None:
             return estimate(state.ridge, observation.context).mean
         drawn, picked = jax.random.split(key)
-        root = jnp.linalg.cholesky(state.ridge.inverse)  # (K, d, d)
         normal = jax.random.normal(drawn, (draws, n_arms, dim))
-        theta = state.ridge.weight + v * jnp.einsum("kde,mke->mkd", root, normal)
+        theta = state.ridge.weight + v * jnp.einsum("kde,mke->mkd", state.root, normal)
         best = jnp.einsum("mkd,sd->msk", theta, state.past).max(axis=-1)
         filled = jnp.minimum(state.rounds, memory)
         there = jnp.arange(memory) < filled
@@ -85,10 +88,13 @@ def feelgood(
     ) -> Cheered:
         del key
         place = jnp.mod(state.rounds, memory).astype(jnp.int32)
+        learned = learn(state.ridge, observation.context, arm, feedback.reward)
         return Cheered(
-            learn(state.ridge, observation.context, arm, feedback.reward),
+            learned,
             state.past.at[place].set(observation.context),
             state.rounds + 1.0,
+            state.root.at[arm].set(jnp.linalg.cholesky(learned.inverse[arm])),
         )
 
-    return ranked(init, index, update)
+    form = Cheering(v=v, ridge=ridge, optimism=optimism, most=most, draws=draws, memory=memory)
+    return formed(ranked(init, index, update), form)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.exploring import Posterior
+from bandits.forms.sampling import Directed, normal
 from bandits.late import jax, jnp
 from bandits.policies.linear.affine import Form, prime
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
@@ -55,7 +54,7 @@ def ids(
     require.above("ids", 0, v=v, ridge=ridge)
     require.finite("ids", prior=prior)
     require.whole("ids", 2, draws=draws)
-    normal = np.random.default_rng(0).normal(size=(draws, n_arms)).astype(np.float32)
+    drawn = normal(draws, n_arms)
 
     def init(key: jax.Array) -> Ridge:
         del key
@@ -64,7 +63,7 @@ def ids(
     def chances(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
         del key
         now = estimate(state, observation.context)
-        found = worth(now.mean + v * now.width * normal, observation.available)
+        found = worth(now.mean + v * now.width * drawn, observation.available)
         return directed(found, observation.available)
 
     def index(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
@@ -79,7 +78,9 @@ def ids(
         return learn(state, observation.context, arm, feedback.reward)
 
     made = ranked(init, index, update, chances=chances)
-    return made._replace(prime=prime(Form(Posterior(v), ridge, prior)))
+    return formed(
+        made._replace(prime=prime(Form(Posterior(v), ridge, prior))), Directed(v=v, ridge=ridge, draws=draws)
+    )
 
 
 def worth(drawn: jax.Array, available: jax.Array) -> Worth:

@@ -33,7 +33,7 @@ def by_run(
         run: seed of the run; with it, `seed` and its place each run seed has a training seed, whatever `S`.
         given: hyperparameters.
     """
-    require.whole("llmbandit", 0, seed=seed)
+    require.whole(getattr(factory, "__name__", "policy"), 0, seed=seed)
     drawn = [int(np.random.SeedSequence([seed, run, s]).generate_state(1)[0] >> 1) for s in range(len(keys))]
     made = [factory(n_arms, dim, seed=one, **given) for one in drawn]
     begun = jax.tree.map(lambda *x: jnp.stack(x), *(p.init(key) for p, key in zip(made, keys, strict=True)))

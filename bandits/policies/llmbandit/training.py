@@ -32,7 +32,7 @@ def train(log: Log, *, seed: int = 0, schedule: Schedule = _DEFAULT) -> Trained:
     log = _answered(log)
     of_pretrain, of_ppo = jax.random.split(jax.random.key(seed))
     rng = np.random.default_rng(seed)
-    known = _identify(seed, log, schedule)
+    known = identify(seed, log, schedule)
     sizes = known.log.context.shape[1], schedule.irt.size, schedule.width
     actor, critic = first_actor(rng, *sizes, schedule.match), first_critic(rng, *sizes)
     actor = pretrain(schedule, of_pretrain, actor, known)
@@ -147,7 +147,7 @@ def pretrain(schedule: Schedule, key: jax.Array, actor: Actor, known: Known) -> 
     return trained
 
 
-def _identify(seed: int, log: Log, schedule: Schedule) -> Known:
+def identify(seed: int, log: Log, schedule: Schedule) -> Known:
     """Return the log with identities fitted on most of its queries and calibrated on the others."""
     right = identity.binarise(log.utility)
     seen = ~np.isnan(right)

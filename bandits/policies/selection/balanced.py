@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, State
+from bandits.base import Feedback, Observation, Policy, State, form_of, formed
+from bandits.forms.choosing import Balancing, plain
 from bandits.late import jax, jnp
 from bandits.policies.selection import bases as panel
 from bandits.policies.tabular.counts import HIGH, LOW, require_range, unit
@@ -104,9 +105,14 @@ def balanced(
 
     ranks = all(base.index is not None for base in those)
     draws = all(base.chances is not None for base in those)
-    return Policy(
+    made = Policy(
         init, act, update, index=index if ranks else None, chances=chances if draws else None, keep=keep
     )
+    own = plain(form_of(base) for base in those)
+    if own is None:
+        return made
+    form = Balancing(low=low, high=high, bases=own, bound=bound, width=width, delta=delta, shared=shared)
+    return formed(made, form)
 
 
 def playing(state: Balance) -> jax.Array:

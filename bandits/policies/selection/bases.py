@@ -66,7 +66,8 @@ def told(
 ) -> tuple[State, ...]:
     """Return the bases' states after an outcome.
 
-    A base that weighs what it hears by its own probabilities, as exp3 does, hears its own calls alone.
+    A base that chooses by its own probabilities and by no index weighs what it hears by them, as exp3 does, and hears
+    its own calls alone; one whose probabilities only follow from its index, such as averaged, hears every call.
 
     Args:
         bases, states: `M` of each.
@@ -80,7 +81,7 @@ def told(
         heard, hearing = feedback._replace(kept=None), hears[m]
         if late is not None and base.keep is not None:
             heard = heard._replace(kept=late[m])
-        if base.chances is not None:
+        if base.chances is not None and base.index is None:
             heard, hearing = heard._replace(chance=base.chances(key, state, observation)[arm]), own[m]
         learned = base.update(jax.random.fold_in(key, m), state, observation, arm, heard)
         after.append(jax.tree.map(lambda new, old, on=hearing: jnp.where(on, new, old), learned, state))

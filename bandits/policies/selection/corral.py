@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, State
+from bandits.base import Feedback, Observation, Policy, State, form_of, formed
+from bandits.forms.choosing import Corralling, plain
 from bandits.late import jax, jnp
 from bandits.policies.selection import bases as panel
 from bandits.policies.tabular.counts import HIGH, LOW, require_range, unit
@@ -110,7 +111,9 @@ def corral(
         limit = jnp.where(beyond, 2.0 * far, state.limit)
         return Band(states, chance, rate, limit, horizon, jax.random.bits(lot))
 
-    return Policy(init, act, update, chances=chances, keep=keep)
+    made = Policy(init, act, update, chances=chances, keep=keep)
+    own = plain(form_of(base) for base in those)
+    return made if own is None else formed(made, Corralling(low=low, high=high, bases=own))
 
 
 def mixed(chance: jax.Array, horizon: jax.Array) -> jax.Array:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bandits import require
-from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.base import Feedback, Observation, Policy, formed, ranked
+from bandits.forms.shrunk import Shrunk
 from bandits.late import jax, jnp
 from bandits.rewards import Outcome, Reward, linear
 
@@ -95,7 +96,7 @@ def ebucb(
             state.spent.at[arm].add(cost),
         )
 
-    return ranked(init, index, update)
+    return formed(ranked(init, index, update), Shrunk(alpha, noise, spread, prior))
 
 
 _GUESSED = 2.0  # arms, or calls, that the guess of a variance counts as

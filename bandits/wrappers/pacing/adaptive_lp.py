@@ -20,6 +20,7 @@ from bandits.wrappers.pacing.paced import (
     Worth,
     first,
     no_usage,
+    opens,
     paced,
     primed_usage,
     used,
@@ -111,6 +112,10 @@ def lp(
         price = first(state.price, start * observation.rounds_left / observation.budget)
         return Terms(cost @ price, jnp.ones(n_arms, bool), cost[:, 0])
 
+    def remembered(state: Plan, context: jax.Array) -> Plan:
+        placed = state.context.at[state.seen % window].set(context)
+        return state._replace(context=placed, seen=state.seen + 1)
+
     def solve(state: Plan, left: jax.Array, worth: Worth) -> jax.Array:
         values = jax.vmap(worth)(state.context)
         cost = state.usage.at_least(jnp.einsum("krd,wd->wkr", state.usage.costs.weight, state.context))
@@ -129,8 +134,12 @@ def lp(
     ) -> Plan:
         del key
         usage = state.usage.heard(observation.context, arm, used(feedback))
-        context = state.context.at[state.seen % window].set(observation.context)
-        after = Plan(state.price, context, state.seen + 1, usage)
+        after = Plan(state.price, state.context, state.seen, usage)
+        if observation.asked is None:
+            after = remembered(after, observation.context)
+        else:  # a query is in the window once, however many calls it takes
+            grown = remembered(after, observation.context)
+            after = jax.tree.map(lambda new, old: jnp.where(opens(observation) > 0, new, old), grown, after)
         coming = observation.rounds_left - 1.0
         left = (observation.budget - used(feedback)) / jnp.maximum(coming, 1.0)
         # On the clock alone, which all seeds share, so that the branch stays a branch under `vmap`.

@@ -16,6 +16,7 @@ from bandits.wrappers.pacing.paced import (
     Worth,
     first,
     no_usage,
+    opens,
     paced,
     primed_usage,
     used,
@@ -93,7 +94,7 @@ def bwk(
         rounds = first(state.rounds, observation.rounds_left)
         limited = jnp.isfinite(target)
         rate = jnp.sqrt(jnp.log(limited.sum() + 1.0) / rounds) if step is None else step
-        weight = jnp.clip(state.weight + rate * (amount / target - 1.0), _FLOOR, -_FLOOR)
+        weight = jnp.clip(state.weight + rate * (amount / target - opens(observation)), _FLOOR, -_FLOOR)
         share = jnp.where(limited, jnp.exp(weight), 0.0)
         usage = state.usage.heard(observation.context, arm, amount)
         return Knapsack(share / (1.0 + share.sum()), weight, target, rounds, usage)

@@ -15,6 +15,7 @@ from bandits.wrappers.pacing.paced import (
     Worth,
     first,
     no_usage,
+    opens,
     paced,
     primed_usage,
     used,
@@ -76,6 +77,7 @@ def mirror(
         target = first(state.target, observation.budget / observation.rounds_left)
         behind = jnp.minimum(1.0, observation.budget / observation.rounds_left / target)
         pace = jnp.where(jnp.isfinite(target), jnp.maximum(behind, 0.0), 1.0)
+        pace = pace * opens(observation)  # once a query, however many calls it takes
         price = jnp.clip(state.price * jnp.exp(step * (amount / target - pace)), _LOWEST, _HIGHEST)
         return Mirror(price, target, state.usage.heard(observation.context, arm, amount))
 

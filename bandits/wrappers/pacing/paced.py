@@ -2,7 +2,9 @@
 
 A pacer charges each arm for what it is expected to use and may forbid some; the arm of the highest index less charge
 is called (`Policy.index`). A policy without an index cannot be paced. Where nothing is left, the cheapest available
-arm is called. What a pacer itself weighs is the index without what chance adds.
+arm is called. What a pacer itself weighs is the index without what chance adds. A policy that may call again for a
+query stops where no further call is worth its charge: its index is what a call is worth over stopping. Budgets are a
+query's, so a pacer takes what all calls of a query use as spent in one round (`opens`).
 What the budget is, a pacer sees in the observation: one wrapped policy serves every budget without compiling anew.
 """
 
@@ -59,24 +61,29 @@ def paced(policy: Policy, pacer: Pacer, name: str) -> Policy:
     index = policy.index
     if index is None:
         raise ValueError(
-            f"pacing {name} needs a policy with an index, such as linucb or thompson; this one chooses by"
-            " probabilities or a fixed rule, not by what a call is worth"
+            f"pacing {name} needs a policy with an index, such as linucb or thompson; this one, or one that"
+            " it is made of, chooses by probabilities or a fixed rule, not by what a call is worth"
         )
 
     def init(key: jax.Array) -> Paced:
         return Paced(policy.init(key), pacer.init())
 
-    def open_to(state: Paced, observation: Observation) -> tuple[jax.Array, jax.Array]:
-        """Return what is charged for each arm and which may be called, both `(K,)`."""
+    def open_to(state: Paced, observation: Observation) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return what is charged for each arm, which may be called, both `(K,)`, and whether the pacer lets any."""
         worth = index(None, state.policy, observation)
         charge, allowed, cost = pacer.terms(state.pacer, worth, observation)
         open_arms = observation.available & allowed
         cheapest = jnp.arange(len(cost)) == choose(-cost, observation.available)
-        return charge, jnp.where(open_arms.any(), open_arms, cheapest)
+        return charge, jnp.where(open_arms.any(), open_arms, cheapest), open_arms.any()
 
     def act(key: jax.Array, state: Paced, observation: Observation) -> jax.Array:
-        charge, open_arms = open_to(state, observation)
-        return choose(index(key, state.policy, observation) - charge, open_arms)
+        charge, open_arms, any_open = open_to(state, observation)
+        net = index(key, state.policy, observation) - charge
+        if observation.asked is None:
+            return choose(net, open_arms)
+        # A further call has to be worth more than stopping, and is not made only because nothing else is open.
+        going = ~observation.asked.any() | (any_open & (open_arms & (net > 0)).any())
+        return jnp.where(going, choose(net, open_arms), jnp.int32(-1))
 
     def update(
         key: jax.Array, state: Paced, observation: Observation, arm: jax.Array, feedback: Feedback
@@ -84,7 +91,7 @@ def paced(policy: Policy, pacer: Pacer, name: str) -> Policy:
         learned = policy.update(key, state.policy, observation, arm, feedback)
 
         def now(context: jax.Array) -> jax.Array:
-            return index(None, learned, observation._replace(context=context))
+            return index(None, learned, unasked(observation)._replace(context=context))
 
         return Paced(learned, pacer.update(key, state.pacer, observation, arm, feedback, now))
 
@@ -95,8 +102,22 @@ def paced(policy: Policy, pacer: Pacer, name: str) -> Policy:
         return Paced(known(state.policy, prior), pacer.prime(state.pacer, prior))
 
     return Policy(
-        init, act, update, prime=None if known is None else prime, price=lambda state: state.pacer.price
-    )
+        init, act, update, prime=None if known is None else prime, price=lambda state: state.pacer.price,
+        again=policy.again,
+    )  # fmt: skip
+
+
+def opens(observation: Observation) -> Any:
+    """Return 1.0 for the first call of a query, which the budget of a round is for, and 0.0 for each further one."""
+    return 1.0 if observation.asked is None else jnp.where(observation.asked.any(), 0.0, 1.0)
+
+
+def unasked(observation: Observation) -> Observation:
+    """Return the observation as of a query that was not called for yet."""
+    if observation.asked is None or observation.heard is None:
+        return observation
+    unknown = jnp.full_like(observation.heard, jnp.nan)
+    return observation._replace(asked=jnp.zeros_like(observation.asked), heard=unknown)
 
 
 def among(observation: Observation, allowed: jax.Array, arm: jax.Array) -> Observation:

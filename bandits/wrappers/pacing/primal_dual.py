@@ -10,7 +10,7 @@ import numpy as np
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, Prior
 from bandits.late import jax, jnp
-from bandits.wrappers.pacing.paced import Means, Pacer, R, Terms, Worth, first, no_means, paced, used
+from bandits.wrappers.pacing.paced import Means, Pacer, R, Terms, Worth, first, no_means, opens, paced, used
 
 _PRICES = 201  # at which a log is asked what it would have spent; denser towards 0, where most budgets end up
 
@@ -130,8 +130,10 @@ def primal_dual(
         del key, worth
         amount = used(feedback)
         target, price = now(state, observation)
-        smooth = (1.0 - smoothing) * state.smooth + smoothing * amount / target
-        price = jnp.clip(price + step * (smooth - 1.0), 0.0, highest)
+        begun = opens(observation)  # a query's further calls add to what its first one has spent
+        smooth = (1.0 - smoothing * begun) * state.smooth + smoothing * amount / target
+        moved = smooth - 1.0 if observation.asked is None else smooth - begun - (1.0 - begun) * state.smooth
+        price = jnp.clip(price + step * moved, 0.0, highest)
         return Dual(price, smooth, target, state.means.heard(arm, amount), state.past)
 
     return paced(policy, Pacer(init, terms, update, _primed), "primal_dual")

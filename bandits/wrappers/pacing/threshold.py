@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, Prior
 from bandits.late import jax, jnp
-from bandits.wrappers.pacing.paced import Means, Pacer, R, Terms, Worth, first, no_means, paced, used
+from bandits.wrappers.pacing.paced import Means, Pacer, R, Terms, Worth, first, no_means, opens, paced, used
 
 
 class Bins(NamedTuple):
@@ -59,7 +59,7 @@ def threshold(policy: Policy, n_arms: int, dim: int, *, bin_size: int = 100) -> 
         whole, rounds = first(state.whole, observation.budget), first(state.rounds, observation.rounds_left)
         done = rounds - observation.rounds_left
         spent = jnp.where(jnp.isinf(whole), 0.0, whole - observation.budget)
-        opened = jnp.where(jnp.mod(done, bin_size) == 0, spent, state.opened)
+        opened = jnp.where((jnp.mod(done, bin_size) == 0) & (opens(observation) > 0), spent, state.opened)
         # Budgets of all bins so far, the present one included; the last one may be short.
         due = whole * jnp.minimum((jnp.floor(done / bin_size) + 1.0) * bin_size, rounds) / rounds
         share = (spent - opened) / jnp.maximum(due - opened, 1e-30)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from bandits.contests.contest import Met, Sides, shown
 from bandits.money import Money, plain
-from bandits.sequential.contest import Met, Sides, shown
 
 
 def chain(met: Met, models: Sequence[str]) -> str:
@@ -96,7 +96,7 @@ def verdict(told: Sequence[dict[str, Any]], queries: int, learned: int, unit: Mo
     if worst["over_promise"] > 0.02:
         lines.append(
             f"Promises are of {learned:,} queries: at a budget of {unit.shown(worst['budget'])} the cascade paid"
-            f" {worst['over_promise']:.0%} more than it cost in training."
+            f" {100 * worst['over_promise']:.0f} % more than it cost in training."
         )
     return lines
 
@@ -120,7 +120,7 @@ def break_even(quality: Sequence[float], told: Sequence[Sequence[dict[str, Any]]
         quality: AUCs, rising.
         told: for each of them the rows of the same budgets.
     """
-    from bandits.sequential.contest import break_even as crossing
+    from bandits.contests.contest import break_even as crossing
 
     found = []
     for at in zip(*told, strict=True):

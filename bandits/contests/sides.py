@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.contests.contest import Sides
 from bandits.sequential.chains import Judged
-from bandits.sequential.contest import Sides
 from bandits.wrappers import warm
 
 if TYPE_CHECKING:

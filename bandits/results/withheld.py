@@ -1,0 +1,77 @@
+"""Answers that are withheld where the judge scores them too low: coverage, selective risk, AURC (Geifman 2017)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.experiment.ask import Run
+from bandits.metrics.abstention import aurc, curve
+from bandits.metrics.intervals import student
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+_POINTS = 100  # coverages at which a curve is kept
+
+
+def tables(run: Run, threshold: float | None) -> dict[str, pd.DataFrame]:
+    """Return `abstain` and `risk_coverage` of a run's policies; nothing where nothing is withheld.
+
+    `abstain` has, for each policy, the `threshold`; `coverage`, the share of all queries whose answer is delivered;
+    `risk`, the mean loss (1 less the utility) of all answers, and `selective_risk`, of those delivered (NaN: none is);
+    `aurc`, the mean selective risk over all coverages, and `aurc_best`, that of a judge that knows the losses; each a
+    mean over seeds, `_lo` and `_hi` the 95 % interval. `risk_coverage` has for each policy the mean selective risk over
+    seeds at each hundredth of its answers, the highest scores first, and the `score` of the last of them.
+
+    Answers without a score are withheld, and come last. What is withheld is paid for all the same, and rewards, regret
+    and what policies hear do not change.
+
+    Args:
+        run: a finished one.
+        threshold: of the score; None: nothing is withheld.
+    """
+    import pandas as pd
+
+    if run.judged is None or threshold is None:
+        return {}
+    rows, lines = [], []
+    for spec in run.traces:
+        each = [_seed(run, spec, seed, threshold) for seed in range(len(run.traces[spec].order))]
+        numbers = {name: np.array([one[0][name] for one in each]) for name in each[0][0]}
+        row: dict[str, Any] = {"policy": spec, "threshold": threshold}
+        for name, values in numbers.items():
+            low, high = student(values)
+            row |= {name: float(values.mean()), f"{name}_lo": float(low), f"{name}_hi": float(high)}
+        rows.append(row)
+        means = np.mean([one[1] for one in each], axis=0)
+        lines += [{"policy": spec, "coverage": c, "risk": r, "score": s} for c, r, s in means.tolist()]
+    return {"abstain": pd.DataFrame(rows), "risk_coverage": pd.DataFrame(lines)}
+
+
+def _seed(run: Run, spec: str, seed: int, threshold: float) -> tuple[dict[str, float], Floats]:
+    """Return a seed's numbers, and `(100, 3)` coverage, selective risk and score along its curve."""
+    assert run.judged is not None
+    order, arms = run.traces[spec].order[seed], run.traces[spec].arms[seed]
+    called = arms >= 0
+    if not called.any():
+        nothing = dict.fromkeys(("coverage", "risk", "selective_risk", "aurc", "aurc_best"), np.nan)
+        return {**nothing, "coverage": 0.0}, np.full((_POINTS, 3), np.nan)
+    at = order[called], arms[called]
+    utility, said = run.stream.utility[at], run.judged.confidence[at]
+    score = np.where(np.isnan(said), -1.0, said)
+    delivered = score >= threshold
+    found = curve(score, utility)
+    places = np.ceil(np.arange(1, _POINTS + 1) / _POINTS * len(score)).astype(int) - 1
+    line = np.stack([found.coverage * called.mean(), found.risk, np.sort(score)[::-1]], axis=1)[places]
+    numbers = {
+        "coverage": float(delivered.sum() / len(arms)),
+        "risk": float(1 - utility.mean()),
+        "selective_risk": float(1 - utility[delivered].mean()) if delivered.any() else np.nan,
+        "aurc": aurc(score, utility),
+        "aurc_best": aurc(utility, utility),
+    }
+    return numbers, line
