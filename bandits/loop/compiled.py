@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import Policy, played_form_of
 from bandits.forms import Averaging, Bagged, Fading, Joint, Logistic, Windowed
+from bandits.late import jax, jnp
 from bandits.loop.blocks import block_of, charged, real_rounds, shared_out, together_of
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
 from bandits.policies.linear.bootstrap import head_of, hearings

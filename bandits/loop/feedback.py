@@ -10,13 +10,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require, resolve
 from bandits.base import Policy
+from bandits.late import jax, jnp
 
 Ints = NDArray[np.int64]
 FEEDBACKS = ("bandit", "full", "dueling")

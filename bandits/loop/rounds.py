@@ -6,10 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits.base import RESOURCES, Feedback, Observation, Policy, State, example
+from bandits.late import jax, jnp
 
 
 class Chunk(NamedTuple):

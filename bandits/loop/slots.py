@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
+from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
 from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.orders import orders
-from bandits.loop.replay import Case, Trace, checked, seed_keys, shared
+from bandits.loop.player import seed_keys
+from bandits.loop.replay import Case, Trace, checked, shared
 from bandits.loop.replay import replay as single
 from bandits.loop.turns import OVER, Turns, worth_of
 from bandits.rewards import PREFERENCE, Reward, reward_table

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits.base import RESOURCES, Observation, Policy, State
+from bandits.late import jax, jnp
 from bandits.loop.rounds import Carry, Chunk, Due, Ring, Shared, feedback_of, noted, observe
 from bandits.rewards import Outcome, Reward
 from envs.calls import STOP, Answers, Calls
@@ -111,7 +109,9 @@ def run_turns(
         unknown = jnp.full(len(now.available), jnp.nan)
         scores = unknown if now.scores is None else now.scores
         seen = observe(shared, now, budget, left)._replace(features=now.features)
-        return Query(jax.random.fold_in(key, number), seen, now.outcome, scores, now.votes, least, now.revealed)
+        return Query(
+            jax.random.fold_in(key, number), seen, now.outcome, scores, now.votes, least, now.revealed
+        )
 
     def one_round(carry: Carry, key: jax.Array, now: Chunk, number: jax.Array, left: jax.Array) -> Any:
         state, account, ring = carry

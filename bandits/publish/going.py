@@ -20,8 +20,8 @@ from bandits.folders.unfinished import Staged
 from bandits.loop import lanes
 from bandits.loop.lanes import CHUNK
 from bandits.loop.orders import window_order
-from bandits.loop.player import player
-from bandits.loop.replay import seed_keys, shared, stopped
+from bandits.loop.player import keys_of, player
+from bandits.loop.replay import shared, stopped
 from bandits.loop.rounds import Chunk
 from bandits.metrics.regret import BASELINES
 from bandits.publish import asked
@@ -62,9 +62,14 @@ class Going:
         built = {spec: self._held(policy) for spec, policy in lineup.items() if policy is not None}
         # The account of a run whose policies may leave a round without a call.
         account = None if self.limits is None else lanes.account(np.stack([self.limits] * ask.seeds))
-        keys = seed_keys(ask.seed, ask.seeds)
         self.playing = [
-            player(policy, keys, shared(table), account=account, probe=policy.price)
+            player(
+                policy,
+                keys_of(policy, ask.seed, ask.seeds, plain=policy.price is None),
+                shared(table),
+                account=account,
+                probe=policy.price,
+            )  # fmt: skip
             for policy in built.values()
         ]
         sizes = len(lineup), table.n_arms, ask.seeds, len(table.datasets)

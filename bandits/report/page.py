@@ -112,10 +112,11 @@ def _charts(
     cloud, frontier = plane(rows, unit, calls.called(by_dataset))
     areas, _, last = calls.shares(rows, curves)
     routed = calls.routed(_leading(by_dataset, first))
+    lines = curves[~over_time.of_models(curves)]
     regret, earned, left = (
-        over_time.regret(rows, curves),
-        over_time.reward(rows, curves, unit),
-        over_time.budget(rows, curves),
+        over_time.regret(rows, lines),
+        over_time.reward(rows, lines, unit),
+        over_time.budget(rows, lines),
     )
     parts = {
         "regret": _regret(regret),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, choose
+from bandits.late import jax, jnp
 from bandits.policies.linear import ridge as ridges
 from bandits.policies.linear.ridge import Ridge
 
