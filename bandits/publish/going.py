@@ -69,7 +69,7 @@ class Going:
                 shared(table),
                 account=account,
                 probe=policy.price,
-            )  # fmt: skip
+            )
             for policy in built.values()
         ]
         sizes = len(lineup), table.n_arms, ask.seeds, len(table.datasets)
