@@ -12,10 +12,9 @@ import pytest
 import bandits
 from bandits import POLICIES, reward_table
 from bandits.base import played_form_of
-from bandits.forms.form import Heard, Seen
+from bandits.forms.form import Heard, Seen, leaves
 from bandits.loop import blocks, lanes, scan
 from bandits.loop.compiled import _drawn, compiled
-from bandits.loop.relearn import leaves
 from bandits.loop.replay import Case, replay, seed_keys, shared
 from bandits.policies.linear.bootstrap import hearings
 from tests.conftest import make_stream
