@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
-from bandits.experiment import logs, worlds
+from bandits.experiment import logs, several, worlds
 from bandits.experiment.ask import Ask, Judged, Run, name_of
 from bandits.experiment.sequences import as_sequences, paid
 from bandits.loop import feedback
@@ -239,7 +239,7 @@ def _world(stream: Stream, ask: Ask) -> tuple[Any, feedback.Late | None]:
     delay = ask.delay if ask.delay is not None else "0" if ready is None else ready.delay
     batch = ask.batch if ask.batch is not None else 1 if ready is None else ready.batch
     late = feedback.parse(delay, batch=batch, feedback=ask.feedback)
-    stream = worlds.changed(stream, changes, **_replayed(ask))
+    stream = several.changed(worlds.changed(stream, changes, **_replayed(ask)), ask)
     return duels.pairs(stream) if ask.feedback == "dueling" else stream, late
 
 
