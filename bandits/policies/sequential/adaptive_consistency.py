@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-from jax.scipy.special import betainc
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State
+from bandits.late import jax, jnp
 
 STOP = -1  # as `envs.calls.STOP`
 
@@ -63,4 +60,4 @@ def settled(votes: jax.Array) -> jax.Array:
     count = jnp.where(known, alike.sum(axis=1), 0)
     leader = votes[count.argmax()]
     second = jnp.where(votes == leader, 0, count).max()
-    return 1 - betainc(count.max() + 1.0, second + 1.0, 0.5)
+    return 1 - jax.scipy.special.betainc(count.max() + 1.0, second + 1.0, 0.5)
