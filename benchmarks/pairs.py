@@ -7,10 +7,6 @@ in each stream. Settings were chosen on streams 100 and 101; these are 0, 1 and 
 
 from __future__ import annotations
 
-from commands.prepare import prepare_jax
-
-prepare_jax()
-
 import numpy as np
 
 import bandits

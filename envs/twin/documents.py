@@ -59,7 +59,7 @@ def make(queries: int, *, seed: int = 0) -> Outcomes:
 
 
 def _changed(rng: np.random.Generator, right: Floats, rate: float, mended: float) -> Floats:
-    """Return which answers are right after a share `rate` of them has changed, wrong ones `LIKELIER` than right ones."""
+    """Return which answers are right after a share `rate` has changed, wrong ones `LIKELIER` times as often."""
     weight = np.where(right, 1.0, LIKELIER)
     changed = rng.random(len(right)) < np.minimum(rate * weight / weight.mean(), 1.0)
     return np.where(changed, ~right & (rng.random(len(right)) < mended), right)
