@@ -289,9 +289,7 @@ def hindsight(stream: Stream, table: NDArray[np.float64], name: str, options: Ma
     """Return the trace of a reference: what hindsight would have called, query by query."""
     kept = {k: v for k, v in options.items() if k in ("seeds", "seed", "order", "rounds")}
     rows = orders(stream, **kept)
-    arms = comparator(
-        table, name, cost=stream.cost, dataset=stream.dataset, times=played(rows, len(table))
-    )
+    arms = comparator(table, name, cost=stream.cost, dataset=stream.dataset, times=played(rows, len(table)))
     return Trace(rows, arms[rows].astype(np.int32))
 
 
