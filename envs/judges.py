@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from envs.bare import special
 from envs.outcomes import Floats
 
 _LEAST = 0.05  # of d in what is said: a judge that knows nothing still says something, at random
@@ -64,8 +65,9 @@ def simulated(
     Raises:
         ValueError: graded utilities for a judge stated by AUC, or another number of AUCs than models.
     """
-    from scipy.special import expit, logit, ndtri
-
+    expit = special().expit
+    logit = special().logit
+    ndtri = special().ndtri
     drawn = np.random.default_rng([seed, 0x6A75, *[part] * (part > 0)]).standard_normal(utility.shape)
     if judge.noise:
         return np.where(np.isnan(utility), np.nan, np.clip(utility + judge.noise * drawn, 0.0, 1.0))

@@ -75,6 +75,7 @@ DEFAULTS = {
     "policy feelgood": "v=0.25 optimism=0.05 most=1.0 ridge=1.0 prior=0.0 draws=32 memory=64",
     "policy auto": "indicators=0",
     "policy ebucb": "alpha=0.5 noise=0.4 spread=0.2 prior=1.0",
+    "policy hierarchical": "alpha=0.5 noise=0.4 spread=0.3 level=0.3 slope=0.1 difficulty=0.2 prior=1.0",
     "policy always": "fallback=()",
     "duellist fgts": "eta=1.0 mu=0.1 ridge=1.0 lr=0.003 steps=5 batch=32 memory=2048",
     "duellist duel_ucb": "alpha=0.5 ridge=1.0",

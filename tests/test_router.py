@@ -34,6 +34,7 @@ INDEXED = (
     "averaged,alpha=0,noise=0.2",
     "ebucb",
     "ebucb,alpha=2,prior=0.4",
+    "hierarchical,difficulty=0",
     "balanced,of=averaged+ebucb",
     "balanced,of=linucb:prior=1+klucb,shared=false,bound=0.01,width=0.02",
     "conservative(averaged),model=model-1,radius=0.5,low=-0.2",

@@ -14,9 +14,9 @@ from bandits import resolve
 from bandits.base import Policy, check
 from bandits.experiment.filled import arm_named, filled
 from bandits.loop import slots
-from bandits.loop.feedback import attentive
 from bandits.loop.orders import orders
-from bandits.loop.replay import Case, Trace, replays, seed_keys
+from bandits.loop.player import seed_keys
+from bandits.loop.replay import Case, Trace, replays
 from bandits.metrics.regret import comparator, played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
@@ -275,9 +275,7 @@ def run(
             if policy.again and one.again is not None:
                 done = slots.replays(policy, one.again.stream, cases, one.again.worth, **more)
             else:
-                asked = one.heard[0]
-                unheard = asked.world is not None and asked.world.silent is not None
-                done = replays(attentive(policy) if unheard else policy, asked, cases, **more)
+                done = replays(policy, one.heard[0], cases, **more)
         else:
             done = []
         for name, trace in zip(to_do, done, strict=True):

@@ -85,15 +85,16 @@ def logged(log: Stream, ask: Any, path: Any) -> Any:
     Raises:
         ValueError: the judge's columns are not as they need to be.
     """
+    found = columns.heard(path, log.outcomes) or columns.Judged()
+    score = found.score
     if ask.judge is not None:
         judge = simulated.parse(ask.judge)
         score = simulated.simulated(judge, log.utility, log.models, seed=ask.seed, part=1)
-        return replace(log, several=Several(Calls(), score))
-    found = columns.heard(path, log.outcomes)
-    if found is None:
+    if score is None or (ask.deliver == "vote" and found.votes is None):
         return log
-    cost = found.cost if ask.judge_cost is None else np.full(log.utility.shape, _price(ask.judge_cost))
-    return replace(log, several=Several(Calls(), found.score, judge_cost=cost))
+    cost = found.cost if ask.judge_cost is None else np.full(score.shape, _price(ask.judge_cost))
+    calls = Calls(ask.calls, combine=resolve.function(ask.deliver, DELIVER, "delivery"))
+    return replace(log, several=Several(calls, score, votes=found.votes, judge_cost=cost))
 
 
 def fingerprint(stream: Stream) -> str | None:

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,8 @@ _NAMED = 6  # policies that a title names
 _LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of everything that can change a digit."""
+@cache
+def _versions() -> Mapping[str, str]:
     found = {}
     for name in _LIBRARIES:
         try:
@@ -35,6 +36,11 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that can change a digit."""
+    return dict(_versions())
 
 
 def fingerprint(outcomes: Any) -> str:
@@ -109,6 +115,7 @@ def filed(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> di
         manifest,
         named.get("changes"),
         named["by_query"],
+        {name: named[name] for name in sheets.TURNS if name in named},
     )
     return files | {"report.html": page.encode(), "manifest.json": _json(manifest)}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bandits.forms.averaged import Averaging
 from bandits.forms.choosing import Balancing, Corralling, Plain
+from bandits.forms.effects import Mixed
 from bandits.forms.forgetting import Fading, Windowed
 from bandits.forms.guarding import Guarding
 from bandits.forms.linear import Bagged, Joint, Logistic, Paired, Ridges
@@ -30,9 +31,7 @@ __all__ = [
     "Guarding",
     "Joint",
     "Logistic",
-    "Losing",
-    "Paired",
 ]
-__all__ += ["Racing", "Ridges", "Shrunk", "Windowed"]
+__all__ += ["Losing", "Mixed", "Paired", "Racing", "Ridges", "Shrunk", "Windowed"]
 
 Forms = Plain | Balancing | Corralling | Guarding

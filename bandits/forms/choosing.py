@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Meta
 
 from bandits.forms.averaged import Averaging
+from bandits.forms.effects import Mixed
 from bandits.forms.exploring import Positive
 from bandits.forms.forgetting import Fading, Windowed
 from bandits.forms.form import (
@@ -44,6 +45,7 @@ Plain = (
     | Directed
     | Cheering
     | Shrunk
+    | Mixed
     | Bounds
     | BetaCounts
     | Losing

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.late import jax, jnp
 from envs.graphs.programs import KINDS, LOC, START, VQA
 
 HIDDEN, HEADS = 32, 4

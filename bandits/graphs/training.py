@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.graphs.network import Batch, Weights, cce, first_weights, logits, names
+from bandits.late import jax, jnp
 from envs.graphs.tasks import Tasks
 
 Floats = NDArray[np.float64]

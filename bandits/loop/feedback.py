@@ -7,15 +7,15 @@ called in a ring and hears, after each round, what is due then.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require, resolve
 from bandits.base import Policy
+from bandits.late import jax, jnp
 from envs.windows import big
 
 Ints = NDArray[np.int64]
@@ -149,6 +149,7 @@ def heard(after: Ints, first: int, rounds: int) -> Ints:
     )
 
 
+@lru_cache(64)
 def attentive(policy: Policy) -> Policy:
     """Return a policy that learns nothing of an outcome whose reward is NaN: it was called, paid, and never heard of.
 

@@ -12,12 +12,11 @@ from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
+from bandits.late import jax, jnp
 from bandits.loop.feedback import Timetable, timetable
 from bandits.loop.player import Player, player
 from bandits.loop.rounds import Account, Chunk, Due, Shared, ring

@@ -7,19 +7,18 @@ A case (a reward table, a preference, a budget) times a seed is a lane. The lane
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
+from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
 from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.orders import orders
+from bandits.loop.player import keys_of
 from bandits.loop.rounds import Shared
 from bandits.rewards import PREFERENCE
 
@@ -189,7 +188,7 @@ def replays(
         raise ValueError("a stream of several calls a query needs bandits.loop.slots.replay")
     checked(stream, cases)
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
-    keys = seed_keys(seed, seeds)
+    keys = keys_of(policy, seed, seeds, plain=feedback is None and probe is None)
     after = None if feedback is None else feedbacks.due(feedback, rows.shape, seed)
     full = feedback is not None and feedback.full
     lanes = [
@@ -197,6 +196,8 @@ def replays(
         for case, sheet in zip(cases, sheets(stream, cases), strict=True)
         for s in range(seeds)
     ]
+    if stream.world is not None and stream.world.silent is not None:
+        policy = feedbacks.attentive(policy)
     arms, read = play(policy, shared(stream), lanes, full=full, probe=probe, progress=progress)
     traces = []
     for i, case in enumerate(cases):
@@ -208,13 +209,11 @@ def replays(
 
 def shared(stream: Stream | Big) -> Shared:
     """Return what all rounds of a table with `price` `(K,)` and `cost_scale` share."""
-    return Shared(jnp.asarray(stream.price, jnp.float32), jnp.float32(stream.cost_scale))
-
-
-@partial(jax.jit, static_argnums=1)
-def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
-    """Return a key for each seed of a run."""
-    return [jax.random.fold_in(jax.random.key(seed), s) for s in range(seeds)]
+    world = getattr(stream, "world", None)
+    changes = world is not None and world.posted is not None
+    price: Any = None if changes else np.asarray(stream.price, np.float32)
+    scale: Any = np.float32(stream.cost_scale)
+    return Shared(price, scale)
 
 
 def checked(stream: Stream, cases: Sequence[Case]) -> None:

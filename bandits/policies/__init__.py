@@ -35,6 +35,7 @@ from bandits.policies.tabular.elimination import successive_elimination
 from bandits.policies.tabular.exp3 import exp3
 from bandits.policies.tabular.exp4 import exp4
 from bandits.policies.tabular.fixed import always, uniform
+from bandits.policies.tabular.hierarchical import hierarchical
 from bandits.policies.tabular.klucb import klucb
 from bandits.policies.tabular.ucb1 import ucb1
 
@@ -76,6 +77,7 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "balanced": balanced,
     "corral": corral,
     "paired": paired,
+    "hierarchical": hierarchical,
 }
 
 __all__ = ["POLICIES", *POLICIES]

@@ -20,8 +20,8 @@ from bandits.folders.unfinished import Staged
 from bandits.loop import lanes
 from bandits.loop.lanes import CHUNK
 from bandits.loop.orders import window_order
-from bandits.loop.player import Player, player
-from bandits.loop.replay import seed_keys, shared, stopped
+from bandits.loop.player import Player, keys_of, player
+from bandits.loop.replay import shared, stopped
 from bandits.loop.rounds import Chunk, ring
 from bandits.metrics.regret import BASELINES
 from bandits.publish import asked
@@ -94,7 +94,8 @@ class Going:
         if self.backlog is not None:
             sizes = self.backlog.ring, table.n_arms, table.dim
             places = ring(policy, ask.seeds, *sizes, budgeted=held is not None)
-        keys, full = seed_keys(ask.seed, ask.seeds), ask.feedback == "full"
+        plain, full = places is None and policy.price is None, ask.feedback == "full"
+        keys = keys_of(policy, ask.seed, ask.seeds, plain=plain)
         return player(policy, keys, shared(table), account=held, ring=places, probe=policy.price, full=full)
 
     @property

@@ -14,7 +14,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +25,7 @@ from bandits.experiment import ask as runs
 from bandits.experiment import several
 from bandits.experiment.play import finish
 from bandits.folders import write as artefacts
+from bandits.late import jax
 from bandits.metrics.intervals import clustered
 from bandits.metrics.regret import BASELINES, comparator, earned_by, played, rewards
 from bandits.results.by_query import clusters

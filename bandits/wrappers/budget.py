@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
 from bandits.base import RESOURCES, Policy, ranked
+from bandits.late import jnp
 from bandits.wrappers import promise
 from bandits.wrappers.pacing.adaptive_lp import lp
 from bandits.wrappers.pacing.bwk import bwk

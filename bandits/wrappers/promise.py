@@ -8,13 +8,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
 from bandits.base import RESOURCES, Feedback, Observation, Policy, Prior, State, around
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn, primed
 from bandits.wrappers.pacing.paced import among
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.linear import Paired
+from bandits.late import jax, jnp
 
 _MOST = 3000  # features of the one ridge: its inverse is a matrix of so many rows for each seed
 

@@ -14,6 +14,7 @@ from bandits.policies.sequential.c2ucb import c2ucb
 from bandits.policies.sequential.cascade import cascade
 from bandits.policies.sequential.cascade_routing import cascade_routing
 from bandits.policies.sequential.frugal import frugal
+from bandits.policies.sequential.look import look
 from bandits.policies.sequential.pandora import pandora
 from bandits.policies.sequential.router_r1 import router_r1
 
@@ -26,4 +27,5 @@ SEQUENTIAL: dict[str, Callable[..., Policy]] = {
     "cascade_routing": cascade_routing,
     "router_r1": router_r1,
     "c2ucb": c2ucb,
+    "look": look,
 }

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from bandits.base import Feedback, Observation, Policy
+from bandits.late import jax, jnp
 
 STOP = -1  # as `envs.calls.STOP`
 
