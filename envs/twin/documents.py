@@ -10,10 +10,12 @@ changes is right with a chance that falls with the number of documents; so utili
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from envs.outcomes import Floats, Outcomes
+from envs.outcomes import Outcomes
 from envs.twin.published import folder
 
 LABEL = "synthetic utilities with M2RAG's recorded changes of answers and lengths, not recorded answers"
@@ -58,7 +60,7 @@ def make(queries: int, *, seed: int = 0) -> Outcomes:
     )
 
 
-def _changed(rng: np.random.Generator, right: Floats, rate: float, mended: float) -> Floats:
+def _changed(rng: np.random.Generator, right: NDArray[Any], rate: float, mended: float) -> NDArray[Any]:
     """Return which answers are right after a share `rate` has changed, wrong ones `LIKELIER` times as often."""
     weight = np.where(right, 1.0, LIKELIER)
     changed = rng.random(len(right)) < np.minimum(rate * weight / weight.mean(), 1.0)
