@@ -58,9 +58,6 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     loaded = loaded_again(manifest)
     if fingerprint(loaded.outcomes) != _sha256(manifest):
         raise ValueError(f"export needs the data that {place} was run on; it has changed since")
-    order, arms = _calls(place / "trace.parquet", spec, seed)
-    if len(order) and not (order.min() >= 0 and order.max() < len(loaded) and arms.max() < loaded.n_arms):
-        raise ValueError(f"{place / 'trace.parquet'}: rows or arms are not those of its table")
     asked = preferences(manifest["preference"], len(loaded), manifest["seed"])[manifest["preference"]]
     worth = resolve.function(reward or manifest["reward"], REWARDS, "reward")
     table = reward_table(worth, loaded, asked)
@@ -72,6 +69,9 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
         raise ValueError(
             f"export needs a policy that has a form of its own (docs/serving.md); {formless(spec, loaded, worth)}"
         )
+    order, arms = _calls(place / "trace.parquet", spec, seed)
+    if len(order) and not (order.min() >= 0 and order.max() < len(loaded) and arms.max() < loaded.n_arms):
+        raise ValueError(f"{place / 'trace.parquet'}: rows or arms are not those of its table")
     served: forms.Forms = form.served
     settings = _settings(spec, served, manifest, loaded, asked)
     fitted = projection.fit(loaded.outcomes, **manifest["context"]) if served.featured else projection.NOTHING
