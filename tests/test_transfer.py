@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bandits.mmrbench import transfer, transfer_page
+from bandits.mmrbench import new_models, transfer, transfer_page
 from bandits.mmrbench.transfer import SETS, SOURCE, TEXTS, Asked
+from bandits.policies.llmbandit.tasks import Schedule
 from envs.outcomes import Outcomes
 from envs.twin import published
 from simulate import answer
@@ -84,7 +85,7 @@ def test_the_layout_has_the_papers_figures_beside_ours(found) -> None:
         "notes": (),
         "command": "c",
     }
-    page = transfer_page.render(found, known)
+    page = transfer_page.render(found, [], known)
     assert "0.7936" in page and "image masked" in page and page.count("<circle") == 15
     assert "knn,k=5 on a-&gt;b (accuracy" in page
 
@@ -107,3 +108,28 @@ def test_the_command_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.Monk
         "--train-share needs a number between 0 and 1, got 1" in answer(["transfer", "--train-share", "1"])[1]
     )
     assert "--seeds needs at least 1, got 0" in answer(["transfer", "--seeds", "0"])[1]
+
+
+def test_models_never_seen_are_routed_among_by_their_quiz() -> None:
+    """Four models of two kinds, one of each kind among the two that train and among the two that are new."""
+    rng = np.random.default_rng(1)
+    rows, topic = 240, rng.integers(0, 2, 240)
+    right = np.array([[0.95, 0.1], [0.1, 0.95]])[topic][:, [0, 0, 1, 1]]
+    base = three_sets(6)
+    utility, text = (rng.random((rows, 4)) < right).astype(float), np.eye(4)[topic]
+    made = Outcomes(
+        ("a1", "a2", "b1", "b2"), utility, np.ones((rows, 4)),
+        np.array([f"q{i}" for i in range(rows)], object), text=text + 0.05 * rng.normal(size=(rows, 4)),
+        dataset=np.full(rows, "one", object), scenario=np.full(rows, base.scenario[0], object),
+    )  # fmt: skip
+    schedule = Schedule(rollouts=1, pretrain_steps=150, pretrain_batch=64)
+    found = new_models.new_models(made, seeds=1, quiz=24, dim=3, random_state=0, schedule=schedule)
+    by = {(row["preference"], row["player"]): row for row in found}
+    assert len(found) == 21 and by[0.0, "oracle"]["reward"] >= by[0.0, "best single"]["reward"] > 0.4
+    assert by[0.0, new_models.QUIZ]["over_quiz"] == pytest.approx(
+        by[0.0, new_models.QUIZ]["reward"] - by[0.0, new_models.BEST]["reward"]
+    )
+    assert by[0.0, new_models.RIDGE]["reward"] > 0.85 and by[0.2, new_models.QUIZ]["verdict"] == "not shown"
+    assert by[0.2, "uniform"]["reward"] == pytest.approx(by[0.0, "uniform"]["reward"] - 0.2)
+    with pytest.raises(ValueError, match="needs 4 models or more"):
+        new_models.new_models(base, seeds=1)
