@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from commands.help import Topical, option
-from commands.numbers import FINITE, SEED
+from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import say, show, told
@@ -24,16 +24,31 @@ from commands.terminal import say, show, told
     metavar="W",
     help="What a right answer is worth, in the table's money.  [cost ignored]",
 )
+@option(
+    "--reveals",
+    metavar="COLUMN",
+    help="A column of numbers that the look shows, for rules that learn online.",
+)
+@option(
+    "--seeds",
+    type=WHOLE,
+    default=10,
+    show_default=True,
+    help="Orders of the queries for those rules; 0: none.",
+)
 @option("--seed", type=SEED, default=0, show_default=True, help="Of the folds that the gate is learned on.")
 @voice
 def look(
-    file: str | None, stream: str, pair: str, worth: float | None, seed: int, form: str, **options: Any
-) -> None:
-    """Compare buying context never, always, by a learned gate and with hindsight.
+    file: str | None, stream: str, pair: str, worth: float | None, reveals: str | None, seeds: int, seed: int,
+    form: str, **options: Any,
+) -> None:  # fmt: skip
+    """Compare buying context never, always, by a learned gate, by rules that learn online, and with hindsight.
 
     FILE is a table in which one model has two columns, without and with what is bought (OCR, a caption, a longer
     thought), its price in their costs. The gate sees what a policy sees of a query before the look.
     """
+    from dataclasses import replace
+
     import numpy as np
 
     if file is not None and options["data"] is not None:
@@ -47,7 +62,7 @@ def look(
         raise click.UsageError(f"--worth needs a number > 0, got {worth:g}")
     table = load({**options, "data": options["data"] or file, "stream": stream, "models": names})
     prepare_jax()
-    from bandits.contests import looks
+    from bandits.contests import looking, looks
 
     if worth is not None and not table.outcomes.priced:
         raise ValueError("--worth needs costs: the table has none; --prices FILE gives them")
@@ -68,7 +83,31 @@ def look(
          "over_always": float(r.over_always.mean), "lo": float(r.over_always.lo), "hi": float(r.over_always.hi)}
         for r in found
     ]  # fmt: skip
+    shown = None if reveals is None else _shown(options["data"] or file, table.outcomes, reveals)[whole]
+    part = replace(table, outcomes=table.outcomes.take(np.flatnonzero(whole)), context=table.context[whole])
+    learned = (
+        looking.online(part, cluster, revealed=shown, worth=worth, seeds=seeds, seed=seed) if seeds else []
+    )
+    rows += [
+        {"rule": r.name, "accuracy": r.utility, "worth": r.worth, "bought": r.bought,
+         "over_always": float(r.over_always.mean), "lo": float(r.over_always.lo), "hi": float(r.over_always.hi)}
+        for r in learned
+    ]  # fmt: skip
     show(rows, form)
     if form == "table":
-        told(looks.verdict(found))
+        for line in (looks.verdict(found), *looking.verdict(learned)):
+            told(line)
     say(*table.notes, f"numbers are from: {table.outcomes.label}")
+
+
+def _shown(path: Any, outcomes: Any, column: str) -> Any:
+    """Return what a look shows, `(T, 1)`, scaled to mean 0 and deviation 1, and 0 where the cell is empty."""
+    import numpy as np
+
+    from envs.tables.judged import extra
+
+    if path is None:
+        raise ValueError("--reveals needs a table of your own: the twin has no such column")
+    told = extra(path, outcomes, column)
+    spread = float(np.nanstd(told)) or 1.0
+    return np.nan_to_num((told - np.nanmean(told)) / spread).astype(np.float32)[:, None]

@@ -97,7 +97,7 @@ def test_every_pacing_takes_a_policy_that_may_call_again(table: Path, pacing: st
     assert (paid.sum(axis=1) <= 500).all() and (paid.sum(axis=1) > 300).all()
     (row,) = run.calls
     assert 0.5 < row["calls"] < 2.5
-    assert np.isfinite(trace.probed).all()
+    assert np.isfinite(trace.probed[:, -1]).all()
 
 
 def test_a_cascade_has_no_index_to_pace_by(table: Path) -> None:

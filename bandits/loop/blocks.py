@@ -14,16 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
-from bandits.forms.exploring import Weights
+from bandits.forms.exploring import Bonus, Weights
+from bandits.late import jax, jnp
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
-from bandits.policies.linear.affine import Form, form_of
+from bandits.policies.linear.affine import Form, form_of, heard_reward
+from envs import bare
 from envs.cores import cores
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
@@ -37,7 +37,12 @@ class Blocks:
     ) -> None:
         form = form_of(policy)
         assert form is not None
-        self._form, self._keys, self._shared = form, jnp.stack(keys), shared
+        self._form, self._shared = form, shared
+        self._constant: Weights | None = None
+        if keyless(policy):
+            self.carry = _begun(policy, len(keys)), account, None
+            return
+        self._keys = jnp.stack(keys)
         self.carry = start(policy, self._keys), account, None
 
     @property
@@ -48,15 +53,30 @@ class Blocks:
     @carry.setter
     def carry(self, whole: Carry) -> None:
         state, self._account, _ = whole
-        self._state: Any = jax.tree.map(np.array, state)  # the kernel writes to it
+        self._state: Any = type(state)(
+            *(np.array(part, order="C") for part in state)
+        )  # the kernel writes to it
         self._heard = self._state.pulls.sum(axis=1, dtype=np.float32)
 
     def foresee(self, clock: Any, chunk: Chunk) -> Any:
         """Return what `Weights` and targets a chunk has; each of its rounds teaches, whatever is called."""
+        if constant(self._form):
+            return self._constantly(chunk)
         n_arms = self._state.inverse.shape[1]
         ahead = _ahead(self._form, n_arms, self._keys, self._heard, self._shared, clock, chunk)
         self._heard = self._heard + np.float32(real_rounds(clock))
         return jax.tree.map(np.asarray, ahead)
+
+    def _constantly(self, chunk: Chunk) -> tuple[Weights, NDArray[np.float32]]:
+        """Return what `_ahead` returns where the weights are the same in every round and the reward is learned."""
+        taught = np.array(chunk.outcome[..., 1:2])
+        if self._constant is None:
+            plain, arms = self._form.explore.weights(None, None), taught.shape[:3]  # type: ignore[arg-type]
+            shapes = taught.shape, arms, arms, arms[:2]
+            self._constant = Weights(*(np.full(s, x, np.float32) for s, x in zip(shapes, plain, strict=True)))
+        for array in (taught, *self._constant):
+            array.flags.writeable = False  # as what comes from JAX: the kernel is compiled once for both
+        return self._constant, taught
 
     def play(
         self, clock: Any, chunk: Chunk, foreseen: Any, late: None = None
@@ -67,6 +87,23 @@ class Blocks:
         if self._account is not None:
             self._account = charged(self._account, chunk, called[:, :real])
         return called, None
+
+
+def constant(form: Form) -> bool:
+    """Return whether a form weighs every round alike and learns the reward, so that nothing has to be computed."""
+    return isinstance(form.explore, Bonus) and not form.targets and form.target is heard_reward
+
+
+def keyless(policy: Policy) -> bool:
+    """Return whether a policy that is played in blocks asks nothing of its key."""
+    form = form_of(policy)
+    return form is not None and constant(form)
+
+
+def _begun(policy: Policy, lanes: int) -> Any:
+    """Return what `start` returns of a policy that asks nothing of its key."""
+    state = policy.init(None)  # type: ignore[arg-type]
+    return type(state)(*(np.broadcast_to(part, (lanes, *part.shape)) for part in state))
 
 
 def real_rounds(clock: Any) -> int:
@@ -111,7 +148,7 @@ def _replayed(
     seeds, _, dim, _ = state.inverse.shape
     weight = state.weight.reshape(seeds, -1, form.targets[0] if form.targets else 1, dim)
     called, block = np.zeros(chunk.context.shape[:2], np.int32), block_of(dim)
-    together = _together(state.inverse.shape[1], dim, block)
+    together = together_of(state.inverse.shape[1], dim, block)
     given = [x[:, :rounds] for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
     learned = (state.inverse, weight, state.pulls)
 
@@ -129,7 +166,7 @@ def block_of(dim: int) -> int:
 
 
 @cache
-def _together(arms: int, dim: int, block: int) -> int:
+def together_of(arms: int, dim: int, block: int) -> int:
     """Return how many arms' inverses are multiplied by a block's contexts as one matrix.
 
     All, unless OpenBLAS runs its AVX-512 kernels, which take products of at most 100^3 faster than larger ones.
@@ -152,8 +189,7 @@ def _threads() -> ThreadPoolExecutor:
 
 @cache
 def _blas() -> ThreadpoolController:
-    import scipy.linalg.cython_blas  # noqa: F401  # the BLAS that numba calls, loaded before it is looked for
-
+    bare.blas()  # loaded before it is looked for
     return ThreadpoolController().select(user_api="blas")
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import Policy, State
+from bandits.late import jax, jnp
 from bandits.loop.lanes import sheet
-from bandits.loop.replay import seed_keys, shared
+from bandits.loop.player import seed_keys
+from bandits.loop.replay import shared
 from bandits.loop.rounds import Chunk, Shared, observe
 
 if TYPE_CHECKING:

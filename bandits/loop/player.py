@@ -1,4 +1,4 @@
-"""How a policy is played: linear policies in blocks of rounds, every other one a round at a time.
+"""How a policy is played: linear policies in blocks of rounds or by a kernel, every other one a round at a time.
 
 A player holds what a policy's lanes carry from chunk to chunk. `foresee` makes ready what a coming chunk needs and no
 earlier one decides, and may be called from another thread while `play` plays the chunk before; both are called for
@@ -8,18 +8,19 @@ each chunk in turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import jax
+from functools import partial
+from typing import Any
 
 from bandits.base import Policy, State
-from bandits.loop.blocks import Blocks
-from bandits.loop.discounts import Discounts, discount_of
+from bandits.late import jax
+from bandits.loop.blocks import Blocks, keyless
+from bandits.loop.compiled import Compiled, compiled
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
 from bandits.loop.turns import Turns
 from bandits.policies.linear.affine import form_of
 
-Player = Scan | Blocks | Discounts
+Player = Scan | Blocks | Compiled
 
 
 def player(
@@ -37,7 +38,7 @@ def player(
 
     Args:
         policy: three pure functions.
-        keys: of each lane's randomness.
+        keys: of each lane's randomness, from `keys_of`.
         shared: what is the same for all lanes.
         account: `(S, R)`, in runs with a budget.
         ring: for what is heard late.
@@ -45,9 +46,28 @@ def player(
         full: whether the outcome of every available model is heard.
         turns: of a policy that may call again for a query; None: one call.
     """
-    plain = turns is None and ring is None and probe is None and not full and jax.default_backend() == "cpu"
-    if plain and discount_of(policy) is not None:
-        return Discounts(policy, keys, shared, account=account)
+    plain = turns is None and ring is None and probe is None and not full
+    plain = plain and (keyless(policy) or jax.default_backend() == "cpu")
+    if plain and compiled(policy, shared):
+        return Compiled(policy, keys, shared, account=account)
     if plain and form_of(policy) is not None:
         return Blocks(policy, keys, shared, account=account)
     return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full, turns=turns)
+
+
+def keys_of(policy: Policy, seed: int, seeds: int, *, plain: bool = True) -> Sequence[Any]:
+    """Return a key for each seed of a run, None where what plays the policy asks nothing of it.
+
+    Args:
+        policy: three pure functions.
+        seed: of the run.
+        seeds: `S`.
+        plain: whether outcomes are heard at once and nothing is probed.
+    """
+    return [None] * seeds if plain and keyless(policy) else seed_keys(seed, seeds)
+
+
+@partial(jax.jit, static_argnums=1)
+def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
+    """Return a key for each seed of a run."""
+    return [jax.random.fold_in(jax.random.key(seed), s) for s in range(seeds)]

@@ -17,12 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import Policy, State
+from bandits.late import jax, jnp
 from bandits.loop.rounds import Account, Carry, Chunk, Due, Ring, Shared, run_chunk, start
 from bandits.loop.turns import Turns, run_turns
 

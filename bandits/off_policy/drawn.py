@@ -8,16 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
 from bandits.base import Policy
+from bandits.late import jax, jnp
 from bandits.loop.lanes import sheet
 from bandits.loop.orders import orders
-from bandits.loop.replay import seed_keys
+from bandits.loop.player import seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 from bandits.off_policy.rounds import CHANCE
 from bandits.rewards import PREFERENCE

@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Feedback, Observation, Policy, chances_of
+from bandits.late import jax, jnp
+from bandits.loop.player import seed_keys
 from bandits.loop.rejection import accepted
-from bandits.loop.replay import seed_keys
 from bandits.loop.rounds import Chunk, Shared
 from bandits.metrics.off_policy.models import folds
 from bandits.off_policy.rounds import Rounds

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import (
     Feedback,
@@ -22,6 +19,7 @@ from bandits.base import (
 )
 from bandits.forms.choosing import plain
 from bandits.forms.guarding import Guarding
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, fresh, learn
 
 

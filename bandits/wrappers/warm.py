@@ -15,13 +15,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
 from bandits.base import RESOURCES, Feedback, Policy, Prior, State, example
+from bandits.late import jax, jnp
 
 if TYPE_CHECKING:
     from envs.stream import Stream

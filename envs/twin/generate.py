@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from envs import parts
 from envs.ahead import ahead
+from envs.bare import special
 from envs.contexts import projection
 from envs.outcomes import Floats
 from envs.twin import copula, published, twin
@@ -101,8 +102,7 @@ def solve(accuracy: Floats, lean: Floats, oracle: float) -> tuple[float, Floats]
         lean: `(K, 2)`.
         oracle: probability that any model answers, to be met.
     """
-    from scipy.special import ndtr
-
+    ndtr = special().ndtr
     nodes, weights = zip(*(np.polynomial.hermite_e.hermegauss(n) for n in _NODES), strict=True)
     grid = np.array(list(product(*nodes)))
     weight = np.array(list(product(*weights))).prod(axis=1) / (2 * np.pi) ** 1.5

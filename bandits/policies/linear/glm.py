@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.linear import Logistic
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, estimate, fresh
 from bandits.rewards import Outcome, Reward, linear
 
@@ -65,4 +63,4 @@ def glm(n_arms: int, dim: int, *, alpha: float = 0.2, ridge: float = 1.0, reward
             state.pulls.at[arm].add(1),
         )
 
-    return formed(ranked(init, index, update), Logistic(alpha, ridge))
+    return formed(ranked(init, index, update), Logistic(alpha, ridge), whole=reward is linear)

@@ -13,10 +13,9 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from bandits.late import jax, jnp
 from bandits.policies.neural.layers import Layer, relu_net
 
 Response = list[Layer]  # context (d,) -> discrimination (m,) and difficulty (), in one vector

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
+from bandits.branches import rarely
+from bandits.late import jax, jnp
 
 CODE = 16  # units that encode the preference
 CLOSED = -1e9  # logit of an arm that cannot be called: finite, so that the entropy's gradient is too
@@ -116,7 +115,7 @@ def barp(
         heard = append(state.batch, observation, arm, feedback.reward)
         # Only `rounds_left` is the same for all seeds: see `neural.training`.
         due = observation.rounds_left % batch == 0
-        after: State = jax.lax.cond(due, step, lambda state, heard: state._replace(batch=heard), state, heard)
+        after: State = rarely(due, step, lambda state, heard: state._replace(batch=heard), state, heard)
         return after
 
     return Policy(init, act, update, chances=chances)

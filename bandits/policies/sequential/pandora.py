@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
+from bandits.late import jax, jnp
 from bandits.policies.linear import ridge as ridges
 from bandits.policies.linear.ridge import Ridge
 from bandits.sequential.reservation import reservation

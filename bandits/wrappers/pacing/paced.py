@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits.base import RESOURCES, Feedback, Observation, Policy, Prior, State, choose
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, fresh, learn, primed
 
 R = len(RESOURCES)
-Worth = Callable[[jax.Array], jax.Array]  # context (d,) -> (K,), what the policy expects of a call
+Worth = Callable[["jax.Array"], "jax.Array"]  # context (d,) -> (K,), what the policy expects of a call
 
 
 class Terms(NamedTuple):
