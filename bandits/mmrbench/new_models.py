@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import rewards
 from bandits.base import Observation, example
+from bandits.late import jax, jnp
 from bandits.metrics.twofold import Twofold, stacked, twofold
 from bandits.metrics.verdict import judge
 from bandits.mmrbench import modes, splits
@@ -38,7 +37,11 @@ REFERENCES = ("best single", "uniform", "oracle")
 SIDES = ("better", "worse", "not shown")
 _TRAINS = 0.2
 _BY_ROW = Observation(0, None, None, 0, None, None, None)  # type: ignore[arg-type]
-_decide = jax.jit(jax.vmap(decide, in_axes=(None, None, _BY_ROW)))
+
+
+@jax.jit
+def _decide(trained: Trained, pool: Pool, observation: Observation) -> jax.Array:
+    return jax.vmap(decide, in_axes=(None, None, _BY_ROW))(trained, pool, observation)
 
 
 class Test(NamedTuple):
