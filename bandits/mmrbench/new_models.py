@@ -41,7 +41,7 @@ _BY_ROW = Observation(0, None, None, 0, None, None, None)  # type: ignore[arg-ty
 
 @jax.jit
 def _decide(trained: Trained, pool: Pool, observation: Observation) -> jax.Array:
-    return jax.vmap(decide, in_axes=(None, None, _BY_ROW))(trained, pool, observation)
+    return jnp.asarray(jax.vmap(decide, in_axes=(None, None, _BY_ROW))(trained, pool, observation))
 
 
 class Test(NamedTuple):
