@@ -6,6 +6,7 @@ All of a part is measured in one run, since a shared machine drifts: read the ra
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
 import os
 from collections.abc import Iterator
@@ -162,7 +163,7 @@ def main() -> None:
     with threadpool_limits(1, user_api="blas"):
         for part in asked:
             head = True
-            print(f"\n{(PARTS[part].__doc__ or '').strip()}\n")
+            print(f"\n{inspect.getdoc(PARTS[part])}\n")
             for row in PARTS[part]():
                 if head:
                     print(f"| {' | '.join(row)} |\n|{'---|' * len(row)}")
