@@ -14,7 +14,7 @@ from commands.command_line import given, spoken
 from commands.help import Topical, option
 from commands.numbers import SEED, WHOLE
 from commands.options import SETTINGS
-from commands.prepare import prepare_jax, reading
+from commands.prepare import CONTEXT, prepare_jax, reading
 from commands.stopping import stopping
 from commands.terminal import Stopped, progress, say
 
@@ -72,7 +72,6 @@ def _needs_memory(options: dict[str, Any]) -> tuple[str, str] | None:
     from bandits.publish import asked
 
     given = {name: options[name] for name in ("prices", "embed", "dry_run")} | reading(options)
-    given["context"] = options.get("context", "embeddings") != "embeddings"
     given["prices_per"] = given.pop("per", None)
     if found := asked.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}), given):
         return found
@@ -98,7 +97,7 @@ def run(
     if needed := _needs_memory(options):
         raise ValueError(asked.refusal(needed, path))
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
-    context = {k: options[k] for k in ("modality", "fusion", "dim", "whiten")}
+    context = {k: options[k] for k in CONTEXT}
     models = None if options["models"] is None else [m.strip() for m in options["models"].split(",")]
     changed = [f"--{name}" for name in context if given(ctx, name)]
     changed += [f"--{name}" for name in ({"models": 1} if models else {}) | reading(options)]

@@ -60,7 +60,7 @@ class Layout(Protocol):
         """Return the contexts `(n, d)` float32 of some rows, the last column the constant 1."""
 
     def survey(self, datasets: tuple[str, ...]) -> tuple[int, list[str]]:
-        """Take note of all data sets; return the length of contexts where it goes by them, else 0, and notes."""
+        """Take note of all data sets; return by how much contexts are longer for them, and notes."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,8 @@ Embed = Callable[[Any], dict[str, Floats]]  # a pyarrow table to embeddings by m
 class Wide:
     """One row a query, `<model>_correct` and the like; `seen` is set once the contexts are fitted."""
 
-    def __init__(self, path: Path, how: How) -> None:
+    def __init__(self, path: Path, how: How, context: str = features.EMBEDDINGS) -> None:
+        self.shown = context  # one of `features.CONTEXTS`
         self.path, self.sheet, self.how = path, columnar.sheet(path), checked(how)
         if recognition.recognised(self.sheet, how).name != kinds.wide.NAME:
             raise ValueError(
@@ -95,31 +96,40 @@ class Wide:
 
     def context(self, table: Any) -> Floats:
         """Return the contexts of some rows."""
-        if self.seen is not None:
-            return self.seen(table)
-        one = np.ones((len(table), 1), np.float32)
+        one = np.ones((len(table), 1), np.float32) if self.seen is None else self.seen(table)
         if len(self.datasets) < 2:
             return one
         names = self.texts(table, self.named).to_numpy(zero_copy_only=False)
-        return np.hstack([names[:, None] == np.array(self.datasets, object), one]).astype(np.float32)
+        shown = [one[:, :-1], names[:, None] == np.array(self.datasets, object), one[:, -1:]]
+        return np.hstack(shown).astype(np.float32)
 
     def survey(self, datasets: tuple[str, ...]) -> tuple[int, list[str]]:
-        """Take note of the data sets; return the length of contexts, and what is to be known of them."""
-        if self.seen is not None:
+        """Take note of the data sets; return by how much contexts are longer for them, and what is to be known.
+
+        Raises:
+            ValueError: an indicator of each is asked for, and there is one data set or too many.
+        """
+        wanted = features.indicated(np.array(datasets, object), self.shown)
+        if self.seen is not None and not len(wanted):
             return 0, []
         self.datasets = datasets
         if len(datasets) < 2:
-            return 1, ["the context is the constant only"]
-        return len(datasets) + 1, [f"the context is an indicator of the {len(datasets)} data sets"]
+            return 0, ["the context is the constant only"]
+        kind = (
+            "has an indicator of each of" if len(wanted) and self.seen is not None else "is an indicator of"
+        )
+        return len(datasets), [f"the context {kind} the {len(datasets)} data sets"]
 
 
-def table(path: Path, rows: int, how: How, **options: Any) -> Big:
+def table(path: Path, rows: int, how: How, *, context: str = features.EMBEDDINGS, **options: Any) -> Big:
     """Return the wide table of a file with its contexts fitted, not yet surveyed; options as `features.context`.
 
     Raises:
         ValueError: the columns are not those of a wide table, or contexts cannot be made a window at a time.
     """
-    layout = Wide(path, how)
+    if context not in features.CONTEXTS:
+        raise ValueError(f"context needs one of {', '.join(features.CONTEXTS)}, got {context!r}")
+    layout = Wide(path, how, context)
     said = parsed(path, layout.sheet.said)
     _, first = next(windows(path, layout.columns(True), 0, FITTED))
     found = layout.answers(first)
@@ -158,6 +168,8 @@ def _fitted(
         raise ValueError(
             f"{path}: a streamed table needs its embeddings in columns, not in an .npz beside it"
         )
+    if layout.shown == features.ALONE:
+        return None, []
     embed, notes = _embedder(path, layout.question, first, modality, dim)
     if embed is None:
         return None, [*notes, f"{path.name} has no {'' if modality == 'both' else modality + ' '}embeddings"]
