@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,10 @@ from commands.options import SETTINGS
 from commands.prepare import CONTEXT, prepare_jax, reading
 from commands.stopping import stopping
 from commands.terminal import Stopped, progress, say
+
+if TYPE_CHECKING:
+    from bandits.experiment.ask import Ask
+    from envs.windows.big import Big
 
 
 @click.command("make-stream", cls=Topical, context_settings=SETTINGS)
@@ -128,7 +132,7 @@ def run(
     return replace(table, notes=tuple(asked.notes(table, ask))), labels, places, made
 
 
-def _counted(told: Any, ask: Any) -> Callable[[int], None]:
+def _counted(told: Callable[[str, int], None] | None, ask: Ask) -> Callable[[int], None]:
     """Return what counts the rounds of one policy and seed as those of all."""
     done = 0
 
@@ -142,7 +146,13 @@ def _counted(told: Any, ask: Any) -> Callable[[int], None]:
 
 
 def _one(
-    table: Any, ask: Any, place: Path, known: dict[str, Any], options: dict[str, Any], stop: Any, count: Any
+    table: Big,
+    ask: Ask,
+    place: Path,
+    known: dict[str, Any],
+    options: dict[str, Any],
+    stop: Callable[[], bool],
+    count: Callable[[int], None],
 ) -> dict[str, Any]:
     """Play one preference and budget into its folder."""
     from bandits.folders.unfinished import Staged

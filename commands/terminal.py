@@ -8,9 +8,12 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _WORD, _LINE = 200, 1200  # characters of a name and of a line that are echoed
 
@@ -30,7 +33,7 @@ def _asked(name: str) -> bool:
     return ctx is not None and bool(ctx.meta.get(f"routebandit.{name}"))
 
 
-def coloured(stream: Any) -> bool:
+def coloured(stream: TextIO | None) -> bool:
     """Return whether colours are welcome: on a terminal, unless NO_COLOR is set (no-color.org) or TERM is dumb."""
     return (
         stream is not None

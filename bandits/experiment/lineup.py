@@ -90,7 +90,7 @@ def _named(
     log: Any,
     *,
     checked: bool,
-    bounds: Any,
+    bounds: tuple[float, float] | None,
     runs: tuple[int, int] | None,
 ) -> Policy:
     """Return the policy of `build`, whether or not it may call again."""

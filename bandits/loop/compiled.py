@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from bandits.late import jax, jnp
 from bandits.loop.blocks import block_of, charged, real_rounds, shared_out, together_of
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
 from bandits.policies.linear.bootstrap import head_of, hearings
+
+if TYPE_CHECKING:
+    from bandits.loop.rounds import Clock
 
 Array = NDArray[Any]
 
@@ -69,7 +72,7 @@ class Compiled:
         state, self._account, _ = whole
         self._state: Any = jax.tree.map(np.array, state)  # written to
 
-    def foresee(self, clock: Any, chunk: Chunk) -> Any:
+    def foresee(self, clock: Clock, chunk: Chunk) -> Any:
         """Return what chance a chunk has: which head decides, and which of them hear a call."""
         del chunk
         if not isinstance(self._form, Bagged):
@@ -77,7 +80,7 @@ class Compiled:
         return jax.tree.map(np.asarray, _drawn(self._form.heads, self._keys, clock[0]))
 
     def play(
-        self, clock: Any, chunk: Chunk, foreseen: Any, late: None = None
+        self, clock: Clock, chunk: Chunk, foreseen: Any, late: None = None
     ) -> tuple[NDArray[np.int32], None]:
         """Return the `(S, C)` arms called in a chunk."""
         real = real_rounds(clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from bandits.loop.rejection import accepted
 from bandits.loop.rounds import Chunk, Shared
 from bandits.metrics.off_policy.models import folds
 from bandits.off_policy.rounds import Rounds
+
+if TYPE_CHECKING:
+    from bandits.serving.router import Router
 
 Floats = NDArray[np.float64]
 DRAWS = 256  # keys, where a policy cannot tell its probabilities
@@ -126,7 +129,7 @@ def still(policy: Policy, rounds: Rounds) -> Floats:
     return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
-def exported(router: Any, rounds: Rounds, *, draws: int = 32) -> Floats:
+def exported(router: Router, rounds: Rounds, *, draws: int = 32) -> Floats:
     """Return `(n, K)` frequencies with which an exported router calls each model, at its own preference.
 
     Raises:
