@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ ROUTER_SHORT = (
 )  # fmt: skip
 
 
-def render(rows: Any, form: str) -> str:
+def render(rows: pd.DataFrame | Sequence[Mapping[str, Any]], form: str) -> str:
     """Return rows (a DataFrame or a list of dicts) in one of `FORMATS`, without a newline at the end."""
     import pandas as pd
 

@@ -6,7 +6,7 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ import click
 
 if TYPE_CHECKING:
     from typing import TextIO
+
+    import pandas as pd
 
 _WORD, _LINE = 200, 1200  # characters of a name and of a line that are echoed
 
@@ -112,7 +114,7 @@ def remark(text: str, form: str, *, indent: str = "") -> None:
         click.echo(tables.remark(text, form) + "\n" * (form == "markdown"))
 
 
-def show(rows: Any, form: str) -> None:
+def show(rows: pd.DataFrame | Sequence[Mapping[str, Any]], form: str) -> None:
     """Print rows on stdout in the form asked for."""
     from bandits import rows as tables
 

@@ -27,6 +27,7 @@ from envs import bare
 from envs.cores import cores
 
 if TYPE_CHECKING:
+    from bandits.base import State
     from bandits.loop.rounds import Clock
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
@@ -143,7 +144,7 @@ def _ahead(
 
 
 def _replayed(
-    form: Form, state: Any, ahead: tuple[Weights, jax.Array], chunk: Chunk, rounds: int
+    form: Form, state: State, ahead: tuple[Weights, jax.Array], chunk: Chunk, rounds: int
 ) -> NDArray[np.int32]:
     """Return the `(S, C)` arms of so many rounds, and change the state to what they taught; each seed has a core."""
     from bandits.loop.kernels_blocks import replay_rounds

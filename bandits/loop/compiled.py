@@ -22,6 +22,7 @@ from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
 from bandits.policies.linear.bootstrap import head_of, hearings
 
 if TYPE_CHECKING:
+    from bandits.base import State
     from bandits.loop.rounds import Clock
 
 Array = NDArray[Any]
@@ -123,7 +124,7 @@ def _shape(arms: int, dim: int) -> tuple[int, int]:
     return block_of(dim), together_of(arms, dim, block_of(dim))
 
 
-def _fading(form: Fading, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _fading(form: Fading, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_discounts import replay_discounted
 
     # In float64: what float32 rounds in an index is never carried on.
@@ -136,7 +137,7 @@ def _fading(form: Fading, state: Any, met: Met, drawn: None, called: Array) -> N
     state.round[:] += np.int32(len(called))
 
 
-def _windowed(form: Windowed, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _windowed(form: Windowed, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_weighed import replay_windowed
 
     inverse, weight, pulls = state.arms
@@ -149,7 +150,7 @@ def _windowed(form: Windowed, state: Any, met: Met, drawn: None, called: Array) 
     state.at[:] = (begin + len(called)) % form.window
 
 
-def _averaged(form: Averaging, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _averaged(form: Averaging, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_weighed import replay_averaged
 
     inverse, weight, pulls = state.models
@@ -161,7 +162,7 @@ def _averaged(form: Averaging, state: Any, met: Met, drawn: None, called: Array)
     replay_averaged(*whole)
 
 
-def _logistic(form: Logistic, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _logistic(form: Logistic, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_weighed import replay_logistic
 
     lane = met.context, met.available, met.utility, met.cost, met.preference
@@ -170,14 +171,14 @@ def _logistic(form: Logistic, state: Any, met: Met, drawn: None, called: Array) 
     replay_logistic(*whole)
 
 
-def _bagged(form: Bagged, state: Any, met: Met, drawn: Any, called: Array) -> None:
+def _bagged(form: Bagged, state: State, met: Met, drawn: Any, called: Array) -> None:
     from bandits.loop.kernels_bagged import replay_bagged
 
     whole: Any = (met.context, met.available, met.reward, *drawn, *state, called)
     replay_bagged(*whole)
 
 
-def _hybrid(form: Joint, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _hybrid(form: Joint, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_hybrid import replay_hybrid
 
     price, dim = np.nan_to_num(met.price[0]), len(state.beta) // 2

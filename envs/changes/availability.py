@@ -51,7 +51,7 @@ def _failures(rng: np.random.Generator, seeds: int, rounds: int, up: int, down: 
 
 
 def arrive(
-    stream: Stream, *, model: str = "", at: float = 0.3, merge: str = "", between: float = 0.5
+    stream: Stream, *, model: str = "", at: Any = 0.3, merge: str = "", between: float = 0.5
 ) -> Stream:
     """Let a model join at a time, hidden before: one of the table, or one merged from others (merge=A+B).
 
@@ -75,7 +75,7 @@ def arrive(
     return _without(stream, world, column, world.by_round(np.arange(world.rounds) < start))
 
 
-def leave(stream: Stream, *, model: str, at: float = 0.7) -> Stream:
+def leave(stream: Stream, *, model: str, at: Any = 0.7) -> Stream:
     """Withdraw a model at a time, for good.
 
     Args:

@@ -24,7 +24,7 @@ Change = Callable[[Stream], Stream]
 
 
 def price(
-    stream: Stream, *, model: str, factor: Any = 0.5, at: float = 0.5, walk: float = 0.0, lag: Any = 0
+    stream: Stream, *, model: str, factor: Any = 0.5, at: Any = 0.5, walk: float = 0.0, lag: Any = 0
 ) -> Stream:
     """Scale a model's cost from a time on, in phases (factor=0.5/1,at=0.3/0.7), or by a random walk.
 
@@ -78,7 +78,7 @@ def _own(price: Floats, world: World) -> Floats:
 
 
 def quality(
-    stream: Stream, *, model: str, change: float = -0.2, at: float = 0.5, ramp: Any = 0, label: str = ""
+    stream: Stream, *, model: str, change: float = -0.2, at: Any = 0.5, ramp: Any = 0, label: str = ""
 ) -> Stream:
     """Make a model worse or better: answers flipped at random until its accuracy has changed by a stated amount.
 
