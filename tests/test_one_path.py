@@ -65,6 +65,8 @@ def unsorted(path: Path) -> pd.DataFrame:
             "--policy linucb --policy ucb1 --budget 30% --pacing mirror --hard --cap 2.5 --order given"
             " --label linucb=LinUCB --track mlflow",
         ),
+        (CHUNK, "--policy ucb1 --policy exp3 --delay geometric,mean=700,never=0.1 --batch 3 --order given"),
+        (CHUNK, "--policy ucb1 --feedback full --delay 40 --cap 2.5 --order given"),
         (CHUNK, "--policy linucb --policy oracle --budget 20%,0.9/query --rounds 1500 --order given"),
     ],
 )
@@ -111,10 +113,12 @@ def test_every_setting_is_for_all_tables_or_says_why_it_is_not() -> None:
     assert set(asked.WHOLE) & set(asks.Ask._fields) == set(asks.Ask._fields) - set(asked.FIELDS)
     given = {
         "warm_start": "10%", "n_eff": 3.0, "fit": "warm",
-        "scenario": "price-cut", "change": ("price,model=a",), "delay": "3", "batch": 2, "feedback": "full",
+        "scenario": "price-cut", "change": ("price,model=a",), "feedback": "dueling",
         "calls": 2, "deliver": "vote", "judge": "auc=0.8", "judge_column": "x", "judge_cost": 0.1,
         "within_query": "cost=1", "parallel": True, "abstain": "0.5",
     }  # fmt: skip
+    duel = asked.needs_memory(asks.Ask(("uniform",), feedback=given.pop("feedback")))
+    assert duel is not None and duel[0] == "--feedback dueling"
     assert set(given) == set(asked.WHOLE) & set(asks.Ask._fields)
     for name, value in given.items():
         option, why = asked.needs_memory(asks.Ask(("uniform",), **{name: value}))

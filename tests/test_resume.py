@@ -119,6 +119,18 @@ def test_a_budget_is_spent_on_where_it_was_left(made, tmp_path, small_windows) -
     assert curves.loc[curves["quantity"] == "price:cost", "mean"].nunique() > 10
 
 
+def test_what_is_waited_for_is_heard_after_a_stop(made, tmp_path, small_windows) -> None:
+    """Waits of more than a window: on resuming, the rows of windows that were played before are read again."""
+    asked = {"policies": ("exp3",), "delay": "uniform,least=0,most=4000", "batch": 5}
+    go(made, tmp_path / "unbroken", asked=asked)
+    with pytest.raises(streamed.Interrupted):
+        go(made, tmp_path / "broken", after=8, asked=asked)
+    go(made, tmp_path / "broken", resume=True, asked=asked)
+    same(tmp_path / "unbroken", tmp_path / "broken")
+    summary = pd.read_csv(tmp_path / "broken" / "summary.csv").set_index("policy")
+    assert summary.loc["exp3", "outstanding"] > 1500
+
+
 def test_only_the_run_that_was_stopped_is_taken_up(made, tmp_path, small_windows) -> None:
     with pytest.raises(streamed.Interrupted):
         go(made, tmp_path / "run", after=2)

@@ -369,7 +369,7 @@ def test_a_streamed_run_gives_index_policies_the_range_of_all_its_windows(
         ),
         ({"budget": ("1e-9",)}, "pays for no call"),
         ({"budget": ("30%", "40%")}, "one preference and budget, got 0.2 and 30%, 40%"),
-        ({"delay": "5"}, "--delay"),
+        ({"feedback": "dueling"}, "--feedback dueling needs a table held in memory"),
         ({"change": ("price,model=@best",)}, "--change"),
         ({"order": "dataset"}, "--order"),
         ({"preference": "0,1"}, "one preference and budget, got 0,1"),

@@ -139,7 +139,7 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
         logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
         logged, stream = refit(logged, stream, **context)
-    stream, late = _world(stream, ask)
+    stream, waiting = _world(stream, ask), late(ask)
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
     amounts = {text: limits(stream, ask._replace(budget=(text,) if text else ()), rounds) for text in budgets}
@@ -155,7 +155,7 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
         for amount in budgets:
             one = experiment.Posed(table, heard, value, amounts[amount], again)
             runs[text][name_of(text, amount, list(asked), budgets)] = one
-    return _Posed(stream, worth, late, logged, asked, amounts, runs)
+    return _Posed(stream, worth, waiting, logged, asked, amounts, runs)
 
 
 def _known(posed: _Posed, ask: Ask, known: Mapping[str, Mapping[str, Trace]]) -> Traces:
@@ -232,15 +232,19 @@ def _replayed(ask: Ask) -> dict[str, Any]:
     return {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
 
 
-def _world(stream: Stream, ask: Ask) -> tuple[Any, feedback.Late | None]:
-    """Return the stream with what changes in it, and how its feedback comes."""
+def _world(stream: Stream, ask: Ask) -> Any:
+    """Return the stream with what changes in it."""
+    ready = () if ask.scenario is None else worlds.scenario(ask.scenario).changes
+    stream = several.changed(worlds.changed(stream, (*ready, *ask.change), **_replayed(ask)), ask)
+    return duels.pairs(stream) if ask.feedback == "dueling" else stream
+
+
+def late(ask: Ask) -> feedback.Late | None:
+    """Return how feedback comes; None: at once."""
     ready = None if ask.scenario is None else worlds.scenario(ask.scenario)
-    changes = (*(() if ready is None else ready.changes), *ask.change)
     delay = ask.delay if ask.delay is not None else "0" if ready is None else ready.delay
     batch = ask.batch if ask.batch is not None else 1 if ready is None else ready.batch
-    late = feedback.parse(delay, batch=batch, feedback=ask.feedback)
-    stream = several.changed(worlds.changed(stream, changes, **_replayed(ask)), ask)
-    return duels.pairs(stream) if ask.feedback == "dueling" else stream, late
+    return feedback.parse(delay, batch=batch, feedback=ask.feedback)
 
 
 class _Logged(NamedTuple):

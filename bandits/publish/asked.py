@@ -20,9 +20,6 @@ WHOLE = {
     "fit": "it fits the context on the rows of a --warm-start, which are set aside from all of them",
     "scenario": "a change may look at any round, and how fast policies recover is read from all of them",
     "change": "a change may look at any round, and how fast policies recover is read from all of them",
-    "delay": "what is heard late may be of a row that is no longer held",
-    "batch": "what is heard late may be of a row that is no longer held",
-    "feedback": "when each round is heard is laid out for all of them",
     "calls": "what a judge says of each answer is laid out for all rows",
     "deliver": "it is about several --calls, whose judges are laid out for all rows",
     "judge": "what a judge says of each answer is laid out for all rows",
@@ -103,6 +100,8 @@ def needs_memory(ask: Ask, more: Mapping[str, Any] | None = None) -> tuple[str, 
             return f"--{name.replace('_', '-')}", WHOLE[name]
     if ask.order not in ORDERS[:2]:
         return f"--order {ask.order}", "the rows of a data set stand anywhere in it"
+    if ask.feedback == "dueling":
+        return "--feedback dueling", "which answer wins a duel is drawn for all rows at once"
     return None
 
 

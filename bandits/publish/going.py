@@ -20,11 +20,12 @@ from bandits.folders.unfinished import Staged
 from bandits.loop import lanes
 from bandits.loop.lanes import CHUNK
 from bandits.loop.orders import window_order
-from bandits.loop.player import keys_of, player
+from bandits.loop.player import Player, keys_of, player
 from bandits.loop.replay import shared, stopped
-from bandits.loop.rounds import Chunk
+from bandits.loop.rounds import Chunk, ring
 from bandits.metrics.regret import BASELINES
 from bandits.publish import asked
+from bandits.publish.backlog import Backlog
 from bandits.results import cells
 from bandits.results.book import Best, Book, book
 from bandits.results.spending import Spending
@@ -60,18 +61,10 @@ class Going:
         lineup = experiment.lineup(table, ask.policies, self.worth, bounds=self.bounds)
         self.limits = play.limits(table, ask, self.total)
         built = {spec: self._held(policy) for spec, policy in lineup.items() if policy is not None}
-        # The account of a run whose policies may leave a round without a call.
-        account = None if self.limits is None else lanes.account(np.stack([self.limits] * ask.seeds))
-        self.playing = [
-            player(
-                policy,
-                keys_of(policy, ask.seed, ask.seeds, plain=policy.price is None),
-                shared(table),
-                account=account,
-                probe=policy.price,
-            )
-            for policy in built.values()
-        ]
+        late = play.late(ask)
+        self.backlog = None if late is None else Backlog(late, ask, self.total)
+        self.own = list(built)
+        self.playing = [self._player(policy) for policy in built.values()]
         sizes = len(lineup), table.n_arms, ask.seeds, len(table.datasets)
         self.tally = Tally(*sizes, rounds=self.total, rows=len(table), most=cells.MOST)
         self.spending = (
@@ -93,6 +86,18 @@ class Going:
             return policy
         return budget.held(policy, self.table, pacing=own.pacing, hard=own.hard, cap=own.cap)
 
+    def _player(self, policy: Policy) -> Player:
+        """Return what plays a policy: with an account where a round may have no call, with a ring where it waits."""
+        ask, table, held, places = self.ask, self.table, None, None
+        if self.limits is not None:
+            held = lanes.account(np.stack([self.limits] * ask.seeds))
+        if self.backlog is not None:
+            sizes = self.backlog.ring, table.n_arms, table.dim
+            places = ring(policy, ask.seeds, *sizes, budgeted=held is not None)
+        plain, full = places is None and policy.price is None, ask.feedback == "full"
+        keys = keys_of(policy, ask.seed, ask.seeds, plain=plain)
+        return player(policy, keys, shared(table), account=held, ring=places, probe=policy.price, full=full)
+
     @property
     def done(self) -> int:
         """Rounds played, those of the present window included."""
@@ -110,7 +115,8 @@ class Going:
     def sums(self) -> dict[str, dict[str, NDArray[Any]]]:
         """The arrays of all that is added up, by their owner."""
         found = {"tally": self.tally.arrays, "cells": self.tally.cells.arrays}
-        return found if self.spending is None else {**found, "spending": self.spending.arrays}
+        found |= {} if self.spending is None else {"spending": self.spending.arrays}
+        return found if self.backlog is None else {**found, "waits": self.backlog.waits.arrays}
 
     def valued(self, piece: big.Piece) -> tuple[NDArray[np.float64], float | NDArray[np.float64]]:
         """Return what the outcomes of a window are worth, `(n, K)`, and the preference that went into it."""
@@ -151,6 +157,8 @@ class Going:
         self.first = self.tally.done = about["done"]
         if self.spending is not None:
             self.spending.done = self.first
+        if self.backlog is not None:
+            self.backlog.waits.done = self.first
         trace.parts(self.staged.calls, -(-self.first // big.WINDOW))
         for owner, own in self.sums.items():
             own |= {name: arrays[f"{owner}.{name}"] for name in own}
@@ -159,8 +167,9 @@ class Going:
         self.called, self.prices = [arrays["called"]], [arrays["prices"]]
 
     def windows(self, means: Best) -> Iterator[Window]:
-        """Yield the windows that are still to be played, as far as the run goes."""
-        first, last = self.first // big.WINDOW, -(-self.total // big.WINDOW)
+        """Yield the windows that are still to be played, as far as the run goes, after those still waited for."""
+        first = self.first // big.WINDOW if self.backlog is None else self.backlog.since(self.first)
+        last = -(-self.total // big.WINDOW)
         for number, piece in zip(range(first, last), self.table.pieces(first), strict=False):
             reward, weight = self.valued(piece)
             row = np.arange(piece.first, piece.first + len(piece))
@@ -177,10 +186,15 @@ class Going:
         """
         ask, first, rows = self.ask, self.first, len(window.book.code)
         order = window_order(rows, window.number, seeds=ask.seeds, seed=ask.seed, order=ask.order)
-        order, sheets = order[:, : self.total - first], [window.sheet] * ask.seeds
-        played = lanes.rounds(
-            self.playing, sheets, order, total=self.total, first=first, done=self.done - first
-        )
+        order, sheets = order[:, : self.total - window.piece.first], [window.sheet] * ask.seeds
+        late, heard = None, None
+        if self.backlog is not None:
+            self.backlog.hold(window.number, window.sheet, order)
+            if window.piece.first < first:  # played before a stop
+                return
+            late, heard = self.backlog.heard(first, order.shape[1])
+        where = {"total": self.total, "first": first, "done": self.done - first}
+        played = lanes.rounds(self.playing, sheets, order, **where, late=late)
         for size, called in played:
             arms = np.array([arms for arms, _ in called], np.int32)
             self.called.append(arms.reshape(len(called), ask.seeds, size))
@@ -194,6 +208,8 @@ class Going:
             if self.done % (every * CHUNK) == 0:
                 self.save()
         self.adding.result()
+        if self.backlog is not None and heard is not None:
+            self.backlog.waits.add(heard)
         self.adding = self.adder.submit(self._add, window, order, first, self.called, self.prices)
         self.first, self.called, self.prices = first + order.shape[1], [self._none()], [self._unread()]
 

@@ -111,11 +111,18 @@ def _rewards(
 
 def _published(going: Going, known: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Write the folder of a finished run, and return its tables."""
+    import pandas as pd
+
     table, ask = going.table, going.ask
     made = summary.tables(going.tally, table, ask.policies)
     amount = "".join(ask.budget)
     made.summary["preference"], made.summary["budget"] = ask.preference, amount
-    tables = made._asdict() if going.spending is None else going.spending.joined(made._asdict())
+    tables = made._asdict()
+    if going.backlog is not None and going.own:
+        waits, lines = going.backlog.waits.tables(going.own)
+        tables["summary"] = tables["summary"].merge(waits, on="policy", how="left")
+        tables["curves"] = pd.concat([tables["curves"], lines], ignore_index=True)
+    tables = tables if going.spending is None else going.spending.joined(tables)
     own = {
         "title": artefacts.title(ask.policies, table.name, ask, amount),
         "notes": asked.notes(table, ask),
