@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bandits.experiment import several
+from bandits.experiment import several, worlds
 from bandits.experiment.ask import Ask
 from bandits.experiment.play import finish
 from bandits.folders.export import export
@@ -86,12 +86,12 @@ def test_a_cascade_under_a_budget_is_that_of_a_plain_loop(table: Path, hard: boo
         assert (paid <= 600) == hard and "" in names and any(">" in n for n in names)
 
 
-@pytest.mark.parametrize("parallel", [False, True])
-@pytest.mark.parametrize("pacing", ["primal_dual", "threshold", "mirror", "bwk", "lp"])
+@pytest.mark.parametrize(
+    ("pacing", "parallel"),
+    [*((p, False) for p in ("primal_dual", "threshold", "mirror", "bwk", "lp")), ("mirror", True)],
+)
 def test_every_pacing_takes_a_policy_that_may_call_again(table: Path, pacing: str, parallel: bool) -> None:
     """All calls of a query count against the promise; pacing makes fewer calls than the money of the first rounds."""
-    if parallel and pacing not in ("mirror",):
-        pytest.skip("one pacing is enough: what differs is the promise")
     given = {"budget": ("500",), "pacing": pacing, "hard": True, "parallel": parallel}
     _, (run,) = played(table, "pandora", **given)
     trace = run.traces["pandora"]
@@ -215,3 +215,23 @@ def test_a_sweep_and_an_export_take_several_calls(table: Path, tmp_path: Path) -
     assert router.settings.models == MODELS
     with pytest.raises(ValueError, match="export needs a policy that has a form"):
         export(tmp_path / "run", CHAIN)
+
+
+def test_a_judge_goes_with_the_answers_as_they_are(table: Path) -> None:
+    """A simulated judge scores changed answers anew and the others as before; the table's judge cannot."""
+    worse = ("quality,model=huge,change=-0.4,at=0.5",)
+    ask = Ask((CHAIN,), seeds=SEEDS, calls=3, judge="auc=0.9", change=worse)
+    plain = several.judged(load(data=str(table)), ask, str(table))
+    world = worlds.changed(plain, worse, seeds=SEEDS)
+    now, row = several.changed(world, ask), world.world.row
+    before, after = plain.several.scores[row], now.several.scores
+    flipped = plain.utility[row] != now.utility
+    assert flipped[:, 2].sum() > 20 and not flipped[:, :2].any()
+    np.testing.assert_allclose(after[~flipped], before[~flipped])
+    assert (after[flipped] < before[flipped]).all()
+    recorded = ask._replace(judge=None)
+    own = several.judged(load(data=str(table)), recorded, str(table))
+    with pytest.raises(ValueError, match="what the table's judge and models said is of the recorded answers"):
+        several.changed(worlds.changed(own, worse, seeds=SEEDS), recorded)
+    dearer = worlds.changed(own, ("price,model=huge,factor=2",), seeds=SEEDS)
+    np.testing.assert_array_equal(several.changed(dearer, recorded).several.scores, own.several.scores[row])
