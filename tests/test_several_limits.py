@@ -16,7 +16,7 @@ from bandits.folders.export import export
 from bandits.loop import slots
 from bandits.loop.feedback import parse
 from bandits.rewards import linear
-from bandits.sweeps import job, plan
+from bandits.sweeps import job, plan, results
 from envs import load
 from envs.calls import STOP, Calls, last
 from envs.stream import Stream
@@ -190,14 +190,18 @@ def test_a_sweep_and_an_export_take_several_calls(table: Path, tmp_path: Path) -
     file = tmp_path / "sweep.toml"
     file.write_text(
         f'policies = ["{CHAIN}"]\nstreams = ["{table}"]\nseeds = 2\ncalls = 3\npreferences = [0.1]\n'
-        'budgets = ["600"]\nhard = true\n'
+        'budgets = ["600"]\nhard = true\nabstain = 0.6\n'
     )
     (one,) = plan.jobs(file, tried=False)
+    results.prepare(tmp_path / "kept")
     (got,) = json.loads(job.result(one))["runs"]
-    _, (run,) = played(table, CHAIN, budget=("600",), hard=True)
+    _, (run,) = played(table, CHAIN, budget=("600",), hard=True, abstain=0.6)
     trace = run.traces[CHAIN]
     earned = np.where(trace.arms >= 0, run.table[trace.order, np.maximum(trace.arms, 0)], 0.0)
     assert got["reward"] == pytest.approx(earned.mean(axis=1).tolist()) and max(got["spent_cost"]) <= 600
+    assert len(got["coverage"]) == len(got["aurc"]) == SEEDS and 0 < max(got["coverage"]) < 1
+    results.keep(tmp_path / "kept", one.digest, job.result(one))
+    assert results.read(tmp_path / "kept", [one])[0][1][0]["reward"] == got["reward"]
     command = [
         "--data",
         str(table),
