@@ -188,6 +188,8 @@ def replays(
     if stream.several is not None and stream.several.calls.most > 1:
         raise ValueError("a stream of several calls a query needs bandits.loop.slots.replay")
     checked(stream, cases)
+    if stream.world is not None and stream.world.silent is not None:
+        policy = feedbacks.attentive(policy)
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
     keys = keys_of(policy, seed, seeds, plain=feedback is None and probe is None)
     after = None if feedback is None else feedbacks.due(feedback, rows.shape, seed)
@@ -197,8 +199,6 @@ def replays(
         for case, sheet in zip(cases, sheets(stream, cases), strict=True)
         for s in range(seeds)
     ]
-    if stream.world is not None and stream.world.silent is not None:
-        policy = feedbacks.attentive(policy)
     arms, read = play(policy, shared(stream), lanes, full=full, probe=probe, progress=progress)
     traces = []
     for i, case in enumerate(cases):

@@ -81,13 +81,17 @@ def replays(
     its query, in their order; what a judge says of an answer is seen before the next call of the query all the same.
 
     Raises:
-        ValueError: as there, or the outcomes of all models are to be heard.
+        ValueError: as there, or the outcomes of all models are to be heard, or some are never.
     """
     several = several_of(stream)
     check(several, stream.utility.shape, len(RESOURCES))
     checked(stream, cases)
     if feedback is not None and feedback.full:
         raise ValueError("several calls a query hear the models that were called, not all of them")
+    if stream.world is not None and stream.world.silent is not None:
+        raise ValueError(
+            "several calls a query hear every call: they go without outcomes that are never heard"
+        )
     turns = Turns(several.calls, worth)
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
     keys = seed_keys(seed, seeds)
