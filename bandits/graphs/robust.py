@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.graphs import training
-from bandits.graphs.training import Floats, labels, masked, predicted, ser, succeeds
+from bandits.graphs.training import Floats, labels, masked, predicted, succeeds
 from bandits.metrics.intervals import clustered, paired, student
 from bandits.metrics.verdict import judge
 from envs.graphs.tasks import SPLITS, Tasks, flat
@@ -122,6 +122,3 @@ def _rows(ratios: Sequence[float], got: Floats, cluster: NDArray[Any]) -> list[d
                 }
             found.append(row)
     return found
-
-
-__all__ = ["BASE", "METHODS", "curves", "dataset_level", "ridge", "ser"]
