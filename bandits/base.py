@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
+
+from bandits.late import jax, jnp
 
 State = Any  # any pytree of arrays; its structure, shapes and dtypes never change
 RESOURCES = ("cost", "latency", "tokens")  # what a budget can be put on: `R` of them, in this order
@@ -93,8 +93,8 @@ class Prior(NamedTuple):
     ridge: float
 
 
-Index = Callable[[jax.Array | None, State, Observation], jax.Array]
-Chances = Callable[[jax.Array, State, Observation], jax.Array]
+Index = Callable[["jax.Array | None", State, Observation], "jax.Array"]
+Chances = Callable[["jax.Array", State, Observation], "jax.Array"]
 
 
 class Policy(NamedTuple):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
-from jax.custom_batching import custom_vmap
+from bandits.late import jax, jnp
 
 
 def rarely(due: jax.Array, then: Callable[..., Any], otherwise: Callable[..., Any], *given: Any) -> Any:
@@ -25,6 +24,8 @@ def rarely(due: jax.Array, then: Callable[..., Any], otherwise: Callable[..., An
     def one(due: jax.Array, given: Any) -> Any:
         return jax.lax.cond(due, then, otherwise, *given)
 
+    from jax.custom_batching import custom_vmap
+
     chosen = custom_vmap(one)
 
     def lanes(size: int, batched: Any, due: jax.Array, given: Any) -> tuple[Any, Any]:
@@ -33,7 +34,7 @@ def rarely(due: jax.Array, then: Callable[..., Any], otherwise: Callable[..., An
             result = jax.vmap(lambda given: one(due, given), in_axes=(axes,), axis_size=size)(given)
         else:
             every = jax.tree.map(
-                lambda a, own: a if own else jax.numpy.broadcast_to(a, (size, *a.shape)), given, batched[1]
+                lambda a, own: a if own else jnp.broadcast_to(a, (size, *a.shape)), given, batched[1]
             )
             result = jax.lax.cond(
                 due.any(),

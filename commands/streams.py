@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,9 +14,13 @@ from commands.command_line import given, spoken
 from commands.help import Topical, option
 from commands.numbers import SEED, WHOLE
 from commands.options import SETTINGS
-from commands.prepare import prepare_jax, reading
+from commands.prepare import CONTEXT, prepare_jax, reading
 from commands.stopping import stopping
 from commands.terminal import Stopped, progress, say
+
+if TYPE_CHECKING:
+    from bandits.experiment.ask import Ask
+    from envs.windows.big import Big
 
 
 @click.command("make-stream", cls=Topical, context_settings=SETTINGS)
@@ -71,7 +76,6 @@ def _needs_memory(options: dict[str, Any]) -> tuple[str, str] | None:
     from bandits.publish import asked
 
     given = {name: options[name] for name in ("prices", "embed", "dry_run")} | reading(options)
-    given["context"] = options.get("context", "embeddings") != "embeddings"
     given["prices_per"] = given.pop("per", None)
     if found := asked.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}), given):
         return found
@@ -82,21 +86,22 @@ def _needs_memory(options: dict[str, Any]) -> tuple[str, str] | None:
 
 def run(
     ctx: click.Context, path: str, folder: Path, *, options: dict[str, Any]
-) -> tuple[Any, dict[str, Path], list[dict[str, Any]]]:
-    """Replay a table too large to hold, once for each preference: survey it, play, save as it goes.
+) -> tuple[Any, dict[str, str], dict[str, Path], list[dict[str, Any]]]:
+    """Replay a table too large to hold, once for each preference and budget: survey it, play, save as it goes.
 
-    Returns the table, the folder of each run by its name and the tables of each.
+    Returns the table, with its notes, the policies' labels, the folder of each run by its name and the tables of each.
     """
     from bandits.experiment import ask as runs
     from bandits.publish import asked
-    from bandits.rewards import preferences
+    from bandits.report import names
+    from bandits.results.book import REFERENCES
     from envs.tables.how import How
     from envs.windows import big, survey
 
     if needed := _needs_memory(options):
         raise ValueError(asked.refusal(needed, path))
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
-    context = {k: options[k] for k in ("modality", "fusion", "dim", "whiten")}
+    context = {k: options[k] for k in CONTEXT}
     models = None if options["models"] is None else [m.strip() for m in options["models"].split(",")]
     changed = [f"--{name}" for name in context if given(ctx, name)]
     changed += [f"--{name}" for name in ({"models": 1} if models else {}) | reading(options)]
@@ -105,26 +110,29 @@ def run(
             f"{path} has its outcomes and contexts ready; {', '.join(changed)} cannot change them"
         )
     table = survey.opened(path, How(models=models, **reading(options)), **context)
-    asked.refuse(table, ask._replace(preference="0"), 1)
+    asks, labels = (
+        runs.single(ask),
+        names.parse(options["labels"], ask.policies, (*REFERENCES, *table.models)),
+    )
+    for one in asks.values():
+        asked.refuse(table, one, 1)
     what = f"--seeds {ask.seeds} x {len(ask.policies)} --policy on {table.dim} features"
     memory.check(memory.streamed(table, ask), what)
     known: dict[str, Any] = {
         "command": spoken(ctx),
         "context": context,
+        "labels": labels,
         "load": {"name": path, "data": None, "prices": None, "models": options["models"], **reading(options)},
     }
-    places = {name: folder / name for name in runs.names(ask)}
+    places = {name: folder / name for name in asks}
     total = (ask.rounds or len(table)) * ask.seeds * len(ask.policies)
     with stopping() as stop, progress(total * len(places)) as told:
         count = _counted(told, ask)
-        made = [
-            _one(table, ask._replace(preference=text), place, known, options, stop, count)
-            for text, place in zip(preferences(ask.preference, 1, 0), places.values(), strict=True)
-        ]
-    return table, places, made
+        made = [_one(table, asks[name], place, known, options, stop, count) for name, place in places.items()]
+    return replace(table, notes=tuple(asked.notes(table, ask))), labels, places, made
 
 
-def _counted(told: Any, ask: Any) -> Callable[[int], None]:
+def _counted(told: Callable[[str, int], None] | None, ask: Ask) -> Callable[[int], None]:
     """Return what counts the rounds of one policy and seed as those of all."""
     done = 0
 
@@ -138,9 +146,15 @@ def _counted(told: Any, ask: Any) -> Callable[[int], None]:
 
 
 def _one(
-    table: Any, ask: Any, place: Path, known: dict[str, Any], options: dict[str, Any], stop: Any, count: Any
+    table: Big,
+    ask: Ask,
+    place: Path,
+    known: dict[str, Any],
+    options: dict[str, Any],
+    stop: Callable[[], bool],
+    count: Callable[[int], None],
 ) -> dict[str, Any]:
-    """Play one preference into its folder."""
+    """Play one preference and budget into its folder."""
     from bandits.folders.unfinished import Staged
     from bandits.publish import streamed
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from commands.memory import fits
 from commands.options import FORMATS, SETTINGS
 from commands.prepare import prepare_jax
 from commands.terminal import say, show
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OUT = option(
     "--out", metavar="DIR", default="runs/sweeps", show_default=True, help="Where results are kept."
@@ -40,11 +43,14 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
     prepare_jax()
     from bandits.rows import counted
     from bandits.sweeps import engines, plan, results
+    from bandits.sweeps.job import Job
     from envs.cores import cores
 
     # A cluster's memory is its own; here each job is tried with one seed before it is sent there.
     at_once = workers or cores()
-    jobs = {job.digest: job for job in plan.jobs(file, fits=_fitting(at_once, here=address is None))}
+    streams: dict[str, Any] | None = None if address is None else {}
+    fitting = _fitting(at_once, here=address is None)
+    jobs = {job.digest: job for job in plan.jobs(file, fits=fitting, streams=streams)}
     todo = {digest: job for digest, job in jobs.items() if not results.path(out, digest).is_file()}
     before = len(jobs) - len(todo)
     if dry_run:
@@ -55,7 +61,9 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
     if address is None:
         ended = engines.local(work, plain, workers=workers or -1)
     else:
-        ended = engines.dask(work, plain, address=address)
+        ended = engines.dask(
+            work, plain, address=address, streams=streams or {}, home=lambda job: Job(*job).home
+        )
     failed: dict[str, str] = {}
     done = before
     try:
@@ -117,7 +125,7 @@ def best(file: str, out: str, top: int, form: str) -> None:
     say(*sorted({f"numbers are from: {job.known['label']}" for job, _ in finished}))
 
 
-def _table(part: Any, top: int, form: str) -> None:
+def _table(part: pd.DataFrame, top: int, form: str) -> None:
     """Print the ranking of one question."""
     from bandits.rows import counted, remark
     from bandits.sweeps.ranking import QUESTION
@@ -162,13 +170,16 @@ def _watched(ended: Iterator[Any], total: int) -> Iterator[Any]:
             bar.update(1, f"{count / (time.monotonic() - started):.2g} jobs/s")
 
 
-def work(digest: str, job: tuple[Any, ...]) -> tuple[str, str, str]:
-    """Compute a job in a worker process; return its name, its result or "", and what went wrong or ""."""
+def work(digest: str, job: tuple[Any, ...], stream: Any = None) -> tuple[str, str, str]:
+    """Compute a job in a worker process, on a stream that was sent to it, if one was.
+
+    Returns its name, its result or "", and what went wrong or "".
+    """
     prepare_worker()
     from bandits.sweeps.job import Job, result
 
     try:
-        return digest, result(Job(*job)), ""
+        return digest, result(Job(*job), stream), ""
     except (
         Exception,
         SystemExit,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
 import importlib.util
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,3 +93,57 @@ def test_a_name_that_does_not_exist_is_found_inside_a_function(line: str) -> Non
 def test_only_what_is_imported_is_excused() -> None:
     named = {m.partition(".")[0] for f in FILES for _, m, _ in imports(ast.parse((ROOT / f).read_text()))}
     assert set(ABSENT) <= named
+
+
+# Compiled kernels and what reads and writes tables. Whatever is added here, every user waits for in every run.
+LOADED = {
+    "click",
+    "llvmlite",
+    "msgspec",
+    "numba",
+    "numpy",
+    "pandas",
+    "platformdirs",
+    "pyarrow",
+    "scipy",
+    "threadpoolctl",
+}
+SPARED = {
+    "jax",
+    "jaxlib",
+    "jinja2",
+    "joblib",
+    "optax",
+    "plotly",
+    "sklearn",
+}  # used by other commands and policies
+PLAIN = """
+import json, sys
+import simulate
+words = "--policy linucb --stream vqa --rounds 100 --seeds 2".split()
+sys.argv = ["simulate.py", *words, "--out", sys.argv[1]]
+try:
+    simulate.main()
+except SystemExit as done:
+    assert not done.code, done.code
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_a_plain_run_loads_what_it_uses_and_nothing_else(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PLAIN, str(tmp_path / "run")], cwd=ROOT, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    modules = set(json.loads(ran.stdout.splitlines()[-1]))
+    known = {line.partition(">")[0].strip() for line in _required()}
+    named = {"scikit-learn": "sklearn"}
+    tops = {name.partition(".")[0] for name in modules}
+    assert tops & ({named.get(name, name) for name in known} | LOADED | SPARED) == LOADED
+    assert not modules & {"scipy.linalg", "scipy.special", "scipy.stats", "scipy.optimize"}
+
+
+def _required() -> list[str]:
+    held = configparser.ConfigParser()
+    held.read(ROOT / "setup.cfg", encoding="utf-8")
+    return held["options"]["install_requires"].split("\n")[1:]

@@ -12,7 +12,8 @@ import pytest
 
 from bandits.base import check, example
 from bandits.experiment.lineup import build
-from bandits.loop.replay import replay, seed_keys
+from bandits.loop.player import seed_keys
+from bandits.loop.replay import replay
 from bandits.policies.llmbandit import identity, networks
 from bandits.policies.llmbandit import tasks as llmbandit_tasks
 from bandits.policies.llmbandit import training as llmbandit_training

@@ -258,15 +258,17 @@ def test_a_streamed_trace_names_queries_and_rows_of_the_file(made, tmp_path, sma
         assert (trace["query_id"].to_numpy() == names[trace["file_row"]]).all()
 
 
-def test_contexts_of_one_window_are_those_of_a_table_in_memory(tmp_path) -> None:
+@pytest.mark.parametrize("context", ["embeddings", "+dataset", "dataset"])
+def test_contexts_of_one_window_are_those_of_a_table_in_memory(tmp_path, context: str) -> None:
     write(patchy_table(500), tmp_path / "patchy.parquet")
-    table = survey.opened(tmp_path / "patchy.parquet", **CONTEXT)
-    stream = load(str(tmp_path / "patchy.parquet"))
+    table = survey.opened(tmp_path / "patchy.parquet", **CONTEXT, context=context)
+    stream = load(str(tmp_path / "patchy.parquet"), context=context)
+    assert table.dim == stream.dim
     piece = next(table.pieces())
     np.testing.assert_allclose(piece.context, stream.context, atol=1e-6)
     assert table.cost_scale == pytest.approx(stream.cost_scale, rel=1e-12)
     assert np.array_equal(piece.utility, stream.utility, equal_nan=True) and table.models == stream.models
-    assert any("first 500 rows" in note for note in table.notes)
+    assert any("first 500 rows" in note for note in table.notes) == (context != "dataset")
 
 
 def test_questions_are_embedded_by_what_the_first_window_taught(tmp_path, monkeypatch) -> None:
@@ -361,12 +363,18 @@ def test_a_streamed_run_gives_index_policies_the_range_of_all_its_windows(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"budget": ("30%",)}, r"--budget needs a table held in memory \(what it buys"),
-        ({"warm_start": "10%"}, "--warm-start"),
-        ({"delay": "5"}, "--delay"),
+        ({"warm_start": "10%"}, r"--warm-start needs a table held in memory \(rows are set aside"),
+        ({"hard": True}, "--pacing and --hard need a --budget"),
+        (
+            {"budget": ("latency=3",)},
+            "a budget on latency needs a table that records it; this one records cost$",
+        ),
+        ({"budget": ("1e-9",)}, "pays for no call"),
+        ({"budget": ("30%", "40%")}, "one preference and budget, got 0.2 and 30%, 40%"),
+        ({"feedback": "dueling"}, "--feedback dueling needs a table held in memory"),
         ({"change": ("price,model=@best",)}, "--change"),
         ({"order": "dataset"}, "--order"),
-        ({"preference": "0,1"}, "one --preference, got 0,1"),
+        ({"preference": "0,1"}, "one preference and budget, got 0,1"),
         ({"rounds": ROWS + 1}, "--rounds"),
     ],
 )

@@ -13,6 +13,7 @@ from bandits.decision.choices import ACCURACY, COST, Choices
 from bandits.decision.compare import POWER, Compared, Pair, compare, net, shown_between
 from bandits.decision.limits import Limit, fulfil, with_mixtures
 from bandits.decision.worths import Piece, best_by_worth
+from envs.bare import special
 
 Floats = NDArray[np.float64]
 _TRIED = 400  # worths at which it is tried how far a policy's lead reaches
@@ -170,8 +171,8 @@ def reach(compared: Compared, n: int, *, queries: int, seeds: int) -> Reach:
         n: place in it.
         queries, seeds: that were there.
     """
-    from scipy.special import ndtri, stdtrit
-
+    ndtri = special().ndtri
+    stdtrit = special().stdtrit
     found, needed = [], []
     for estimate, count in ((compared.seeds, seeds), (compared.queries, queries)):
         half = float(estimate.hi[n] - estimate.mean[n])

@@ -11,10 +11,13 @@ from bandits.rewards import Reward
 from envs.nearest import near
 
 if TYPE_CHECKING:
+    from bandits.policies.llmbandit.tasks import Log
     from envs.shapes import Pool
 
 
-def filled(spec: str, keys: Mapping[str, Any], stream: Pool, reward: Reward, log: Any) -> dict[str, Any]:
+def filled(
+    spec: str, keys: Mapping[str, Any], stream: Pool, reward: Reward, log: Log | None
+) -> dict[str, Any]:
     """Return the hyperparameters that a run gives, or knows by other names than a spec does."""
     given: dict[str, Any] = {}
     if "model" in keys:
@@ -29,6 +32,8 @@ def filled(spec: str, keys: Mapping[str, Any], stream: Pool, reward: Reward, log
         given["order"] = tuple(
             arm_named(name.strip(), stream.models) for name in str(keys["order"]).split(">")
         )
+    if "models" in keys and ".py:" not in spec:
+        given["models"] = tuple(stream.models)
     if "reward" in keys:
         given["reward"] = reward
     if "log" in keys:

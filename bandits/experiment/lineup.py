@@ -15,7 +15,8 @@ from bandits.base import Policy, check
 from bandits.experiment.filled import arm_named, filled
 from bandits.loop import slots
 from bandits.loop.orders import orders
-from bandits.loop.replay import Case, Trace, replays, seed_keys
+from bandits.loop.player import seed_keys
+from bandits.loop.replay import Case, Trace, replays
 from bandits.metrics.regret import comparator, played
 from bandits.policies import POLICIES
 from bandits.policies.dueling import DUELLISTS
@@ -25,9 +26,11 @@ from bandits.policies.sequential import SEQUENTIAL
 from bandits.rewards import Reward
 from bandits.wrappers.conservative import conservative
 from bandits.wrappers.newcomers import explore_new, pooled
+from bandits.wrappers.own_length import own_length
 from bandits.wrappers.restart import restart
 
 if TYPE_CHECKING:
+    from bandits.policies.llmbandit.tasks import Log
     from envs.shapes import Pool
     from envs.stream import Stream
 
@@ -46,6 +49,7 @@ WRAPPERS: dict[str, Callable[..., Policy]] = {
     "explore_new": explore_new,
     "pooled": pooled,
     "conservative": conservative,
+    "own_length": own_length,
 }
 
 
@@ -53,7 +57,7 @@ def build(
     spec: str,
     stream: Pool,
     reward: Reward,
-    log: Any = None,
+    log: Log | None = None,
     *,
     checked: bool = True,
     bounds: tuple[float, float] | None = None,
@@ -84,10 +88,10 @@ def _named(
     spec: str,
     stream: Pool,
     reward: Reward,
-    log: Any,
+    log: Log | None,
     *,
     checked: bool,
-    bounds: Any,
+    bounds: tuple[float, float] | None,
     runs: tuple[int, int] | None,
 ) -> Policy:
     """Return the policy of `build`, whether or not it may call again."""
@@ -191,7 +195,7 @@ def lineup(
     stream: Pool,
     specs: Sequence[str],
     reward: Reward,
-    log: Any = None,
+    log: Log | None = None,
     *,
     bounds: tuple[float, float] | None = None,
     runs: tuple[int, int] | None = None,

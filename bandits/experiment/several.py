@@ -19,6 +19,7 @@ from envs.calls import Answers, Calls, Several, best_heard, check, last, several
 from envs.tables import judged as columns
 
 if TYPE_CHECKING:
+    from bandits.experiment.ask import Ask
     from envs.stream import Stream
 
 DELIVER: dict[str, Callable[..., Answers]] = {"last": last, "best_heard": best_heard, "vote": vote}
@@ -26,7 +27,7 @@ DELIVER: dict[str, Callable[..., Answers]] = {"last": last, "best_heard": best_h
 Floats = NDArray[np.float64]
 
 
-def judged(stream: Stream, ask: Any, path: Any) -> Any:
+def judged(stream: Stream, ask: Ask, path: Any) -> Any:
     """Return the stream with what its judge says and how a query may be answered, as `ask` has it.
 
     Args:
@@ -74,7 +75,7 @@ def judged(stream: Stream, ask: Any, path: Any) -> Any:
     return replace(paid(made), several=several._replace(judge_cost=None))
 
 
-def logged(log: Stream, ask: Any, path: Any) -> Any:
+def logged(log: Stream, ask: Ask, path: Any) -> Any:
     """Return a log from a table of its own with what the judge says of its answers; nothing where it has no judge.
 
     Args:
@@ -85,15 +86,41 @@ def logged(log: Stream, ask: Any, path: Any) -> Any:
     Raises:
         ValueError: the judge's columns are not as they need to be.
     """
+    found = columns.heard(path, log.outcomes) or columns.Judged()
+    score = found.score
     if ask.judge is not None:
         judge = simulated.parse(ask.judge)
         score = simulated.simulated(judge, log.utility, log.models, seed=ask.seed, part=1)
-        return replace(log, several=Several(Calls(), score))
-    found = columns.heard(path, log.outcomes)
-    if found is None:
+    if score is None or (ask.deliver == "vote" and found.votes is None):
         return log
-    cost = found.cost if ask.judge_cost is None else np.full(log.utility.shape, _price(ask.judge_cost))
-    return replace(log, several=Several(Calls(), found.score, judge_cost=cost))
+    cost = found.cost if ask.judge_cost is None else np.full(score.shape, _price(ask.judge_cost))
+    calls = Calls(ask.calls, combine=resolve.function(ask.deliver, DELIVER, "delivery"))
+    return replace(log, several=Several(calls, score, votes=found.votes, judge_cost=cost))
+
+
+def changed(stream: Stream, ask: Any) -> Any:
+    """Return a changed stream with what its judge says of the answers as they are now; others as they are.
+
+    Raises:
+        ValueError: the answers are others than those that the table's judge saw, or are of a model that has no judge.
+    """
+    world, several = stream.world, stream.several
+    if world is None or several is None:
+        return stream
+    before = world.base.utility
+    if before.shape[1] != stream.n_arms:
+        raise ValueError(f"--calls {ask.calls} needs models that the table has a judge of, not a merged one")
+    same = np.isnan(stream.utility) | (before[world.row] == stream.utility)
+    if same.all():
+        return stream
+    if ask.judge is None or ask.deliver == "vote":
+        raise ValueError(
+            f"a change that makes answers others than recorded needs --judge with --calls {ask.calls}, and no vote:"
+            " what the table's judge and models said is of the recorded answers"
+        )
+    judge = simulated.parse(ask.judge)
+    scores = simulated.simulated(judge, stream.utility, stream.models, seed=ask.seed, of=(before, world.row))
+    return replace(stream, several=several._replace(scores=scores))
 
 
 def fingerprint(stream: Stream) -> str | None:
@@ -106,7 +133,7 @@ def fingerprint(stream: Stream) -> str | None:
     return digest.hexdigest()
 
 
-def _said(ask: Any, found: columns.Judged) -> str:
+def _said(ask: Ask, found: columns.Judged) -> str:
     if ask.judge is not None:
         return f"the judge is simulated ({ask.judge}, seed {ask.seed}): no verifier of these models was run"
     return "the judge's columns are read as " + (
@@ -120,7 +147,7 @@ def _price(amount: float) -> float:
     return amount
 
 
-def _room(text: str | None, stream: Any) -> tuple[float, ...] | None:
+def _room(text: str | None, stream: Stream) -> tuple[float, ...] | None:
     """Return what a query may use, in the order of `RESOURCES`; None where nothing is said.
 
     Raises:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
+
+from bandits.late import jax
 
 Arrays = dict[str, NDArray[Any]]
 _ABOUT, _SEAL = "about", "sha256"

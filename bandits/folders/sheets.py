@@ -7,6 +7,8 @@ than the table has queries, whatever the seeds and rounds, and a streamed run bo
 
 from __future__ import annotations
 
+import io
+from csv import writer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEXT = ("policy", "family", "kind", "dataset", "quantity", "stream", "preference", "budget", "name")
+TURNS = ("calls", "abstain", "risk_coverage")  # about several calls a query
+_TEXT = ("policy", "family", "kind", "dataset", "quantity", "stream", "preference", "budget", "name", "chain")
 # What every reader needs: names of text columns and of numbers. More columns may be there.
 _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "summary": (
@@ -26,6 +29,9 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "curves": (("policy", "quantity"), ("round", "mean", "lo", "hi")),
     "by_dataset": (("policy", "dataset"), ("seed",)),
     "changes": (("policy",), ()),
+    "calls": (("policy", "kind"), ("calls", "accuracy", "reward", "paid")),
+    "abstain": (("policy",), ("threshold", "coverage", "risk", "selective_risk", "aurc", "aurc_best")),
+    "risk_coverage": (("policy",), ("coverage", "risk", "score")),
     "by_query": (("dataset",), ("row", "cluster", "rounds")),
 }  # fmt: skip
 _FULL = {
@@ -48,7 +54,7 @@ def file(name: str) -> str:
 def written(name: str, frame: pd.DataFrame) -> bytes:
     """Return the file of a table."""
     if name not in _PACKED:
-        return frame.to_csv(index=False).encode()
+        return csv(frame).encode()
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -63,6 +69,37 @@ def written(name: str, frame: pd.DataFrame) -> bytes:
         use_byte_stream_split=floats,
     )
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """Return what `frame.to_csv(index=False)` writes, in a fraction of its time where a table is long.
+
+    A name is quoted once for all rows in which it stands, and numbers are not made objects of NumPy's.
+    """
+    head = ",".join(_quoted(str(name)) for name in frame.columns)
+    cells = [_cells(frame[name]) for name in frame.columns]
+    return "\n".join([head, *map(",".join, zip(*cells, strict=True)), ""])
+
+
+def _cells(column: pd.Series[Any]) -> list[str]:
+    """Return the cells of a column as text."""
+    kind = column.dtype.kind
+    if kind == "f":
+        values = column.to_numpy()
+        whole = values.tolist() if values.itemsize == 8 else list(values)  # the digits of its own precision
+        return ["" if x != x else str(x) for x in whole]
+    if kind in "iub":
+        return list(map(str, column.tolist()))
+    code, names = column.factorize(use_na_sentinel=True)
+    known = [*(_quoted(str(name)) for name in names), ""]  # -1 is an empty cell
+    return [known[i] for i in code.tolist()]
+
+
+def _quoted(text: str) -> str:
+    """Return a cell as the module csv writes it: in quotes where it has to be."""
+    line = io.StringIO()
+    writer(line, lineterminator="\n").writerow([text, ""])
+    return line.getvalue()[:-2]
 
 
 def read(place: Path, name: str) -> pd.DataFrame:

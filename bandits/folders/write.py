@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,16 @@ from bandits.results import phases, turns, withheld
 if TYPE_CHECKING:
     import pandas as pd
 
+    from envs.outcomes import Outcomes
+    from envs.stream import Stream
+    from envs.windows.big import Big
+
 _NAMED = 6  # policies that a title names
 _LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of everything that can change a digit."""
+@cache
+def _versions() -> Mapping[str, str]:
     found = {}
     for name in _LIBRARIES:
         try:
@@ -37,7 +42,12 @@ def versions() -> dict[str, str]:
     return found
 
 
-def fingerprint(outcomes: Any) -> str:
+def versions() -> dict[str, str]:
+    """Return the versions of everything that can change a digit."""
+    return dict(_versions())
+
+
+def fingerprint(outcomes: Outcomes) -> str:
     """Return the sha256 of what was replayed (names, ids, utilities, costs, embeddings), whatever file it was in."""
     digest = hashlib.sha256(repr(outcomes.models).encode())
     digest.update("\n".join(outcomes.query_id.astype(str)).encode())
@@ -52,7 +62,7 @@ def keep(
     ask: Ask,
     known: Mapping[str, Any],
     *,
-    whole: Any = None,
+    whole: Outcomes | None = None,
     more: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Write what cannot be made again of a finished run: its calls and the manifest, before any table is made.
@@ -109,6 +119,7 @@ def filed(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> di
         manifest,
         named.get("changes"),
         named["by_query"],
+        {name: named[name] for name in sheets.TURNS if name in named},
     )
     return files | {"report.html": page.encode(), "manifest.json": _json(manifest)}
 
@@ -117,7 +128,7 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
     stream, outcomes = run.stream, run.stream.outcomes
     unfinished = [spec for spec in ask.policies if spec not in run.traces]
     own = {
-        "title": _title(run, ask),
+        "title": title(list(run.traces), run.stream.name, ask, run.budget),
         "notes": [*stream.notes, *_stopped(unfinished)],
         "fitted_on": "the rows of the log alone"
         if ask.fit == "warm"
@@ -139,7 +150,7 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def described(
-    table: Any, ask: Ask, known: Mapping[str, Any], *, stream: str, data: Mapping[str, str]
+    table: Outcomes | Big, ask: Ask, known: Mapping[str, Any], *, stream: str, data: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return what is to be known of a run, under the names of a manifest.
 
@@ -168,11 +179,12 @@ def _json(manifest: Mapping[str, Any]) -> bytes:
     return (json.dumps(manifest, indent=2) + "\n").encode()
 
 
-def _title(run: Run, ask: Ask) -> str:
-    names = ", ".join(run.traces) if len(run.traces) <= _NAMED else f"{len(run.traces)} policies"
-    parts = [f"{names} on {run.stream.name}"]
-    if run.budget:
-        parts.append(f"budget {run.budget}, pacing {ask.pacing}")
+def title(policies: Sequence[str], stream: str, ask: Ask, budget: str) -> str:
+    """Return what a page says of a run above all else."""
+    names = ", ".join(policies) if len(policies) <= _NAMED else f"{len(policies)} policies"
+    parts = [f"{names} on {stream}"]
+    if budget:
+        parts.append(f"budget {budget}, pacing {ask.pacing}")
     if ask.scenario or ask.change:
         parts.append("while the world changes: " + "; ".join([*filter(None, [ask.scenario]), *ask.change]))
     return ", ".join(parts)
@@ -187,7 +199,7 @@ def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     from bandits.results.latency import latency
-    from bandits.results.spending import account, burn_down
+    from bandits.results.spending import best, spending
     from bandits.results.summary import summarise
 
     stream, limits = run.stream, run.limits
@@ -207,17 +219,13 @@ def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     tables |= withheld.tables(run, ask.abstain)
     if phases.marks(stream) and own:
         tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)
-    if limits is None or not np.isfinite(limits).any():
+    if limits is None or not own or not np.isfinite(limits).any():
         return tables
-    spent = account(stream, run.table, own, limits, cap=ask.cap)
-    curves = pd.concat([curves, burn_down(stream, own, limits)], ignore_index=True)
-    summary = summary.merge(
-        spent.drop(columns=["reward", "gap_closed", "unanswered"]), on="policy", how="left"
-    )
-    return {**tables, "summary": summary, "curves": curves, "budget": spent}
+    spent = spending(stream, run.table, own, limits, cap=ask.cap)
+    return spent.joined(tables, best(stream, run.table, own, limits))
 
 
-def _split(whole: Any, evaluated: Any) -> pd.DataFrame:
+def _split(whole: Outcomes, evaluated: Stream) -> pd.DataFrame:
     """Return every row that a warm start has shared out: `file_row`, `query_id`, `part` (logged or evaluated)."""
     import pandas as pd
 

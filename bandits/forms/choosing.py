@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from msgspec import Meta
 
 from bandits.forms.averaged import Averaging
+from bandits.forms.effects import Mixed
 from bandits.forms.exploring import Positive
 from bandits.forms.forgetting import Fading, Windowed
 from bandits.forms.form import (
@@ -26,10 +27,13 @@ from bandits.forms.form import (
     part,
     parted,
 )
-from bandits.forms.linear import Bagged, Joint, Logistic, Ridges
+from bandits.forms.linear import Bagged, Joint, Logistic, Paired, Ridges
 from bandits.forms.sampling import Cheering, Directed
 from bandits.forms.shrunk import Shrunk
 from bandits.forms.tabular import BetaCounts, Bounds, Fixed, Losing, Racing, Ranged
+
+if TYPE_CHECKING:
+    from bandits.base import State
 
 # What a policy by itself can be; the two below are made of these.
 Plain = (
@@ -40,9 +44,11 @@ Plain = (
     | Bagged
     | Joint
     | Logistic
+    | Paired
     | Directed
     | Cheering
     | Shrunk
+    | Mixed
     | Bounds
     | BetaCounts
     | Losing
@@ -75,7 +81,7 @@ class _Panel(Ranged, frozen=True, tag=True):
         for m, base in enumerate(self.bases):
             base.check(part(has, str(m)))
 
-    def arrays(self, state: Any) -> Arrays:
+    def arrays(self, state: State) -> Arrays:
         """See `Form`."""
         found = {name: np.asarray(value) for name, value in state._asdict().items() if name != "states"}
         for m, (base, own) in enumerate(zip(self.bases, state.states, strict=True)):

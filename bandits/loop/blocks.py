@@ -12,19 +12,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
-from bandits.forms.exploring import Weights
+from bandits.forms.exploring import Bonus, Weights
+from bandits.late import jax, jnp
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
-from bandits.policies.linear.affine import Form, form_of
+from bandits.policies.linear.affine import Form, form_of, heard_reward
+from envs import bare
 from envs.cores import cores
+
+if TYPE_CHECKING:
+    from bandits.base import State
+    from bandits.loop.rounds import Clock
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
 
@@ -37,7 +41,12 @@ class Blocks:
     ) -> None:
         form = form_of(policy)
         assert form is not None
-        self._form, self._keys, self._shared = form, jnp.stack(keys), shared
+        self._form, self._shared = form, shared
+        self._constant: Weights | None = None
+        if keyless(policy):
+            self.carry = _begun(policy, len(keys)), account, None
+            return
+        self._keys = jnp.stack(keys)
         self.carry = start(policy, self._keys), account, None
 
     @property
@@ -48,18 +57,33 @@ class Blocks:
     @carry.setter
     def carry(self, whole: Carry) -> None:
         state, self._account, _ = whole
-        self._state: Any = jax.tree.map(np.array, state)  # the kernel writes to it
+        self._state: Any = type(state)(
+            *(np.array(part, order="C") for part in state)
+        )  # the kernel writes to it
         self._heard = self._state.pulls.sum(axis=1, dtype=np.float32)
 
-    def foresee(self, clock: Any, chunk: Chunk) -> Any:
+    def foresee(self, clock: Clock, chunk: Chunk) -> Any:
         """Return what `Weights` and targets a chunk has; each of its rounds teaches, whatever is called."""
+        if constant(self._form):
+            return self._constantly(chunk)
         n_arms = self._state.inverse.shape[1]
         ahead = _ahead(self._form, n_arms, self._keys, self._heard, self._shared, clock, chunk)
         self._heard = self._heard + np.float32(real_rounds(clock))
         return jax.tree.map(np.asarray, ahead)
 
+    def _constantly(self, chunk: Chunk) -> tuple[Weights, NDArray[np.float32]]:
+        """Return what `_ahead` returns where the weights are the same in every round and the reward is learned."""
+        taught = np.array(chunk.outcome[..., 1:2])
+        if self._constant is None:
+            plain, arms = self._form.explore.weights(None, None), taught.shape[:3]  # type: ignore[arg-type]
+            shapes = taught.shape, arms, arms, arms[:2]
+            self._constant = Weights(*(np.full(s, x, np.float32) for s, x in zip(shapes, plain, strict=True)))
+        for array in (taught, *self._constant):
+            array.flags.writeable = False  # as what comes from JAX: the kernel is compiled once for both
+        return self._constant, taught
+
     def play(
-        self, clock: Any, chunk: Chunk, foreseen: Any, late: None = None
+        self, clock: Clock, chunk: Chunk, foreseen: Any, late: None = None
     ) -> tuple[NDArray[np.int32], None]:
         """Return the `(S, C)` arms called in a chunk."""
         real = real_rounds(clock)
@@ -69,14 +93,31 @@ class Blocks:
         return called, None
 
 
-def real_rounds(clock: Any) -> int:
+def constant(form: Form) -> bool:
+    """Return whether a form weighs every round alike and learns the reward, so that nothing has to be computed."""
+    return isinstance(form.explore, Bonus) and not form.targets and form.target is heard_reward
+
+
+def keyless(policy: Policy) -> bool:
+    """Return whether a policy that is played in blocks asks nothing of its key."""
+    form = form_of(policy)
+    return form is not None and constant(form)
+
+
+def _begun(policy: Policy, lanes: int) -> Any:
+    """Return what `start` returns of a policy that asks nothing of its key."""
+    state = policy.init(None)  # type: ignore[arg-type]
+    return type(state)(*(np.broadcast_to(part, (lanes, *part.shape)) for part in state))
+
+
+def real_rounds(clock: Clock) -> int:
     """Return how many rounds of a chunk there are: the rest is after the end."""
     return min(len(clock[0]), int(clock[1][0]))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _ahead(
-    form: Form, n_arms: int, keys: jax.Array, heard: jax.Array, shared: Shared, clock: Any, chunk: Chunk
+    form: Form, n_arms: int, keys: jax.Array, heard: jax.Array, shared: Shared, clock: Clock, chunk: Chunk
 ) -> tuple[Weights, jax.Array]:
     """Return the `Weights` of every round of a chunk, `(S, C, K, m)`, `(S, C, K)` twice and `(S, C)`, and what each arm
     would teach, `(S, C, K, m)`."""
@@ -103,7 +144,7 @@ def _ahead(
 
 
 def _replayed(
-    form: Form, state: Any, ahead: tuple[Weights, jax.Array], chunk: Chunk, rounds: int
+    form: Form, state: State, ahead: tuple[Weights, jax.Array], chunk: Chunk, rounds: int
 ) -> NDArray[np.int32]:
     """Return the `(S, C)` arms of so many rounds, and change the state to what they taught; each seed has a core."""
     from bandits.loop.kernels_blocks import replay_rounds
@@ -152,8 +193,7 @@ def _threads() -> ThreadPoolExecutor:
 
 @cache
 def _blas() -> ThreadpoolController:
-    import scipy.linalg.cython_blas  # noqa: F401  # the BLAS that numba calls, loaded before it is looked for
-
+    bare.blas()  # loaded before it is looked for
     return ThreadpoolController().select(user_api="blas")
 
 

@@ -149,7 +149,12 @@ def replay_rounds(
         upright = np.ascontiguousarray(here.T)
         product = whole if size == block else np.empty((arms * d, size), np.float32)
         forecast(flat, upright, product, together, spread)
-        mean[:, :, :size] = np.dot(flat_weight, upright).reshape(arms, targets, size)
+        # Entry by entry: for an assignment of arrays numba compiles three seconds of error messages.
+        expected = np.dot(flat_weight, upright)
+        for k in range(arms):
+            for f in range(targets):
+                for j in range(size):
+                    mean[k, f, j] = expected[k * targets + f, j]
         count[:] = 0
         for i in range(size):
             t, edge = start + i, min(size, (i // _SPAN + 1) * _SPAN)
@@ -193,4 +198,9 @@ def replay_rounds(
                 _reach(i // _SPAN * _SPAN, edge, pulled, here, called[start:], steps, along, spread, mean)
         for k in range(arms):
             if count[k] > 0:
-                _settle(inverse[k], pulled[pulls_of[k, : count[k]]])
+                own = np.empty((count[k], d), np.float32)
+                for p in range(count[k]):
+                    r = pulls_of[k, p]
+                    for q in range(d):
+                        own[p, q] = pulled[r, q]
+                _settle(inverse[k], own)

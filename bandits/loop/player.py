@@ -8,11 +8,12 @@ each chunk in turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import jax
+from functools import partial
+from typing import Any
 
 from bandits.base import Policy, State
-from bandits.loop.blocks import Blocks
+from bandits.late import jax
+from bandits.loop.blocks import Blocks, keyless
 from bandits.loop.compiled import Compiled, compiled
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
@@ -37,7 +38,7 @@ def player(
 
     Args:
         policy: three pure functions.
-        keys: of each lane's randomness.
+        keys: of each lane's randomness, from `keys_of`.
         shared: what is the same for all lanes.
         account: `(S, R)`, in runs with a budget.
         ring: for what is heard late.
@@ -45,9 +46,28 @@ def player(
         full: whether the outcome of every available model is heard.
         turns: of a policy that may call again for a query; None: one call.
     """
-    plain = turns is None and ring is None and probe is None and not full and jax.default_backend() == "cpu"
+    plain = turns is None and ring is None and probe is None and not full
+    plain = plain and (keyless(policy) or jax.default_backend() == "cpu")
     if plain and compiled(policy, shared):
         return Compiled(policy, keys, shared, account=account)
     if plain and form_of(policy) is not None:
         return Blocks(policy, keys, shared, account=account)
     return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full, turns=turns)
+
+
+def keys_of(policy: Policy, seed: int, seeds: int, *, plain: bool = True) -> Sequence[Any]:
+    """Return a key for each seed of a run, None where what plays the policy asks nothing of it.
+
+    Args:
+        policy: three pure functions.
+        seed: of the run.
+        seeds: `S`.
+        plain: whether outcomes are heard at once and nothing is probed.
+    """
+    return [None] * seeds if plain and keyless(policy) else seed_keys(seed, seeds)
+
+
+@partial(jax.jit, static_argnums=1)
+def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
+    """Return a key for each seed of a run."""
+    return [jax.random.fold_in(jax.random.key(seed), s) for s in range(seeds)]

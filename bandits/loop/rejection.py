@@ -9,10 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from bandits.base import Policy
+from bandits.late import jax, jnp
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 
 

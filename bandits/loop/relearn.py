@@ -5,17 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import Policy, State
+from bandits.late import jax, jnp
 from bandits.loop.lanes import sheet
-from bandits.loop.replay import seed_keys
+from bandits.loop.player import seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 
 if TYPE_CHECKING:
+    from bandits.rewards import Preference
     from envs.stream import Stream
 
 
@@ -23,7 +23,7 @@ def relearned(
     policy: Policy,
     stream: Stream,
     table: NDArray[np.float64],
-    preference: Any,
+    preference: Preference,
     calls: tuple[NDArray[np.int32], NDArray[np.int32]],
     *,
     seed: tuple[int, int, int],

@@ -7,27 +7,30 @@ A case (a reward table, a preference, a budget) times a seed is a lane. The lane
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
+from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
 from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.orders import orders
+from bandits.loop.player import keys_of
 from bandits.loop.rounds import Shared
 from bandits.rewards import PREFERENCE
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bandits.rewards import Preference
+    from envs.shapes import Queries
     from envs.stream import Stream
     from envs.windows.big import Big
+
+Ints = NDArray[np.integer[Any]]
 
 
 class Trace(NamedTuple):
@@ -124,7 +127,7 @@ def replay(
     stream: Stream,
     table: NDArray[np.float64],
     *,
-    preference: Any = PREFERENCE,
+    preference: Preference = PREFERENCE,
     budget: NDArray[np.float64] | None = None,
     seeds: int = 20,
     seed: int = 0,
@@ -186,7 +189,7 @@ def replays(
         raise ValueError("a stream of several calls a query needs bandits.loop.slots.replay")
     checked(stream, cases)
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
-    keys = seed_keys(seed, seeds)
+    keys = keys_of(policy, seed, seeds, plain=feedback is None and probe is None)
     after = None if feedback is None else feedbacks.due(feedback, rows.shape, seed)
     full = feedback is not None and feedback.full
     lanes = [
@@ -194,11 +197,13 @@ def replays(
         for case, sheet in zip(cases, sheets(stream, cases), strict=True)
         for s in range(seeds)
     ]
+    if stream.world is not None and stream.world.silent is not None:
+        policy = feedbacks.attentive(policy)
     arms, read = play(policy, shared(stream), lanes, full=full, probe=probe, progress=progress)
     traces = []
     for i, case in enumerate(cases):
         own = slice(i * seeds, (i + 1) * seeds)
-        called = arms[own] if case.budget is None else _stopped(stream, rows, arms[own], case.budget)
+        called = arms[own] if case.budget is None else stopped(stream, rows, arms[own], case.budget)
         traces.append(Trace(rows, called, None if read is None else read[own]))
     return traces
 
@@ -207,14 +212,9 @@ def shared(stream: Stream | Big) -> Shared:
     """Return what all rounds of a table with `price` `(K,)` and `cost_scale` share."""
     world = getattr(stream, "world", None)
     changes = world is not None and world.posted is not None
-    price = None if changes else jnp.asarray(stream.price, jnp.float32)
-    return Shared(price, jnp.float32(stream.cost_scale))
-
-
-@partial(jax.jit, static_argnums=1)
-def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
-    """Return a key for each seed of a run."""
-    return [jax.random.fold_in(jax.random.key(seed), s) for s in range(seeds)]
+    price: Any = None if changes else np.asarray(stream.price, np.float32)
+    scale: Any = np.float32(stream.cost_scale)
+    return Shared(price, scale)
 
 
 def checked(stream: Stream, cases: Sequence[Case]) -> None:
@@ -242,17 +242,29 @@ def checked(stream: Stream, cases: Sequence[Case]) -> None:
         )
 
 
-def _stopped(
-    stream: Stream, rows: NDArray[np.int32], arms: NDArray[np.int32], budget: NDArray[np.float64]
+def stopped(
+    stream: Queries,
+    rows: Ints,
+    arms: NDArray[np.int32],
+    limits: NDArray[np.float64],
+    spent: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int32]:
-    """Return the arms with -1 after the round that overdrew the budget.
+    """Return the arms `(S, m)` with -1 after the round that overdrew the budget.
 
     Marked here and not in the scan: a state frozen there would be copied whole, every round.
+
+    Args:
+        stream: whose rows are asked.
+        rows: `(S, m)`.
+        arms: `(S, m)` called, as if there was enough.
+        limits: `(R,)`.
+        spent: `(S, R)` before these rounds; None: nothing.
     """
     over = np.zeros(arms.shape, bool)
-    for name, limit in zip(RESOURCES, budget, strict=True):
+    for r, (name, limit) in enumerate(zip(RESOURCES, limits, strict=True)):
         if np.isfinite(limit):
             used = np.where(arms >= 0, getattr(stream, name)[rows, np.maximum(arms, 0)], 0.0)
-            over |= np.cumsum(used, axis=1) > limit * (1 + 1e-6)  # float32's rounding is no overdraft
-    late = np.pad(over[:, :-1], ((0, 0), (1, 0)))
-    return np.where(late, np.int32(-1), arms)
+            before = np.zeros(len(rows)) if spent is None else spent[:, r]
+            so_far = np.cumsum(np.column_stack([before, used]), axis=1)[:, :-1]
+            over |= so_far > limit * (1 + 1e-6)  # float32's rounding is no overdraft
+    return np.where(over, np.int32(-1), arms)

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits.base import RESOURCES, Feedback, Observation, Policy, State, example
+from bandits.late import jax, jnp
 
 
 class Chunk(NamedTuple):
@@ -25,6 +23,7 @@ class Chunk(NamedTuple):
     )
     features: Any = None  # (S, C, K, e) what is known of each arm before it is called; None: nothing
     votes: Any = None  # (S, C, K) codes of the answers; None: none
+    revealed: Any = None  # (S, C, K, e) what each arm shows once it was called; None: nothing
 
 
 class Account(NamedTuple):
@@ -101,6 +100,7 @@ class Shared(NamedTuple):
     cost_scale: jax.Array
 
 
+Clock = tuple[Any, ...]  # number of each round, rounds left, and where some are heard late their slots
 Carry = tuple[State, Account | None, Ring | None]
 
 
@@ -118,7 +118,7 @@ def run_chunk(
     carry: Carry,
     keys: jax.Array,
     shared: Shared,
-    clock: Any,
+    clock: Clock,
     chunk: Chunk,
     late: Due | None = None,
 ) -> tuple[Carry, jax.Array, jax.Array | None]:
@@ -149,7 +149,9 @@ def run_chunk(
             ring = noted(ring, number, Ring(arm, observation.budget, chance, kept))
         return (state, account, ring), (arm, read)
 
-    def hear(state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: Any) -> State:
+    def hear(
+        state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: jax.Array
+    ) -> State:
         number = jnp.maximum(source, 0)
         _, to_learn = jax.random.split(jax.random.fold_in(key, number))
         place = number % len(ring.arm)

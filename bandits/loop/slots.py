@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Policy, State
+from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
 from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.orders import orders
-from bandits.loop.replay import Case, Trace, checked, seed_keys, shared
+from bandits.loop.player import seed_keys
+from bandits.loop.replay import Case, Trace, checked, shared
 from bandits.loop.replay import replay as single
 from bandits.loop.turns import OVER, Turns, worth_of
 from bandits.rewards import PREFERENCE, Reward, reward_table
 from envs.calls import STOP, Answers, Calls, Several, check, several_of
 
 if TYPE_CHECKING:
+    from bandits.rewards import Preference
     from envs.stream import Stream
 
 
@@ -29,7 +31,7 @@ def replay(
     stream: Stream,
     worth: Reward,
     *,
-    preference: Any = PREFERENCE,
+    preference: Preference = PREFERENCE,
     budget: NDArray[np.float64] | None = None,
     **options: Any,
 ) -> Trace:
@@ -94,6 +96,7 @@ def replays(
         "scores": None if several.scores is None else several.scores.astype(np.float32),
         "features": None if several.features is None else several.features.astype(np.float32),
         "votes": None if several.votes is None else several.votes.astype(np.int32),
+        "revealed": None if several.revealed is None else several.revealed.astype(np.float32),
     }
     lanes = [
         Lane(sheet._replace(**said), rows[s], keys[s], case.budget, None if after is None else after[s])

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
-
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bandits.base import RESOURCES, Observation, Policy, State
+from bandits.late import jax, jnp
 from bandits.loop.rounds import Carry, Chunk, Due, Ring, Shared, feedback_of, noted, observe
 from bandits.rewards import Outcome, Reward
 from envs.calls import STOP, Answers, Calls
+
+if TYPE_CHECKING:
+    from bandits.loop.rounds import Clock
 
 OVER = 1e-6  # share of a budget that float32's rounding may overdraw
 
@@ -38,6 +39,7 @@ class Query(NamedTuple):
         scores: `(K,)` of the judge, NaN where there are none.
         votes: `(K,)` codes of the answers, or None.
         least: `(R,)` what may be left of a budget for a further call; None: there is no budget.
+        revealed: `(K, e)` what each arm shows once it was called, or None.
     """
 
     key: jax.Array
@@ -46,6 +48,7 @@ class Query(NamedTuple):
     scores: jax.Array
     votes: jax.Array | None
     least: jax.Array | None
+    revealed: jax.Array | None
 
     def given(self, turn: jax.Array, turns: Turns) -> Answers:
         """Return what is delivered after the calls of a turn `(K,)`, and all that they use; at least one was made."""
@@ -74,8 +77,13 @@ class Query(NamedTuple):
         closed = closed if self.least is None else closed | (budget < self.least).any()
         said = jnp.where(asked & heard, self.scores, jnp.nan)
         votes = None if self.votes is None else jnp.where(asked & heard, self.votes, STOP)
-        known = {"asked": asked, "heard": said, "votes": votes, "spent": spent}
-        return self.seen._replace(available=self.seen.available & ~closed, room=room, budget=budget, **known)
+        first = jnp.asarray(calls.needs or (-1,) * len(asked))
+        open_ = self.seen.available & ~closed & ((first < 0) | asked[jnp.maximum(first, 0)])
+        shown = self.seen.features
+        if self.revealed is not None:
+            shown = jnp.where((asked & heard)[:, None], self.revealed, 0.0)
+        known = {"asked": asked, "heard": said, "votes": votes, "spent": spent, "features": shown}
+        return self.seen._replace(available=open_, room=room, budget=budget, **known)
 
 
 def worth_of(worth: Reward, told: Answers, preference: Any, scale: Any) -> Any:
@@ -92,7 +100,7 @@ def run_turns(
     carry: Carry,
     keys: jax.Array,
     shared: Shared,
-    clock: Any,
+    clock: Clock,
     chunk: Chunk,
     late: Due | None = None,
 ) -> tuple[Carry, jax.Array, jax.Array | None]:
@@ -104,7 +112,9 @@ def run_turns(
         unknown = jnp.full(len(now.available), jnp.nan)
         scores = unknown if now.scores is None else now.scores
         seen = observe(shared, now, budget, left)._replace(features=now.features)
-        return Query(jax.random.fold_in(key, number), seen, now.outcome, scores, now.votes, least)
+        return Query(
+            jax.random.fold_in(key, number), seen, now.outcome, scores, now.votes, least, now.revealed
+        )
 
     def one_round(carry: Carry, key: jax.Array, now: Chunk, number: jax.Array, left: jax.Array) -> Any:
         state, account, ring = carry
@@ -121,7 +131,9 @@ def run_turns(
             ring = noted(ring, number, Ring(arms, asked.seen.budget, None, kept))
         return (state, account, ring), (arms, read)
 
-    def hear(state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: Any) -> State:
+    def hear(
+        state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: jax.Array
+    ) -> State:
         number = jnp.maximum(source, 0)
         place = number % len(ring.arm)
         left = jnp.maximum(rounds - number, 1).astype(jnp.float32)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.metrics.intervals import LEVEL
+from envs.bare import special
 
 Floats = NDArray[np.floating[Any]]
 _TAIL = 10  # with fewer draws beyond a value, their number says little of its probability
@@ -69,8 +70,8 @@ def p_value(value: float, estimate: float, draws: Floats, left_out: Floats) -> f
 
 
 def _ends(known: Floats, bias: float, rate: float, level: float) -> tuple[float, float]:
-    from scipy.special import ndtr, ndtri
-
+    ndtr = special().ndtr
+    ndtri = special().ndtri
     z = bias + ndtri(np.array([1 - level, 1 + level]) / 2)
     share = ndtr(bias + z / np.maximum(1 - rate * z, 1e-9))
     method: Any = "linear" if np.isfinite(known).all() else "inverted_cdf"
@@ -79,8 +80,8 @@ def _ends(known: Floats, bias: float, rate: float, level: float) -> tuple[float,
 
 
 def _p(value: float, known: Floats, bias: float, rate: float) -> float:
-    from scipy.special import ndtr, ndtri
-
+    ndtr = special().ndtr
+    ndtri = special().ndtri
     below = (np.count_nonzero(known < value) + np.count_nonzero(known <= value)) / 2
     side = 1 if below > len(known) / 2 else -1
     beyond = len(known) - below if side > 0 else below
@@ -107,8 +108,7 @@ def acceleration(left_out: Floats) -> float:
 
 def _bias(estimate: float, known: Floats) -> float:
     """Return z0; ties count one half, and no share is taken for 0 or 1, which a finite number of draws cannot show."""
-    from scipy.special import ndtri
-
+    ndtri = special().ndtri
     below = (np.count_nonzero(known < estimate) + np.count_nonzero(known <= estimate)) / 2
     edge = 0.5 / len(known)
     return float(ndtri(min(max(below / len(known), edge), 1 - edge)))

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from envs.bare import special
+
 Floats = NDArray[np.float64]
 LEVEL = 0.95
 # Seeds that differ by less than this share of their size differ by rounding only: they are one draw.
@@ -122,8 +124,7 @@ def one_draw(values: Floats, size: ArrayLike) -> NDArray[np.bool_]:
 
 
 def _estimate(mean: Floats, error: Floats, freedom: int) -> Estimate:
-    from scipy.special import stdtr  # late: it takes a while, and many commands need no interval
-
+    stdtr = special().stdtr
     half = _quantile(freedom, LEVEL) * error
     with np.errstate(invalid="ignore", divide="ignore"):
         p = 2 * stdtr(freedom, -np.abs(mean / error))
@@ -131,6 +132,5 @@ def _estimate(mean: Floats, error: Floats, freedom: int) -> Estimate:
 
 
 def _quantile(freedom: int, level: float) -> float:
-    from scipy.special import stdtrit
-
+    stdtrit = special().stdtrit
     return float(stdtrit(freedom, (1 + level) / 2))

@@ -8,22 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
 from bandits.base import Policy
+from bandits.late import jax, jnp
 from bandits.loop.lanes import sheet
 from bandits.loop.orders import orders
-from bandits.loop.replay import seed_keys
+from bandits.loop.player import seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 from bandits.off_policy.rounds import CHANCE
 from bandits.rewards import PREFERENCE
 from envs.tables.about import KEY
 
 if TYPE_CHECKING:
+    from bandits.base import State
     from envs.stream import Stream
 
 Floats = NDArray[np.float64]
@@ -104,7 +104,7 @@ def _play(
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     total = len(coin)
 
-    def step(state: Any, xs: Any) -> Any:
+    def step(state: State, xs: Any) -> Any:
         now, heads, ranks, number = xs
         to_act, to_learn = jax.random.split(jax.random.fold_in(key, number))
         seen = observe(shared, now, None, (total - number).astype(jnp.float32))

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, choose
+from bandits.late import jax, jnp
 from envs.changes.duels import models_of, sides
 
 

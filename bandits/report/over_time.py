@@ -60,6 +60,11 @@ def regret(rows: Sequence[Row], curves: pd.DataFrame) -> Figure | None:
     return _figure("regret", views, axes, 400, rows) | {"loglog": True}
 
 
+def of_models(curves: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows are shares of models: nine in ten, and none is a line over the rounds."""
+    return curves["quantity"].str.startswith(("share:", "share@"))
+
+
 def _last(rows: Sequence[Row], trace: Figure, part: pd.DataFrame) -> words.Final:
     """Return what a line ends at, and how it grows where the run says so."""
     row, name = part.iloc[-1], part["policy"].iloc[0]
@@ -113,7 +118,7 @@ def budget(rows: Sequence[Row], curves: pd.DataFrame) -> Figure | None:
         "price": ("price of {}", "dual price, reward a unit", 1.0, ""),
     }
     views = []
-    for quantity in dict.fromkeys(curves["quantity"]):
+    for quantity in curves["quantity"].unique():
         kind, _, resource = str(quantity).partition(":")
         if kind not in named:
             continue

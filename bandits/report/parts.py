@@ -9,13 +9,17 @@ import json
 import re
 from collections.abc import Mapping
 from importlib import metadata, resources
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from bandits.report.styles import DARK
 from envs.cache import Arrays, cached
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def own(name: str) -> str:
@@ -79,10 +83,10 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def script() -> str:
-    """Return Plotly's script as text."""
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
+    """Return Plotly's script as text, the file that `plotly.offline.get_plotlyjs` reads, its package not loaded."""
+    found = find_spec("plotly")
+    assert found is not None and found.submodule_search_locations is not None
+    return (Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js").read_text("utf-8")
 
 
 def plotly() -> str:

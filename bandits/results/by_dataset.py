@@ -42,23 +42,24 @@ def by_dataset(tally: Tally, of: Players, table: Any) -> pd.DataFrame:
     rivals = totals[of.policies : of.policies + len(BASELINES), ..., 0]
     labels = [name or UNNAMED for name in table.datasets]
     seeds, datasets = rounds.shape
-    frames = []
-    for i in of.kept:
-        part: dict[str, Any] = {
-            "policy": of.names[i],
-            "kind": of.kinds[i],
-            "dataset": np.tile(labels, seeds),
-            "seed": np.repeat(np.arange(seeds), datasets),
-            "rounds": rounds.ravel(),
-        }
-        for q, name in enumerate(MEASURES):
-            part[name] = (totals[i, ..., q] / np.maximum(rounds, 1)).ravel()
-        for name, rival in zip(REGRETS, rivals, strict=True):
-            part[name] = (rival - totals[i, ..., 0]).ravel()
-        for k, model in enumerate(table.models):
-            part[CALLS + model] = calls[:, i, :, k].ravel() if i < calls.shape[1] else np.nan
-        frames.append(pd.DataFrame(part))
-    frame = pd.concat(frames, ignore_index=True)
+    kept, each = list(of.kept), seeds * datasets
+    columns: dict[str, Any] = {
+        "policy": np.repeat(np.array([of.names[i] for i in kept], object), each),
+        "kind": np.repeat(np.array([of.kinds[i] for i in kept], object), each),
+        "dataset": np.tile(np.array(labels, object), seeds * len(kept)),
+        "seed": np.tile(np.repeat(np.arange(seeds), datasets), len(kept)),
+        "rounds": np.tile(rounds.ravel(), len(kept)),
+    }
+    for q, name in enumerate(MEASURES):
+        columns[name] = (totals[kept][..., q] / np.maximum(rounds, 1)).ravel()
+    for name, rival in zip(REGRETS, rivals, strict=True):
+        columns[name] = (rival - totals[kept][..., 0]).ravel()
+    called = np.full((len(kept), seeds, datasets, len(table.models)), np.nan)
+    callers = [i for i in kept if i < calls.shape[1]]  # the first of those kept
+    called[: len(callers)] = np.moveaxis(calls[:, callers], 1, 0)
+    columns |= {CALLS + model: called[..., k].ravel() for k, model in enumerate(table.models)}
+    asked = columns["rounds"] > 0
+    frame = pd.DataFrame({name: column[asked] for name, column in columns.items()})
     if not table.priced:
         frame["cost"] = np.nan
-    return frame[frame["rounds"] > 0].reset_index(drop=True)
+    return frame

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,17 @@ AT = "share@"  # then the dataset, a colon and the model
 _SHOWN = 12  # datasets, those asked most; `by_dataset` has them all
 
 
+class _Part(NamedTuple):
+    """Some curves of a policy; means and ends are `(quantities, points)`, the latter None where there is none."""
+
+    policy: str
+    points: Ints
+    quantities: list[str]
+    mean: Floats
+    low: Floats | None = None
+    high: Floats | None = None
+
+
 def curves(tally: Tally, of: Players, table: Any, *, planned: bool = False) -> pd.DataFrame:
     """Return the curves of a finished run; see `summary.Summary`.
 
@@ -34,14 +46,12 @@ def curves(tally: Tally, of: Players, table: Any, *, planned: bool = False) -> p
         table: `models`, `datasets` and `priced` of what was played.
         planned: whether there was a budget, and with it a plan.
     """
-    import pandas as pd
-
     earned, spent, _, plan = tally.curves()
     points = kept_rounds(tally.done)
     rivals = dict(zip(REGRETS, earned[of.policies : of.policies + len(BASELINES)], strict=True))
     if planned:
         rivals[WITHIN] = plan
-    at, frames = tally.at(points), []
+    at, parts = tally.at(points), []
     for i in of.kept:
         if of.kinds[i] == "model":
             continue
@@ -51,14 +61,14 @@ def curves(tally: Tally, of: Players, table: Any, *, planned: bool = False) -> p
             lines["cost"] = spent[i][:, at]
         stacked = np.stack(list(lines.values()), axis=1)
         low, high = band(stacked)
-        frames.append(_rows(of.names[i], points, list(lines), stacked.mean(axis=0), low, high))
+        parts.append(_Part(of.names[i], points, list(lines), stacked.mean(axis=0), low, high))
         if of.kinds[i] == "policy":
             calls = np.moveaxis(tally.arrays["kept_calls"][i], 0, 1) / tally.shape[2]  # (K, stops), of a seed
             share = _window_means(tally, points, calls)
-            frames.append(_rows(of.names[i], points, [f"share:{m}" for m in table.models], share))
+            parts.append(_Part(of.names[i], points, [f"share:{m}" for m in table.models], share))
             if len(table.datasets) > 1:
-                frames.append(_over_datasets(tally, i, of.names[i], table))
-    return pd.concat(frames, ignore_index=True)
+                parts.append(_over_datasets(tally, i, of.names[i], table))
+    return _frame(parts)
 
 
 def _window_means(tally: Tally, points: Ints, values: Floats) -> Floats:
@@ -68,7 +78,7 @@ def _window_means(tally: Tally, points: Ints, values: Floats) -> Floats:
     return np.asarray(risen / (points - before))
 
 
-def _over_datasets(tally: Tally, policy: int, name: str, table: Any) -> pd.DataFrame:
+def _over_datasets(tally: Tally, policy: int, name: str, table: Any) -> _Part:
     """Return each model's share of a dataset's rounds, in the last tenth of the run before them.
 
     A mean over the seeds together, NaN where none asked anything of the dataset in that window. Where there is one
@@ -89,28 +99,32 @@ def _over_datasets(tally: Tally, policy: int, name: str, table: Any) -> pd.DataF
     with np.errstate(invalid="ignore"):
         share = between(tally.arrays["kept_parts"][policy]) / between(tally.arrays["kept_rounds"])[:, None]
     names = [f"{AT}{table.datasets[d]}:{model}" for d in shown for model in table.models]
-    return _rows(name, points, names, share.reshape(len(names), -1))
+    return _Part(name, points, names, share.reshape(len(names), -1))
 
 
-def _rows(
-    name: str,
-    points: Ints,
-    quantities: list[str],
-    mean: Floats,
-    low: Floats | None = None,
-    high: Floats | None = None,
-) -> pd.DataFrame:
-    """Return rows of `curves`; means and intervals are `(quantities, points)`, NaN where there is none."""
+def _frame(parts: Sequence[_Part]) -> pd.DataFrame:
+    """Return the rows of `curves`: of each part its quantities, one after the other, each over its rounds."""
     import pandas as pd
 
-    unknown = np.full_like(mean, np.nan)
+    def lines(each: Sequence[Floats | None]) -> Floats:
+        """Return what stands in a column; None is unknown."""
+        known = [np.full_like(p.mean, np.nan) if x is None else x for x, p in zip(each, parts, strict=True)]
+        return np.concatenate([x.ravel() for x in known])
+
+    def named(names: Sequence[str], often: Sequence[int]) -> Any:
+        """Return a column of text in which each name stands so often; made from the few that there are."""
+        place = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        code: Ints = np.repeat(np.array([place[name] for name in names], np.int64), np.array(often))
+        return pd.Categorical.from_codes(code, categories=pd.Index(list(place))).astype("str")
+
+    quantities = [(name, len(part.points)) for part in parts for name in part.quantities]
     return pd.DataFrame(
         {
-            "policy": name,
-            "round": np.tile(points, len(quantities)),
-            "quantity": np.repeat(np.array(quantities, object), len(points)),
-            "mean": mean.ravel(),
-            "lo": (unknown if low is None else low).ravel(),
-            "hi": (unknown if high is None else high).ravel(),
+            "policy": named([part.policy for part in parts], [part.mean.size for part in parts]),
+            "round": np.concatenate([np.tile(part.points, len(part.quantities)) for part in parts]),
+            "quantity": named(*zip(*quantities, strict=True)),
+            "mean": lines([part.mean for part in parts]),
+            "lo": lines([part.low for part in parts]),
+            "hi": lines([part.high for part in parts]),
         }
     )

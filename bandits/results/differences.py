@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 OVERALL = "all datasets"
 
 
@@ -26,12 +27,14 @@ class Queries(NamedTuple):
     Attributes:
         dataset, cluster, rounds: `(N,)`; near copies share a cluster; below 0 it is a batch of queries (`cells`).
         value: measure -> `(N, P)`.
+        known: what `places` has found so far.
     """
 
     dataset: NDArray[np.object_]
     cluster: NDArray[np.int64]
     rounds: NDArray[np.int64]
     value: dict[str, Floats]
+    known: dict[str, tuple[Ints, Ints]]
 
     def counted(self, clusters: int) -> str:
         """Return so many clusters in words, and that some are batches where there are any."""
@@ -39,15 +42,22 @@ class Queries(NamedTuple):
             (self.cluster < 0).any()
         )
 
+    def places(self, dataset: str) -> tuple[Ints, Ints]:
+        """Return the rows of a data set, all for `OVERALL`, and the number of each one's cluster among them."""
+        if dataset not in self.known:
+            rows = np.flatnonzero((self.dataset == dataset) | (dataset == OVERALL))
+            self.known[dataset] = rows, np.unique(self.cluster[rows], return_inverse=True)[1]
+        return self.known[dataset]
+
     def between(
         self, measure: str, first: Sequence[int], second: Sequence[int], dataset: str
     ) -> tuple[Estimate, int]:
         """Return the differences of pairs of players `(pairs,)` in a data set, and its number of clusters."""
-        own = slice(None) if dataset == OVERALL else self.dataset == dataset
-        code = np.unique(self.cluster[own], return_inverse=True)[1]
-        value, rounds = self.value[measure][own], self.rounds[own]
-        gap = (value[:, list(first)] - value[:, list(second)]) * rounds[:, None]
-        sums = np.stack([np.bincount(code, column) for column in gap.T], axis=1)
+        own, code = self.places(dataset)
+        value, rounds = self.value[measure], self.rounds[own]
+        sums = np.empty((code.max(initial=-1) + 1, len(first)))
+        for i, (a, b) in enumerate(zip(first, second, strict=True)):
+            sums[:, i] = np.bincount(code, (value[own, a] - value[own, b]) * rounds)
         asked = np.bincount(code, rounds)
         return clustered(sums, asked), int((asked > 0).sum())
 
@@ -123,7 +133,7 @@ def _by_query(frame: pd.DataFrame, players: list[str]) -> Queries:
         raise ValueError(f"by_query needs the column {missing[0]}, got {', '.join(frame.columns[:9])}")
     value = {m: frame[[f"{m}:{name}" for name in players]].to_numpy(np.float64) for m in MEASURES}
     dataset, cluster, rounds = (frame[name].to_numpy() for name in ("dataset", "cluster", "rounds"))
-    return Queries(dataset, cluster, rounds, value)
+    return Queries(dataset, cluster, rounds, value, {})
 
 
 def against(got: Scores, baseline: str) -> list[tuple[str, str]]:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from bandits.sequential.chains import Judged
+from envs.bare import special
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -55,9 +55,10 @@ class Estimator:
         return found if rows is None else found[rows]
 
     def _regress(self, ran: tuple[bool, ...]) -> Floats:
+
         weight, offset = self.linear(ran)
         told = np.where(np.array(ran), logits(self._judged.score), 0.0)
-        return np.asarray(expit(np.column_stack([self._context, told]) @ weight.T + offset))
+        return np.asarray(special().expit(np.column_stack([self._context, told]) @ weight.T + offset))
 
 
 def linear(train: Fitted, heard: Flags) -> tuple[Floats, Floats]:
@@ -87,15 +88,16 @@ def _regression(x: Floats, utility: Floats) -> tuple[Floats, float]:
     With few rows and many features a router without that is a straw man. Graded utilities are weights of both outcomes.
     Where there is nothing to tell apart it is the mean.
     """
+
     fold = np.random.default_rng(0).permutation(len(x)) % _FOLDS
     inside = [fold != one for one in range(_FOLDS)]
     if not x.shape[1] or any(utility[some].min() == utility[some].max() for some in inside):
-        return np.zeros(x.shape[1]), float(logit(np.clip(utility.mean(), 1e-9, 1 - 1e-9)))
+        return np.zeros(x.shape[1]), float(special().logit(np.clip(utility.mean(), 1e-9, 1 - 1e-9)))
     losses = np.zeros(len(_HELD))
     for some in inside:
         for i, strength in enumerate(_HELD):
             weight, offset = _fit(x[some], utility[some], strength)
-            told = np.clip(expit(x[~some] @ weight + offset), 1e-6, 1 - 1e-6)
+            told = np.clip(special().expit(x[~some] @ weight + offset), 1e-6, 1 - 1e-6)
             u = utility[~some]
             losses[i] -= float((u * np.log(told) + (1 - u) * np.log(1 - told)).sum())
     return _fit(x, utility, _HELD[int(losses.argmin())])

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Index, Observation, Policy, State, around, before_all, choose, ranked
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge
 
 

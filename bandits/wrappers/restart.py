@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State, around, choose, even, ranked
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, fresh, learn
 
 _OWN = 0x5EED  # of the wrapper's own keys: beyond any number of keys that a policy splits its key into

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from envs.outcomes import Floats, Outcomes, Texts
 from envs.tables import columns, files
 from envs.tables.metadata import metadata, wanted
 from envs.tables.sheet import Sheet, cut
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCORES = ("conf", "confidence", "score_by_judge", "judge_score")
 COST, PREDICTION, SPLIT = "judge_cost", "prediction", "split"
@@ -59,11 +62,7 @@ def read(path: str | Path | Sequence[str | Path], outcomes: Outcomes, *, column:
     voted = all(f"{m}_{PREDICTION}" in sheet.names for m in outcomes.models)
     numeric = [f"{m}_{e}" for e in ([ending] if ending else []) + [COST] * priced for m in outcomes.models]
     words = [f"{m}_{PREDICTION}" for m in outcomes.models] * voted + [SPLIT] * (SPLIT in sheet.names)
-    about = wanted(sheet)
-    table = sheet.table([*numeric, *words, *about.values()], numbers=numeric)
-    ids = metadata(sheet, table, about, np.arange(table.num_rows))["query_id"]
-    row_of = {str(name): row for row, name in enumerate(ids)}
-    rows = np.array([row_of[str(name)] for name in outcomes.query_id])
+    table, rows = _laid(sheet, outcomes, numeric, words)
     score, logs = (None, False) if not ending else _scores(sheet, table, outcomes, rows, ending)
     cost = (
         np.column_stack([columns.numbers(sheet.path, table, f"{m}_{COST}") for m in outcomes.models])[rows]
@@ -73,6 +72,35 @@ def read(path: str | Path | Sequence[str | Path], outcomes: Outcomes, *, column:
     votes = _votes(sheet, table, outcomes.models)[rows] if voted else None
     split = columns.texts(sheet.path, table, SPLIT)[rows] if SPLIT in words else None
     return Judged(score, logs, cost, votes, split)
+
+
+def extra(path: str | Path | Sequence[str | Path], outcomes: Outcomes, column: str) -> Floats:
+    """Return a column of numbers of one wide file, `(T,)` in the rows of the table that was read from it.
+
+    Raises:
+        ValueError: several files, no such column, or a cell that is no number.
+    """
+    given = [path] if isinstance(path, (str, Path)) else list(path)
+    if len(given) != 1 or Path(given[0]).is_dir():
+        raise ValueError(
+            f"column {cut(column)!r} is read from one wide file, got {len(given)} files or a folder"
+        )
+    sheet = files.opened(Path(given[0]))
+    if column not in sheet.names:
+        raise ValueError(f"{sheet.path}: no column {cut(column)!r}; {near(column, list(sheet.names))}")
+    table, rows = _laid(sheet, outcomes, [column], [])
+    return np.asarray(columns.signed(sheet.path, table, column)[rows])
+
+
+def _laid(
+    sheet: Sheet, outcomes: Outcomes, numeric: Sequence[str], words: Sequence[str]
+) -> tuple[Any, NDArray[np.int64]]:
+    """Return columns of a file and its row of each query of a table."""
+    about = wanted(sheet)
+    table = sheet.table([*numeric, *words, *about.values()], numbers=list(numeric))
+    ids = metadata(sheet, table, about, np.arange(table.num_rows))["query_id"]
+    row_of = {str(name): row for row, name in enumerate(ids)}
+    return table, np.array([row_of[str(name)] for name in outcomes.query_id])
 
 
 def heard(path: str | Path | Sequence[str | Path] | None, outcomes: Outcomes) -> Judged | None:
@@ -106,7 +134,7 @@ def _ending(sheet: Sheet, models: Sequence[str], column: str | None) -> str:
 
 
 def _scores(
-    sheet: Sheet, table: Any, outcomes: Outcomes, rows: NDArray[np.int64], ending: str
+    sheet: Sheet, table: pa.Table, outcomes: Outcomes, rows: NDArray[np.int64], ending: str
 ) -> tuple[Floats, bool]:
     """Return the `(T, K)` probabilities of a judge, and whether they are written as logarithms."""
     names = [f"{m}_{ending}" for m in outcomes.models]
@@ -127,7 +155,7 @@ def _scores(
     return np.where(seen, raw, np.nan), logs
 
 
-def _votes(sheet: Sheet, table: Any, models: Sequence[str]) -> NDArray[np.int64]:
+def _votes(sheet: Sheet, table: pa.Table, models: Sequence[str]) -> NDArray[np.int64]:
     """Return `(n, K)` codes of answers as text: case and surrounding space aside, equal ones are equal; "" has none."""
     given = [columns.texts(sheet.path, table, f"{m}_{PREDICTION}") for m in models]
     cells = np.char.lower(np.char.strip(np.column_stack(given).astype(str)))

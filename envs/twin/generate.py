@@ -13,18 +13,22 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs import parts
 from envs.ahead import ahead
+from envs.bare import special
 from envs.contexts import projection
 from envs.outcomes import Floats
 from envs.twin import copula, published, twin
 from envs.twin.published import probit
 from envs.windows.big import KEY, WINDOW
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _FITTED_ON = 1 << 14  # queries, of no stream, that the context's projection is fitted on
 _NODES = (24, 10, 10)  # of the quadrature over difficulty and the two skills
@@ -101,8 +105,7 @@ def solve(accuracy: Floats, lean: Floats, oracle: float) -> tuple[float, Floats]
         lean: `(K, 2)`.
         oracle: probability that any model answers, to be met.
     """
-    from scipy.special import ndtr
-
+    ndtr = special().ndtr
     nodes, weights = zip(*(np.polynomial.hermite_e.hermegauss(n) for n in _NODES), strict=True)
     grid = np.array(list(product(*nodes)))
     weight = np.array(list(product(*weights))).prod(axis=1) / (2 * np.pi) ** 1.5
@@ -189,7 +192,7 @@ def make(
         part.unlink(missing_ok=True)
 
 
-def _tables(world: Model, schema: Any, rounds: int, dim: int, seed: int) -> Iterator[Any]:
+def _tables(world: Model, schema: pa.Schema, rounds: int, dim: int, seed: int) -> Iterator[Any]:
     """Yield the row groups; each has a generator of its own."""
     import pyarrow as pa
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import jax
-
 from bandits import require
+from bandits.late import jax
 from bandits.mmrbench.routers.base import Fit
 from bandits.mmrbench.routers.training import Params, Schedule, network
 from bandits.policies.neural.layers import relu_net, stack

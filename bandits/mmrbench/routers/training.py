@@ -6,20 +6,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bandits import require
+from bandits.late import jax, jnp
 from bandits.mmrbench.routers.base import Fit, Floats, Predict
 
 Params = Any  # a pytree of arrays
 
 # `(params, context (b, d), key or None) -> (2, b, K)`: utility and cost. A key switches dropout on.
-Forward = Callable[[Params, jax.Array, jax.Array | None], jax.Array]
+Forward = Callable[[Params, "jax.Array", "jax.Array | None"], "jax.Array"]
 
 # `(key, d, K) -> params`
-Initial = Callable[[jax.Array, int, int], Params]
+Initial = Callable[["jax.Array", int, int], Params]
 
 
 class Schedule(NamedTuple):

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import base
 from bandits.base import Feedback, Observation, Policy, Prior, choose, even, formed, ranked
 from bandits.forms.exploring import Boltzmann, Coin, Explore, Gaps, Weights
 from bandits.forms.linear import Ridges
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Estimate, Ridge, estimate, fresh, learn, primed
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, choose, formed, ranked
 from bandits.forms.averaged import Averaging
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, learn
 from bandits.rewards import Outcome, Reward, linear
 

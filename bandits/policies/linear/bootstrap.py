@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.linear import Bagged
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, fresh, learn
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.sampling import Cheering
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, Prior, formed, ranked
 from bandits.forms.forgetting import Fading, Windowed
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 
 

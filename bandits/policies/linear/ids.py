@@ -1,16 +1,14 @@
-"""Information-directed sampling in its variance-based form: Russo and Van Roy 2018, arXiv 1403.5556, section 6."""
+"""Information-directed sampling in its variance-based form: Russo and Van Roy 2018, arXiv 1403.5556."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.exploring import Posterior
 from bandits.forms.sampling import Directed, normal
+from bandits.late import jax, jnp
 from bandits.policies.linear.affine import Form, prime
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 

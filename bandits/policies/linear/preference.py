@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.exploring import Bonus
+from bandits.late import jax, jnp
 from bandits.policies.linear.affine import Form, affine, prime
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 from bandits.rewards import Outcome, Reward, linear

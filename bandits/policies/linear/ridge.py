@@ -7,13 +7,12 @@ and updated by rank one (Sherman and Morrison 1950), so a round costs `O(K d^2)`
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bandits.base import Prior
+from bandits.late import jax, jnp
 
 
 class Ridge(NamedTuple):
@@ -46,11 +45,14 @@ def fresh(n_arms: int, dim: int, ridge: float, targets: tuple[int, ...] = (), *,
     are several). At the paper's 0, rewards that are mostly positive make every arm look better than those not
     tried yet, and a narrow width never tries them; at the best possible reward each arm is tried until it
     disappoints (optimistic initial values, Sutton and Barto 2018, section 2.6).
+
+    NumPy's arrays, since nothing here needs JAX: a run that kernels play is spared loading it.
     """
-    inverse = jnp.broadcast_to(jnp.eye(dim, dtype=jnp.float32) / ridge, (n_arms, dim, dim))
-    first = (slice(None), *(0 for _ in targets), -1)
-    weight = jnp.zeros((n_arms, *targets, dim), jnp.float32).at[first].set(prior)
-    return Ridge(inverse, weight, jnp.zeros(n_arms, jnp.int32))
+    inverse: Any = np.broadcast_to(np.eye(dim, dtype=np.float32) / np.float32(ridge), (n_arms, dim, dim))
+    weight: Any = np.zeros((n_arms, *targets, dim), np.float32)
+    weight[(slice(None), *(0 for _ in targets), -1)] = prior
+    pulls: Any = np.zeros(n_arms, np.int32)
+    return Ridge(inverse, weight, pulls)
 
 
 def primed(state: Ridge, prior: Prior, targets: tuple[str, ...]) -> Ridge:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Observation, Policy, choose, even
 from bandits.forms.exploring import Gaps, VersionSpace
+from bandits.late import jax, jnp
 from bandits.policies.linear.affine import Form, affine
 from bandits.policies.linear.ridge import Ridge, estimate
 

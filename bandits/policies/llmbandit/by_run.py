@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bandits import require
 from bandits.base import Policy, State
+from bandits.late import jax, jnp
 
 
 def by_run(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bandits.base import Observation, choose
+from bandits.late import jax, jnp
 from bandits.policies.llmbandit.identity import Response, first_dense, logit
 from bandits.policies.neural.layers import Layer, apply, relu_net
 

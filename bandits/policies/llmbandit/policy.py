@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State
+from bandits.late import jax
 from bandits.policies.llmbandit.networks import HEADS, Pool, Trained, decide
 
 if TYPE_CHECKING:

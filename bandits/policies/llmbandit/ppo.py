@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from bandits.late import jax, jnp
 from bandits.policies.llmbandit.networks import Actor, Critic, values
 from bandits.policies.llmbandit.tasks import Known, Schedule, Task, by_task, draw, log_chances
 

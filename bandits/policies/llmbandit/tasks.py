@@ -6,9 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
+from bandits.late import jax, jnp
 from bandits.policies.llmbandit.identity import Response, Settings, logit
 from bandits.policies.llmbandit.networks import Actor, Models, Pool, scores
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.late import jax, jnp
 from bandits.policies.llmbandit import identity
 from bandits.policies.llmbandit.networks import Actor, Pool, Trained, first_actor, first_critic
 from bandits.policies.llmbandit.ppo import improve, mixing

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
 from bandits.branches import rarely
+from bandits.late import jax, jnp
 
 CODE = 16  # units that encode the preference
 CLOSED = -1e9  # logit of an arm that cannot be called: finite, so that the entropy's gradient is too

@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, before_all, ranked
+from bandits.late import jax, jnp
 from bandits.policies.neural import heads
 from bandits.policies.neural.learner import Learner, training
 

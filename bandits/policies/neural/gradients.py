@@ -10,15 +10,13 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
+from bandits.late import jax, jnp
 from bandits.policies.neural.learner import Heard
 
 FULL = 2048  # most weights of a full confidence matrix: 16 MiB a seed
 
-Weights = tuple[jax.Array, ...]  # W_1 (K, d, m), hidden layers (m, m), W_L (m,)
+Weights = tuple["jax.Array", ...]  # W_1 (K, d, m), hidden layers (m, m), W_L (m,)
 
 
 class Shape(NamedTuple):

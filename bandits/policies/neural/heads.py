@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-import jax
-import jax.numpy as jnp
-
+from bandits.late import jax, jnp
 from bandits.policies.neural.learner import Heard
 
-Weights = tuple[jax.Array, ...]  # hidden layers (d, m), (m, m)...; heads (m + 1, K)
+Weights = tuple["jax.Array", ...]  # hidden layers (d, m), (m, m)...; heads (m + 1, K)
 
 
 def first_weights(key: jax.Array, n_arms: int, dim: int, width: int, depth: int) -> Weights:

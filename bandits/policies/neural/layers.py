@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import jax
-import jax.numpy as jnp
+from bandits.late import jax, jnp
 
-Layer = dict[str, jax.Array]
+Layer = dict[str, "jax.Array"]
 
 
 def dense(key: jax.Array, n_in: int, n_out: int) -> Layer:

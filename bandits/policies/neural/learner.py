@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation
 from bandits.branches import rarely
+from bandits.late import jax, jnp
 
 
 class Heard(NamedTuple):
@@ -46,7 +44,7 @@ class Learner(NamedTuple):
 
 
 # (weight, start, key, batch) -> (); the batch's `rounds` is that of the buffer it is drawn from.
-Loss = Callable[[Any, Any, jax.Array, Heard], jax.Array]
+Loss = Callable[[Any, Any, "jax.Array", Heard], "jax.Array"]
 
 
 class Training(NamedTuple):

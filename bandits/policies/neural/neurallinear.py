@@ -5,12 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, ranked
 from bandits.branches import rarely
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, estimate, fresh
 from bandits.policies.linear.ridge import learn as learn_ridge
 from bandits.policies.neural import heads

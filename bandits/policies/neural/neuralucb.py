@@ -7,16 +7,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.late import jax
 from bandits.policies.neural import gradients
 from bandits.policies.neural.gradients import Shape
 from bandits.policies.neural.learner import Learner, training
 
 # (key, f (K,), width (K,)) -> index (K,)
-Score = Callable[[jax.Array | None, jax.Array, jax.Array], jax.Array]
+Score = Callable[["jax.Array | None", "jax.Array", "jax.Array"], "jax.Array"]
 
 
 class Confident(NamedTuple):

@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State, form_of, formed
 from bandits.forms.choosing import Balancing, plain
+from bandits.late import jax, jnp
 from bandits.policies.selection import bases as panel
 from bandits.policies.tabular.counts import HIGH, LOW, require_range, unit
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
-
 from bandits import resolve
 from bandits.base import Feedback, Observation, Policy, State
+from bandits.late import jax, jnp
 
 
 def named(of: str) -> list[str]:

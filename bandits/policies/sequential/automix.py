@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State
+from bandits.late import jax, jnp
 from bandits.sequential import automix as gates
 from bandits.sequential.automix import METHODS, Gate, Pair
 from bandits.sequential.logged import Logged, needed

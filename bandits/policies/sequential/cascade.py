@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
+from bandits.late import jax, jnp
 
 STOP = -1  # as `envs.calls.STOP`
 

@@ -6,13 +6,12 @@ from itertools import combinations
 from math import comb
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State
+from bandits.late import jax, jnp
 from bandits.sequential import supermodels
 from bandits.sequential.estimates import Estimator, Fitted
 from bandits.sequential.logged import Logged, needed

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from bandits.late import jax, jnp
 from bandits.policies.llmbandit.identity import Response, first_dense, logit
 from bandits.policies.llmbandit.networks import Actor, Critic, Models, Pool, encode, first_encoder, tokens
 from bandits.policies.neural.layers import apply, relu_net

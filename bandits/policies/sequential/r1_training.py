@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.late import jax, jnp
 from bandits.policies.llmbandit import training
 from bandits.policies.llmbandit.ppo import clipped
 from bandits.policies.llmbandit.tasks import Log

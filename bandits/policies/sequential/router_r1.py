@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State
+from bandits.late import jax, jnp
 from bandits.policies.llmbandit.networks import HEADS
 from bandits.policies.sequential.r1_networks import Situation, log_chances
 from bandits.sequential.logged import Logged, needed

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.tabular import BetaCounts
+from bandits.late import jax, jnp
 from bandits.policies.tabular.counts import HIGH, LOW, require_range, unit
 
 

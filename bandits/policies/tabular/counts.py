@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
+from bandits.late import jax, jnp
 
 LOW, HIGH = -0.2, 1.0
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, choose, formed
 from bandits.forms.tabular import Racing
+from bandits.late import jax, jnp
 from bandits.policies.tabular.counts import HIGH, LOW, Counts, count, nothing, require_range, unit
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed
 from bandits.forms.tabular import Losing
+from bandits.late import jax, jnp
 from bandits.policies.tabular.counts import HIGH, LOW, require_range, unit
 
 

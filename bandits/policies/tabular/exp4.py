@@ -6,11 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State
+from bandits.late import jax, jnp
 from bandits.policies.linear.linucb import linucb
 from bandits.policies.tabular.beta_thompson import beta_thompson
 from bandits.policies.tabular.counts import HIGH, LOW, require_range, unit

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Chances, Feedback, Observation, Policy, choose, even, formed
 from bandits.forms.tabular import Fixed
+from bandits.late import jax, jnp
 
-Act = Callable[[jax.Array, jax.Array, Observation], jax.Array]
+Act = Callable[["jax.Array", "jax.Array", Observation], "jax.Array"]
 
 
 def _still(act: Act, chances: Chances) -> Policy:

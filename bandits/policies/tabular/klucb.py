@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, choose, formed
 from bandits.forms.tabular import Bounds
+from bandits.late import jax, jnp
 from bandits.policies.tabular.counts import HIGH, LOW, Counts, count, nothing, require_range, unit
 
 HALVINGS = 22  # leaves 2^-22, the spacing of float32 numbers near 1

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.tabular import Bounds
+from bandits.late import jax, jnp
 from bandits.policies.tabular.counts import HIGH, LOW, Counts, count, nothing, require_range, unit
 
 UNTRIED = 1e6  # above every index, and finite: with inf the tie rule of `choose` would compare NaN

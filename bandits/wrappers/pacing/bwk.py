@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import estimate
 from bandits.wrappers.pacing.paced import (
     Pacer,

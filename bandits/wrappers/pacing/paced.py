@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits.base import RESOURCES, Feedback, Observation, Policy, Prior, State, choose
+from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, fresh, learn, primed
 
 R = len(RESOURCES)
-Worth = Callable[[jax.Array], jax.Array]  # context (d,) -> (K,), what the policy expects of a call
+Worth = Callable[["jax.Array"], "jax.Array"]  # context (d,) -> (K,), what the policy expects of a call
 
 
 class Terms(NamedTuple):
@@ -189,7 +187,7 @@ def no_usage(n_arms: int, dim: int, ridge: float) -> Usage:
     return Usage(fresh(n_arms, dim, ridge, targets=(R,)), no_means(n_arms))
 
 
-def primed_usage(state: Any, prior: Prior) -> Any:
+def primed_usage(state: State, prior: Prior) -> Any:
     """Return a pacer's state with its field `usage` primed."""
     return state._replace(usage=state.usage.primed(prior))
 

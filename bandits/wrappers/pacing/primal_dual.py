@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, Prior
+from bandits.late import jax, jnp
 from bandits.wrappers.pacing.paced import Means, Pacer, R, Terms, Worth, first, no_means, opens, paced, used
 
 _PRICES = 201  # at which a log is asked what it would have spent; denser towards 0, where most budgets end up

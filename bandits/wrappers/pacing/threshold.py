@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, Prior
+from bandits.late import jax, jnp
 from bandits.wrappers.pacing.paced import Means, Pacer, R, Terms, Worth, first, no_means, opens, paced, used
 
 
