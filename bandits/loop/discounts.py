@@ -16,6 +16,7 @@ from bandits.base import Policy, form_of
 from bandits.forms.forgetting import Fading
 from bandits.late import jax, jnp
 from bandits.loop.blocks import charged, real_rounds, shared_out
+from bandits.loop.keys import made
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
 
 
@@ -35,7 +36,7 @@ class Discounts:
         assert discount is not None
         del shared  # prices and scales, which no index of this policy reads
         self._discount = discount
-        self.carry = start(policy, jnp.stack(keys)), account, None
+        self.carry = start(policy, jnp.stack(made(keys))), account, None
 
     @property
     def carry(self) -> Carry:

@@ -20,9 +20,10 @@ from bandits.folders import checkpoint, place, trace
 from bandits.folders import write as artefacts
 from bandits.folders.unfinished import Staged
 from bandits.loop import lanes
+from bandits.loop.keys import named
 from bandits.loop.lanes import CHUNK
 from bandits.loop.orders import window_order
-from bandits.loop.player import keys_of, player
+from bandits.loop.player import player
 from bandits.loop.replay import shared
 from bandits.metrics.regret import BASELINES, fall_back, fixed_sums, played, stand_in
 from bandits.publish import asked
@@ -70,8 +71,7 @@ class _Run:
             built = [promise.cap(budget.PACINGS["stop"](p, *size), *size, limit=ask.cap) for p in built]
             account = lanes.account(np.full((ask.seeds, len(RESOURCES)), np.inf))
         self.playing = [
-            player(policy, keys_of(policy, ask.seed, ask.seeds), shared(table), account=account)
-            for policy in built
+            player(policy, named(ask.seed, ask.seeds), shared(table), account=account) for policy in built
         ]
         sizes = len(lineup), table.n_arms, ask.seeds, len(table.datasets)
         self.tally = Tally(*sizes, rounds=self.total, rows=len(table), most=cells.MOST)
