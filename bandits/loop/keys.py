@@ -23,7 +23,7 @@ class SeedKey(NamedTuple):
     seeds: int
 
 
-def named(run: int, seeds: int) -> list[SeedKey]:
+def named(run: int, seeds: int) -> list[Any]:
     """Return a key for each seed of a run."""
     return [SeedKey(run, s, seeds) for s in range(seeds)]
 
