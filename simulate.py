@@ -16,10 +16,14 @@ import click
 from commands.cascade import cascade
 from commands.command_line import given
 from commands.decide import decide
+from commands.documents import make_documents
 from commands.finished import diff, export, report
+from commands.graphs import graphs
 from commands.help import Group
 from commands.look import look
+from commands.merge import merge
 from commands.mmrbench import mmrbench
+from commands.modality import modality
 from commands.off_policy import evaluate, make_log, try_estimators
 from commands.options import SETTINGS, replayed, voice, world
 from commands.run import run
@@ -30,6 +34,7 @@ from commands.streams import make_stream
 from commands.sweep import best, sweep
 from commands.tables import get, inspect_table, list_names
 from commands.terminal import Stopped, coloured, one_line
+from commands.transfer import transfer
 
 EXAMPLES = """\b
 Examples:
@@ -69,7 +74,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 _COMMANDS = (
     decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
-    make_log, evaluate, try_estimators, score, cascade, look, sets,
+    make_documents, make_log, evaluate, try_estimators, score, cascade, look, sets, graphs, merge, modality, transfer,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

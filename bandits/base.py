@@ -146,21 +146,33 @@ def ranked(
 
 
 class Spoken(NamedTuple):
-    """A form, and the functions of the policy that it speaks for."""
+    """A form, the functions of the policy that it speaks for, and whether it says all that a kernel has to know."""
 
     form: Any
     functions: tuple[Any, Any]
+    whole: bool
 
 
-def formed(policy: Policy, form: Any) -> Policy:
-    """Return the policy with a form, which speaks for its `act` and `update` as they are."""
-    return policy._replace(form=Spoken(form, (policy.act, policy.update)))
+def formed(policy: Policy, form: Any, *, whole: bool = True) -> Policy:
+    """Return the policy with a form, which speaks for its `act` and `update` as they are.
+
+    Args:
+        policy: without one.
+        form: what it is made of.
+        whole: whether the form says all of it; not where a reward function that it does not name is a part.
+    """
+    return policy._replace(form=Spoken(form, (policy.act, policy.update), whole))
 
 
 def form_of(policy: Policy) -> Any:
     """Return the form of a policy, or None where it has none or acts or learns in another way since."""
     spoken = policy.form
     return None if spoken is None or spoken.functions != (policy.act, policy.update) else spoken.form
+
+
+def played_form_of(policy: Policy) -> Any:
+    """Return the form of a policy that a kernel may play by it, or None."""
+    return form_of(policy) if policy.form is not None and policy.form.whole else None
 
 
 def around(

@@ -8,6 +8,8 @@ import click
 
 from commands.terminal import show
 
+_FILE_ONLY = ("paid_at_random", "over_lo", "over_hi", "threshold")
+
 
 def about_calls(quality: list[dict[str, Any]], made: list[dict[str, Any]]) -> None:
     """Print the judges' quality, then each run's calls."""
@@ -16,4 +18,16 @@ def about_calls(quality: list[dict[str, Any]], made: list[dict[str, Any]]) -> No
     for tables in made:
         if "calls" in tables:
             click.echo("\ncalls a query, the share that stops after each, accuracy that each adds, cost paid")
-            show(tables["calls"], "table")
+            shown = tables["calls"]
+            shown = shown[[c for c in shown if c not in _FILE_ONLY and not str(c).startswith("added:")]]
+            own = shown["kind"] == "policy"
+            show(
+                shown[own].drop(columns=["kind", "chain"], errors="ignore").dropna(axis=1, how="all"), "table"
+            )
+            click.echo("\nwith hindsight, on the same queries")
+            told = ["policy", "chain", "calls", "accuracy", "reward", "paid"]
+            show(shown[~own][[c for c in told if c in shown]], "table")
+        if "abstain" in tables:
+            click.echo("\nanswers that the judge scores lower than the threshold are withheld")
+            kept = [c for c in tables["abstain"] if not str(c).endswith(("_lo", "_hi"))]
+            show(tables["abstain"][kept], "table")

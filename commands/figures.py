@@ -52,7 +52,14 @@ def plotted(place: Path, drawn: Drawn) -> None:
 
         run = compare.read(place)
         unit, marks = str(run.manifest.get("cost_unit") or ""), run.manifest.get("marks", ())
-        tables = {"summary": run.summary, "curves": run.curves, "by_dataset": run.by_dataset}
+        tables = {"summary": run.summary, "curves": run.curves, "by_dataset": run.by_dataset, **run.turns}
         named = names.labelled(tables, run.manifest.get("labels", {}))
-        figures = page.figures(named["summary"], named["curves"], named["by_dataset"], unit, marks)
+        figures = page.figures(
+            named["summary"],
+            named["curves"],
+            named["by_dataset"],
+            unit,
+            marks,
+            {k: named[k] for k in run.turns},
+        )
         say(f"{len(plots.write(figures, place / 'plots', *drawn))} figures in {place / 'plots'}")

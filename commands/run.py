@@ -32,29 +32,23 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
     tracking.check(options["track"])
     large = streams.wanted({"stream": stream, **options})
     if large is not None:
-        for name, option in (("labels", "--label"), ("track", "--track")):
-            if options[name]:
-                raise click.UsageError(f"{option} needs a table that is held in memory, this one is streamed")
         folder = Path(out or Path("runs") / Path(large).stem)
         figures.check(folder, drawn)
-        table, places, made = streams.run(ctx, large, folder, options={"stream": stream, **options})
-        from bandits.publish import asked
-
-        notes = asked.notes(table, options["order"])
-        _say(made, places, folder, drawn, form, options["wide"], table, notes)
+        table, labels, places, made = streams.run(ctx, large, folder, options={"stream": stream, **options})
+        _say(made, labels, places, folder, drawn, form, options["wide"], table, table.notes)
+        for place, tabled in zip(places.values(), made, strict=True):
+            tracking.track(options["track"], place, tabled)
         return
     logged, loaded = log(load({"stream": stream, **options}), options)
     prepare_jax()
     judging = _judges(options)
     from bandits.experiment import ask as runs
     from bandits.experiment import logs, several
-    from bandits.folders import manifest as manifests
     from bandits.folders.place import check_folder
     from bandits.publish import asked as asked_for
     from bandits.publish import overview
     from bandits.report import names
     from bandits.results.book import REFERENCES
-    from bandits.rows import READ
 
     if logged is not None:
         logged, loaded = logs.weighed(logged, loaded)
@@ -93,26 +87,26 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         say(
             f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}"
         )
-    told = [names.labelled(one, labels) for one in made] if form in READ else made
-    _say(told, places, folder, drawn, form, options["wide"], loaded.outcomes, loaded.notes)
+    _say(made, labels, places, folder, drawn, form, options["wide"], loaded.outcomes, loaded.notes)
     if judging and form == "table":
-        about_calls(several.quality(loaded), told)
+        about_calls(several.quality(loaded), [names.labelled(one, labels) for one in made])
     for place, tabled in zip(places.values(), made, strict=True):
-        summary = names.labelled(tabled, labels)["summary"]
-        tracking.track(options["track"], place, summary, manifests.read(place))
+        tracking.track(options["track"], place, tabled)
 
 
 def _say(
-    made: list[dict[str, Any]], places: dict[str, Path], folder: Path, drawn: figures.Drawn, form: str, wide: bool,
-    table: Any, notes: Sequence[str],
+    made: list[dict[str, Any]], labels: dict[str, str], places: dict[str, Path], folder: Path, drawn: figures.Drawn,
+    form: str, wide: bool, table: Any, notes: Sequence[str],
 ) -> None:  # fmt: skip
     """Draw the figures and print what came of all runs; `table` has their cost unit and label."""
+    from bandits.report.names import labelled
     from bandits.rows import READ
 
     for place in places.values():
         figures.plotted(place, drawn)
     if form in READ:
-        _tell(made, places, folder, unit=table.cost_unit, wide=wide, form=form)
+        told = [labelled(one, labels) for one in made]
+        _tell(told, places, folder, unit=table.cost_unit, wide=wide, form=form)
     else:
         show([row for tabled in made for row in tabled["summary"].to_dict("records")], form)
     say(*notes, f"numbers are from: {table.label}")

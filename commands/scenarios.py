@@ -24,6 +24,13 @@ _LONG = ("why",)  # said once below a table for a terminal, and not in each of i
 @option("--stream", default="all", show_default=True, help="all, ocr, vqa, math, a dataset, or a path.")
 @world
 @option("--scenario", "chosen", multiple=True, metavar="NAME", help="Only these.  [default: all]")
+@option(
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="SPEC",
+    help="A world of its own beside `stationary`, as judge,file=OTHER.csv; repeatable.",
+)
 @option("--reward", default="linear", show_default=True, metavar="SPEC")
 @option("--preference", type=FINITE, default=0.2, show_default=True)
 @option("--seeds", type=WHOLE, default=10, show_default=True)
@@ -38,6 +45,7 @@ def scenarios(
     /,
     policies: tuple[str, ...],
     chosen: tuple[str, ...],
+    changes: tuple[str, ...],
     reward: str,
     form: str,
     out: str | None,
@@ -52,15 +60,16 @@ def scenarios(
     prepare_jax()
     from bandits import resolve, rewards
     from bandits.experiment.ask import Ask
-    from bandits.sweeps.scenarios import compare, verdict
+    from bandits.sweeps.scenarios import compare, survivors, verdict
     from envs.changes.scenarios import SCENARIOS
 
     kept = {k: options[k] for k in ("preference", "seeds", "seed", "order", "rounds")}
     fits(stream, Ask(policies, reward=reward, change=("",), **{k: kept[k] for k in ("seeds", "rounds")}))
     worth = resolve.function(reward, rewards.REWARDS, "reward")
-    rows = compare(stream, policies, worth, scenarios=chosen or tuple(SCENARIOS), **kept)
+    names = chosen or (("stationary",) if changes else tuple(SCENARIOS))
+    rows = compare(stream, policies, worth, scenarios=names, changes=changes, **kept)
     show([{k: v for k, v in row.items() if form in ("csv", "json") or k not in _LONG} for row in rows], form)
-    said = verdict(rows, policies[0])
+    said = " ".join(filter(None, (verdict(rows, policies[0]), survivors(rows))))
     say(
         *filter(None, [said]),
         *stream.notes,

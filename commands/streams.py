@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +83,15 @@ def _needs_memory(options: dict[str, Any]) -> tuple[str, str] | None:
 
 def run(
     ctx: click.Context, path: str, folder: Path, *, options: dict[str, Any]
-) -> tuple[Any, dict[str, Path], list[dict[str, Any]]]:
-    """Replay a table too large to hold, once for each preference: survey it, play, save as it goes.
+) -> tuple[Any, dict[str, str], dict[str, Path], list[dict[str, Any]]]:
+    """Replay a table too large to hold, once for each preference and budget: survey it, play, save as it goes.
 
-    Returns the table, the folder of each run by its name and the tables of each.
+    Returns the table, with its notes, the policies' labels, the folder of each run by its name and the tables of each.
     """
     from bandits.experiment import ask as runs
     from bandits.publish import asked
-    from bandits.rewards import preferences
+    from bandits.report import names
+    from bandits.results.book import REFERENCES
     from envs.tables.how import How
     from envs.windows import big, survey
 
@@ -105,23 +107,26 @@ def run(
             f"{path} has its outcomes and contexts ready; {', '.join(changed)} cannot change them"
         )
     table = survey.opened(path, How(models=models, **reading(options)), **context)
-    asked.refuse(table, ask._replace(preference="0"), 1)
+    asks, labels = (
+        runs.single(ask),
+        names.parse(options["labels"], ask.policies, (*REFERENCES, *table.models)),
+    )
+    for one in asks.values():
+        asked.refuse(table, one, 1)
     what = f"--seeds {ask.seeds} x {len(ask.policies)} --policy on {table.dim} features"
     memory.check(memory.streamed(table, ask), what)
     known: dict[str, Any] = {
         "command": spoken(ctx),
         "context": context,
+        "labels": labels,
         "load": {"name": path, "data": None, "prices": None, "models": options["models"], **reading(options)},
     }
-    places = {name: folder / name for name in runs.names(ask)}
+    places = {name: folder / name for name in asks}
     total = (ask.rounds or len(table)) * ask.seeds * len(ask.policies)
     with stopping() as stop, progress(total * len(places)) as told:
         count = _counted(told, ask)
-        made = [
-            _one(table, ask._replace(preference=text), place, known, options, stop, count)
-            for text, place in zip(preferences(ask.preference, 1, 0), places.values(), strict=True)
-        ]
-    return table, places, made
+        made = [_one(table, asks[name], place, known, options, stop, count) for name, place in places.items()]
+    return replace(table, notes=tuple(asked.notes(table, ask))), labels, places, made
 
 
 def _counted(told: Any, ask: Any) -> Callable[[int], None]:
@@ -140,7 +145,7 @@ def _counted(told: Any, ask: Any) -> Callable[[int], None]:
 def _one(
     table: Any, ask: Any, place: Path, known: dict[str, Any], options: dict[str, Any], stop: Any, count: Any
 ) -> dict[str, Any]:
-    """Play one preference into its folder."""
+    """Play one preference and budget into its folder."""
     from bandits.folders.unfinished import Staged
     from bandits.publish import streamed
 

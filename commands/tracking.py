@@ -7,11 +7,14 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.terminal import say
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRACKERS = ("mlflow",)
 _MEASURES = ("reward_mean", "accuracy", "cost_mean", "regret_oracle", "regret_best_fixed", "unanswered")
@@ -24,7 +27,7 @@ def check(tracker: str | None) -> None:
         raise click.UsageError('--track mlflow needs MLflow: pip install "routebandit[mlflow]"')
 
 
-def track(tracker: str | None, place: Path, summary: Any, manifest: Mapping[str, Any]) -> None:
+def track(tracker: str | None, place: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Hand a run's settings, what each policy earned, and its files to MLflow; where it is kept is MLflow's to say.
 
     An MLflow run for each policy, named after it, in the experiment of the stream: settings as parameters, the summary
@@ -34,8 +37,7 @@ def track(tracker: str | None, place: Path, summary: Any, manifest: Mapping[str,
     Args:
         tracker: "mlflow", or None: nothing is done.
         place: the run's folder.
-        summary: its table.
-        manifest: what was asked.
+        tables: its tables by name.
 
     Raises:
         ValueError: MLflow could not keep it; the run itself is in its folder.
@@ -45,6 +47,11 @@ def track(tracker: str | None, place: Path, summary: Any, manifest: Mapping[str,
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing is sent anywhere but to the store
     import mlflow
 
+    from bandits.folders import manifest as manifests
+    from bandits.report.names import labelled
+
+    manifest = manifests.read(place)
+    summary = labelled(tables, manifest.get("labels", {}))["summary"]
     asked = {k: v for k, v in manifest["asked"].items() if v not in (None, False, (), [], "")}
     settings = {**asked, "stream": manifest["stream"], "data_sha256": manifest["data"]["sha256"]}
     settings.pop("policies", None)

@@ -43,6 +43,8 @@ class Calls(NamedTuple):
         hear: whose utility a policy hears: that of `each` call, at once where `reveal` is `each`; or of the `delivered`
             answer alone, after the round, as where users judge what they get. Costs and scores are heard of all.
         room: `(R,)` what one query may use of cost, latency and tokens: no call follows the one that reaches it.
+        needs: of each arm the one that has to be called before it, -1 for none, as a model that reads what was bought
+            needs the look that bought it; empty: none needs any. A look is an arm that answers nothing: utility 0.
         parallel: whether the latency of a query is that of its slowest call; else latencies add up.
     """
 
@@ -52,6 +54,7 @@ class Calls(NamedTuple):
     room: tuple[float, ...] | None = None
     hear: str = "each"
     parallel: bool = False
+    needs: tuple[int, ...] = ()
 
     def delivered(self, turn: Any, heard: Any, answers: Answers) -> Answers:
         """Return what is delivered, and all that its calls use, as `combine` takes and gives them."""
@@ -72,6 +75,8 @@ class Several(NamedTuple):
         scores: `(T, K)` what a judge says of each answer once it is there; None: nothing.
         features: `(T, K, e)` float32, what is known of each arm before it is called; of an item of a set the first one
             is its length in tokens; None: nothing.
+        revealed: `(T, K, e)` float32, what each arm shows of the query once it was called, in place of `features`; 0
+            until then; None: nothing.
         votes: `(T, K)` code of each answer, equal for equal answers of a query, -1 for one that has none; None: none.
         judge_cost: `(T, K)` of judging an answer, paid after every call by a policy that may call again; None: free.
         split: `(T,)` which rows the table calls `train` and `test`; None: it does not.
@@ -83,6 +88,7 @@ class Several(NamedTuple):
     votes: NDArray[np.int64] | None = None
     judge_cost: Floats | None = None
     split: NDArray[np.object_] | None = None
+    revealed: NDArray[np.float32] | None = None
 
     def take(self, rows: NDArray[np.integer[Any]]) -> Several:
         """Return what is said of some rows, in their order."""
@@ -154,7 +160,9 @@ def check(several: Several, shape: tuple[int, int], resources: int) -> None:
         raise ValueError(f"hear needs to be one of {', '.join(HEARS)}, got {calls.hear!r}")
     if calls.room is not None and not (len(calls.room) == resources and min(calls.room) > 0):
         raise ValueError(f"room needs {resources} numbers > 0, got {calls.room}")
-    for name in ("scores", "features", "votes", "judge_cost"):
+    if calls.needs and not (len(calls.needs) == shape[1] and all(-1 <= n < shape[1] for n in calls.needs)):
+        raise ValueError(f"needs of calls need an arm or -1 for each of {shape[1]} models, got {calls.needs}")
+    for name in ("scores", "features", "votes", "judge_cost", "revealed"):
         given = getattr(several, name)
         if given is not None and given.shape[:2] != shape:
             raise ValueError(f"{name} of calls need shape {shape} first, as the stream, got {given.shape}")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from envs.calls import Several
 
 Floats = NDArray[np.floating[Any]]
 
@@ -28,6 +32,28 @@ class Pool(Protocol):
     @property
     def answered(self) -> NDArray[np.int64]:
         """`(K,)` rows in which each model has an outcome."""
+
+
+class Table(Pool, Protocol):
+    """What is played, in memory or on disk: rows that come window by window."""
+
+    def __hash__(self) -> int:
+        """By identity: a table never changes."""
+
+    @property
+    def price(self) -> Floats:
+        """`(K,)` posted cost of a call, NaN where none is posted."""
+
+    @property
+    def priced(self) -> bool:
+        """Whether it records costs."""
+
+    @property
+    def several(self) -> Several | None:
+        """How a query may be answered by several calls; None: by one."""
+
+    def pieces(self, window: int = 0, *, context: bool = True) -> Iterator[Queries]:
+        """Yield the rows from this window on."""
 
 
 class Queries(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +39,7 @@ class World(NamedTuple):
         marks: round (from 0) and label of every moment at which something begins or ends.
         posted: `(S T, K)` posted price of each round; None: the table's own throughout.
         judged: `(S T, K)` utility as the policy hears it, NaN where unavailable; None: the truth.
+        silent: `(S T, K)` bool, outcomes that it never hears of; None: it hears all.
     """
 
     base: Stream
@@ -50,6 +51,7 @@ class World(NamedTuple):
     marks: tuple[tuple[int, str], ...] = ()
     posted: Floats | None = None
     judged: Floats | None = None
+    silent: NDArray[np.bool_] | None = None
 
     @property
     def rounds(self) -> int:
@@ -194,6 +196,28 @@ class Stream:
             return self.unit
         cost, there = self.cost, self.available
         return survey.dearest((cost[w], there[w]) for w in big.slices(len(self)))
+
+    @property
+    def priced(self) -> bool:
+        """Whether the table records costs."""
+        return self.outcomes.priced
+
+    def pieces(self, window: int = 0, *, context: bool = True) -> Iterator[big.Piece]:
+        """Yield the rows from this window on, as a table on disk does."""
+        code, scale = np.unique(self.dataset.astype(str), return_inverse=True)[1], self.cost_scale
+        columns: list[Any] = [
+            self.utility,
+            self.cost,
+            self.latency,
+            self.tokens,
+            self.available,
+            self.dataset,
+        ]
+        columns += [code, self.context if context else None]
+        for w in big.slices(len(self))[window:]:
+            own: list[Any] = [None if column is None else column[w] for column in columns]
+            own += [scale, self.query_id[w]]
+            yield big.Piece(w.start, self.models, *own)
 
     @property
     def heard(self) -> Stream:

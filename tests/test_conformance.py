@@ -38,6 +38,7 @@ def build(name: str, n_arms: int, dim: int) -> Policy:
     needs = {
         "always": {"model": 1},
         "ebucb": {"reward": accuracy},
+        "hierarchical": {"reward": accuracy},
         "llmbandit": {"log": past(n_arms, dim), "rollouts": 2},
     }
     return POLICIES[name](n_arms, dim, **needs.get(name, {}))

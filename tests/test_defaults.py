@@ -50,6 +50,7 @@ DEFAULTS = {
     "policy softmax": "temperature=1.0 decay=0.5 ridge=1.0",
     "policy regcb": "mode=optimistic c=0.1 ridge=1.0",
     "policy hybrid": "alpha=1.0 ridge=1.0",
+    "policy paired": "alpha=1.0 ridge=1.0 own=0.5 models=()",
     "policy glm": "alpha=0.2 ridge=1.0",
     "policy bootstrap": "heads=8 ridge=1.0",
     "policy barp": "lr=0.03 entropy=0.01 width=64 batch=32",
@@ -74,11 +75,13 @@ DEFAULTS = {
     "policy feelgood": "v=0.25 optimism=0.05 most=1.0 ridge=1.0 prior=0.0 draws=32 memory=64",
     "policy auto": "indicators=0",
     "policy ebucb": "alpha=0.5 noise=0.4 spread=0.2 prior=1.0",
+    "policy hierarchical": "alpha=0.5 noise=0.4 spread=0.3 level=0.3 slope=0.1 difficulty=0.2 prior=1.0",
     "policy always": "fallback=()",
     "duellist fgts": "eta=1.0 mu=0.1 ridge=1.0 lr=0.003 steps=5 batch=32 memory=2048",
     "duellist duel_ucb": "alpha=0.5 ridge=1.0",
     "wrapper restart": "threshold=12.0 slack=0.1 after=30 explore=0.02 repriced=0.2 ridge=1.0",
     "wrapper explore_new": "pulls=20",
+    "wrapper own_length": "form=kimi weight=1.0 window=100 correct=0.5 limit=2048.0 margin=512.0",
     "wrapper conservative": "model=0 a=0.1 delta=0.05 noise=0.5 size=1.0 ridge=1.0 radius=None low=0.0",
     "pacing primal_dual": "step=0.05 smoothing=0.05 start=0.0 highest=5.0",
     "pacing threshold": "bin_size=100",
@@ -102,6 +105,8 @@ DEFAULTS = {
     "change quality": "change=-0.2 at=0.5 ramp=0 label=",
     "change mask": "what=image share=1.0 at=0",
     "change poison": "share=0.2 to=0.0 at=0",
+    "change censor": "model=all share=0.5 when=any at=0",
+    "change judge": "at=0",
     "change noise": "sensitivity=1.0 specificity=1.0 sd=0.0 at=0",
     "change outage": "start=0.4 end=0.6 between=0 repair=0",
     "change arrive": "model= at=0.3 merge= between=0.5",
@@ -172,7 +177,7 @@ def test_what_contexts_and_the_twin_are_made_with() -> None:
 
 
 def test_what_llmbandit_is_trained_with() -> None:
-    """Published in arXiv 2502.02743, or chosen once and measured in benchmarks/llmbandit_transfer.py."""
+    """Published in arXiv 2502.02743, or chosen once and measured by `transfer --new-models`."""
     assert tuple(identity.Settings()) == (16, 32, 300, 256, 5e-3, 4.0, 1.0)
     assert tuple(tasks.Schedule())[1:] == ("token", 32, 500, 256, 5e-3, 150, 512, 3, 3e-4, 1.5)
     assert (ppo._CLIP, ppo._MIX, tasks._PREFERENCE) == (0.2, 0.2, 2.0)

@@ -9,8 +9,8 @@ import pytest
 import bandits
 import envs
 from bandits.loop import lanes, scan
-from bandits.loop.discounts import discount_of
-from bandits.loop.replay import replay
+from bandits.loop.compiled import compiled
+from bandits.loop.replay import replay, shared
 from bandits.rewards import linear, reward_table
 from bandits.wrappers import warm
 from tests.conftest import make_stream
@@ -36,7 +36,7 @@ def indices(x, arms: np.ndarray, told: np.ndarray, n_arms: int, gamma: float, *,
 def test_ten_thousand_rounds_call_the_papers_choice(gamma: float) -> None:
     stream = envs.load("all")
     policy = bandits.dlinucb(stream.n_arms, stream.dim, gamma=gamma)
-    assert discount_of(policy) is not None
+    assert compiled(policy, shared(stream))
     table = reward_table(linear, stream)
     trace = replay(policy, stream, table, seeds=1, rounds=10_000)
     rows, arms = trace.order[0], trace.arms[0]

@@ -181,3 +181,40 @@ def test_conservative_calls_the_baseline_by_the_bound_of_a_plain_loop() -> None:
 def test_bad_settings_end_in_one_line(spec: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         build(spec, make_stream(50), accuracy, checked=False)
+
+
+def test_hierarchical_is_the_exact_posterior_of_its_mixed_model() -> None:
+    """All outcomes at once in float64: `y ~ N(H mu, H S H' + noise^2 I)`, a column a query; two heard of each.
+
+    Then a query's second outcome counts less than its first, and prices tell of the arm that was never called.
+    """
+    given = {"noise": 0.3, "spread": 0.25, "level": 0.4, "slope": 0.2, "difficulty": 0.35, "prior": 0.7}
+    policy = bandits.hierarchical(4, 2, alpha=0.6, **given)
+    price = np.array([0.5, 4.0, 0.1, 2.0])
+    seen, told = example(4, 2)
+    rng, queries = np.random.default_rng(4), 30
+    state, step = policy.init(KEY), jax.jit(policy.update)
+    rows, heard = [], []
+    z = (np.log(price) - np.log(price).mean()) / np.log(price).std()
+    for query in range(queries):
+        for arm in rng.choice(3, 2, replace=False):  # the last arm is never called
+            utility = float(rng.random())
+            now = seen._replace(price=jnp.asarray(price), rounds_left=jnp.float32(queries - query))
+            state = step(KEY, state, now, jnp.int32(arm), told._replace(utility=jnp.float32(utility)))
+            row = np.zeros(6 + queries)
+            row[[arm, 4, 5, 6 + query]] = 1.0, 1.0, z[arm], 1.0
+            rows.append(row)
+            heard.append(utility)
+    h, y = np.stack(rows), np.array(heard)
+    start = np.zeros(6 + queries)
+    start[4] = 0.7
+    before = np.diag([0.25**2] * 4 + [0.4**2, 0.2**2] + [0.35**2] * queries)
+    gain = before @ h.T @ np.linalg.inv(h @ before @ h.T + 0.3**2 * np.eye(len(y)))
+    mean, covariance = start + gain @ (y - h @ start), before - gain @ h @ before
+    own = np.hstack([np.eye(4), np.ones((4, 1)), z[:, None]])
+    deviation = np.sqrt(np.einsum("ki,ij,kj->k", own, covariance[:6, :6], own))
+    np.testing.assert_allclose(state.mean[:6], mean[:6], atol=2e-5)
+    np.testing.assert_allclose(state.covariance[:6, :6], covariance[:6, :6], atol=2e-6)
+    now = seen._replace(price=jnp.asarray(price))
+    index = policy.index(None, state, now)  # type: ignore[misc]
+    np.testing.assert_allclose(index, own @ mean[:6] - 0.2 * price + 0.6 * deviation, atol=1e-4)

@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from bandits.experiment import ask as asks
@@ -64,8 +65,16 @@ def small_windows(monkeypatch) -> None:
 POLICIES = ("thompson", "exp3")  # both draw at random in every round
 
 
-def go(made: Path, folder: Path, *, after: int | None = None, crash: int | None = None, **options) -> None:
-    """Run, and stop or crash after so many chunks."""
+def go(
+    made: Path,
+    folder: Path,
+    *,
+    after: int | None = None,
+    crash: int | None = None,
+    asked: dict | None = None,
+    **options,
+) -> None:
+    """Run, and stop or crash after so many chunks; `asked` for more than the policies."""
     chunks = 0
 
     def stop() -> bool:
@@ -75,7 +84,7 @@ def go(made: Path, folder: Path, *, after: int | None = None, crash: int | None 
             raise MemoryError
         return chunks == after
 
-    ask = asks.Ask(POLICIES, seeds=2, seed=4)
+    ask = asks.Ask(**{"policies": POLICIES, "seeds": 2, "seed": 4, **(asked or {})})
     streamed.run(survey.opened(made, **CONTEXT), ask, folder, KNOWN, stop=stop, **options)
 
 
@@ -92,6 +101,34 @@ def test_a_run_stopped_and_crashed_again_and_again_is_the_unbroken_run(made, tmp
     go(made, tmp_path / "broken", resume=True)
     same(tmp_path / "unbroken", tmp_path / "broken")
     assert {p.name for p in tmp_path.iterdir()} == {"unbroken", "broken"}
+
+
+def test_a_budget_is_spent_on_where_it_was_left(made, tmp_path, small_windows) -> None:
+    """Stopped inside the first window and in the second, when the money is nearly gone."""
+    asked = {"policies": ("thompson",), "budget": ("5%",), "pacing": "mirror,step=0.001"}
+    go(made, tmp_path / "unbroken", asked=asked)
+    for after in (2, 3):
+        with pytest.raises(streamed.Interrupted):
+            go(made, tmp_path / "broken", after=after, resume=True, asked=asked)
+    go(made, tmp_path / "broken", resume=True, asked=asked)
+    same(tmp_path / "unbroken", tmp_path / "broken")
+    name = "budget.csv"
+    assert (tmp_path / "unbroken" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
+    spent, curves = (pd.read_csv(tmp_path / "broken" / file) for file in (name, "curves.csv"))
+    assert spent["spent_most"].between(0.5, 1.1).all()
+    assert curves.loc[curves["quantity"] == "price:cost", "mean"].nunique() > 10
+
+
+def test_what_is_waited_for_is_heard_after_a_stop(made, tmp_path, small_windows) -> None:
+    """Waits of more than a window: on resuming, the rows of windows that were played before are read again."""
+    asked = {"policies": ("exp3",), "delay": "uniform,least=0,most=4000", "batch": 5}
+    go(made, tmp_path / "unbroken", asked=asked)
+    with pytest.raises(streamed.Interrupted):
+        go(made, tmp_path / "broken", after=8, asked=asked)
+    go(made, tmp_path / "broken", resume=True, asked=asked)
+    same(tmp_path / "unbroken", tmp_path / "broken")
+    summary = pd.read_csv(tmp_path / "broken" / "summary.csv").set_index("policy")
+    assert summary.loc["exp3", "outstanding"] > 1500
 
 
 def test_only_the_run_that_was_stopped_is_taken_up(made, tmp_path, small_windows) -> None:

@@ -361,12 +361,18 @@ def test_a_streamed_run_gives_index_policies_the_range_of_all_its_windows(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"budget": ("30%",)}, r"--budget needs a table held in memory \(what it buys"),
-        ({"warm_start": "10%"}, "--warm-start"),
-        ({"delay": "5"}, "--delay"),
+        ({"warm_start": "10%"}, r"--warm-start needs a table held in memory \(rows are set aside"),
+        ({"hard": True}, "--pacing and --hard need a --budget"),
+        (
+            {"budget": ("latency=3",)},
+            "a budget on latency needs a table that records it; this one records cost$",
+        ),
+        ({"budget": ("1e-9",)}, "pays for no call"),
+        ({"budget": ("30%", "40%")}, "one preference and budget, got 0.2 and 30%, 40%"),
+        ({"feedback": "dueling"}, "--feedback dueling needs a table held in memory"),
         ({"change": ("price,model=@best",)}, "--change"),
         ({"order": "dataset"}, "--order"),
-        ({"preference": "0,1"}, "one --preference, got 0,1"),
+        ({"preference": "0,1"}, "one preference and budget, got 0,1"),
         ({"rounds": ROWS + 1}, "--rounds"),
     ],
 )

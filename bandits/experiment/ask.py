@@ -115,11 +115,23 @@ def names(ask: Ask) -> list[str]:
     Raises:
         ValueError: two of the same name.
     """
-    texts = list(preferences(ask.preference, 1, 0))
-    budgets = budget.forms(ask.budget) or [""]
-    found = [name_of(text, amount, texts, budgets) for text in texts for amount in budgets]
-    if repeated := [name for i, name in enumerate(found) if name in found[:i]]:
-        raise ValueError(f"{repeated[0]!r} is asked for twice; name each preference and budget once")
+    return list(single(ask))
+
+
+def single(ask: Ask) -> dict[str, Ask]:
+    """Return an ask for each preference and budget, by the name of its run.
+
+    Raises:
+        ValueError: as `names`.
+    """
+    texts, budgets = list(preferences(ask.preference, 1, 0)), budget.forms(ask.budget) or [""]
+    found: dict[str, Ask] = {}
+    for text in texts:
+        for amount in budgets:
+            name = name_of(text, amount, texts, budgets)
+            if name in found:
+                raise ValueError(f"{name!r} is asked for twice; name each preference and budget once")
+            found[name] = ask._replace(preference=text, budget=(amount,) if amount else ())
     return found
 
 

@@ -29,6 +29,8 @@ def filled(spec: str, keys: Mapping[str, Any], stream: Pool, reward: Reward, log
         given["order"] = tuple(
             arm_named(name.strip(), stream.models) for name in str(keys["order"]).split(">")
         )
+    if "models" in keys and ".py:" not in spec:
+        given["models"] = tuple(stream.models)
     if "reward" in keys:
         given["reward"] = reward
     if "log" in keys:

@@ -26,6 +26,7 @@ from bandits.policies.sequential import SEQUENTIAL
 from bandits.rewards import Reward
 from bandits.wrappers.conservative import conservative
 from bandits.wrappers.newcomers import explore_new, pooled
+from bandits.wrappers.own_length import own_length
 from bandits.wrappers.restart import restart
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ WRAPPERS: dict[str, Callable[..., Policy]] = {
     "explore_new": explore_new,
     "pooled": pooled,
     "conservative": conservative,
+    "own_length": own_length,
 }
 
 

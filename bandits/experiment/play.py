@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
-from bandits.experiment import logs, worlds
+from bandits.experiment import logs, several, worlds
 from bandits.experiment.ask import Ask, Judged, Run, name_of
 from bandits.experiment.sequences import as_sequences, paid
 from bandits.loop import feedback
@@ -25,6 +25,7 @@ from envs.changes import duels
 from envs.logged import refit
 
 if TYPE_CHECKING:
+    from envs.shapes import Table
     from envs.stream import Stream
 
 FITS = ("all", "warm")
@@ -81,7 +82,7 @@ def finish(
         KeyboardInterrupt: on Ctrl-C, after a `Run` of the policies that had finished, where there are any, for each.
         ValueError: one line that names the option, what it needs and what it got.
     """
-    _check(ask)
+    check(ask)
     if (ask.calls > 1) != (stream.several is not None):
         raise ValueError(
             "a run with several calls a query needs a stream from several.judged, others another"
@@ -116,7 +117,7 @@ def _sequences(run: Run, worth: Reward, preference: Any) -> Run:
     return run._replace(stream=got.stream, table=got.table, traces=got.traces, calls=got.calls, judged=judged)
 
 
-def _check(ask: Ask) -> None:
+def check(ask: Ask) -> None:
     """Raise where options do not go together."""
     if not ask.budget and (ask.hard or ask.pacing != "stop"):
         raise ValueError("--pacing and --hard need a --budget to hold to")
@@ -138,10 +139,10 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
         logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
         logged, stream = refit(logged, stream, **context)
-    stream, late = _world(stream, ask)
+    stream, waiting = _world(stream, ask), late(ask)
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
-    limits = {text: budget.parse(text, stream, rounds) if text else _open(ask.cap) for text in budgets}
+    amounts = {text: limits(stream, ask._replace(budget=(text,) if text else ()), rounds) for text in budgets}
     asked = preferences(ask.preference, len(stream), ask.seed)
     runs: dict[str, dict[str, experiment.Posed]] = {text: {} for text in asked}
     for text, value in asked.items():
@@ -152,9 +153,9 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
             again = experiment.Again(paid(heard[0]), worth)
             heard = replace(heard[0], several=None), heard[1]
         for amount in budgets:
-            one = experiment.Posed(table, heard, value, limits[amount], again)
+            one = experiment.Posed(table, heard, value, amounts[amount], again)
             runs[text][name_of(text, amount, list(asked), budgets)] = one
-    return _Posed(stream, worth, late, logged, asked, limits, runs)
+    return _Posed(stream, worth, waiting, logged, asked, amounts, runs)
 
 
 def _known(posed: _Posed, ask: Ask, known: Mapping[str, Mapping[str, Trace]]) -> Traces:
@@ -231,15 +232,19 @@ def _replayed(ask: Ask) -> dict[str, Any]:
     return {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
 
 
-def _world(stream: Stream, ask: Ask) -> tuple[Any, feedback.Late | None]:
-    """Return the stream with what changes in it, and how its feedback comes."""
+def _world(stream: Stream, ask: Ask) -> Any:
+    """Return the stream with what changes in it."""
+    ready = () if ask.scenario is None else worlds.scenario(ask.scenario).changes
+    stream = several.changed(worlds.changed(stream, (*ready, *ask.change), **_replayed(ask)), ask)
+    return duels.pairs(stream) if ask.feedback == "dueling" else stream
+
+
+def late(ask: Ask) -> feedback.Late | None:
+    """Return how feedback comes; None: at once."""
     ready = None if ask.scenario is None else worlds.scenario(ask.scenario)
-    changes = (*(() if ready is None else ready.changes), *ask.change)
     delay = ask.delay if ask.delay is not None else "0" if ready is None else ready.delay
     batch = ask.batch if ask.batch is not None else 1 if ready is None else ready.batch
-    late = feedback.parse(delay, batch=batch, feedback=ask.feedback)
-    stream = worlds.changed(stream, changes, **_replayed(ask))
-    return duels.pairs(stream) if ask.feedback == "dueling" else stream, late
+    return feedback.parse(delay, batch=batch, feedback=ask.feedback)
 
 
 class _Logged(NamedTuple):
@@ -286,6 +291,11 @@ def _all_held(lineup: Mapping[str, Policy | None], stream: Stream, ask: Ask) -> 
     return {spec: policy and _held(policy, stream, ask) for spec, policy in lineup.items()}
 
 
-def _open(cap: float | None) -> NDArray[np.float64] | None:
-    """Return limits that limit nothing, which a capped policy needs to be allowed no call; None without a cap."""
-    return None if cap is None else np.full(len(RESOURCES), np.inf)
+def limits(table: Table, ask: Ask, rounds: int) -> NDArray[np.float64] | None:
+    """Return the `(R,)` limits of an ask of one budget at most; None where every round has a call.
+
+    A capped policy needs to be allowed no call: without a budget it has limits that limit nothing.
+    """
+    if ask.budget:
+        return budget.parse(ask.budget[0], table, rounds)
+    return None if ask.cap is None else np.full(len(RESOURCES), np.inf)

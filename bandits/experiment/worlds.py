@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from bandits import resolve
@@ -72,6 +73,8 @@ def heard(
 ) -> tuple[Any, NDArray[Any]]:
     """Return the stream and the table that policies are replayed on; regret is counted on those given.
 
+    An outcome that a change keeps from the policy is NaN in the table, see `feedback.attentive`.
+
     Args:
         stream: a `Stream`; for duels that of `duels.pairs`.
         table: `(N, K)` the true rewards of it.
@@ -81,6 +84,13 @@ def heard(
     """
     told = stream.heard
     worth = table if told is stream else reward_table(reward, told, preference)
+    silent = None if stream.world is None else stream.world.silent
+    if silent is not None and kind == feedback.FEEDBACKS[2]:
+        raise ValueError(
+            "--feedback dueling hears of every duel: it goes without outcomes that are not heard"
+        )
+    if silent is not None:
+        worth = np.where(silent, np.nan, worth)
     if kind == feedback.FEEDBACKS[2]:
         return duels.preferred(told, worth, seed=seed)
     return told, worth

@@ -13,6 +13,7 @@ import numpy as np
 from bandits.folders import manifest as manifests
 from bandits.folders import sheets
 from bandits.folders.naming import labels_of, names_of, one_table, policies_of, spelled
+from bandits.folders.sheets import TURNS
 from bandits.metrics.intervals import paired
 from bandits.results.differences import Scores, paired_differences, scores
 
@@ -33,6 +34,15 @@ class Finished(NamedTuple):
     manifest: Mapping[str, Any]
     changes: pd.DataFrame | None = None
     by_query: pd.DataFrame | None = None
+    calls: pd.DataFrame | None = None
+    abstain: pd.DataFrame | None = None
+    risk_coverage: pd.DataFrame | None = None
+
+    @property
+    def turns(self) -> dict[str, pd.DataFrame]:
+        """What there is of the tables about several calls a query, by name."""
+        found = {name: getattr(self, name) for name in TURNS}
+        return {name: frame for name, frame in found.items() if frame is not None}
 
 
 def read(folder: Path | str) -> Finished:
@@ -50,7 +60,8 @@ def read(folder: Path | str) -> Finished:
     tables = {name: sheets.read(place, name) for name in ("summary", "curves", "by_dataset")}
     phases = sheets.read(place, "changes") if (place / "changes.csv").is_file() else None
     queries = sheets.read(place, "by_query") if (place / sheets.file("by_query")).is_file() else None
-    return Finished(str(place), **tables, manifest=manifest, changes=phases, by_query=queries)
+    more = {name: sheets.read(place, name) for name in TURNS if (place / f"{name}.csv").is_file()}
+    return Finished(str(place), **tables, manifest=manifest, changes=phases, by_query=queries, **more)
 
 
 def merge(runs: Sequence[Finished]) -> Finished:
@@ -96,7 +107,20 @@ def merge(runs: Sequence[Finished]) -> Finished:
         _manifest(runs, list(summary.loc[summary["kind"] == "policy", "policy"]), comparable),
         pd.concat(phases, ignore_index=True) if phases else None,
         _beside([run.by_query for run in runs], names),
+        **_turns(runs, names),
     )
+
+
+def _turns(runs: Sequence[Finished], names: Sequence[Mapping[str, str]]) -> dict[str, pd.DataFrame]:
+    """Return the tables about several calls a query of all runs; what hindsight would have called is a run's own."""
+    import pandas as pd
+
+    found: dict[str, list[pd.DataFrame]] = {}
+    for run, new in zip(runs, names, strict=True):
+        for name, frame in run.turns.items():
+            own = frame if "kind" not in frame else frame[frame["kind"] == "policy"]
+            found.setdefault(name, []).append(_renamed(own, new))
+    return {name: pd.concat(frames, ignore_index=True) for name, frames in found.items()}
 
 
 def difference(first: Finished, second: Finished, *, datasets: bool = False) -> pd.DataFrame:
@@ -141,8 +165,9 @@ def page(folders: Sequence[Path | str]) -> str:
         runs = [_called(run) for run in runs]
         merged = merge(runs)
         return render(
-            merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes, merged.by_query
-        )
+            merged.summary, merged.curves, merged.by_dataset, merged.manifest, merged.changes, merged.by_query,
+            merged.turns,
+        )  # fmt: skip
 
 
 def _called(run: Finished) -> Finished:

@@ -17,7 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEXT = ("policy", "family", "kind", "dataset", "quantity", "stream", "preference", "budget", "name")
+TURNS = ("calls", "abstain", "risk_coverage")  # about several calls a query
+_TEXT = ("policy", "family", "kind", "dataset", "quantity", "stream", "preference", "budget", "name", "chain")
 # What every reader needs: names of text columns and of numbers. More columns may be there.
 _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "summary": (
@@ -28,6 +29,9 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "curves": (("policy", "quantity"), ("round", "mean", "lo", "hi")),
     "by_dataset": (("policy", "dataset"), ("seed",)),
     "changes": (("policy",), ()),
+    "calls": (("policy", "kind"), ("calls", "accuracy", "reward", "paid")),
+    "abstain": (("policy",), ("threshold", "coverage", "risk", "selective_risk", "aurc", "aurc_best")),
+    "risk_coverage": (("policy",), ("coverage", "risk", "score")),
     "by_query": (("dataset",), ("row", "cluster", "rounds")),
 }  # fmt: skip
 _FULL = {

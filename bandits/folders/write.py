@@ -124,6 +124,7 @@ def filed(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> di
         manifest,
         named.get("changes"),
         named["by_query"],
+        {name: named[name] for name in sheets.TURNS if name in named},
     )
     return files | {"report.html": page.encode(), "manifest.json": _json(manifest)}
 
@@ -132,7 +133,7 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
     stream, outcomes = run.stream, run.stream.outcomes
     unfinished = [spec for spec in ask.policies if spec not in run.traces]
     own = {
-        "title": _title(run, ask),
+        "title": title(list(run.traces), run.stream.name, ask, run.budget),
         "notes": [*stream.notes, *_stopped(unfinished)],
         "fitted_on": "the rows of the log alone"
         if ask.fit == "warm"
@@ -183,11 +184,12 @@ def _json(manifest: Mapping[str, Any]) -> bytes:
     return (json.dumps(manifest, indent=2) + "\n").encode()
 
 
-def _title(run: Run, ask: Ask) -> str:
-    names = ", ".join(run.traces) if len(run.traces) <= _NAMED else f"{len(run.traces)} policies"
-    parts = [f"{names} on {run.stream.name}"]
-    if run.budget:
-        parts.append(f"budget {run.budget}, pacing {ask.pacing}")
+def title(policies: Sequence[str], stream: str, ask: Ask, budget: str) -> str:
+    """Return what a page says of a run above all else."""
+    names = ", ".join(policies) if len(policies) <= _NAMED else f"{len(policies)} policies"
+    parts = [f"{names} on {stream}"]
+    if budget:
+        parts.append(f"budget {budget}, pacing {ask.pacing}")
     if ask.scenario or ask.change:
         parts.append("while the world changes: " + "; ".join([*filter(None, [ask.scenario]), *ask.change]))
     return ", ".join(parts)
@@ -202,7 +204,7 @@ def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     from bandits.results.latency import latency
-    from bandits.results.spending import account, burn_down
+    from bandits.results.spending import best, spending
     from bandits.results.summary import summarise
 
     stream, limits = run.stream, run.limits
@@ -222,14 +224,10 @@ def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     tables |= withheld.tables(run, ask.abstain)
     if phases.marks(stream) and own:
         tables["changes"] = phases.phases(stream, run.table, own, seed=ask.seed)
-    if limits is None or not np.isfinite(limits).any():
+    if limits is None or not own or not np.isfinite(limits).any():
         return tables
-    spent = account(stream, run.table, own, limits, cap=ask.cap)
-    curves = pd.concat([curves, burn_down(stream, own, limits)], ignore_index=True)
-    summary = summary.merge(
-        spent.drop(columns=["reward", "gap_closed", "unanswered"]), on="policy", how="left"
-    )
-    return {**tables, "summary": summary, "curves": curves, "budget": spent}
+    spent = spending(stream, run.table, own, limits, cap=ask.cap)
+    return spent.joined(tables, best(stream, run.table, own, limits))
 
 
 def _split(whole: Any, evaluated: Any) -> pd.DataFrame:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bandits.forms.averaged import Averaging
 from bandits.forms.choosing import Balancing, Corralling, Plain
+from bandits.forms.effects import Mixed
 from bandits.forms.forgetting import Fading, Windowed
 from bandits.forms.guarding import Guarding
-from bandits.forms.linear import Bagged, Joint, Logistic, Ridges
+from bandits.forms.linear import Bagged, Joint, Logistic, Paired, Ridges
 from bandits.forms.sampling import Cheering, Directed
 from bandits.forms.shrunk import Shrunk
 from bandits.forms.tabular import BetaCounts, Bounds, Fixed, Losing, Racing
@@ -30,8 +31,7 @@ __all__ = [
     "Guarding",
     "Joint",
     "Logistic",
-    "Losing",
 ]
-__all__ += ["Racing", "Ridges", "Shrunk", "Windowed"]
+__all__ += ["Losing", "Mixed", "Paired", "Racing", "Ridges", "Shrunk", "Windowed"]
 
 Forms = Plain | Balancing | Corralling | Guarding

@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Meta
 
 from bandits.forms.averaged import Averaging
+from bandits.forms.effects import Mixed
 from bandits.forms.exploring import Positive
 from bandits.forms.forgetting import Fading, Windowed
 from bandits.forms.form import (
@@ -26,7 +27,7 @@ from bandits.forms.form import (
     part,
     parted,
 )
-from bandits.forms.linear import Bagged, Joint, Logistic, Ridges
+from bandits.forms.linear import Bagged, Joint, Logistic, Paired, Ridges
 from bandits.forms.sampling import Cheering, Directed
 from bandits.forms.shrunk import Shrunk
 from bandits.forms.tabular import BetaCounts, Bounds, Fixed, Losing, Racing, Ranged
@@ -40,9 +41,11 @@ Plain = (
     | Bagged
     | Joint
     | Logistic
+    | Paired
     | Directed
     | Cheering
     | Shrunk
+    | Mixed
     | Bounds
     | BetaCounts
     | Losing

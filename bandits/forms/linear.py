@@ -224,6 +224,42 @@ class Joint(Form, frozen=True):
         }
 
 
+class Paired(Form, frozen=True):
+    """One ridge over the parts of arms: `bandits.policies.linear.paired`; `parts` is `(K, P)`."""
+
+    alpha: NotNegative
+    ridge: Positive
+    parts: tuple[tuple[float, ...], ...]
+
+    def layout(self, k: int, d: int) -> Layout:
+        """See `Form`."""
+        if len(self.parts) != k or len({len(row) for row in self.parts}) != 1:
+            raise ValueError(f"its parts need a row of equal length for each of {k} models")
+        q = len(self.parts[0]) * d
+        return {"inverse": (FLOAT, (q, q)), "weight": (FLOAT, (q,))}
+
+    def check(self, has: Arrays) -> None:
+        """See `Form`."""
+        check_inverse(has["inverse"], 1.0 / self.ridge)
+
+    def index(self, has: Arrays, seen: Seen) -> Floats:
+        """See `Form`."""
+        x, of_arm = seen.context, np.array(self.parts)
+        count, d = of_arm.shape[1], len(x)
+        mean = of_arm @ (has["weight"].reshape(count, d) @ x)
+        half = (has["inverse"].reshape(-1, d) @ x).reshape(count, d, count)
+        between = np.einsum("pdr,d->pr", half, x)
+        variance = ((of_arm @ between) * of_arm).sum(axis=1)
+        return np.asarray(mean + self.alpha * np.sqrt(np.maximum(variance, 0.0)))
+
+    def changes(self, has: Arrays, seen: Seen, arm: int, heard: Heard) -> Changes:
+        """See `Form`."""
+        z = np.outer(self.parts[arm], seen.context).ravel()
+        reward = seen.worth(np.array(heard.utility), np.array(heard.cost))
+        inverse, weight = rank_one(has["inverse"], has["weight"], z, reward)
+        return {"inverse": (..., inverse), "weight": (..., weight)}
+
+
 def _shared_features(seen: Seen) -> Floats:
     """Return `(K, 2 d)` as `bandits.policies.linear.hybrid.shared_features`."""
     price = np.nan_to_num(seen.price / seen.cost_scale)

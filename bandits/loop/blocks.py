@@ -149,7 +149,7 @@ def _replayed(
     seeds, _, dim, _ = state.inverse.shape
     weight = state.weight.reshape(seeds, -1, form.targets[0] if form.targets else 1, dim)
     called, block = np.zeros(chunk.context.shape[:2], np.int32), block_of(dim)
-    together = _together(state.inverse.shape[1], dim, block)
+    together = together_of(state.inverse.shape[1], dim, block)
     given = [x[:, :rounds] for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
     learned = (state.inverse, weight, state.pulls)
 
@@ -167,7 +167,7 @@ def block_of(dim: int) -> int:
 
 
 @cache
-def _together(arms: int, dim: int, block: int) -> int:
+def together_of(arms: int, dim: int, block: int) -> int:
     """Return how many arms' inverses are multiplied by a block's contexts as one matrix.
 
     All, unless OpenBLAS runs its AVX-512 kernels, which take products of at most 100^3 faster than larger ones.

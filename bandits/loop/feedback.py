@@ -7,12 +7,16 @@ called in a ring and hears, after each round, what is due then.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require, resolve
+from bandits.base import Policy
+from bandits.late import jax, jnp
+from envs.windows import big
 
 Ints = NDArray[np.int64]
 FEEDBACKS = ("bandit", "full", "dueling")
@@ -97,18 +101,67 @@ def parse(delay: str = "0", *, batch: int = 1, feedback: str = "bandit") -> Late
     return Late(function, batch, feedback == "full")
 
 
-def due(late: Late, shape: tuple[int, int], seed: int) -> Ints:
-    """Return `(S, T)`, the round after which each round's feedback is heard; `NEVER`, or after the last round, lost.
+def due(late: Late, shape: tuple[int, int], seed: int, *, first: int = 0, last: int | None = None) -> Ints:
+    """Return `(S, n)`, the round after which each round's feedback is heard; `NEVER`, or after the last round, lost.
 
-    Each seed's draws are its own, whatever the number of seeds.
+    Each seed's draws are its own, whatever the number of seeds, and so are those of each window of rounds.
+
+    Args:
+        late: how feedback comes.
+        shape: `(S, T)` of the run.
+        seed: of the run.
+        first, last: the rounds wanted, `first` a multiple of `big.WINDOW`; all when left out.
     """
     seeds, rounds = shape
-    delay = np.concatenate(
-        [late.delay(np.random.default_rng([seed, s, 11]), (1, rounds)) for s in range(seeds)]
+    delay = [
+        np.concatenate(
+            [late.delay(_own(seed, s, w.start // big.WINDOW), (1, w.stop - w.start)) for s in range(seeds)]
+        )
+        for w in big.slices(rounds)
+        if first <= w.start < (rounds if last is None else last)
+    ]
+    together = np.concatenate(delay, axis=1)
+    called = np.arange(first, first + together.shape[1])
+    after = called + np.minimum(together, rounds)  # later than the last round is lost, however late
+    batched = (after // late.batch + 1) * late.batch - 1
+    return np.asarray(np.where(together == NEVER, NEVER, batched), np.int64)
+
+
+def _own(seed: int, s: int, window: int) -> np.random.Generator:
+    return np.random.default_rng([seed, s, 11, *([window] if window else [])])
+
+
+def longest(late: Late, shape: tuple[int, int], seed: int) -> int:
+    """Return the most rounds that anything of a run is waited for, window by window."""
+    waits = [0]
+    for w in big.slices(shape[1]):
+        after = due(late, shape, seed, first=w.start, last=w.stop)
+        wait = np.where((after != NEVER) & (after < shape[1]), after - np.arange(w.start, w.stop), 0)
+        waits.append(int(wait.max()))
+    return max(waits)
+
+
+def heard(after: Ints, first: int, rounds: int) -> Ints:
+    """Return `(S, rounds)`, how many of the rounds in `after (S, n)` are heard after each round from `first` on."""
+    inside = (after >= first) & (after < first + rounds)  # never is below any round
+    return np.stack(
+        [np.bincount(row[ok] - first, minlength=rounds) for row, ok in zip(after, inside, strict=True)]
     )
-    after = np.arange(rounds) + np.minimum(delay, rounds)  # later than the last round is lost, however late
-    together = (after // late.batch + 1) * late.batch - 1
-    return np.asarray(np.where(delay == NEVER, NEVER, together), np.int64)
+
+
+@lru_cache(64)
+def attentive(policy: Policy) -> Policy:
+    """Return a policy that learns nothing of an outcome whose reward is NaN: it was called, paid, and never heard of.
+
+    Built once a policy, since programs are compiled by identity.
+    """
+
+    def update(key: Any, state: Any, observation: Any, arm: Any, feedback: Any) -> Any:
+        after = policy.update(key, state, observation, arm, feedback)
+        heard = ~jnp.isnan(feedback.reward)
+        return jax.tree.map(lambda new, old: jnp.where(heard, new, old), after, state)
+
+    return policy._replace(update=update)
 
 
 def outstanding(after: Ints) -> Ints:
@@ -117,50 +170,60 @@ def outstanding(after: Ints) -> Ints:
     Args:
         after: from `due`; what never arrives stays outstanding.
     """
-    seeds, rounds = after.shape
-    heard = np.zeros((seeds, rounds + 1), np.int64)
-    inside = (after != NEVER) & (after < rounds)
-    np.add.at(heard, (np.nonzero(inside)[0], after[inside]), 1)
-    return np.asarray(np.arange(1, rounds + 1) - np.cumsum(heard[:, :rounds], axis=1))
+    rounds = after.shape[1]
+    return np.asarray(np.arange(1, rounds + 1) - np.cumsum(heard(after, 0, rounds), axis=1))
 
 
 class Timetable(NamedTuple):
-    """What is heard when, in slots: after round `t` the slots `first[t]` to `first[t + 1]`.
+    """What is heard when, in slots: after round `begin + t` the slots `first[t]` to `first[t + 1]`.
 
     Attributes:
         source: `(S, slots)` the round that each slot brings, `NEVER` where a seed has fewer than another; `(1, slots)`
             where all seeds hear alike.
-        first: `(T + 1,)`.
+        first: `(m + 1,)`.
         ring: a power of two above the longest wait, so that nothing is overwritten before it is heard.
+        begin: the first of the `m` rounds.
     """
 
     source: Ints
     first: Ints
     ring: int
+    begin: int = 0
 
     def chunk(self, begin: int, end: int) -> tuple[Ints, Ints]:
         """Return the slots of rounds `begin` to `end`, filled up to a power of two, and where each round's begin."""
-        low, high = self.first[begin], self.first[end]
-        part = self.source[:, low:high]
-        width = max(64, 1 << int(max(high - low - 1, 0)).bit_length())
+        edges = self.first[begin - self.begin : end - self.begin + 1]
+        part = self.source[:, edges[0] : edges[-1]]
+        width = max(64, 1 << int(max(edges[-1] - edges[0] - 1, 0)).bit_length())
         padded = np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=NEVER)
-        return padded, self.first[begin : end + 1] - low
+        return padded, edges - edges[0]
 
 
-def timetable(after: Ints) -> Timetable:
-    """Return the timetable of `due`'s rounds; what is due together is heard in the order in which it was called."""
-    rounds = after.shape[1]
+def timetable(after: Ints, *, low: int = 0, begin: int = 0) -> Timetable:
+    """Return the timetable of `due`'s rounds; what is due together is heard in the order in which it was called.
+
+    Args:
+        after: `(S, n)` of the rounds `low` to `low + n`.
+        low: none before it is heard any more.
+        begin: the first round of the timetable; it ends with `low + n`.
+    """
+    rounds = low + after.shape[1] - begin
     alike = bool((after == after[0]).all())
     after = after[:1] if alike else after
-    inside = (after != NEVER) & (after < rounds)
-    counts = np.stack([np.bincount(row[ok], minlength=rounds) for row, ok in zip(after, inside, strict=True)])
+    inside = (after >= begin) & (after < begin + rounds)
+    counts = heard(after, begin, rounds)
     first = np.concatenate([[0], np.cumsum(counts.max(axis=0))])
     source = np.full((len(after), int(first[-1])), NEVER, np.int64)
     longest = 0
-    for s, (row, ok) in enumerate(zip(after, inside, strict=True)):
+    for s, (row, ok) in enumerate(zip(after - begin, inside, strict=True)):
         called = np.flatnonzero(ok)
         called = called[np.argsort(row[called], kind="stable")]
         place = np.arange(len(called)) - (np.cumsum(counts[s]) - counts[s])[row[called]]
-        source[s, first[row[called]] + place] = called
-        longest = max(longest, int((row[called] - called).max(initial=0)))
-    return Timetable(source, first, 1 << (longest + 1).bit_length())
+        source[s, first[row[called]] + place] = called + low
+        longest = max(longest, int((row[called] + begin - called - low).max(initial=0)))
+    return Timetable(source, first, ring_of(longest), begin)
+
+
+def ring_of(longest: int) -> int:
+    """Return the places of a ring in which a round is kept for so many rounds."""
+    return 1 << (longest + 1).bit_length()

@@ -20,7 +20,7 @@ _SPAN = 16  # rounds whose pulls reach each other one by one, and what comes aft
 
 
 @numba.njit(cache=True, nogil=True, fastmath=REORDERED)
-def _forecast(flat: Any, upright: Any, product: Any, together: int, spread: Any) -> None:
+def forecast(flat: Any, upright: Any, product: Any, together: int, spread: Any) -> None:
     """Fill `product (K d, B)` with the inverses times the block's contexts, and `spread (K, B)` with x' A^-1 x.
 
     The inverses go before the contexts, which suits BLAS better than the other way round, `together` of them at a time.
@@ -148,7 +148,7 @@ def replay_rounds(
         here = context[start : start + size]
         upright = np.ascontiguousarray(here.T)
         product = whole if size == block else np.empty((arms * d, size), np.float32)
-        _forecast(flat, upright, product, together, spread)
+        forecast(flat, upright, product, together, spread)
         # Entry by entry: for an assignment of arrays numba compiles three seconds of error messages.
         expected = np.dot(flat_weight, upright)
         for k in range(arms):

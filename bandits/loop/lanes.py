@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from envs.shapes import Queries
     from envs.stream import Stream
 
+Ints = NDArray[np.integer[Any]]
 CHUNK = 1024  # rounds: long enough to hide the call, short enough for progress and a prompt stop
 GROUP = 64  # lanes at most that are played as one batch: it bounds memory
 
@@ -112,7 +113,7 @@ def _group(
         waiting = ring(policy, len(lanes), times.ring, *sizes, budgeted=held is not None, calls=most)
     keys, sheets = [lane.key for lane in lanes], [lane.sheet for lane in lanes]
     playing = player(policy, keys, shared, account=held, ring=waiting, probe=probe, full=full, turns=turns)
-    late = None if times is None else partial(_due, times, sheets, rows)
+    late = None if times is None else partial(due, times, sheets, rows, total=rows.shape[1])
     shape = rows.shape if turns is None else (*rows.shape, turns.calls.most)
     arms, probed, done = np.empty(shape, np.int32), [], 0
     for size, ((called, read),) in rounds([playing], sheets, rows, total=rows.shape[1], late=late):
@@ -196,14 +197,23 @@ def account(limits: NDArray[np.float64]) -> Account:
     return Account(none, jnp.zeros_like(none), jnp.asarray(limits, jnp.float32))
 
 
-def _due(times: Timetable, sheets: Sequence[Chunk], rows: NDArray[np.int32], begin: int) -> tuple[Due, Any]:
-    """Return what is heard in the chunk that begins here, and the first and last slot of each of its rounds."""
-    total = rows.shape[1]
-    source, first = times.chunk(begin, min(begin + CHUNK, total))
+def due(
+    times: Timetable, sheets: Sequence[Chunk], rows: Ints, begin: int, *, total: int, low: int = 0
+) -> tuple[Due, Any]:
+    """Return what is heard in the chunk that begins here, and the first and last slot of each of its rounds.
+
+    Args:
+        times: of the window that the chunk is in.
+        sheets: of each lane.
+        rows: `(L, n)` of the sheets that are asked from round `low` on.
+        begin: round of the run.
+        total: rounds of the run.
+        low: none before it is heard any more.
+    """
+    source, first = times.chunk(begin, min(begin + CHUNK, low + rows.shape[1]))
     edges = np.pad(first, (0, CHUNK + 1 - len(first)), mode="edge").astype(np.int32)
-    asked = np.take_along_axis(
-        rows, np.broadcast_to(np.maximum(source, 0), (len(rows), source.shape[1])), axis=1
-    )
+    places = np.broadcast_to(np.maximum(source - low, 0), (len(rows), source.shape[1]))
+    asked = np.take_along_axis(rows, places, axis=1)
     heard = gather(sheets, asked, room(sheets, asked.shape[1]))
     return Due(heard, source.astype(np.int32), np.int32(total)), (edges[:-1], edges[1:])
 

@@ -1,4 +1,4 @@
-"""How a policy is played: linear policies in blocks of rounds, every other one a round at a time.
+"""How a policy is played: linear policies in blocks of rounds or by a kernel, every other one a round at a time.
 
 A player holds what a policy's lanes carry from chunk to chunk. `foresee` makes ready what a coming chunk needs and no
 earlier one decides, and may be called from another thread while `play` plays the chunk before; both are called for
@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from bandits.base import Policy, State
 from bandits.late import jax
 from bandits.loop.blocks import Blocks, keyless
-from bandits.loop.discounts import Discounts, discount_of
+from bandits.loop.compiled import Compiled, compiled
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
 from bandits.loop.turns import Turns
 from bandits.policies.linear.affine import form_of
 
-Player = Scan | Blocks | Discounts
+Player = Scan | Blocks | Compiled
 
 
 def player(
@@ -46,8 +46,8 @@ def player(
     """
     plain = turns is None and ring is None and probe is None and not full
     plain = plain and (keyless(policy) or jax.default_backend() == "cpu")
-    if plain and discount_of(policy) is not None:
-        return Discounts(policy, keys, shared, account=account)
+    if plain and compiled(policy, shared):
+        return Compiled(policy, keys, shared, account=account)
     if plain and form_of(policy) is not None:
         return Blocks(policy, keys, shared, account=account)
     return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full, turns=turns)

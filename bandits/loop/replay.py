@@ -25,8 +25,11 @@ from bandits.rewards import PREFERENCE
 if TYPE_CHECKING:
     import pandas as pd
 
+    from envs.shapes import Queries
     from envs.stream import Stream
     from envs.windows.big import Big
+
+Ints = NDArray[np.integer[Any]]
 
 
 class Trace(NamedTuple):
@@ -193,18 +196,22 @@ def replays(
         for case, sheet in zip(cases, sheets(stream, cases), strict=True)
         for s in range(seeds)
     ]
+    if stream.world is not None and stream.world.silent is not None:
+        policy = feedbacks.attentive(policy)
     arms, read = play(policy, shared(stream), lanes, full=full, probe=probe, progress=progress)
     traces = []
     for i, case in enumerate(cases):
         own = slice(i * seeds, (i + 1) * seeds)
-        called = arms[own] if case.budget is None else _stopped(stream, rows, arms[own], case.budget)
+        called = arms[own] if case.budget is None else stopped(stream, rows, arms[own], case.budget)
         traces.append(Trace(rows, called, None if read is None else read[own]))
     return traces
 
 
 def shared(stream: Stream | Big) -> Shared:
     """Return what all rounds of a table with `price` `(K,)` and `cost_scale` share."""
-    price: Any = np.asarray(stream.price, np.float32)
+    world = getattr(stream, "world", None)
+    changes = world is not None and world.posted is not None
+    price: Any = None if changes else np.asarray(stream.price, np.float32)
     scale: Any = np.float32(stream.cost_scale)
     return Shared(price, scale)
 
@@ -234,17 +241,29 @@ def checked(stream: Stream, cases: Sequence[Case]) -> None:
         )
 
 
-def _stopped(
-    stream: Stream, rows: NDArray[np.int32], arms: NDArray[np.int32], budget: NDArray[np.float64]
+def stopped(
+    stream: Queries,
+    rows: Ints,
+    arms: NDArray[np.int32],
+    limits: NDArray[np.float64],
+    spent: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int32]:
-    """Return the arms with -1 after the round that overdrew the budget.
+    """Return the arms `(S, m)` with -1 after the round that overdrew the budget.
 
     Marked here and not in the scan: a state frozen there would be copied whole, every round.
+
+    Args:
+        stream: whose rows are asked.
+        rows: `(S, m)`.
+        arms: `(S, m)` called, as if there was enough.
+        limits: `(R,)`.
+        spent: `(S, R)` before these rounds; None: nothing.
     """
     over = np.zeros(arms.shape, bool)
-    for name, limit in zip(RESOURCES, budget, strict=True):
+    for r, (name, limit) in enumerate(zip(RESOURCES, limits, strict=True)):
         if np.isfinite(limit):
             used = np.where(arms >= 0, getattr(stream, name)[rows, np.maximum(arms, 0)], 0.0)
-            over |= np.cumsum(used, axis=1) > limit * (1 + 1e-6)  # float32's rounding is no overdraft
-    late = np.pad(over[:, :-1], ((0, 0), (1, 0)))
-    return np.where(late, np.int32(-1), arms)
+            before = np.zeros(len(rows)) if spent is None else spent[:, r]
+            so_far = np.cumsum(np.column_stack([before, used]), axis=1)[:, :-1]
+            over |= so_far > limit * (1 + 1e-6)  # float32's rounding is no overdraft
+    return np.where(over, np.int32(-1), arms)

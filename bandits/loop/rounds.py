@@ -23,6 +23,7 @@ class Chunk(NamedTuple):
     )
     features: Any = None  # (S, C, K, e) what is known of each arm before it is called; None: nothing
     votes: Any = None  # (S, C, K) codes of the answers; None: none
+    revealed: Any = None  # (S, C, K, e) what each arm shows once it was called; None: nothing
 
 
 class Account(NamedTuple):
@@ -93,9 +94,9 @@ class Due(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """What is the same for all: `price` `(K,)` as posted, and `cost_scale` `()`."""
+    """What is the same for all: `price` `(K,)` as posted, None where that changes, and `cost_scale` `()`."""
 
-    price: jax.Array
+    price: jax.Array | None
     cost_scale: jax.Array
 
 
@@ -152,7 +153,9 @@ def run_chunk(
         _, to_learn = jax.random.split(jax.random.fold_in(key, number))
         place = number % len(ring.arm)
         budget = None if ring.budget is None else ring.budget[place]
-        observation = observe(shared, now, budget, jnp.maximum(rounds - number, 1).astype(jnp.float32))
+        # A slot without a round teaches nothing: at half a round left it is no policy's time to train either.
+        left = jnp.where(source >= 0, jnp.maximum(rounds - number, 1).astype(jnp.float32), 0.5)
+        observation = observe(shared, now, budget, left)
         # Where every outcome is heard, none came by chance.
         chance = 1.0 if full or ring.chance is None else ring.chance[place]
         kept = jax.tree.map(lambda a: a[place], ring.kept)
@@ -194,7 +197,7 @@ def run_chunk(
 
 def observe(shared: Shared, now: Chunk, budget: jax.Array | None, left: jax.Array) -> Observation:
     """Return what a policy sees of one round; `budget` None is no limit."""
-    price = shared.price if now.price is None else now.price
+    price: Any = shared.price if now.price is None else now.price
     budget = jnp.full(len(RESOURCES), jnp.inf, jnp.float32) if budget is None else budget
     return Observation(now.context, now.available, price, now.preference, shared.cost_scale, budget, left)
 

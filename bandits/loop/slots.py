@@ -95,6 +95,7 @@ def replays(
         "scores": None if several.scores is None else several.scores.astype(np.float32),
         "features": None if several.features is None else several.features.astype(np.float32),
         "votes": None if several.votes is None else several.votes.astype(np.int32),
+        "revealed": None if several.revealed is None else several.revealed.astype(np.float32),
     }
     lanes = [
         Lane(sheet._replace(**said), rows[s], keys[s], case.budget, None if after is None else after[s])

@@ -36,6 +36,7 @@ class Query(NamedTuple):
         scores: `(K,)` of the judge, NaN where there are none.
         votes: `(K,)` codes of the answers, or None.
         least: `(R,)` what may be left of a budget for a further call; None: there is no budget.
+        revealed: `(K, e)` what each arm shows once it was called, or None.
     """
 
     key: jax.Array
@@ -44,6 +45,7 @@ class Query(NamedTuple):
     scores: jax.Array
     votes: jax.Array | None
     least: jax.Array | None
+    revealed: jax.Array | None
 
     def given(self, turn: jax.Array, turns: Turns) -> Answers:
         """Return what is delivered after the calls of a turn `(K,)`, and all that they use; at least one was made."""
@@ -72,8 +74,13 @@ class Query(NamedTuple):
         closed = closed if self.least is None else closed | (budget < self.least).any()
         said = jnp.where(asked & heard, self.scores, jnp.nan)
         votes = None if self.votes is None else jnp.where(asked & heard, self.votes, STOP)
-        known = {"asked": asked, "heard": said, "votes": votes, "spent": spent}
-        return self.seen._replace(available=self.seen.available & ~closed, room=room, budget=budget, **known)
+        first = jnp.asarray(calls.needs or (-1,) * len(asked))
+        open_ = self.seen.available & ~closed & ((first < 0) | asked[jnp.maximum(first, 0)])
+        shown = self.seen.features
+        if self.revealed is not None:
+            shown = jnp.where((asked & heard)[:, None], self.revealed, 0.0)
+        known = {"asked": asked, "heard": said, "votes": votes, "spent": spent, "features": shown}
+        return self.seen._replace(available=open_, room=room, budget=budget, **known)
 
 
 def worth_of(worth: Reward, told: Answers, preference: Any, scale: Any) -> Any:
@@ -102,7 +109,9 @@ def run_turns(
         unknown = jnp.full(len(now.available), jnp.nan)
         scores = unknown if now.scores is None else now.scores
         seen = observe(shared, now, budget, left)._replace(features=now.features)
-        return Query(jax.random.fold_in(key, number), seen, now.outcome, scores, now.votes, least)
+        return Query(
+            jax.random.fold_in(key, number), seen, now.outcome, scores, now.votes, least, now.revealed
+        )
 
     def one_round(carry: Carry, key: jax.Array, now: Chunk, number: jax.Array, left: jax.Array) -> Any:
         state, account, ring = carry

@@ -17,6 +17,7 @@ from bandits.policies.linear.greedy import epsilon, greedy, softmax
 from bandits.policies.linear.hybrid import hybrid
 from bandits.policies.linear.ids import ids
 from bandits.policies.linear.linucb import linucb
+from bandits.policies.linear.paired import paired
 from bandits.policies.linear.preference import preference
 from bandits.policies.linear.squarecb import regcb, squarecb
 from bandits.policies.linear.thompson import thompson
@@ -34,6 +35,7 @@ from bandits.policies.tabular.elimination import successive_elimination
 from bandits.policies.tabular.exp3 import exp3
 from bandits.policies.tabular.exp4 import exp4
 from bandits.policies.tabular.fixed import always, uniform
+from bandits.policies.tabular.hierarchical import hierarchical
 from bandits.policies.tabular.klucb import klucb
 from bandits.policies.tabular.ucb1 import ucb1
 
@@ -74,6 +76,8 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "feelgood": feelgood,
     "balanced": balanced,
     "corral": corral,
+    "paired": paired,
+    "hierarchical": hierarchical,
 }
 
 __all__ = ["POLICIES", *POLICIES]

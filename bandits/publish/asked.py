@@ -7,24 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from bandits.experiment.ask import Ask
+from bandits.experiment import play
+from bandits.experiment.ask import Ask, single
 from bandits.loop.orders import ORDERS
 from bandits.rewards import preferences
 from envs.windows import big
 
 # Settings that need the whole table in memory, by the name of their option, and why. Every other one is for all tables.
 WHOLE = {
-    "budget": "what it buys in hindsight is found by sorting every call of the table",
-    "pacing": "it spends a --budget, and what that buys in hindsight is found by sorting every call of the table",
-    "hard": "it holds to a --budget, and what that buys in hindsight is found by sorting every call of the table",
     "warm_start": "rows are set aside from all of them, or a log's context is fitted together with the table's",
     "n_eff": "it weighs the rows of a --warm-start, which are set aside from all of them",
     "fit": "it fits the context on the rows of a --warm-start, which are set aside from all of them",
     "scenario": "a change may look at any round, and how fast policies recover is read from all of them",
     "change": "a change may look at any round, and how fast policies recover is read from all of them",
-    "delay": "what is heard late may be of a row that is no longer held",
-    "batch": "what is heard late may be of a row that is no longer held",
-    "feedback": "when each round is heard is laid out for all of them",
     "calls": "what a judge says of each answer is laid out for all rows",
     "deliver": "it is about several --calls, whose judges are laid out for all rows",
     "judge": "what a judge says of each answer is laid out for all rows",
@@ -42,6 +37,10 @@ WHOLE = {
     "embed": "embeddings are made for all rows and kept beside the table",
     "dry_run": "speed is measured on a part of the table in memory",
 }
+UNSORTED = (
+    "what the budget buys at best in hindsight is left out: it is found by sorting every call of the table, and the"
+    " file was read as needed"
+)
 # What several calls a query cannot be combined with, by the name of its option and what is given, and why.
 ONE_CALL = {
     ("feedback", "full"): "the calls of a query are chosen by what was heard of it, and then all of it is",
@@ -68,9 +67,10 @@ def refuse(table: big.Big, ask: Ask, every: int) -> None:
     """Raise where something is asked for that a streamed run cannot give."""
     if option := needs_memory(ask):
         raise ValueError(refusal(option, table.path.name))
-    if len(preferences(ask.preference, 1, 0)) > 1:
+    play.check(ask)
+    if len(single(ask)) > 1:
         raise ValueError(
-            f"a streamed run has one --preference, got {ask.preference}; play one after the other"
+            f"a streamed run has one preference and budget, got {ask.preference} and {', '.join(ask.budget)}"
         )
     if ask.seeds < 1 or every < 1:
         raise ValueError(f"a run needs --seeds >= 1 and --checkpoint >= 1, got {ask.seeds} and {every}")
@@ -100,6 +100,8 @@ def needs_memory(ask: Ask, more: Mapping[str, Any] | None = None) -> tuple[str, 
             return f"--{name.replace('_', '-')}", WHOLE[name]
     if ask.order not in ORDERS[:2]:
         return f"--order {ask.order}", "the rows of a data set stand anywhere in it"
+    if ask.feedback == "dueling":
+        return "--feedback dueling", "which answer wins a duel is drawn for all rows at once"
     return None
 
 
@@ -114,8 +116,8 @@ def preference(ask: Ask, first: int, n: int) -> Any:
     return np.random.Generator(bits).uniform(low, high, n)
 
 
-def notes(table: big.Big, order: str) -> list[str]:
+def notes(table: big.Big, ask: Ask) -> list[str]:
     """Return what a reader has to know, a line each."""
-    shuffled = order == "shuffle" and len(table) > big.WINDOW
+    shuffled = ask.order == "shuffle" and len(table) > big.WINDOW
     how = f"the file was read as needed: queries were shuffled within windows of {big.WINDOW:,} rows"
-    return [*table.notes, *([how] if shuffled else [])]
+    return [*table.notes, *([how] if shuffled else []), *([UNSORTED] if ask.budget else [])]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bandits.money import money
-from bandits.report import calls, changes, datasets, opening, over_time, tables, words
+from bandits.report import calls, changes, datasets, opening, over_time, tables, turns, words
 from bandits.report.parts import drawn, embedded, records
 from bandits.report.plane import plane
 from bandits.report.styles import MATTER, Figure, ranked
@@ -31,6 +32,7 @@ def render(
     manifest: Mapping[str, Any],
     phases: pd.DataFrame | None = None,
     by_query: pd.DataFrame | None = None,
+    more: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> str:
     """Return the report as one self-contained HTML page.
 
@@ -43,6 +45,7 @@ def render(
             rounds and labels of what changes.
         phases: of a world that changes, from `phases.phases`.
         by_query: from `by_query.by_query`; without it there is no interval over queries and no verdict.
+        more: of several calls a query, see `turns.section`.
 
     Raises:
         ValueError: a table lacks a column.
@@ -53,7 +56,7 @@ def render(
     rows, got = records(summary), scores(by_dataset, by_query)
     comparable = bool(manifest.get("comparable", True))
     of, first = money(str(manifest.get("cost_unit") or "")), ranked(rows)[:MATTER]
-    charts, figures_ = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""))
+    charts, figures_ = _charts(summary, curves, by_dataset, str(manifest.get("cost_unit") or ""), more)
     name = str(manifest.get("title", "Routing policies"))
     told = datasets.differences(got, first, comparable=comparable)
     parts = charts | {
@@ -71,6 +74,7 @@ def render(
         "run": tables.what_was_run(manifest),
         "figures": embedded(changes.marked(figures_, manifest.get("marks", ()))),
         "changes": changes.section(phases),
+        "turns": turns.section(more, of),
         "differences": embedded(told),
     }
     return drawn("page.html", parts, "page.js")
@@ -82,9 +86,10 @@ def figures(
     by_dataset: pd.DataFrame,
     unit: str = "",
     marks: Sequence[Sequence[Any]] = (),
+    more: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> list[Figure]:
     """Return the charts of a report as plain dictionaries, with a manifest's `marks`, for `plots.write`."""
-    return changes.marked(_charts(summary, curves, by_dataset, unit)[1], marks)
+    return changes.marked(_charts(summary, curves, by_dataset, unit, more)[1], marks)
 
 
 def _headline(rows: list[dict[str, Any]], got: Scores, manifest: Mapping[str, Any]) -> str:
@@ -95,7 +100,11 @@ def _headline(rows: list[dict[str, Any]], got: Scores, manifest: Mapping[str, An
 
 
 def _charts(
-    summary: pd.DataFrame, curves: pd.DataFrame, by_dataset: pd.DataFrame, unit: str
+    summary: pd.DataFrame,
+    curves: pd.DataFrame,
+    by_dataset: pd.DataFrame,
+    unit: str,
+    more: Mapping[str, pd.DataFrame],
 ) -> tuple[dict[str, str], list[Figure]]:
     """Return the places of all charts as HTML by name, and the figures that fill them."""
     rows, of = records(summary), money(unit)
@@ -118,7 +127,8 @@ def _charts(
         ),
         "budget": "" if left is None else _budget(rows),
         "nav": "".join(
-            f'<li><a href="#{place}">{text}</a></li>' for place, text in _contents(frontier, regret, left)
+            f'<li><a href="#{place}">{text}</a></li>'
+            for place, text in _contents(frontier, regret, left, more)
         ),
         "shares_title": heading(
             words.shares_caption(first[0], last[0]).rstrip(".") if first else "Models called"
@@ -132,7 +142,8 @@ def _charts(
         "heat_title": heading(words.heat_title(routed)) if len(routed) else "Data sets and models",
         "heat_caption": html.escape(minus(words.heat_caption(routed))) if len(routed) else "",
     }
-    return parts, over_time.drawable([regret, earned, cloud, left, *areas, calls.heat(routed)])
+    risk = turns.figure(more, rows)
+    return parts, over_time.drawable([regret, earned, cloud, left, risk, *areas, calls.heat(routed)])
 
 
 def _leading(by_dataset: pd.DataFrame, first: Sequence[str]) -> pd.DataFrame:
@@ -147,15 +158,19 @@ def _view(figure: Figure, part: str) -> str:
     return str(figure["views"][0][part]) if figure["views"] else "Over the rounds"
 
 
-def _contents(frontier: list[str], regret: Figure | None, left: Figure | None) -> list[tuple[str, str]]:
+def _contents(
+    frontier: list[str], regret: Figure | None, left: Figure | None, more: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     """Return the anchors and names of the page's parts."""
     found = [
         ("at-regret", "Regret"), ("at-plane", "Cost and accuracy" if frontier else "Accuracy"),
+        ("at-turns", "Several calls"), ("at-abstain", "Answers withheld"),
         ("at-numbers", "All numbers"), ("at-reward", "Reward" if regret else "Money spent"), ("at-budget", "Budget"),
         ("at-models", "Models called"), ("at-heat", "Data sets and models"), ("at-datasets", "By data set"),
         ("at-run", "What was run"),
     ]  # fmt: skip
     absent = {"at-regret": regret is None, "at-budget": left is None}
+    absent |= {"at-turns": "calls" not in more, "at-abstain": "abstain" not in more}
     return [part for part in found if not absent.get(part[0])]
 
 

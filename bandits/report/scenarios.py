@@ -7,15 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bandits.money import Money, money, plain
-from bandits.report.axes import PER, even_ticks
-from bandits.report.parts import own, policy
-from bandits.report.styles import COLOURS, sheet
+from bandits.report import forest
+from bandits.report.axes import PER
+from bandits.report.forest import Line, Table
 from bandits.report.words import minus, number
 from bandits.rows import counted
 
 Row = Mapping[str, Any]
 SIDES = ("less regret", "more regret", "not shown")  # as `bandits.sweeps.scenarios` judges
-WIDTH, LEFT, RIGHT, TOP, LINE = 760, 150, 560, 10, 22
+
+HEARD = (
+    "Regret over a whole run, on the truth, less that of the same policy where it hears the truth: right of 0 it loses."
+    " A line is the 95 % interval, over seeds or over queries, whichever is wider; a filled point is shown by both."
+)
 
 
 def render(rows: Sequence[Row], known: Mapping[str, Any]) -> str:
@@ -26,25 +30,23 @@ def render(rows: Sequence[Row], known: Mapping[str, Any]) -> str:
         known: `title`, `verdict` (of `bandits.sweeps.scenarios.verdict`, or ""), `label`, `notes`, `command`,
             `cost_unit`.
     """
-    from jinja2 import Environment
-    from markupsafe import Markup
-
-    style, of = own("page.css") + own("drawing.css") + sheet(), money(str(known["cost_unit"] or ""))
-    told = [row for row in rows if _compared(row)]
-    said = minus(str(known["verdict"]))
-    page = Environment(autoescape=True).from_string(own("scenarios.html"))
-    return page.render(
-        {k: v for k, v in known.items() if k != "verdict"},
-        style=Markup(style),
-        policy=policy(style),
-        verdict=said[:1].upper() + said[1:] or "One policy: nothing is compared.",
-        heading=title(rows),
-        drawing=_drawing(told) if told else None,
-        first=_first(rows),
-        caption=caption(rows),
-        headings=["scenario", "policy", *_cells(rows[0], of)] if rows else [],
-        rows=[_line(row, of) for row in rows],
+    of, said = money(str(known["cost_unit"] or "")), minus(str(known["verdict"]))
+    first = said[:1].upper() + said[1:] or "One policy: nothing is compared."
+    heard = any("survives" in row for row in rows)
+    table = Table(
+        "Every scenario in numbers",
+        "Small print: 95 % interval over seeds; of a difference too. The table scenarios.csv has all figures.",
+        ["scenario", "policy", *_cells(rows[0], of, heard)] if rows else [],
+        [_told(row, of, heard) for row in rows],
     )
+    drawn = {
+        "heading": "What false or missing feedback costs" if heard else title(rows),
+        "axis": f"regret less {'its own on the truth' if heard else 'that of ' + _first(rows)}, reward over a run",
+        "caption": HEARD if heard else caption(rows),
+    }
+    name = "own" if heard else "difference"
+    lines = [_line(row, name) for row in rows if (name in row if heard else _compared(row))]
+    return forest.render({**known, "verdict": first}, lines, [table], **drawn)
 
 
 def _compared(row: Row) -> bool:
@@ -72,49 +74,26 @@ def _first(rows: Sequence[Row]) -> str:
     return next((str(row["policy"]) for row in rows if row["policy"] != "-"), "")
 
 
-def _ends(row: Row) -> tuple[float, float]:
+def _ends(row: Row, name: str) -> tuple[float, float]:
     """Return the wider interval of a difference."""
-    over = [(row[f"{name}_lo"], row[f"{name}_hi"]) for name in ("difference", "queries")]
+    queries = "queries" if name == "difference" else f"{name}_queries"
+    over = [(row[f"{one}_lo"], row[f"{one}_hi"]) for one in (name, queries)]
     known = [(lo, hi) for lo, hi in over if not math.isnan(lo)]
-    return max(known, key=lambda ends: ends[1] - ends[0], default=(row["difference"], row["difference"]))
+    return max(known, key=lambda ends: ends[1] - ends[0], default=(row[name], row[name]))
 
 
-def _drawing(told: Sequence[Row]) -> dict[str, Any]:
-    """Return where everything of the drawing stands: a line for each comparison, named at its right."""
-    spans = [_ends(row) for row in told]
-    low, high = min(0.0, *(lo for lo, _ in spans)), max(0.0, *(hi for _, hi in spans))
-    margin = 0.04 * (high - low) or 1.0
-    low, high = low - margin, high + margin
-
-    def across(value: float) -> float:
-        return round(LEFT + (value - low) / (high - low) * (RIGHT - LEFT), 1)
-
-    names = list(dict.fromkeys(row["policy"] for row in told))
-    lines, before = [], ""
-    for i, (row, (lo, hi)) in enumerate(zip(told, spans, strict=True)):
-        scenario = row["scenario"]
-        lines.append(
-            {
-                "y": TOP + LINE * i + LINE // 2,
-                "scenario": scenario if scenario != before else "",
-                "policy": row["policy"],
-                "colour": f"c{names.index(row['policy']) % len(COLOURS)}",
-                "shown": row["verdict"] != SIDES[2],
-                "x": across(row["difference"]), "lo": across(lo), "hi": across(hi),
-                "told": minus(f"{scenario}, {row['policy']}: {number(row['difference'], 1)} reward"
-                              f" ({number(lo, 1)} to {number(hi, 1)}), {row['verdict']}"),
-            }
-        )  # fmt: skip
-        before = scenario
-    bottom = TOP + LINE * len(told)
-    ticks = [{"at": across(t), "text": minus(f"{t:g}")} for t in even_ticks(low, high)]
-    return {
-        "width": WIDTH, "height": bottom + 44, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": bottom,
-        "zero": across(0.0), "ticks": ticks, "lines": lines, "middle": (LEFT + RIGHT) / 2,
-    }  # fmt: skip
+def _line(row: Row, name: str) -> Line:
+    """Return a comparison as it is drawn, with the first policy (`difference`) or with the policy itself (`own`)."""
+    lo, hi = _ends(row, name)
+    said = row["verdict" if name == "difference" else "own_verdict"]
+    told = (
+        f"{row['scenario']}, {row['policy']}: {number(row[name], 1)} reward"
+        f" ({number(lo, 1)} to {number(hi, 1)}), {said}"
+    )
+    return Line(row["scenario"], row["policy"], row[name], lo, hi, said != SIDES[2], minus(told))
 
 
-def _cells(row: Row, of: Money) -> dict[str, tuple[str, str]]:
+def _cells(row: Row, of: Money, heard: bool) -> dict[str, tuple[str, str]]:
     """Return what each column tells of a row by its heading, with small print."""
 
     def told(name: str, digits: int) -> str:
@@ -126,10 +105,19 @@ def _cells(row: Row, of: Money) -> dict[str, tuple[str, str]]:
         return "" if math.isnan(ends[0]) else minus(f"{number(ends[0], digits)} to {number(ends[1], digits)}")
 
     judged = row["verdict"] if _compared(row) else "-"
+    own = {}
+    if heard:
+        said = row.get("own_verdict", "")
+        alive = "-" if "survives" not in row else "yes" if row["survives"] else "not shown"
+        own = {
+            "cost of what is heard": (told("own", 1), f"{span('own', 1)} {said}".strip()),
+            "survives": (alive, ""),
+        }
     return {
         "regret, reward": (told("regret", 1), span("regret", 1)),
         "difference, reward": (told("difference", 1) if _compared(row) else "-", span("difference", 1)),
         "verdict": (judged, ""),
+        **own,
         "regret, best of phase": (told("regret_best_of_phase", 1), ""),
         "rounds to recover": (_rounds(row), ""),
         "reward a round": (told("reward", 4), ""),
@@ -144,11 +132,8 @@ def _rounds(row: Row) -> str:
     return "-" if math.isnan(value) else f"{value:,.0f}"
 
 
-def _line(row: Row, of: Money) -> dict[str, Any]:
+def _told(row: Row, of: Money, heard: bool) -> dict[str, Any]:
     note = row.get("note")
-    return {
-        "scenario": row["scenario"],
-        "policy": row["policy"],
-        "note": note if isinstance(note, str) else "",
-        "cells": [] if isinstance(note, str) else list(_cells(row, of).values()),
-    }
+    noted = isinstance(note, str)
+    cells = [] if noted else list(_cells(row, of, heard).values())
+    return {"name": row["scenario"], "cells": [(row["policy"], ""), *cells], "note": note if noted else ""}

@@ -22,6 +22,9 @@ _ASKED = (
     "reward", "preference", "budget", "pacing", "hard", "cap", "warm_start", "n_eff", "fit", "scenario", "change",
     "delay", "batch", "feedback", "seeds", "seed", "order", "rounds",
 )  # fmt: skip
+_SEVERAL = (
+    "calls", "deliver", "judge", "judge_column", "judge_cost", "within_query", "parallel", "abstain",
+)  # fmt: skip
 
 
 def title(rows: Sequence[Row]) -> str:
@@ -158,7 +161,7 @@ def what_was_run(manifest: Mapping[str, Any]) -> str:
         "policies": _joined(manifest.get("policies")),
         **{
             name.replace("_", " "): _joined(manifest.get(name))
-            for name in _ASKED
+            for name in (*_ASKED, *_SEVERAL * (manifest.get("calls", 1) != 1))
             if name != "pacing" or paced
         },
         "versions": ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items()),

@@ -19,6 +19,7 @@ from bandits.metrics.changing import (
 )
 from bandits.metrics.intervals import band, student
 from bandits.metrics.regret import comparator, cumulative_regret, earned_by, rewards
+from bandits.results.waits import Waits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 REGRET = "regret_best_of_phase"
-OUTSTANDING = "outstanding"
 
 
 def marks(stream: Stream) -> list[tuple[int, str]]:
@@ -155,10 +155,9 @@ def added(
         yield pd.DataFrame(rows), _long(behind, REGRET)
     if traces and late is not None:
         shape = next(iter(traces.values())).arms.shape
-        left = feedback.outstanding(feedback.due(late, shape, seed)).astype(np.float64)
-        known = {OUTSTANDING: float(left.mean()), "never_heard": float(left[:, -1].mean())}
-        waits = pd.DataFrame([{"policy": name, **known} for name in traces])
-        yield waits, _long(dict.fromkeys(traces, left), OUTSTANDING)
+        waits = Waits(*shape)
+        waits.add(feedback.heard(feedback.due(late, shape, seed), 0, shape[1]))
+        yield waits.tables(list(traces))
 
 
 def _long(curves: Mapping[str, Floats], quantity: str, points: int = 200) -> pd.DataFrame:

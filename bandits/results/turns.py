@@ -42,9 +42,10 @@ def turns(run: Run) -> list[dict[str, Any]]:
     `over_random`, how much more accurate the policy is, with its 95 % interval over clusters of queries; for each
     model `added:<model>`, how much accuracy its calls added a round.
     With hindsight, `kind` hindsight, on the same queries: `SINGLE`, the model of the highest mean reward; `PAIR`, the
-    exact best fixed cascade of two, `chain` its models and `threshold` the score below which it goes on; `CHEAPEST`,
-    of each query the cheapest of the models that do best; `UNTIL`, models from the cheapest on until one is right, as
-    many calls as there may be: a perfect judge's cascade. Under a budget of cost the first two are within it.
+    exact best fixed cascade of two, `chain` its models and `threshold` the score below which it goes on (NaN: it always
+    does); `CHEAPEST`, of each query the cheapest of the models that do best; `UNTIL`, models from the cheapest on until
+    one is right, as many calls as there may be: a perfect judge's cascade. Under a budget of cost the first two are
+    within it.
 
     Args:
         run: a finished one; of one call a query nothing is returned.
@@ -121,7 +122,8 @@ def hindsight(run: Run, judged: Judged, times: Floats, limit: float) -> dict[str
     pair = pairs.exact(lambda first: _after(judged, alone[first], first), _scores(stream), times, limit=limit)
     if pair is not None:
         first, second, cut, *got = pair
-        said = {"chain": f"{models[first]}>{models[second]}", "threshold": cut}
+        always = np.isinf(cut)
+        said = {"chain": f"{models[first]}>{models[second]}", "threshold": np.nan if always else cut}
         found[PAIR] = Got(*got), said
     right = plain[0] == np.nanmax(plain[0], axis=1, keepdims=True)
     arm = np.where(right, np.nan_to_num(plain[1]), np.inf).argmin(axis=1)

@@ -24,9 +24,10 @@ from bandits.wrappers.pacing.paced import R, stop
 from bandits.wrappers.pacing.primal_dual import primal_dual
 from bandits.wrappers.pacing.threshold import threshold
 from envs.nearest import near
+from envs.windows.survey import add
 
 if TYPE_CHECKING:
-    from envs.stream import Stream
+    from envs.shapes import Queries, Table
 
 Limits = NDArray[np.float64]
 
@@ -42,14 +43,14 @@ PACINGS: dict[str, Callable[..., Policy]] = {
 
 
 def held(
-    policy: Policy, stream: Stream, *, pacing: str = "stop", hard: bool = False, cap: float | None = None
+    policy: Policy, stream: Table, *, pacing: str = "stop", hard: bool = False, cap: float | None = None
 ) -> Policy:
     """Return the policy under pacing, then a cap, then the promise; replay it with a budget, if an infinite one.
 
     Args:
         policy: a checked one; the wrapped one may answer -1, which `check` refuses.
-        stream: a `Stream`, for its sizes and the worst case of each model; of a policy that may call again the one in
-            which each call is paid with its judge.
+        stream: a `Stream` or a table on disk, for its sizes and each model's worst case; of a policy that may
+            call again the one in which each call is paid with its judge.
         pacing: `name,key=value` from `PACINGS`.
         hard: never exceed the budget.
         cap: cost of a call at most, or None.
@@ -78,13 +79,13 @@ def forms(texts: Sequence[str]) -> list[str]:
     return [text.strip() for text in single]
 
 
-def parse(text: str, stream: Stream, rounds: int) -> Limits:
+def parse(text: str, stream: Table, rounds: int) -> Limits:
     """Return the `(R,)` limits of a run, inf where nothing is limited.
 
     Args:
         text: an amount of cost, or `resource=amount` for each of several, with commas. An amount is a number in the
             table's unit, `30%` of what always calling the model of the highest mean utility uses, or `0.5/query`.
-        stream: a `Stream`.
+        stream: a `Stream`, or a table on disk, of which it takes a pass.
         rounds: of the run.
 
     Raises:
@@ -99,9 +100,8 @@ def parse(text: str, stream: Stream, rounds: int) -> Limits:
         r = RESOURCES.index(name)
         if np.isfinite(limits[r]):
             raise ValueError(f"--budget {text!r} names {name} twice")
-        recorded = _recorded(stream, name)
-        limits[r] = _amount(amount, recorded, stream, rounds, f"--budget {text!r}")
-        least = float(np.nanmin(recorded))
+        share, least = _use(stream, name)
+        limits[r] = _amount(amount, share, rounds, f"--budget {text!r}")
         if limits[r] < least:
             raise ValueError(
                 f"--budget {text!r} is {limits[r]:.6g} in all and pays for no call: the least {name} of one is"
@@ -110,33 +110,42 @@ def parse(text: str, stream: Stream, rounds: int) -> Limits:
     return limits
 
 
-def _recorded(stream: Stream, name: str) -> NDArray[np.floating[Any]]:
-    """Return `(N, K)` what each call uses of a resource, NaN where the model is unavailable."""
-    recorded = getattr(stream, name)
-    if recorded is None or (name == "cost" and not stream.outcomes.priced):
-        has = [n for n in RESOURCES if n != name and getattr(stream, n) is not None]
-        has = [n for n in has if n != "cost" or stream.outcomes.priced]
+def _use(table: Table, name: str) -> tuple[float, float]:
+    """Return what a call of the model of the highest mean utility uses of a resource, and the least of any call."""
+    sums, calls, least = np.zeros((2, 2, table.n_arms)), np.zeros(table.n_arms), np.inf
+    lacking, first = 0, ""
+    for piece in table.pieces(context=False):
+        there, recorded = piece.available, _recorded(table, piece, name)
+        unknown = there & np.isnan(recorded)
+        if unknown.any():
+            row, arm = np.argwhere(unknown)[0]
+            first = first or f"model {table.models[arm]!r}, query {str(piece.query_id[row])!r}"
+            lacking += int(unknown.sum())
+        add(sums, np.stack([np.where(there, x, 0.0).sum(axis=0) for x in (piece.utility, recorded)]))
+        calls, least = calls + there.sum(axis=0), min(least, float(recorded[there].min()))
+    if lacking:
+        raise ValueError(
+            f"a budget on {name} needs it recorded for every outcome; {lacking} lack it, the first for {first}"
+        )
+    utility, used = sums.sum(axis=0) / calls
+    return float(used[utility.argmax()]), least
+
+
+def _recorded(table: Table, piece: Queries, name: str) -> NDArray[np.floating[Any]]:
+    """Return `(n, K)` what each call uses of a resource."""
+    has = [n for n in RESOURCES if getattr(piece, n) is not None and (n != "cost" or table.priced)]
+    if name not in has:
         raise ValueError(
             f"a budget on {name} needs a table that records it; this one records {', '.join(has) or 'none'}"
         )
-    unknown = stream.available & np.isnan(recorded)
-    if unknown.any():
-        row, arm = np.argwhere(unknown)[0]
-        raise ValueError(
-            f"a budget on {name} needs it recorded for every outcome; {int(unknown.sum())} lack it, the first for"
-            f" model {stream.models[arm]!r}, query {str(stream.query_id[row])!r}"
-        )
-    return np.where(stream.available, recorded, np.nan)
+    return np.asarray(getattr(piece, name))
 
 
-def _amount(
-    text: str, recorded: NDArray[np.floating[Any]], stream: Stream, rounds: int, option: str
-) -> float:
-    """Return the total that an amount stands for."""
+def _amount(text: str, share: float, rounds: int, option: str) -> float:
+    """Return the total that an amount stands for; `share` is what a round of the best single model uses."""
     number, scale = text, 1.0
     if text.endswith("%"):
-        best = int(np.nanmean(stream.utility, axis=0).argmax())
-        number, scale = text[:-1], float(np.nanmean(recorded[:, best])) * rounds / 100
+        number, scale = text[:-1], share * rounds / 100
     elif text.endswith("/query"):
         number, scale = text[: -len("/query")], float(rounds)
     try:

@@ -5,6 +5,7 @@ Both may answer -1, no call, and therefore stand outside of pacing.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn, primed
 from bandits.wrappers.pacing.paced import among
 
 if TYPE_CHECKING:
-    from envs.stream import Stream
+    from envs.shapes import Table
 
 Tree = TypeVar("Tree")
 
@@ -137,15 +138,18 @@ def _kept(arm: jax.Array, after: Tree, before: Tree) -> Tree:
     return kept
 
 
-def worst_case(stream: Stream) -> NDArray[np.float64]:
+@lru_cache(1)  # each policy of a run asks, and of a table on disk it takes a pass
+def worst_case(table: Table) -> NDArray[np.float64]:
     """Return `(K, R)` the most that a call of each model can use: the highest recorded, or the posted price if more.
 
     0 where the table does not record a resource.
     """
-    recorded = [getattr(stream, name) for name in RESOURCES]
-    worst = np.zeros((stream.n_arms, len(RESOURCES)))
-    for r, used_by in enumerate(recorded):
-        if used_by is not None:
-            worst[:, r] = np.where(stream.available, np.nan_to_num(used_by), 0.0).max(axis=0)
-    worst[:, 0] = np.fmax(worst[:, 0], stream.price)
+    worst = np.zeros((table.n_arms, len(RESOURCES)))
+    for piece in table.pieces(context=False):
+        for r, name in enumerate(RESOURCES):
+            used = getattr(piece, name)
+            if used is not None:
+                used = np.where(piece.available, np.nan_to_num(used), 0.0)
+                worst[:, r] = np.maximum(worst[:, r], used.max(axis=0))
+    worst[:, 0] = np.fmax(worst[:, 0], table.price)
     return worst

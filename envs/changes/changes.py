@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from envs.changes.availability import arrive, leave, outage
+from envs.changes.hearing import censor, judge, noise, poison
 from envs.changes.masks import mask
 from envs.changes.traffic import mix
 from envs.changes.world import arm, draws, entered, moment, noted, parts
@@ -121,71 +122,6 @@ def quality(
     return replace(stream, outcomes=replace(stream.outcomes, utility=utility), world=world)
 
 
-def noise(
-    stream: Stream, *, sensitivity: float = 1.0, specificity: float = 1.0, sd: float = 0.0, at: Any = 0
-) -> Stream:
-    """Let a judge err: the policy hears a flipped or blurred utility, while regret is counted on the truth.
-
-    Args:
-        stream: an unrolled stream.
-        sensitivity: probability that a right answer (1) is heard as right.
-        specificity: probability that a wrong answer (0) is heard as wrong.
-        sd: standard deviation of a Gaussian error on the utility, clipped to [0, 1] afterwards, >= 0.
-        at: when the judge begins to err.
-
-    Raises:
-        ValueError: a number out of range, or flips of a utility that is neither 0 nor 1.
-    """
-    world = entered(stream, "noise", HEARD)
-    if not (0 <= sensitivity <= 1 and 0 <= specificity <= 1 and sd >= 0):
-        raise ValueError(
-            "change noise needs sensitivity and specificity in [0, 1] and sd >= 0, got"
-            f" {sensitivity}, {specificity}, {sd}"
-        )
-    start = moment("change noise: at", at, world.rounds)
-    heard = stream.outcomes.utility if world.judged is None else world.judged
-    rng = draws(world, "noise")
-    told = heard
-    if sensitivity < 1 or specificity < 1:
-        if not np.isin(heard[~np.isnan(heard)], (0, 1)).all():
-            raise ValueError("change noise needs utilities of 0 and 1 for its flips; use sd for graded ones")
-        kept = rng.random(heard.shape) < np.where(heard == 1, sensitivity, specificity)
-        told = np.where(kept, heard, 1.0 - heard)
-    if sd > 0:
-        told = np.clip(told + rng.normal(0, sd, heard.shape), 0, 1)
-    begun = world.by_round(np.arange(world.rounds) >= start)[:, None]
-    judged = np.where(begun, told, heard)
-    return replace(stream, world=noted(world, "noise", (start, "noisy judge"))._replace(judged=judged))
-
-
-def poison(stream: Stream, *, model: str, share: float = 0.2, to: float = 0.0, at: Any = 0) -> Stream:
-    """Report one model falsely: a share of its outcomes is heard as `to`, while regret is counted on the truth.
-
-    A query that is asked again is reported the same.
-
-    Args:
-        stream: an unrolled stream.
-        model: whose.
-        share: of its outcomes, drawn at random, in [0, 1].
-        to: utility that is heard instead, in [0, 1]: 0 runs a model down, 1 praises it.
-        at: when it begins.
-
-    Raises:
-        ValueError: a number out of range.
-    """
-    world, column = entered(stream, "poison", HEARD), arm(stream, model, "poison")
-    if not (0 <= share <= 1 and 0 <= to <= 1):
-        raise ValueError(f"change poison needs share and to in [0, 1], got {share} and {to}")
-    start = moment("change poison: at", at, world.rounds)
-    judged = (stream.outcomes.utility if world.judged is None else world.judged).copy()
-    name = f"poison:{stream.models[column]}"
-    drawn = draws(world, name).random(len(world.base))[world.row]
-    false = (drawn < share) & world.by_round(np.arange(world.rounds) >= start) & ~np.isnan(judged[:, column])
-    judged[false, column] = to
-    mark = (start, f"false feedback on {stream.models[column]}")
-    return replace(stream, world=noted(world, name, mark)._replace(judged=judged))
-
-
 # Name on the command line -> change.
 CHANGES: dict[str, Callable[..., Stream]] = {
     "mix": mix,
@@ -194,11 +130,17 @@ CHANGES: dict[str, Callable[..., Stream]] = {
     "mask": mask,
     "noise": noise,
     "poison": poison,
+    "censor": censor,
+    "judge": judge,
     "outage": outage,
     "arrive": arrive,
     "leave": leave,
 }
-_STAGES = {"mix": ASKED, "noise": HEARD, "poison": HEARD, "outage": THERE, "leave": THERE}
+_STAGES = {
+    "mix": ASKED,
+    **dict.fromkeys(("noise", "poison", "censor", "judge"), HEARD),
+    **dict.fromkeys(("outage", "leave"), THERE),
+}
 
 
 def apply(stream: Stream, changes: Sequence[Change]) -> Stream:

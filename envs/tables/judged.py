@@ -59,11 +59,7 @@ def read(path: str | Path | Sequence[str | Path], outcomes: Outcomes, *, column:
     voted = all(f"{m}_{PREDICTION}" in sheet.names for m in outcomes.models)
     numeric = [f"{m}_{e}" for e in ([ending] if ending else []) + [COST] * priced for m in outcomes.models]
     words = [f"{m}_{PREDICTION}" for m in outcomes.models] * voted + [SPLIT] * (SPLIT in sheet.names)
-    about = wanted(sheet)
-    table = sheet.table([*numeric, *words, *about.values()], numbers=numeric)
-    ids = metadata(sheet, table, about, np.arange(table.num_rows))["query_id"]
-    row_of = {str(name): row for row, name in enumerate(ids)}
-    rows = np.array([row_of[str(name)] for name in outcomes.query_id])
+    table, rows = _laid(sheet, outcomes, numeric, words)
     score, logs = (None, False) if not ending else _scores(sheet, table, outcomes, rows, ending)
     cost = (
         np.column_stack([columns.numbers(sheet.path, table, f"{m}_{COST}") for m in outcomes.models])[rows]
@@ -73,6 +69,35 @@ def read(path: str | Path | Sequence[str | Path], outcomes: Outcomes, *, column:
     votes = _votes(sheet, table, outcomes.models)[rows] if voted else None
     split = columns.texts(sheet.path, table, SPLIT)[rows] if SPLIT in words else None
     return Judged(score, logs, cost, votes, split)
+
+
+def extra(path: str | Path | Sequence[str | Path], outcomes: Outcomes, column: str) -> Floats:
+    """Return a column of numbers of one wide file, `(T,)` in the rows of the table that was read from it.
+
+    Raises:
+        ValueError: several files, no such column, or a cell that is no number.
+    """
+    given = [path] if isinstance(path, (str, Path)) else list(path)
+    if len(given) != 1 or Path(given[0]).is_dir():
+        raise ValueError(
+            f"column {cut(column)!r} is read from one wide file, got {len(given)} files or a folder"
+        )
+    sheet = files.opened(Path(given[0]))
+    if column not in sheet.names:
+        raise ValueError(f"{sheet.path}: no column {cut(column)!r}; {near(column, list(sheet.names))}")
+    table, rows = _laid(sheet, outcomes, [column], [])
+    return np.asarray(columns.signed(sheet.path, table, column)[rows])
+
+
+def _laid(
+    sheet: Sheet, outcomes: Outcomes, numeric: Sequence[str], words: Sequence[str]
+) -> tuple[Any, NDArray[np.int64]]:
+    """Return columns of a file and its row of each query of a table."""
+    about = wanted(sheet)
+    table = sheet.table([*numeric, *words, *about.values()], numbers=list(numeric))
+    ids = metadata(sheet, table, about, np.arange(table.num_rows))["query_id"]
+    row_of = {str(name): row for row, name in enumerate(ids)}
+    return table, np.array([row_of[str(name)] for name in outcomes.query_id])
 
 
 def heard(path: str | Path | Sequence[str | Path] | None, outcomes: Outcomes) -> Judged | None:

@@ -91,6 +91,14 @@ def table2() -> dict[tuple[str, str], dict[str, float]]:
     }
 
 
+def transfer() -> dict[str, tuple[float, float]]:
+    """Return tables 4 and 5 by scenario or data set in lower case: peak score of the best model, and of the router."""
+    return {
+        row["target"].lower(): (float(row["best_model"]), float(row["shift"]))
+        for row in _rows("mmr_transfer.csv")
+    }
+
+
 def solved() -> Solved:
     """Return the fitted constants of `data/twin.json`."""
     stored = json.loads((folder() / "twin.json").read_text("utf-8"))

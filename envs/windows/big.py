@@ -133,6 +133,7 @@ class Big:
     licence: str = ""
     notes: tuple[str, ...] = ()
     answered: NDArray[np.int64] = None  # type: ignore[assignment]
+    several: None = None
 
     def __len__(self) -> int:
         return self.rows

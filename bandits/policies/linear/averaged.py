@@ -108,7 +108,7 @@ def averaged(
     def chances(key: jax.Array, state: Averaged, observation: Observation) -> jax.Array:
         return jax.nn.one_hot(choose(index(key, state, observation), observation.available), n_arms)
 
-    return formed(ranked(init, index, update, chances=chances), form)
+    return formed(ranked(init, index, update, chances=chances), form, whole=reward is linear)
 
 
 def evidence(

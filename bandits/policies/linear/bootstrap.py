@@ -34,14 +34,36 @@ def bootstrap(n_arms: int, dim: int, *, heads: int = 8, ridge: float = 1.0) -> P
     def index(key: jax.Array | None, state: Ridge, observation: Observation) -> jax.Array:
         if key is None:
             return state.weight.mean(axis=0) @ observation.context
-        head = jax.random.randint(key, (), 0, heads)
-        return state.weight[head] @ observation.context
+        return state.weight[head_of(key, heads)] @ observation.context
 
     def update(
         key: jax.Array, state: Ridge, observation: Observation, arm: jax.Array, feedback: Feedback
     ) -> Ridge:
-        importance = jax.random.poisson(key, 1.0, (heads,)).astype(jnp.float32)
+        importance = hearings(key, heads)
         each = jax.vmap(learn, in_axes=(0, None, None, None, 0))
         return each(state, observation.context, arm, feedback.reward, importance)
 
     return formed(ranked(init, index, update), Bagged(heads, ridge))
+
+
+def head_of(key: jax.Array, heads: int) -> jax.Array:
+    """Return which of so many heads decides, `()` int32."""
+    return jax.random.randint(key, (), 0, heads)
+
+
+def hearings(key: jax.Array, heads: int) -> jax.Array:
+    """Return `(heads,)` float32 Poisson(1) numbers: how often each head hears a call.
+
+    As `jax.random.poisson(key, 1.0, (heads,))` has them, by Knuth's products of uniform numbers, without the draws for
+    large rates that it makes beside these and drops.
+    """
+
+    def drawn(carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        number, log_product, key = carry
+        key, now = jax.random.split(key)
+        number = jnp.where(log_product > -1.0, number + 1.0, number)
+        return number, log_product + jnp.log(jax.random.uniform(now, (heads,))), key
+
+    none = jnp.zeros(heads, jnp.float32)
+    number: jax.Array = jax.lax.while_loop(lambda carry: (carry[1] > -1.0).any(), drawn, (none, none, key))[0]
+    return number - 1.0

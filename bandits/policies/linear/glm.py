@@ -63,4 +63,4 @@ def glm(n_arms: int, dim: int, *, alpha: float = 0.2, ridge: float = 1.0, reward
             state.pulls.at[arm].add(1),
         )
 
-    return formed(ranked(init, index, update), Logistic(alpha, ridge))
+    return formed(ranked(init, index, update), Logistic(alpha, ridge), whole=reward is linear)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
+from bandits.branches import rarely
 from bandits.late import jax, jnp
 
 CODE = 16  # units that encode the preference
@@ -114,7 +115,7 @@ def barp(
         heard = append(state.batch, observation, arm, feedback.reward)
         # Only `rounds_left` is the same for all seeds: see `neural.training`.
         due = observation.rounds_left % batch == 0
-        after: State = jax.lax.cond(due, step, lambda state, heard: state._replace(batch=heard), state, heard)
+        after: State = rarely(due, step, lambda state, heard: state._replace(batch=heard), state, heard)
         return after
 
     return Policy(init, act, update, chances=chances)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from bandits import require
 from bandits.base import Feedback, Observation
+from bandits.branches import rarely
 from bandits.late import jax, jnp
 
 
@@ -85,8 +86,8 @@ def training(
         return Learner(weight, weight, adam.init(weight), empty)
 
     def due(observation: Observation) -> jax.Array:
-        # `rounds_left` is the one number that all seeds share unbatched: a branch on it stays a branch under
-        # the loop's `vmap`. A counter in the state would turn it into a select, which trains in every round.
+        # `rounds_left` is the one number that all seeds share: a counter in the state would have each seed train at
+        # a time of its own (as feedback that is late by chance does), one after the other.
         return observation.rounds_left % train_every == 0
 
     def train(key: jax.Array, weight: Any, moments: Any, start: Any, heard: Heard) -> tuple[Any, Any]:
@@ -105,10 +106,9 @@ def training(
     ) -> Learner:
         _, start, _, heard = learner
         heard = remember(heard, observation.context, arm, feedback.reward)
-        weight, moments = jax.lax.cond(
-            due(observation),
-            lambda: train(key, learner.weight, learner.moments, start, heard),
-            lambda: (learner.weight, learner.moments),
+        given = key, learner.weight, learner.moments, start, heard
+        weight, moments = rarely(
+            due(observation), train, lambda key, weight, moments, *_: (weight, moments), *given
         )
         return Learner(weight, start, moments, heard)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, ranked
+from bandits.branches import rarely
 from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge, estimate, fresh
 from bandits.policies.linear.ridge import learn as learn_ridge
@@ -99,14 +100,19 @@ def neurallinear(
     ) -> State:
         learner = trainer.learn(key, state.learner, observation, arm, feedback)
         features = heads.features(state.learner.weight, observation.context)
-        bayes = jax.lax.cond(
-            trainer.due(observation),
-            lambda: posterior(
-                prior, heads.features(learner.weight, learner.heard.context), learner.heard, n_arms
-            ),
-            lambda: learn(state.bayes, features, arm, feedback.reward),
+        bayes = rarely(
+            trainer.due(observation), anew, on, learner, state.bayes, features, arm, feedback.reward
         )
         return State(learner, bayes)
+
+    def anew(learner: Learner, *rest: Any) -> Bayes:
+        del rest
+        seen = heads.features(learner.weight, learner.heard.context)
+        return posterior(prior, seen, learner.heard, n_arms)
+
+    def on(learner: Learner, *heard: Any) -> Bayes:
+        del learner
+        return learn(*heard)
 
     return ranked(init, index, update)
 

@@ -64,10 +64,10 @@ def c2ucb(
 
     def update(key: jax.Array, state: State, seen: Observation, arm: jax.Array, told: Feedback) -> State:
         del key
-        x = read(seen)[arm]
+        x = jnp.where(jnp.isnan(told.utility), 0.0, read(seen)[arm])  # of what is not told nothing is learned
         direction = state.inverse @ x
         scale = 1 + x @ direction
-        error = told.utility - state.weight @ x
+        error = jnp.nan_to_num(told.utility) - state.weight @ x
         return State(
             state.inverse - jnp.outer(direction, direction) / scale, state.weight + direction * error / scale
         )

@@ -32,12 +32,14 @@ _CHEAPEST, _DEAREST = -16.0, 8.0  # logs of the dual prices between which the pr
 
 class Plan(NamedTuple):
     """`price` `(R,)` per unit of each resource, the dual of the last program, NaN before the first; `context` `(W, d)`,
-    the recent queries, of which `seen` `()` have been asked; `usage` what calls use."""
+    the recent queries, of which `seen` `()` have been asked; `usage` what calls use; `spent` `(2, R)`, with several
+    calls a query, by first calls and by all."""
 
     price: jax.Array
     context: jax.Array
     seen: jax.Array
     usage: Usage
+    spent: jax.Array
 
 
 def dual_price(worth: jax.Array, load: jax.Array, weight: jax.Array) -> jax.Array:
@@ -84,7 +86,9 @@ def lp(
 
     Every `resolve_every` rounds the price of `dual_price` is computed for the last `window` queries from the
     policy's present index and a ridge regression of each arm's use, with what is left of the budget over the
-    rounds left as the limit. Until the first one, a round's budget is priced at `start`.
+    rounds left as the limit. Until the first one, a round's budget is priced at `start`. The program is about first
+    calls; where a query may have more of them, first calls get the share of what is left that they have had of all
+    that was spent.
 
     Args:
         policy: what is paced; it needs an index.
@@ -104,7 +108,7 @@ def lp(
 
     def init() -> Plan:
         unasked = jnp.zeros((window, dim)), jnp.zeros((), jnp.int32)
-        return Plan(jnp.full(R, jnp.nan), *unasked, no_usage(n_arms, dim, ridge))
+        return Plan(jnp.full(R, jnp.nan), *unasked, no_usage(n_arms, dim, ridge), jnp.zeros((2, R)))
 
     def terms(state: Plan, worth: jax.Array, observation: Observation) -> Terms:
         del worth
@@ -134,14 +138,18 @@ def lp(
     ) -> Plan:
         del key
         usage = state.usage.heard(observation.context, arm, used(feedback))
-        after = Plan(state.price, state.context, state.seen, usage)
+        after = Plan(state.price, state.context, state.seen, usage, state.spent)
+        coming = observation.rounds_left - 1.0
+        left = (observation.budget - used(feedback)) / jnp.maximum(coming, 1.0)
         if observation.asked is None:
             after = remembered(after, observation.context)
         else:  # a query is in the window once, however many calls it takes
-            grown = remembered(after, observation.context)
-            after = jax.tree.map(lambda new, old: jnp.where(opens(observation) > 0, new, old), grown, after)
-        coming = observation.rounds_left - 1.0
-        left = (observation.budget - used(feedback)) / jnp.maximum(coming, 1.0)
+            grown, begins = remembered(after, observation.context), opens(observation)
+            after = jax.tree.map(lambda new, old: jnp.where(begins > 0, new, old), grown, after)
+            after = after._replace(
+                spent=after.spent + used(feedback) * jnp.stack([begins, jnp.ones(())])[:, None]
+            )
+            left = left * jnp.where(after.spent[1] > 0, after.spent[0] / after.spent[1], 1.0)
         # On the clock alone, which all seeds share, so that the branch stays a branch under `vmap`.
         price = jax.lax.cond(
             jnp.mod(coming, resolve_every) == 0,

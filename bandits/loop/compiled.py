@@ -1,0 +1,204 @@
+"""Policies that have a kernel of their own (numba), which calls what the plain scan calls, exact ties aside.
+
+`dlinucb` by `kernels_discounts`; `swlinucb`, and `averaged` and `glm` under the linear reward, by `kernels_weighed`;
+`hybrid` where posted prices stay by `kernels_hybrid`; `bootstrap` by `kernels_bagged`. On another platform than the
+CPU, and with late feedback, the scan runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.base import Policy, played_form_of
+from bandits.forms import Averaging, Bagged, Fading, Joint, Logistic, Windowed
+from bandits.late import jax, jnp
+from bandits.loop.blocks import block_of, charged, real_rounds, shared_out, together_of
+from bandits.loop.keys import made
+from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
+from bandits.policies.linear.bootstrap import head_of, hearings
+
+Array = NDArray[Any]
+
+
+class Met(NamedTuple):
+    """What one lane meets in `C` rounds, float32: all that a kernel reads of them.
+
+    Attributes:
+        context: `(C, d)`.
+        available: `(C, K)` bool.
+        utility, reward: `(C, K)`.
+        cost, price: `(C, K)` in units of the scale; price is NaN where none is posted.
+        preference: `(C,)`.
+    """
+
+    context: Array
+    available: Array
+    utility: Array
+    reward: Array
+    cost: Array
+    price: Array
+    preference: Array
+
+
+# (form, the lane's state, written to, what it meets, what was drawn for it ahead, (C,) arms to fill)
+Play = Callable[[Any, Any, Met, Any, Array], None]
+
+
+class Compiled:
+    """Such a policy's lanes on their way through the chunks; see `bandits.loop.player`."""
+
+    def __init__(
+        self, policy: Policy, keys: Sequence[jax.Array], shared: Shared, *, account: Account | None = None
+    ) -> None:
+        self._form, self._keys = played_form_of(policy), jnp.stack(made(keys))
+        self._play = PLAYS[type(self._form)]
+        self._price, self._scale = np.asarray(shared.price), np.asarray(shared.cost_scale)
+        self.carry = start(policy, self._keys), account, None
+
+    @property
+    def carry(self) -> Carry:
+        """What all lanes carry into the next chunk, `(S, ...)`."""
+        return self._state, self._account, None
+
+    @carry.setter
+    def carry(self, whole: Carry) -> None:
+        state, self._account, _ = whole
+        self._state: Any = jax.tree.map(np.array, state)  # written to
+
+    def foresee(self, clock: Any, chunk: Chunk) -> Any:
+        """Return what chance a chunk has: which head decides, and which of them hear a call."""
+        del chunk
+        if not isinstance(self._form, Bagged):
+            return None
+        return jax.tree.map(np.asarray, _drawn(self._form.heads, self._keys, clock[0]))
+
+    def play(
+        self, clock: Any, chunk: Chunk, foreseen: Any, late: None = None
+    ) -> tuple[NDArray[np.int32], None]:
+        """Return the `(S, C)` arms called in a chunk."""
+        real = real_rounds(clock)
+        called = np.zeros(np.shape(chunk.context)[:2], np.int32)
+
+        def one(s: int) -> None:
+            state = jax.tree.map(lambda a: a[s] if a.ndim > 1 else a[s : s + 1], self._state)
+            drawn = None if foreseen is None else tuple(a[s, :real] for a in foreseen)
+            self._play(self._form, state, self._met(chunk, s, real), drawn, called[s, :real])
+
+        shared_out(one, range(len(called)))
+        if self._account is not None:
+            self._account = charged(self._account, chunk, called[:, :real])
+        return called, None
+
+    def _met(self, chunk: Chunk, s: int, real: int) -> Met:
+        """Return what a lane meets, as kernels read it."""
+        told = chunk.outcome[s, :real]
+        price = np.broadcast_to(self._price if chunk.price is None else chunk.price[s, :real], told.shape[:2])
+        utility, reward, cost = (np.ascontiguousarray(told[..., i], np.float32) for i in range(3))
+        return Met(
+            chunk.context[s, :real], chunk.available[s, :real], utility, reward, cost / self._scale,
+            np.ascontiguousarray(price / self._scale, np.float32), chunk.preference[s, :real],
+        )  # fmt: skip
+
+
+@partial(jax.jit, static_argnums=0)
+def _drawn(heads: int, keys: jax.Array, number: jax.Array) -> Any:
+    """Return the head that decides `(S, C)` and how often each hears the call `(S, C, M)`, as the scan draws them."""
+
+    def one(key: jax.Array, number: jax.Array) -> Any:
+        to_act, to_learn = jax.random.split(jax.random.fold_in(key, number))
+        return head_of(to_act, heads), hearings(to_learn, heads)
+
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(keys, number)
+
+
+def _shape(arms: int, dim: int) -> tuple[int, int]:
+    """Return the rounds a block and how many inverses are multiplied together."""
+    return block_of(dim), together_of(arms, dim, block_of(dim))
+
+
+def _fading(form: Fading, state: Any, met: Met, drawn: None, called: Array) -> None:
+    from bandits.loop.kernels_discounts import replay_discounted
+
+    # In float64: what float32 rounds in an index is never carried on.
+    sums = tuple(np.array(part, np.float64) for part in state[:3])
+    lane, numbers = (met.context, met.available, met.reward), (form.gamma, form.alpha, form.ridge)
+    whole: Any = (*lane, sums, state.since, int(state.round[0]), *numbers, called)
+    replay_discounted(*whole)
+    for part, learned in zip(state[:3], sums, strict=True):
+        part[:] = learned
+    state.round[:] += np.int32(len(called))
+
+
+def _windowed(form: Windowed, state: Any, met: Met, drawn: None, called: Array) -> None:
+    from bandits.loop.kernels_weighed import replay_windowed
+
+    inverse, weight, pulls = state.arms
+    arms, dim = weight.shape
+    window, begin = (state.context, state.arm, state.reward), int(state.at[0])
+    learned = inverse, weight.reshape(arms, 1, dim), pulls
+    lane = met.context, met.available, met.reward
+    whole: Any = (*lane, form.alpha, learned, window, begin, *_shape(arms, dim), called)
+    replay_windowed(*whole)
+    state.at[:] = (begin + len(called)) % form.window
+
+
+def _averaged(form: Averaging, state: Any, met: Met, drawn: None, called: Array) -> None:
+    from bandits.loop.kernels_weighed import replay_averaged
+
+    inverse, weight, pulls = state.models
+    models, arms, dim = weight.shape
+    flat = inverse.reshape(-1, dim, dim), weight.reshape(-1, 1, dim), pulls
+    lane = met.context, met.available, met.utility, met.cost, met.price, met.preference
+    shape = _shape(models * arms, dim)
+    whole: Any = (*lane, form.alpha, form.noise, flat, state.evidence, state.spent, *shape, called)
+    replay_averaged(*whole)
+
+
+def _logistic(form: Logistic, state: Any, met: Met, drawn: None, called: Array) -> None:
+    from bandits.loop.kernels_weighed import replay_logistic
+
+    lane = met.context, met.available, met.utility, met.cost, met.preference
+    arms, _, dim = state.weight.shape
+    whole: Any = (*lane, form.alpha, tuple(state), *_shape(arms, dim), called)
+    replay_logistic(*whole)
+
+
+def _bagged(form: Bagged, state: Any, met: Met, drawn: Any, called: Array) -> None:
+    from bandits.loop.kernels_bagged import replay_bagged
+
+    whole: Any = (met.context, met.available, met.reward, *drawn, *state, called)
+    replay_bagged(*whole)
+
+
+def _hybrid(form: Joint, state: Any, met: Met, drawn: None, called: Array) -> None:
+    from bandits.loop.kernels_hybrid import replay_hybrid
+
+    price, dim = np.nan_to_num(met.price[0]), len(state.beta) // 2
+    learned = state.shared, state.beta, state.inverse, state.weight
+    lane = met.context, met.available, met.reward
+    whole: Any = (*lane, price, form.alpha, form.ridge, learned, 16 if dim <= 96 else 32, called)
+    replay_hybrid(*whole)
+    # A_k^-1 B_k = (I - ridge A_k^-1) (I, p_k I), see there.
+    known = np.eye(dim, dtype=np.float32) - np.float32(form.ridge) * state.inverse
+    state.cross[:] = np.concatenate([known, price[:, None, None] * known], axis=2)
+
+
+PLAYS: dict[type, Play] = {
+    Fading: _fading,
+    Windowed: _windowed,
+    Averaging: _averaged,
+    Logistic: _logistic,
+    Bagged: _bagged,
+    Joint: _hybrid,
+}
+
+
+def compiled(policy: Policy, shared: Shared) -> bool:
+    """Return whether a policy has a kernel of its own, at these prices."""
+    form = played_form_of(policy)
+    return type(form) in PLAYS and not (shared.price is None and isinstance(form, Joint))
