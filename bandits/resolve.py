@@ -133,7 +133,7 @@ def raised_in(error: BaseException) -> str:
     return "" if last is None or name is None else f"{name}:{last.lineno}"
 
 
-def where(function: Any, error: BaseException | None = None) -> str:
+def where(function: Callable[..., Any], error: BaseException | None = None) -> str:
     """Return " (file.py:12)": the line in the function's file at which `error` passed, else where it is defined."""
     inner = getattr(function, "func", function)
     try:

@@ -39,6 +39,7 @@ class Outcome(NamedTuple):
 
 
 Reward = Callable[[Outcome, Any], Any]
+Preference = float | NDArray[np.floating[Any]]  # a number, or `(N,)` one for each query
 
 
 def linear(outcome: Outcome, preference: Any) -> Any:
@@ -74,7 +75,7 @@ REWARDS: dict[str, Callable[..., Any]] = {
 }
 
 
-def reward_table(reward: Reward, stream: Queries, preference: Any = PREFERENCE) -> NDArray[np.float64]:
+def reward_table(reward: Reward, stream: Queries, preference: Preference = PREFERENCE) -> NDArray[np.float64]:
     """Return the `(T, K)` float64 table of what each model's outcome is worth; NaN where it is unavailable.
 
     Args:

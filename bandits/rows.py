@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envs import parts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMATS = ("table", "csv", "json", "markdown", "latex")
 READ = ("table", "markdown", "latex")  # by people: what is chosen of the columns, and sentences beside them
@@ -30,7 +33,7 @@ ROUTER_SHORT = (
 )  # fmt: skip
 
 
-def render(rows: Any, form: str) -> str:
+def render(rows: pd.DataFrame | Sequence[Mapping[str, Any]], form: str) -> str:
     """Return rows (a DataFrame or a list of dicts) in one of `FORMATS`, without a newline at the end."""
     import pandas as pd
 
@@ -95,7 +98,7 @@ def cut(name: str, size: int) -> str:
     return f"{name[: size - 2 - tail]}..{name[len(name) - tail :]}"
 
 
-def _typeset(frame: Any, form: str) -> str:
+def _typeset(frame: pd.DataFrame, form: str) -> str:
     """Return a table in Markdown, or in LaTeX with booktabs; numbers to the right."""
     right = [frame[c].dtype.kind in "if" for c in frame]
     cells = [["-" if v != v else number(v) for v in row] for row in frame.itertuples(index=False)]
@@ -122,7 +125,7 @@ def _escaped(text: Any) -> str:
     return "".join((special | named).get(c, c) for c in str(text))
 
 
-def short(summary: Any) -> Any:
+def short(summary: pd.DataFrame) -> Any:
     """Return the columns of a summary that fit a terminal: of spending, where there was a budget."""
     kept = BUDGET_SHORT if "within" in summary else SHORT
     return summary[[c for c in kept if c in summary]]

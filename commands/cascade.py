@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,11 @@ from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import say, show, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envs.stream import Stream
 
 _FEWEST, _MOST = 1.2, 0.9  # budgets lie between so many times the cheapest and the dearest model's mean cost
 _CHAINS = 3_000_000  # combinations of orders and thresholds that are searched without being asked twice
@@ -142,7 +147,7 @@ def _check_size(count: int, length: int) -> None:
         )
 
 
-def _tell(table: Any, found: dict[str, Any], form: str) -> None:
+def _tell(table: Stream, found: dict[str, Any], form: str) -> None:
     from bandits import rows as tables
     from bandits.contests import words
 
@@ -177,7 +182,7 @@ def _place(draw: str | None, break_even: str | None) -> Any:
     return check_file(draw, "--draw")
 
 
-def _draw(place: Any, quality: list[float], rows: list[dict[str, Any]], unit: str, label: str) -> None:
+def _draw(place: Path, quality: list[float], rows: list[dict[str, Any]], unit: str, label: str) -> None:
     from bandits.report.break_even import drawing
 
     place.write_text(drawing(quality, rows, unit=unit, note=f"numbers are from: {label}"), encoding="utf-8")

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,11 @@ from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import CONTEXT, load, prepare_jax, reading
 from commands.terminal import progress, remark, say, show, wrote
+
+if TYPE_CHECKING:
+    from bandits.decision.record import Asked
+    from bandits.money import Money
+    from envs.stream import Stream
 
 MISSED = 3  # exit code: what was required is not met
 _ASKED, _SIZE = "What is asked", "How much is run"
@@ -193,7 +198,7 @@ def _asked(options: dict[str, Any]) -> Any:
     return Asked(options["worth"], options["month"], tuple(limits), required)
 
 
-def _in_table(asked: Any, unit: Any, table: Any) -> Any:
+def _in_table(asked: Asked, unit: Money, table: Stream) -> Asked:
     """Return what was asked for in the table's unit of cost, refused where the table does not record it."""
     for one in (*asked.limits, *asked.required):
         if one.measure == "latency" and table.latency is None:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from commands.terminal import progress, say, show
+
+if TYPE_CHECKING:
+    from bandits.experiment.ask import Ask
+    from envs.stream import Stream
 
 _MEASURED = (
     2048  # rounds: two chunks of the loop, the first with the compilation in it, the second at full speed
 )
 
 
-def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str, memory: int) -> None:
+def rehearse(loaded: Stream, ask: Ask, places: Mapping[str, Path], form: str, memory: int) -> None:
     """Print the size of a run, its `memory` in bytes and an estimate of its time; nothing is written."""
     from bandits.experiment.lineup import REFERENCES
 
     rounds = ask.rounds or len(loaded)
     timed = _measure(loaded, ask, min(rounds, _MEASURED))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for spec in ask.policies:
         total = len(places) * ask.seeds * rounds
         known = {"policy": spec, "runs": len(places), "seeds": ask.seeds, "rounds": rounds, "in_all": total}
@@ -50,7 +54,7 @@ def rehearse(loaded: Any, ask: Any, places: Mapping[str, Path], form: str, memor
     )
 
 
-def _measure(loaded: Any, ask: Any, rounds: int) -> dict[str, tuple[float, float]]:
+def _measure(loaded: Stream, ask: Ask, rounds: int) -> dict[str, tuple[float, float]]:
     """Return, for each policy, the seconds before its speed is steady and the rounds a second after."""
     from bandits.experiment import ask as runs
     from bandits.experiment.play import finish

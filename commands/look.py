@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import say, show, told
+
+if TYPE_CHECKING:
+    from envs.outcomes import Outcomes
 
 
 @click.command(cls=Topical, context_settings=SETTINGS)
@@ -106,7 +109,7 @@ def _compared(table: Any, shown: Any, *, worth: float | None, seeds: int, seed: 
     return found, looking.online(part, cluster, revealed=seen, worth=worth, seeds=seeds, seed=seed)
 
 
-def _shown(path: Any, outcomes: Any, column: str) -> Any:
+def _shown(path: Any, outcomes: Outcomes, column: str) -> Any:
     """Return what a look shows, `(T, 1)`, scaled to mean 0 and deviation 1, and 0 where the cell is empty."""
     import numpy as np
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bandits.experiment.ask import Ask
+    from envs.stream import Stream
+    from envs.windows.big import Big
 
 _KEY = 1024  # bytes of a seed's key, about: an array of its own
 
 
-def estimate(loaded: Any, ask: Any) -> int:
+def estimate(loaded: Stream, ask: Ask) -> int:
     """Return bytes besides the libraries' own: traces, orders, tables, and the states of the largest policy.
 
     Policies play one after the other, each with all seeds, preferences and budgets side by side; a state is there
@@ -76,14 +81,14 @@ def available() -> int | None:
     return min(found, default=None)
 
 
-def laid_out(loaded: Any, seeds: int, rounds: int | None) -> int:
+def laid_out(loaded: Stream, seeds: int, rounds: int | None) -> int:
     """Return the bytes of a world that changes: utility and cost before and after, reward, these three once more while
     tables are made, texts, contexts."""
     matrices, texts = 8 * 8 * loaded.n_arms, 10 * 8 + 80  # names by reference, an id of its own a row
     return int(seeds * (rounds or len(loaded)) * (matrices + texts + 2 * 4 * loaded.dim))
 
 
-def streamed(table: Any, ask: Any) -> int:
+def streamed(table: Big, ask: Ask) -> int:
     """Return the bytes of a run on a table too large to hold: a few windows, all states at once, sums and curves.
 
     Raises:
@@ -109,7 +114,7 @@ def streamed(table: Any, ask: Any) -> int:
     return int(states + 3 * window + played + kept + queries + sums)
 
 
-def fits(loaded: Any, ask: Any, *, at_once: int = 1) -> int:
+def fits(loaded: Stream, ask: Ask, *, at_once: int = 1) -> int:
     """Return the estimate in bytes.
 
     Args:

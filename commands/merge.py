@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import remark, say, show, wrote
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILES = ("merge.html", "merge.csv")
 _LONG = ("why", "p")
@@ -98,7 +101,7 @@ def _qualities(text: str) -> list[float]:
     return found
 
 
-def _write(folder: Any, rows: list[dict[str, Any]], known: dict[str, Any]) -> None:
+def _write(folder: Path, rows: list[dict[str, Any]], known: dict[str, Any]) -> None:
     """Write the page and the table, each whole or not at all."""
     from bandits import rows as tables
     from bandits.report import merged

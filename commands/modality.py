@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
 from commands.terminal import progress, say, show, told, wrote
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 _SHORT = (
     "policy", "left", "reward", "lost", "lost_verdict", "refit_lost", "flips", "shortcut", "shortcut_right",
@@ -86,7 +89,7 @@ def modality(
         wrote({"page": str(Path(str(out)) / FILES[0])}, form)
 
 
-def _known(ctx: click.Context, stream: Any, policies: tuple[str, ...], said: list[str]) -> dict[str, Any]:
+def _known(ctx: click.Context, stream: Stream, policies: tuple[str, ...], said: list[str]) -> dict[str, Any]:
     """Return what the page says of itself."""
     what = ", ".join(policies) or "blind models"
     return {
@@ -98,7 +101,7 @@ def _known(ctx: click.Context, stream: Any, policies: tuple[str, ...], said: lis
     }
 
 
-def _diagnosed(stream: Any, policies: tuple[str, ...], options: dict[str, Any]) -> list[dict[str, Any]]:
+def _diagnosed(stream: Stream, policies: tuple[str, ...], options: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of the policies; a table without text or image is refused."""
     from bandits import resolve, rewards
     from bandits.experiment.ask import Ask

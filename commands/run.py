@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,10 @@ from commands.prepare import CONTEXT, load, log, prepare_jax, reading
 from commands.stopping import files_own, stopping
 from commands.summary import tell
 from commands.terminal import Stopped, detail, doing, progress, remark, say, show, wrote
+
+if TYPE_CHECKING:
+    from bandits.experiment.ask import Ask
+    from envs.stream import Stream
 
 
 def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **options: Any) -> None:
@@ -139,13 +143,13 @@ def _named(data: str | list[str] | None) -> str:
     return ", ".join(data) if isinstance(data, list) else data or ""
 
 
-def _about(loaded: Any, ask: Any, places: dict[str, Path]) -> dict[str, Any]:
+def _about(loaded: Stream, ask: Ask, places: dict[str, Path]) -> dict[str, Any]:
     outcomes, title = loaded.outcomes, f"{', '.join(ask.policies)} on {loaded.name}: {len(places)} runs"
     return {"title": title, "label": outcomes.label, "cost_unit": outcomes.cost_unit, "notes": loaded.notes}
 
 
 def _finished(
-    loaded: Any, logged: Any, ask: Any, places: dict[str, Path], known: dict[str, Any]
+    loaded: Stream, logged: Stream | None, ask: Ask, places: dict[str, Path], known: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[Any]]:
     """Run, and save each run as it is done; what a stopped command of the same words left is taken up.
 
@@ -182,7 +186,12 @@ def _finished(
 
 
 def _kept(
-    loaded: Any, logged: Any, ask: Any, places: dict[str, Path], known: dict[str, Any], found: dict[str, Any]
+    loaded: Stream,
+    logged: Stream | None,
+    ask: Ask,
+    places: dict[str, Path],
+    known: dict[str, Any],
+    found: dict[str, Any],
 ) -> tuple[list[tuple[Any, dict[str, Any]]], bool]:
     """Play what has to be, keep the calls of each run, and return the runs with what is known of each.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from commands.numbers import FINITE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load
 from commands.terminal import say, show, told
+
+if TYPE_CHECKING:
+    from bandits.money import Money
 
 
 @click.command("scores", cls=Topical, context_settings=SETTINGS)
@@ -64,7 +67,7 @@ def score(paths: tuple[str, ...], alpha: float, form: str, **options: Any) -> No
         show(scored.over_settings(points), form)
 
 
-def _tell(rows: list[dict[str, Any]], unit: Any, form: str) -> None:
+def _tell(rows: list[dict[str, Any]], unit: Money, form: str) -> None:
     """Print the rows: on a terminal what fits it, with what it means."""
     from bandits import rows as tables
     from bandits.results import scored

@@ -6,7 +6,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def files_own(error: BaseException) -> str:
@@ -22,7 +25,7 @@ def stopping() -> Iterator[Callable[[], bool]]:
     asked: list[int] = []
     before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
 
-    def note(name: int, frame: Any) -> None:
+    def note(name: int, frame: FrameType | None) -> None:
         asked.append(name)
         for each, handler in before.items():
             signal.signal(each, handler)

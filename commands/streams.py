@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,9 +14,13 @@ from commands.command_line import given, spoken
 from commands.help import Topical, option
 from commands.numbers import SEED, WHOLE
 from commands.options import SETTINGS
-from commands.prepare import prepare_jax, reading
+from commands.prepare import CONTEXT, prepare_jax, reading
 from commands.stopping import stopping
 from commands.terminal import Stopped, progress, say
+
+if TYPE_CHECKING:
+    from bandits.experiment.ask import Ask
+    from envs.windows.big import Big
 
 
 @click.command("make-stream", cls=Topical, context_settings=SETTINGS)
@@ -72,7 +76,6 @@ def _needs_memory(options: dict[str, Any]) -> tuple[str, str] | None:
     from bandits.publish import asked
 
     given = {name: options[name] for name in ("prices", "embed", "dry_run")} | reading(options)
-    given["context"] = options.get("context", "embeddings") != "embeddings"
     given["prices_per"] = given.pop("per", None)
     if found := asked.needs_memory(runs.Ask(**{k: options[k] for k in runs.Ask._fields}), given):
         return found
@@ -98,7 +101,7 @@ def run(
     if needed := _needs_memory(options):
         raise ValueError(asked.refusal(needed, path))
     ask = runs.Ask(**{k: options[k] for k in runs.Ask._fields})
-    context = {k: options[k] for k in ("modality", "fusion", "dim", "whiten")}
+    context = {k: options[k] for k in CONTEXT}
     models = None if options["models"] is None else [m.strip() for m in options["models"].split(",")]
     changed = [f"--{name}" for name in context if given(ctx, name)]
     changed += [f"--{name}" for name in ({"models": 1} if models else {}) | reading(options)]
@@ -129,7 +132,7 @@ def run(
     return replace(table, notes=tuple(asked.notes(table, ask))), labels, places, made
 
 
-def _counted(told: Any, ask: Any) -> Callable[[int], None]:
+def _counted(told: Callable[[str, int], None] | None, ask: Ask) -> Callable[[int], None]:
     """Return what counts the rounds of one policy and seed as those of all."""
     done = 0
 
@@ -143,7 +146,13 @@ def _counted(told: Any, ask: Any) -> Callable[[int], None]:
 
 
 def _one(
-    table: Any, ask: Any, place: Path, known: dict[str, Any], options: dict[str, Any], stop: Any, count: Any
+    table: Big,
+    ask: Ask,
+    place: Path,
+    known: dict[str, Any],
+    options: dict[str, Any],
+    stop: Callable[[], bool],
+    count: Callable[[int], None],
 ) -> dict[str, Any]:
     """Play one preference and budget into its folder."""
     from bandits.folders.unfinished import Staged

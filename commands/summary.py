@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from commands.terminal import remark, show
+
+if TYPE_CHECKING:
+    from bandits.report.narrow import Told
 
 
 def tell(runs: list[Any], summaries: list[Any], *, unit: str, wide: bool, form: str = "table") -> None:
@@ -27,7 +30,7 @@ def tell(runs: list[Any], summaries: list[Any], *, unit: str, wide: bool, form: 
     remark(narrow.legend(runs, unit), form)
 
 
-def opened(run: Any) -> str:
+def opened(run: Told) -> str:
     """Return the verdict that a run's page opens with; `run` is a `narrow.Told`."""
     from bandits.report.opening import unanswered, verdict
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from commands.memory import fits
 from commands.options import FORMATS, SETTINGS
 from commands.prepare import prepare_jax
 from commands.terminal import say, show
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OUT = option(
     "--out", metavar="DIR", default="runs/sweeps", show_default=True, help="Where results are kept."
@@ -122,7 +125,7 @@ def best(file: str, out: str, top: int, form: str) -> None:
     say(*sorted({f"numbers are from: {job.known['label']}" for job, _ in finished}))
 
 
-def _table(part: Any, top: int, form: str) -> None:
+def _table(part: pd.DataFrame, top: int, form: str) -> None:
     """Print the ranking of one question."""
     from bandits.rows import counted, remark
     from bandits.sweeps.ranking import QUESTION

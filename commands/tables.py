@@ -14,6 +14,8 @@ from commands.prepare import load, prepare_jax
 from commands.terminal import say, show, told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from envs.stream import Stream
 
 
@@ -70,7 +72,7 @@ def inspect_table(
         say(*stream.notes)
 
 
-def _gains(rows: Any, stream: Stream) -> tuple[list[str], list[list[str]]]:
+def _gains(rows: Sequence[Mapping[str, Any]], stream: Stream) -> tuple[list[str], list[list[str]]]:
     """Return headings and cells of what is gained at each weight on cost."""
     from bandits.money import money, plain
 

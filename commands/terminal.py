@@ -6,11 +6,16 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    import pandas as pd
 
 _WORD, _LINE = 200, 1200  # characters of a name and of a line that are echoed
 
@@ -30,7 +35,7 @@ def _asked(name: str) -> bool:
     return ctx is not None and bool(ctx.meta.get(f"routebandit.{name}"))
 
 
-def coloured(stream: Any) -> bool:
+def coloured(stream: TextIO | None) -> bool:
     """Return whether colours are welcome: on a terminal, unless NO_COLOR is set (no-color.org) or TERM is dumb."""
     return (
         stream is not None
@@ -116,7 +121,7 @@ def remark(text: str, form: str, *, indent: str = "") -> None:
         click.echo(tables.remark(text, form) + "\n" * (form == "markdown"))
 
 
-def show(rows: Any, form: str) -> None:
+def show(rows: pd.DataFrame | Sequence[Mapping[str, Any]], form: str) -> None:
     """Print rows on stdout in the form asked for."""
     from bandits import rows as tables
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.outcomes import Floats
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 STOP = -1  # in place of an arm: no further call for this query
 REVEALS = ("each", "end")
@@ -95,7 +98,7 @@ class Several(NamedTuple):
         return Several(self.calls, *(None if each is None else each[rows] for each in self[1:]))
 
 
-def several_of(stream: Any) -> Several:
+def several_of(stream: Stream) -> Several:
     """Return what a stream says of several calls a query.
 
     Raises:

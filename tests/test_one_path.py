@@ -66,7 +66,7 @@ def unsorted(path: Path) -> pd.DataFrame:
             " --label linucb=LinUCB --track mlflow",
         ),
         (CHUNK, "--policy ucb1 --policy exp3 --delay geometric,mean=700,never=0.1 --batch 3 --order given"),
-        (CHUNK, "--policy ucb1 --feedback full --delay 40 --cap 2.5 --order given"),
+        (CHUNK, "--policy ucb1 --feedback full --delay 40 --cap 2.5 --order given --context dataset"),
         (CHUNK, "--policy linucb --policy oracle --budget 20%,0.9/query --rounds 1500 --order given"),
     ],
 )
@@ -132,4 +132,4 @@ def test_every_setting_is_for_all_tables_or_says_why_it_is_not() -> None:
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `--")]
     told = {name: why.strip() for _, names, why, _ in rows for name in names.strip().split(", ")}
     assert {n: told[f"`--{n.replace('_', '-')}`"] for n in asked.WHOLE} == asked.WHOLE
-    assert others <= {"context", "prices_per", "prices", "embed", "dry_run", *options.SCORED}
+    assert others <= {"prices_per", "prices", "embed", "dry_run", *options.SCORED}

@@ -258,15 +258,17 @@ def test_a_streamed_trace_names_queries_and_rows_of_the_file(made, tmp_path, sma
         assert (trace["query_id"].to_numpy() == names[trace["file_row"]]).all()
 
 
-def test_contexts_of_one_window_are_those_of_a_table_in_memory(tmp_path) -> None:
+@pytest.mark.parametrize("context", ["embeddings", "+dataset", "dataset"])
+def test_contexts_of_one_window_are_those_of_a_table_in_memory(tmp_path, context: str) -> None:
     write(patchy_table(500), tmp_path / "patchy.parquet")
-    table = survey.opened(tmp_path / "patchy.parquet", **CONTEXT)
-    stream = load(str(tmp_path / "patchy.parquet"))
+    table = survey.opened(tmp_path / "patchy.parquet", **CONTEXT, context=context)
+    stream = load(str(tmp_path / "patchy.parquet"), context=context)
+    assert table.dim == stream.dim
     piece = next(table.pieces())
     np.testing.assert_allclose(piece.context, stream.context, atol=1e-6)
     assert table.cost_scale == pytest.approx(stream.cost_scale, rel=1e-12)
     assert np.array_equal(piece.utility, stream.utility, equal_nan=True) and table.models == stream.models
-    assert any("first 500 rows" in note for note in table.notes)
+    assert any("first 500 rows" in note for note in table.notes) == (context != "dataset")
 
 
 def test_questions_are_embedded_by_what_the_first_window_taught(tmp_path, monkeypatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from bandits.sequential import pairs
 from bandits.sequential.chains import Chain, Judged, play
 from envs.tables.judged import heard
 
+if TYPE_CHECKING:
+    from envs.stream import Stream
+
 Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
 Row = Mapping[str, Any]
@@ -27,7 +30,7 @@ SEE = "simulate.py cascade FILE compares cascades with routers"
 
 
 def of_table(
-    stream: Any, path: Any, worths: Sequence[float], *, limits: Sequence[object] = (), seed: int = 0
+    stream: Stream, path: Any, worths: Sequence[float], *, limits: Sequence[object] = (), seed: int = 0
 ) -> dict[str, Any] | None:
     """Return the `rows` of `tried` on a table of one's own, or `why` there are none; None where it has no scores.
 

@@ -22,6 +22,7 @@ from bandits.money import Money
 from bandits.results import scored
 
 if TYPE_CHECKING:
+    from bandits.loop.replay import Trace
     from envs.stream import Stream
 
 FORMAT = "routebandit decision 1"
@@ -233,7 +234,7 @@ def _nearest(stream: Stream, played: Played, decided: Decision, money: Money) ->
     }  # fmt: skip
 
 
-def _gap(stream: Stream, trace: Any, decided: Decision, pair: Pair) -> NDArray[np.float64]:
+def _gap(stream: Stream, trace: Trace, decided: Decision, pair: Pair) -> NDArray[np.float64]:
     """Return `(S, T)` what each round of a policy earned more than the fixed choice that it is compared with."""
     mine = np.stack([rewards(sheet, trace) for sheet in (stream.utility, stream.cost)], axis=-1)
     names = decided.choices.names

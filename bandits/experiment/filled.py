@@ -11,10 +11,13 @@ from bandits.rewards import Reward
 from envs.nearest import near
 
 if TYPE_CHECKING:
+    from bandits.policies.llmbandit.tasks import Log
     from envs.shapes import Pool
 
 
-def filled(spec: str, keys: Mapping[str, Any], stream: Pool, reward: Reward, log: Any) -> dict[str, Any]:
+def filled(
+    spec: str, keys: Mapping[str, Any], stream: Pool, reward: Reward, log: Log | None
+) -> dict[str, Any]:
     """Return the hyperparameters that a run gives, or knows by other names than a spec does."""
     given: dict[str, Any] = {}
     if "model" in keys:

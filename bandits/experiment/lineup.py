@@ -30,6 +30,7 @@ from bandits.wrappers.own_length import own_length
 from bandits.wrappers.restart import restart
 
 if TYPE_CHECKING:
+    from bandits.policies.llmbandit.tasks import Log
     from envs.shapes import Pool
     from envs.stream import Stream
 
@@ -56,7 +57,7 @@ def build(
     spec: str,
     stream: Pool,
     reward: Reward,
-    log: Any = None,
+    log: Log | None = None,
     *,
     checked: bool = True,
     bounds: tuple[float, float] | None = None,
@@ -87,10 +88,10 @@ def _named(
     spec: str,
     stream: Pool,
     reward: Reward,
-    log: Any,
+    log: Log | None,
     *,
     checked: bool,
-    bounds: Any,
+    bounds: tuple[float, float] | None,
     runs: tuple[int, int] | None,
 ) -> Policy:
     """Return the policy of `build`, whether or not it may call again."""
@@ -194,7 +195,7 @@ def lineup(
     stream: Pool,
     specs: Sequence[str],
     reward: Reward,
-    log: Any = None,
+    log: Log | None = None,
     *,
     bounds: tuple[float, float] | None = None,
     runs: tuple[int, int] | None = None,

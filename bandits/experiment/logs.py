@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SPLIT = "split"  # rows that the table calls train are the log, those that it calls test are evaluated
 
 
-def weighed(logged: Any, stream: Stream) -> tuple[Any, Any]:
+def weighed(logged: Stream, stream: Stream) -> tuple[Any, Any]:
     """Return a log whose calls all have a propensity, and the stream with a note where some are estimates.
 
     Args:
@@ -55,7 +55,7 @@ def set_aside(stream: Stream, amount: str, *, seed: int) -> tuple[Any, Stream]:
     return replace(logged, unit=rest.cost_scale), rest
 
 
-def past(logged: Any, stream: Stream) -> Any:
+def past(logged: Stream, stream: Stream) -> Any:
     """Return the log as policies are fitted on it, with what a judge said where the run has several calls."""
     outcomes = logged.context, logged.utility, logged.cost
     if stream.several is None or logged.several is None:

@@ -25,6 +25,7 @@ from envs.changes import duels
 from envs.logged import refit
 
 if TYPE_CHECKING:
+    from bandits.rewards import Preference
     from envs.shapes import Table
     from envs.stream import Stream
 
@@ -61,7 +62,7 @@ def finish(
     progress: Progress | None = None,
     *,
     known: Mapping[str, Mapping[str, Trace]] = MappingProxyType({}),
-    log: Any = None,
+    log: Stream | None = None,
     play: bool = True,
     context: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Run]:
@@ -110,7 +111,7 @@ def finish(
         raise stopped
 
 
-def _sequences(run: Run, worth: Reward, preference: Any) -> Run:
+def _sequences(run: Run, worth: Reward, preference: Preference) -> Run:
     """Return a run with several calls a query as one of a stream whose columns are sequences of calls."""
     got = as_sequences(run.stream, run.traces, worth, preference)
     judged = Judged(paid(run.stream), worth, preference, got.confidence)
@@ -255,7 +256,7 @@ class _Logged(NamedTuple):
     preference: float
 
 
-def _logged(logged: Any, worth: Reward, preference: float) -> _Logged:
+def _logged(logged: Stream, worth: Reward, preference: float) -> _Logged:
     return _Logged(logged, reward_table(worth, logged, preference), preference)
 
 

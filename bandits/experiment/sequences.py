@@ -21,6 +21,7 @@ from bandits.rewards import Reward, reward_table
 from envs.calls import STOP, Answers, several_of
 
 if TYPE_CHECKING:
+    from bandits.rewards import Preference
     from envs.stream import Stream
 
 _MOST_COLUMNS, _MOST_CELLS = 2000, 60_000_000  # of sequences; a cell takes up to 40 bytes
@@ -51,7 +52,7 @@ def paid(stream: Stream) -> Any:
     return replace(stream, outcomes=outcomes, unit=stream.cost_scale)
 
 
-def as_sequences(stream: Stream, called: Mapping[str, Trace], worth: Reward, preference: Any) -> Done:
+def as_sequences(stream: Stream, called: Mapping[str, Trace], worth: Reward, preference: Preference) -> Done:
     """Return the play as one of a stream whose columns are sequences of calls.
 
     Args:
@@ -149,7 +150,7 @@ def delivered(stream: Stream, sequence: Sequence_) -> tuple[Floats, Floats]:
 
 
 def valued(
-    stream: Stream, sequences: Sequence[Sequence_], worth: Reward, preference: Any
+    stream: Stream, sequences: Sequence[Sequence_], worth: Reward, preference: Preference
 ) -> tuple[Floats, Floats, Floats]:
     """Return `(N, n)` utility, cost and reward of sequences of calls on every row, NaN where one cannot be made."""
     gave = {sequence: delivered(stream, sequence) for sequence in sequences}

@@ -19,6 +19,7 @@ from envs.calls import Answers, Calls, Several, best_heard, check, last, several
 from envs.tables import judged as columns
 
 if TYPE_CHECKING:
+    from bandits.experiment.ask import Ask
     from envs.stream import Stream
 
 DELIVER: dict[str, Callable[..., Answers]] = {"last": last, "best_heard": best_heard, "vote": vote}
@@ -26,7 +27,7 @@ DELIVER: dict[str, Callable[..., Answers]] = {"last": last, "best_heard": best_h
 Floats = NDArray[np.float64]
 
 
-def judged(stream: Stream, ask: Any, path: Any) -> Any:
+def judged(stream: Stream, ask: Ask, path: Any) -> Any:
     """Return the stream with what its judge says and how a query may be answered, as `ask` has it.
 
     Args:
@@ -74,7 +75,7 @@ def judged(stream: Stream, ask: Any, path: Any) -> Any:
     return replace(paid(made), several=several._replace(judge_cost=None))
 
 
-def logged(log: Stream, ask: Any, path: Any) -> Any:
+def logged(log: Stream, ask: Ask, path: Any) -> Any:
     """Return a log from a table of its own with what the judge says of its answers; nothing where it has no judge.
 
     Args:
@@ -132,7 +133,7 @@ def fingerprint(stream: Stream) -> str | None:
     return digest.hexdigest()
 
 
-def _said(ask: Any, found: columns.Judged) -> str:
+def _said(ask: Ask, found: columns.Judged) -> str:
     if ask.judge is not None:
         return f"the judge is simulated ({ask.judge}, seed {ask.seed}): no verifier of these models was run"
     return "the judge's columns are read as " + (
@@ -146,7 +147,7 @@ def _price(amount: float) -> float:
     return amount
 
 
-def _room(text: str | None, stream: Any) -> tuple[float, ...] | None:
+def _room(text: str | None, stream: Stream) -> tuple[float, ...] | None:
     """Return what a query may use, in the order of `RESOURCES`; None where nothing is said.
 
     Raises:

@@ -19,6 +19,7 @@ from envs.changes.world import unroll
 from envs.nearest import near
 
 if TYPE_CHECKING:
+    from bandits.rewards import Preference
     from envs.stream import Stream
 
 
@@ -66,7 +67,7 @@ def heard(
     stream: Stream,
     table: NDArray[Any],
     reward: Reward,
-    preference: Any,
+    preference: Preference,
     *,
     kind: str = "bandit",
     seed: int = 0,

@@ -22,7 +22,7 @@ from bandits.folders import manifest as manifests
 from bandits.folders.write import fingerprint
 from bandits.forms.form import taken
 from bandits.loop.relearn import relearned
-from bandits.rewards import REWARDS, Reward, preferences, reward_table
+from bandits.rewards import REWARDS, Preference, Reward, preferences, reward_table
 from bandits.serving.router import Router
 from bandits.serving.settings import Settings
 from envs import stream
@@ -100,7 +100,11 @@ def _sha256(manifest: Mapping[str, Any]) -> str:
 
 
 def _settings(
-    spec: str, served: forms.Forms, manifest: Mapping[str, Any], loaded: stream.Stream, asked: Any
+    spec: str,
+    served: forms.Forms,
+    manifest: Mapping[str, Any],
+    loaded: stream.Stream,
+    asked: Preference,
 ) -> Settings:
     return Settings(
         policy=spec,

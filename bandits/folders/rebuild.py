@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
@@ -16,6 +16,9 @@ from bandits.folders import unfinished
 from bandits.folders import write as artefacts
 from bandits.folders.export import loaded_again
 from envs import logged, selection
+
+if TYPE_CHECKING:
+    from envs.stream import Stream
 
 _Asked = msgspec.defstruct(
     "_Asked", [(name, hint, Ask._field_defaults.get(name, ())) for name, hint in get_type_hints(Ask).items()]
@@ -80,7 +83,7 @@ def _rebuild(place: Path, manifest: Mapping[str, Any]) -> None:
     artefacts.publish(place, run, ask, known, kept=True)
 
 
-def _judged(table: Any, log: Any, manifest: Mapping[str, Any], ask: Ask) -> tuple[Any, Any]:
+def _judged(table: Stream, log: Stream | None, manifest: Mapping[str, Any], ask: Ask) -> tuple[Any, Any]:
     """Return both with what the judge of several calls a query said, found the same as in the run."""
     if ask.calls == 1:
         return table, log

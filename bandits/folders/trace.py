@@ -14,6 +14,8 @@ from bandits.folders.place import CALLS
 from bandits.loop.replay import Trace
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from envs.stream import Stream
 
 Ints = NDArray[np.integer[Any]]
@@ -38,7 +40,7 @@ def schema() -> Any:
 
 
 def write(
-    into: Any, policies: Sequence[str], order: Ints, arms: Sequence[Ints], ids: Any, origin: Ints, *,
+    into: Any, policies: Sequence[str], order: Ints, arms: Sequence[Ints], ids: pa.Array, origin: Ints, *,
     first: int = 0, begins: int = 0,
 ) -> None:  # fmt: skip
     """Write one row a call: policy, seed, round (from 0), row of the stream, arm (-1 where none was called), and what

@@ -23,6 +23,10 @@ from bandits.results import phases, turns, withheld
 if TYPE_CHECKING:
     import pandas as pd
 
+    from envs.outcomes import Outcomes
+    from envs.stream import Stream
+    from envs.windows.big import Big
+
 _NAMED = 6  # policies that a title names
 _LIBRARIES = ("routebandit", "numpy", "scipy", "jax", "optax", "numba", "pandas", "plotly")
 
@@ -43,7 +47,7 @@ def versions() -> dict[str, str]:
     return dict(_versions())
 
 
-def fingerprint(outcomes: Any) -> str:
+def fingerprint(outcomes: Outcomes) -> str:
     """Return the sha256 of what was replayed (names, ids, utilities, costs, embeddings), whatever file it was in."""
     digest = hashlib.sha256(repr(outcomes.models).encode())
     digest.update("\n".join(outcomes.query_id.astype(str)).encode())
@@ -58,7 +62,7 @@ def keep(
     ask: Ask,
     known: Mapping[str, Any],
     *,
-    whole: Any = None,
+    whole: Outcomes | None = None,
     more: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Write what cannot be made again of a finished run: its calls and the manifest, before any table is made.
@@ -155,7 +159,7 @@ def _manifest(run: Run, ask: Ask, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def described(
-    table: Any, ask: Ask, known: Mapping[str, Any], *, stream: str, data: Mapping[str, str]
+    table: Outcomes | Big, ask: Ask, known: Mapping[str, Any], *, stream: str, data: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return what is to be known of a run, under the names of a manifest.
 
@@ -230,7 +234,7 @@ def tables_of(run: Run, ask: Ask) -> dict[str, pd.DataFrame]:
     return spent.joined(tables, best(stream, run.table, own, limits))
 
 
-def _split(whole: Any, evaluated: Any) -> pd.DataFrame:
+def _split(whole: Outcomes, evaluated: Stream) -> pd.DataFrame:
     """Return every row that a warm start has shared out: `file_row`, `query_id`, `part` (logged or evaluated)."""
     import pandas as pd
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from msgspec import Meta
@@ -31,6 +31,9 @@ from bandits.forms.linear import Bagged, Joint, Logistic, Paired, Ridges
 from bandits.forms.sampling import Cheering, Directed
 from bandits.forms.shrunk import Shrunk
 from bandits.forms.tabular import BetaCounts, Bounds, Fixed, Losing, Racing, Ranged
+
+if TYPE_CHECKING:
+    from bandits.base import State
 
 # What a policy by itself can be; the two below are made of these.
 Plain = (
@@ -78,7 +81,7 @@ class _Panel(Ranged, frozen=True, tag=True):
         for m, base in enumerate(self.bases):
             base.check(part(has, str(m)))
 
-    def arrays(self, state: Any) -> Arrays:
+    def arrays(self, state: State) -> Arrays:
         """See `Form`."""
         found = {name: np.asarray(value) for name, value in state._asdict().items() if name != "states"}
         for m, (base, own) in enumerate(zip(self.bases, state.states, strict=True)):

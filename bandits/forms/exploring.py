@@ -5,9 +5,12 @@ Each way is written once, over `Draws`, which either library provides.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 
 from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    import jax
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -60,7 +63,7 @@ class Bonus(_Way, frozen=True):
     drawn: ClassVar[bool] = False
     alpha: NotNegative = 0.0
 
-    def weights(self, draws: Draws, round: Any) -> Weights:
+    def weights(self, draws: Draws, round: float | jax.Array) -> Weights:
         """Return this round's weights."""
         del draws, round
         return Weights(width=self.alpha)
@@ -72,7 +75,7 @@ class VersionSpace(_Way, frozen=True):
     drawn: ClassVar[bool] = False
     c: NotNegative
 
-    def weights(self, draws: Draws, round: Any) -> Weights:
+    def weights(self, draws: Draws, round: float | jax.Array) -> Weights:
         """Return this round's weights."""
         return Weights(width=draws.xp.sqrt(self.c * draws.xp.log1p(round)))
 
@@ -82,7 +85,7 @@ class Posterior(_Way, frozen=True):
 
     v: NotNegative
 
-    def weights(self, draws: Draws, round: Any) -> Weights:
+    def weights(self, draws: Draws, round: float | jax.Array) -> Weights:
         """Return this round's weights."""
         del round
         return Weights(width=self.v * draws.normal())
@@ -94,7 +97,7 @@ class Boltzmann(_Way, frozen=True):
     temperature: Positive
     decay: NotNegative
 
-    def weights(self, draws: Draws, round: Any) -> Weights:
+    def weights(self, draws: Draws, round: float | jax.Array) -> Weights:
         """Return this round's weights."""
         return Weights(plus=self.temperature / round**self.decay * draws.gumbel())
 
@@ -105,11 +108,11 @@ class Coin(_Way, frozen=True):
     epsilon: Share
     decay: NotNegative
 
-    def chance(self, round: Any) -> Any:
+    def chance(self, round: float | jax.Array) -> Any:
         """Return the chance of any available arm."""
         return self.epsilon / (1.0 + self.decay * round)
 
-    def weights(self, draws: Draws, round: Any) -> Weights:
+    def weights(self, draws: Draws, round: float | jax.Array) -> Weights:
         """Return this round's weights."""
         coin, anything = draws.coin()
         explore = coin < self.chance(round)
@@ -123,11 +126,11 @@ class Gaps(_Way, frozen=True):
     gamma: Positive
     exponent: Share
 
-    def rate(self, round: Any) -> Any:
+    def rate(self, round: float | jax.Array) -> Any:
         """Return the learning rate."""
         return self.gamma * round**self.exponent
 
-    def weights(self, draws: Draws, round: Any) -> Weights:
+    def weights(self, draws: Draws, round: float | jax.Array) -> Weights:
         """Return this round's weights."""
         # The highest of log-probability plus Gumbel noise is a draw from the probabilities (Gumbel-max identity).
         return Weights(plus=draws.gumbel(), rate=self.rate(round))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from bandits.base import State
 
 Floats = NDArray[np.floating[Any]]
 Arrays = Mapping[str, NDArray[Any]]
@@ -99,12 +102,12 @@ class Form(Struct, frozen=True, forbid_unknown_fields=True, tag=True):
         """Return what a call changes: for each array the place in it, and what stands there now."""
         raise NotImplementedError
 
-    def arrays(self, state: Any) -> Arrays:
+    def arrays(self, state: State) -> Arrays:
         """Return the arrays of a replayed policy's state by their names in `layout`."""
         return leaves(state)
 
 
-def leaves(state: Any) -> dict[str, NDArray[Any]]:
+def leaves(state: State) -> dict[str, NDArray[Any]]:
     """Return the arrays of a state of named tuples by the names of their fields, inner ones without the outer's."""
     found: dict[str, NDArray[Any]] = {}
     for name, value in state._asdict().items() if hasattr(state, "_asdict") else ():
@@ -112,7 +115,7 @@ def leaves(state: Any) -> dict[str, NDArray[Any]]:
     return found
 
 
-def taken(form: Form, state: Any, k: int, d: int) -> dict[str, NDArray[Any]]:
+def taken(form: Form, state: State, k: int, d: int) -> dict[str, NDArray[Any]]:
     """Return what a form keeps of a replayed policy's state, as its layout has it."""
     has = form.arrays(state)
     return {

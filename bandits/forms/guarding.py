@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from msgspec import Meta
@@ -28,6 +28,9 @@ from bandits.forms.form import (
     parted,
     rank_one,
 )
+
+if TYPE_CHECKING:
+    from bandits.base import State
 
 Inside = Annotated[float, Meta(gt=0, le=1)]
 
@@ -58,7 +61,7 @@ class Guarding(Form, frozen=True):
         self.inner.check(part(has, "inner"))
         check_inverse(has["known.inverse"], 1.0 / self.ridge)
 
-    def arrays(self, state: Any) -> Arrays:
+    def arrays(self, state: State) -> Arrays:
         """See `Form`."""
         own = {"ahead": np.asarray(state.ahead), "grown": np.asarray(state.grown)}
         return parted("inner", self.inner.arrays(state.policy)) | parted("known", leaves(state.known)) | own

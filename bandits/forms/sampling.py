@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from msgspec import Meta
@@ -23,6 +23,9 @@ from bandits.forms.form import (
     rank_one,
     widths,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _LEAST = 1e-12  # as in `ids`
 
@@ -74,7 +77,7 @@ def normal(draws: int, k: int) -> Floats:
     return np.random.default_rng(0).normal(size=(draws, k)).astype(np.float32)
 
 
-def worth(drawn: Floats, available: Any) -> tuple[Floats, Floats]:
+def worth(drawn: Floats, available: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return regret and information, as `bandits.policies.linear.ids.worth` does."""
     best = np.where(available, drawn, -np.inf)
     first = np.eye(drawn.shape[1])[best.argmax(axis=1)]
@@ -83,7 +86,7 @@ def worth(drawn: Floats, available: Any) -> tuple[Floats, Floats]:
     return np.maximum(best.max(axis=1).mean() - mean, 0.0), often @ (given - mean) ** 2
 
 
-def directed(regret: Floats, told: Floats, available: Any) -> Floats:
+def directed(regret: Floats, told: Floats, available: NDArray[np.bool_]) -> Floats:
     """Return the `(K,)` probabilities of the lowest information ratio, as `bandits.policies.linear.ids.directed`."""
     d_regret, d_told = regret[:, None] - regret, told[:, None] - told
     moves = (d_regret != 0) & (d_told != 0)

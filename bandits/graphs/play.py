@@ -180,7 +180,7 @@ def _row(
     return row, (np.array(over_seeds), np.array(over_queries), stands)
 
 
-def _estimates(values: Any) -> Any:
+def _estimates(values: NDArray[np.float64]) -> Any:
     from bandits.metrics.intervals import Estimate
 
     return Estimate(*(np.asarray(values, float)[:, i] for i in range(4)))

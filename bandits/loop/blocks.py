@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, obse
 from bandits.policies.linear.affine import Form, form_of, heard_reward
 from envs import bare
 from envs.cores import cores
+
+if TYPE_CHECKING:
+    from bandits.base import State
+    from bandits.loop.rounds import Clock
 
 _AVX_512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
 
@@ -59,7 +63,7 @@ class Blocks:
         )  # the kernel writes to it
         self._heard = self._state.pulls.sum(axis=1, dtype=np.float32)
 
-    def foresee(self, clock: Any, chunk: Chunk) -> Any:
+    def foresee(self, clock: Clock, chunk: Chunk) -> Any:
         """Return what `Weights` and targets a chunk has; each of its rounds teaches, whatever is called."""
         if constant(self._form):
             return self._constantly(chunk)
@@ -80,7 +84,7 @@ class Blocks:
         return self._constant, taught
 
     def play(
-        self, clock: Any, chunk: Chunk, foreseen: Any, late: None = None
+        self, clock: Clock, chunk: Chunk, foreseen: Any, late: None = None
     ) -> tuple[NDArray[np.int32], None]:
         """Return the `(S, C)` arms called in a chunk."""
         real = real_rounds(clock)
@@ -107,14 +111,14 @@ def _begun(policy: Policy, lanes: int) -> Any:
     return type(state)(*(np.broadcast_to(part, (lanes, *part.shape)) for part in state))
 
 
-def real_rounds(clock: Any) -> int:
+def real_rounds(clock: Clock) -> int:
     """Return how many rounds of a chunk there are: the rest is after the end."""
     return min(len(clock[0]), int(clock[1][0]))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _ahead(
-    form: Form, n_arms: int, keys: jax.Array, heard: jax.Array, shared: Shared, clock: Any, chunk: Chunk
+    form: Form, n_arms: int, keys: jax.Array, heard: jax.Array, shared: Shared, clock: Clock, chunk: Chunk
 ) -> tuple[Weights, jax.Array]:
     """Return the `Weights` of every round of a chunk, `(S, C, K, m)`, `(S, C, K)` twice and `(S, C)`, and what each arm
     would teach, `(S, C, K, m)`."""
@@ -141,7 +145,7 @@ def _ahead(
 
 
 def _replayed(
-    form: Form, state: Any, ahead: tuple[Weights, jax.Array], chunk: Chunk, rounds: int
+    form: Form, state: State, ahead: tuple[Weights, jax.Array], chunk: Chunk, rounds: int
 ) -> NDArray[np.int32]:
     """Return the `(S, C)` arms of so many rounds, and change the state to what they taught; each seed has a core."""
     from bandits.loop.kernels_blocks import replay_rounds

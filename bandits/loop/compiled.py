@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ from bandits.loop.blocks import block_of, charged, real_rounds, shared_out, toge
 from bandits.loop.keys import made
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
 from bandits.policies.linear.bootstrap import head_of, hearings
+
+if TYPE_CHECKING:
+    from bandits.base import State
+    from bandits.loop.rounds import Clock
 
 Array = NDArray[Any]
 
@@ -70,7 +74,7 @@ class Compiled:
         state, self._account, _ = whole
         self._state: Any = jax.tree.map(np.array, state)  # written to
 
-    def foresee(self, clock: Any, chunk: Chunk) -> Any:
+    def foresee(self, clock: Clock, chunk: Chunk) -> Any:
         """Return what chance a chunk has: which head decides, and which of them hear a call."""
         del chunk
         if not isinstance(self._form, Bagged):
@@ -78,7 +82,7 @@ class Compiled:
         return jax.tree.map(np.asarray, _drawn(self._form.heads, self._keys, clock[0]))
 
     def play(
-        self, clock: Any, chunk: Chunk, foreseen: Any, late: None = None
+        self, clock: Clock, chunk: Chunk, foreseen: Any, late: None = None
     ) -> tuple[NDArray[np.int32], None]:
         """Return the `(S, C)` arms called in a chunk."""
         real = real_rounds(clock)
@@ -121,7 +125,7 @@ def _shape(arms: int, dim: int) -> tuple[int, int]:
     return block_of(dim), together_of(arms, dim, block_of(dim))
 
 
-def _fading(form: Fading, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _fading(form: Fading, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_discounts import replay_discounted
 
     # In float64: what float32 rounds in an index is never carried on.
@@ -134,7 +138,7 @@ def _fading(form: Fading, state: Any, met: Met, drawn: None, called: Array) -> N
     state.round[:] += np.int32(len(called))
 
 
-def _windowed(form: Windowed, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _windowed(form: Windowed, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_weighed import replay_windowed
 
     inverse, weight, pulls = state.arms
@@ -147,7 +151,7 @@ def _windowed(form: Windowed, state: Any, met: Met, drawn: None, called: Array) 
     state.at[:] = (begin + len(called)) % form.window
 
 
-def _averaged(form: Averaging, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _averaged(form: Averaging, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_weighed import replay_averaged
 
     inverse, weight, pulls = state.models
@@ -159,7 +163,7 @@ def _averaged(form: Averaging, state: Any, met: Met, drawn: None, called: Array)
     replay_averaged(*whole)
 
 
-def _logistic(form: Logistic, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _logistic(form: Logistic, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_weighed import replay_logistic
 
     lane = met.context, met.available, met.utility, met.cost, met.preference
@@ -168,14 +172,14 @@ def _logistic(form: Logistic, state: Any, met: Met, drawn: None, called: Array) 
     replay_logistic(*whole)
 
 
-def _bagged(form: Bagged, state: Any, met: Met, drawn: Any, called: Array) -> None:
+def _bagged(form: Bagged, state: State, met: Met, drawn: Any, called: Array) -> None:
     from bandits.loop.kernels_bagged import replay_bagged
 
     whole: Any = (met.context, met.available, met.reward, *drawn, *state, called)
     replay_bagged(*whole)
 
 
-def _hybrid(form: Joint, state: Any, met: Met, drawn: None, called: Array) -> None:
+def _hybrid(form: Joint, state: State, met: Met, drawn: None, called: Array) -> None:
     from bandits.loop.kernels_hybrid import replay_hybrid
 
     price, dim = np.nan_to_num(met.price[0]), len(state.beta) // 2

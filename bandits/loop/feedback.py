@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from bandits import require, resolve
 from bandits.base import Policy
 from bandits.late import jax, jnp
 from envs.windows import big
+
+if TYPE_CHECKING:
+    from bandits.base import Feedback, Observation, State
 
 Ints = NDArray[np.int64]
 FEEDBACKS = ("bandit", "full", "dueling")
@@ -156,7 +159,9 @@ def attentive(policy: Policy) -> Policy:
     Built once a policy, since programs are compiled by identity.
     """
 
-    def update(key: Any, state: Any, observation: Any, arm: Any, feedback: Any) -> Any:
+    def update(
+        key: jax.Array, state: State, observation: Observation, arm: jax.Array, feedback: Feedback
+    ) -> Any:
         after = policy.update(key, state, observation, arm, feedback)
         heard = ~jnp.isnan(feedback.reward)
         return jax.tree.map(lambda new, old: jnp.where(heard, new, old), after, state)

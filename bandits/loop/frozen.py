@@ -16,6 +16,7 @@ from bandits.loop.replay import shared
 from bandits.loop.rounds import Chunk, Shared, observe
 
 if TYPE_CHECKING:
+    from bandits.rewards import Preference
     from envs.stream import Stream
 
 
@@ -24,7 +25,7 @@ def decisions(
     state: State,
     stream: Stream,
     table: NDArray[np.float64],
-    preference: Any,
+    preference: Preference,
     *,
     seed: tuple[int, int, int],
     after: int,

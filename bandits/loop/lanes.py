@@ -24,6 +24,7 @@ from bandits.loop.turns import Turns
 from envs.ahead import ahead
 
 if TYPE_CHECKING:
+    from bandits.rewards import Preference
     from envs.shapes import Queries
     from envs.stream import Stream
 
@@ -100,7 +101,7 @@ def _group(
     lanes: list[Lane],
     full: bool,
     turns: Turns | None,
-    probe: Any,
+    probe: Callable[[State], jax.Array] | None,
     told: Callable[[int], None],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
     """Return what `play` returns, for lanes that are one batch."""
@@ -244,7 +245,13 @@ def sheets(stream: Stream, cases: Sequence[Any]) -> list[Chunk]:
     return [sheet(stream, case.table, case.preference, posted=posted) for case in cases]
 
 
-def sheet(stream: Queries, reward: NDArray[np.float64], preference: Any, *, posted: Any = None) -> Chunk:
+def sheet(
+    stream: Queries,
+    reward: NDArray[np.float64],
+    preference: Preference,
+    *,
+    posted: NDArray[np.floating[Any]] | None = None,
+) -> Chunk:
     """Return some rows of a table in the dtypes and the layout that the loop reads, one row a query.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from envs.stream import Stream
+    from envs.stream import Stream, World
 
 ORDERS = ("shuffle", "given", "dataset")  # the last needs the whole table in memory
 
@@ -69,7 +69,7 @@ def window_order(rows: int, window: int, *, seeds: int, seed: int, order: str) -
     return np.stack(drawn)
 
 
-def _laid_out(world: Any, seeds: int, rounds: int | None) -> NDArray[np.int32]:
+def _laid_out(world: World, seeds: int, rounds: int | None) -> NDArray[np.int32]:
     total = world.rounds if rounds is None else rounds
     if not (1 <= seeds <= world.seeds and 1 <= total <= world.rounds):
         raise ValueError(

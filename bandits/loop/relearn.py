@@ -15,6 +15,7 @@ from bandits.loop.lanes import sheet
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 
 if TYPE_CHECKING:
+    from bandits.rewards import Preference
     from envs.stream import Stream
 
 
@@ -22,7 +23,7 @@ def relearned(
     policy: Policy,
     stream: Stream,
     table: NDArray[np.float64],
-    preference: Any,
+    preference: Preference,
     calls: tuple[NDArray[np.int32], NDArray[np.int32]],
     *,
     seed: tuple[int, int, int],

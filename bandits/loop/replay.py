@@ -25,6 +25,7 @@ from bandits.rewards import PREFERENCE
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bandits.rewards import Preference
     from envs.shapes import Queries
     from envs.stream import Stream
     from envs.windows.big import Big
@@ -126,7 +127,7 @@ def replay(
     stream: Stream,
     table: NDArray[np.float64],
     *,
-    preference: Any = PREFERENCE,
+    preference: Preference = PREFERENCE,
     budget: NDArray[np.float64] | None = None,
     seeds: int = 20,
     seed: int = 0,

@@ -100,6 +100,7 @@ class Shared(NamedTuple):
     cost_scale: jax.Array
 
 
+Clock = tuple[Any, ...]  # number of each round, rounds left, and where some are heard late their slots
 Carry = tuple[State, Account | None, Ring | None]
 
 
@@ -117,7 +118,7 @@ def run_chunk(
     carry: Carry,
     keys: jax.Array,
     shared: Shared,
-    clock: Any,
+    clock: Clock,
     chunk: Chunk,
     late: Due | None = None,
 ) -> tuple[Carry, jax.Array, jax.Array | None]:
@@ -148,7 +149,9 @@ def run_chunk(
             ring = noted(ring, number, Ring(arm, observation.budget, chance, kept))
         return (state, account, ring), (arm, read)
 
-    def hear(state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: Any) -> State:
+    def hear(
+        state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: jax.Array
+    ) -> State:
         number = jnp.maximum(source, 0)
         _, to_learn = jax.random.split(jax.random.fold_in(key, number))
         place = number % len(ring.arm)

@@ -15,7 +15,7 @@ run as there are threads, all wait for ever. A larger pool would help, and take 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from bandits.late import jax, jnp
 from bandits.loop.keys import made
 from bandits.loop.rounds import Account, Carry, Chunk, Due, Ring, Shared, run_chunk, start
 from bandits.loop.turns import Turns, run_turns
+
+if TYPE_CHECKING:
+    from bandits.loop.rounds import Clock
 
 TOGETHER = 8  # lanes at most in a group
 
@@ -84,11 +87,11 @@ class Scan:
         """Return what each group has, on its device."""
         return [jax.device_put(part, device) for part, device in zip(parts, self._devices, strict=True)]
 
-    def foresee(self, clock: Any, chunk: Chunk) -> None:
+    def foresee(self, clock: Clock, chunk: Chunk) -> None:
         """Nothing can be made ready before the chunk is played."""
 
     def play(
-        self, clock: Any, chunk: Chunk, foreseen: None = None, late: Due | None = None
+        self, clock: Clock, chunk: Chunk, foreseen: None = None, late: Due | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
         """Return the `(S, C)` arms called in a chunk, `(S, C, M)` of several calls, and what the probe read."""
         called, read = [], []
@@ -103,7 +106,7 @@ class Scan:
             return arms, None
         return arms, np.concatenate([np.asarray(r) for r in read])[: self._lanes]
 
-    def _given(self, i: int, clock: Any, chunk: Chunk, late: Due | None) -> tuple[Any, ...]:
+    def _given(self, i: int, clock: Clock, chunk: Chunk, late: Due | None) -> tuple[Any, ...]:
         """Return what a group's program is called with."""
         rows = self._rows[i]
         heard = None if late is None else _heard(late, rows)
@@ -120,12 +123,12 @@ class Scan:
             )
 
 
-def _of(chunk: Chunk, rows: Any) -> Chunk:
+def _of(chunk: Chunk, rows: slice | NDArray[np.integer[Any]]) -> Chunk:
     """Return what some lanes meet."""
     return Chunk(*(None if a is None else a[rows] for a in chunk))
 
 
-def _heard(late: Due, rows: Any) -> Due:
+def _heard(late: Due, rows: slice | NDArray[np.integer[Any]]) -> Due:
     """Return what some lanes hear."""
     source = late.source if len(late.source) == 1 else late.source[rows]  # one clock for all lanes
     return Due(_of(late.rows, rows), source, late.rounds)

@@ -22,6 +22,7 @@ from bandits.rewards import PREFERENCE, Reward, reward_table
 from envs.calls import STOP, Answers, Calls, Several, check, several_of
 
 if TYPE_CHECKING:
+    from bandits.rewards import Preference
     from envs.stream import Stream
 
 
@@ -30,7 +31,7 @@ def replay(
     stream: Stream,
     worth: Reward,
     *,
-    preference: Any = PREFERENCE,
+    preference: Preference = PREFERENCE,
     budget: NDArray[np.float64] | None = None,
     **options: Any,
 ) -> Trace:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bandits.base import RESOURCES, Observation, Policy, State
 from bandits.late import jax, jnp
 from bandits.loop.rounds import Carry, Chunk, Due, Ring, Shared, feedback_of, noted, observe
 from bandits.rewards import Outcome, Reward
 from envs.calls import STOP, Answers, Calls
+
+if TYPE_CHECKING:
+    from bandits.loop.rounds import Clock
 
 OVER = 1e-6  # share of a budget that float32's rounding may overdraw
 
@@ -97,7 +100,7 @@ def run_turns(
     carry: Carry,
     keys: jax.Array,
     shared: Shared,
-    clock: Any,
+    clock: Clock,
     chunk: Chunk,
     late: Due | None = None,
 ) -> tuple[Carry, jax.Array, jax.Array | None]:
@@ -128,7 +131,9 @@ def run_turns(
             ring = noted(ring, number, Ring(arms, asked.seen.budget, None, kept))
         return (state, account, ring), (arms, read)
 
-    def hear(state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: Any) -> State:
+    def hear(
+        state: State, key: jax.Array, ring: Ring, now: Chunk, source: jax.Array, rounds: jax.Array
+    ) -> State:
         number = jnp.maximum(source, 0)
         place = number % len(ring.arm)
         left = jnp.maximum(rounds - number, 1).astype(jnp.float32)

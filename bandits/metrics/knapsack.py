@@ -7,8 +7,6 @@ the order of value per cost, all queries together: one sort, `O(T K log T K)`, a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -90,7 +88,7 @@ def best_mixture(
     return best_within(mean[0][None], mean[1][None], budget, times=weight.sum()[None])
 
 
-def _curve(value: Floats, cost: Floats, times: Any) -> tuple[Floats, Floats]:
+def _curve(value: Floats, cost: Floats, times: ArrayLike | None) -> tuple[Floats, Floats]:
     """Return the concave curve of what can be had: total cost and total value, from (0, 0), both ascending."""
     gain, price, row = kernels_knapsack.hull_segments(value, cost)
     with np.errstate(divide="ignore"):

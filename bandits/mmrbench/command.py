@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bandits import rows as tables
 from bandits.folders import place
@@ -16,6 +16,9 @@ from bandits.mmrbench.table2 import latex as table2_as_latex
 from bandits.mmrbench.table2 import markdown as table2_as_markdown
 from bandits.mmrbench.table2 import side_by_side
 from envs.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    pass
 
 _UNJUDGED = (
     "Nothing here is shown to beat anything: intervals of policies are over orders of the queries, those of routers"
@@ -90,8 +93,8 @@ def _meeting(
     out: str | None,
     online: tuple[str, ...],
     dim: int,
-    progress: Any,
-    settings: Any,
+    progress: Callable[[str, int], object] | None,
+    settings: dict[str, Any],
 ) -> tuple[str, list[str]]:
     from bandits.mmrbench import frontiers
 

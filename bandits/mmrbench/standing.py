@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.metrics.intervals import student
 from bandits.mmrbench import contest, resampling, scores, trial
+
+if TYPE_CHECKING:
+    from bandits.mmrbench.protocol import Protocol
 
 Floats = NDArray[np.floating[Any]]
 Row = dict[str, Any]
@@ -21,7 +24,7 @@ Figures = Mapping[str, Mapping[str, Mapping[str, float]]]
 def rows(
     label: str,
     played: Sequence[trial.Part],
-    protocol: Any,
+    protocol: Protocol,
     figures: Sequence[Mapping[str, Mapping[str, float]]] | None = None,
 ) -> list[Row]:
     """Return a row for each split and router, see `protocol.evaluate`; the claims of all are judged as one family.
@@ -53,7 +56,7 @@ def _contest(part: trial.Part, seed: int) -> contest.Contest:
 
 
 def _of_one(
-    part: trial.Part, protocol: Any, figures: Mapping[str, Mapping[str, float]]
+    part: trial.Part, protocol: Protocol, figures: Mapping[str, Mapping[str, float]]
 ) -> tuple[list[Row], str | None]:
     """Return the rows of one split, its intervals from resamples that all routers share, and the leader's spec."""
     cases, entries = part.cases, part.entries
@@ -77,7 +80,7 @@ def _of_one(
     return made, None if leader is None else entries[leader].maker.spec
 
 
-def _about(case: trial.Case, maker: trial.Maker, protocol: Any) -> Row:
+def _about(case: trial.Case, maker: trial.Maker, protocol: Protocol) -> Row:
     best = case.true.best
     single = {
         "model_id": best,

@@ -23,6 +23,7 @@ from bandits.rewards import PREFERENCE
 from envs.tables.about import KEY
 
 if TYPE_CHECKING:
+    from bandits.base import State
     from envs.stream import Stream
 
 Floats = NDArray[np.float64]
@@ -103,7 +104,7 @@ def _play(
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     total = len(coin)
 
-    def step(state: Any, xs: Any) -> Any:
+    def step(state: State, xs: Any) -> Any:
         now, heads, ranks, number = xs
         to_act, to_learn = jax.random.split(jax.random.fold_in(key, number))
         seen = observe(shared, now, None, (total - number).astype(jnp.float32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from bandits.loop.rejection import accepted
 from bandits.loop.rounds import Chunk, Shared
 from bandits.metrics.off_policy.models import folds
 from bandits.off_policy.rounds import Rounds
+
+if TYPE_CHECKING:
+    from bandits.base import State
+    from bandits.serving.router import Router
 
 Floats = NDArray[np.float64]
 DRAWS = 256  # keys, where a policy cannot tell its probabilities
@@ -95,8 +99,10 @@ def _laid_out(rounds: Rounds) -> tuple[Observation, jax.Array, Feedback]:
 
 
 @partial(jax.jit, static_argnums=0)
-def _hear(policy: Policy, key: jax.Array, seen: Any, arms: jax.Array, heard: Any, rows: jax.Array) -> Any:
-    def step(state: Any, i: jax.Array) -> tuple[Any, None]:
+def _hear(
+    policy: Policy, key: jax.Array, seen: Observation, arms: jax.Array, heard: Feedback, rows: jax.Array
+) -> Any:
+    def step(state: State, i: jax.Array) -> tuple[Any, None]:
         observation, feedback = (jax.tree.map(lambda x: x[i], tree) for tree in (seen, heard))
         if policy.keep is not None:
             feedback = feedback._replace(kept=policy.keep(state, observation))
@@ -106,7 +112,7 @@ def _hear(policy: Policy, key: jax.Array, seen: Any, arms: jax.Array, heard: Any
 
 
 @partial(jax.jit, static_argnums=0)
-def _choose(policy: Policy, key: jax.Array, state: Any, seen: Any, rows: jax.Array) -> jax.Array:
+def _choose(policy: Policy, key: jax.Array, state: State, seen: Observation, rows: jax.Array) -> jax.Array:
     def one(i: jax.Array) -> jax.Array:
         observation = jax.tree.map(lambda x: x[i], seen)
         return chances_of(policy, jax.random.fold_in(key, i), state, observation, draws=DRAWS)
@@ -126,7 +132,7 @@ def still(policy: Policy, rounds: Rounds) -> Floats:
     return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
-def exported(router: Any, rounds: Rounds, *, draws: int = 32) -> Floats:
+def exported(router: Router, rounds: Rounds, *, draws: int = 32) -> Floats:
     """Return `(n, K)` frequencies with which an exported router calls each model, at its own preference.
 
     Raises:

@@ -28,7 +28,6 @@ WHOLE = {
     "within_query": "it limits several --calls, whose judges are laid out for all rows",
     "parallel": "it is about several --calls, whose judges are laid out for all rows",
     "abstain": "it goes by what a judge says of each answer, which is laid out for all rows",
-    "context": "an indicator of the data set needs the names of all of them",
     "prices": "posted prices are means over all rows",
     "prices_per": "it reads a --prices, and posted prices are means over all rows",
     "metric": "it chooses among the scores of a file of another kind than one row a query",

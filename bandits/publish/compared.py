@@ -18,7 +18,9 @@ from bandits.results.differences import scores
 from bandits.rewards import PREFERENCE, REWARDS, Reward, reward_table
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from envs.stream import Stream
 
@@ -34,7 +36,9 @@ class Comparison:
         traces: each policy's `Trace` by its name.
     """
 
-    def __init__(self, stream: Stream, table: Any, traces: dict[str, Trace], ask: Ask) -> None:
+    def __init__(
+        self, stream: Stream, table: NDArray[np.float64], traces: dict[str, Trace], ask: Ask
+    ) -> None:
         self.stream, self.table, self.traces = stream, table, traces
         self._tables = tables_of(Run("", ask.preference, "", stream, table, None, traces), ask)
 
@@ -159,7 +163,7 @@ def _named(policies: Iterable[Named] | Mapping[str, Named]) -> dict[str, Named]:
     return found
 
 
-def _built(one: Named, name: str, stream: Stream, worth: Reward, table: Any) -> Policy:
+def _built(one: Named, name: str, stream: Stream, worth: Reward, table: NDArray[np.float64]) -> Policy:
     """Return the policy of a spec, of a factory, or the policy itself, checked where it is not ours."""
     if isinstance(one, str):
         return build(one, stream, worth, checked=".py:" in one, bounds=bounds_of(table))

@@ -70,7 +70,7 @@ def _areas(wide: pd.DataFrame, colours: Mapping[str, str]) -> list[Figure]:
     return [_area(m, wide.index, share, colours[m]) for m, share in _grouped(wide, colours).items()]
 
 
-def _grouped(by_model: Any, colours: Mapping[str, str]) -> dict[str, Any]:
+def _grouped(by_model: pd.DataFrame, colours: Mapping[str, str]) -> dict[str, Any]:
     """Return the shares of each model that has a colour, the others added up."""
     named = [model for model in colours if model != OTHER_MODELS and model in by_model]
     found = {model: by_model[model] for model in named}

@@ -78,7 +78,7 @@ def verdict(rows: Sequence[Row], got: Scores) -> str:
     return text
 
 
-def _gap(row: Any) -> str:
+def _gap(row: pd.Series[Any]) -> str:
     """Return how much more or less a policy earns, in words."""
     gap = float(row["difference"])
     return f"{number(abs(gap), 4)} reward a query {'more' if gap > 0 else 'less'}" if gap else "just as much"
@@ -100,14 +100,14 @@ def _compared(got: Scores, pairs: list[tuple[str, str]]) -> pd.DataFrame:
     return frame[frame["dataset"] == got.datasets[0]]
 
 
-def _spans(row: Any, seeds: str, got: Scores) -> str:
+def _spans(row: pd.Series[Any], seeds: str, got: Scores) -> str:
     """Return both intervals of a difference, with what they are over."""
     queries = "queries" if got.queries is None else got.queries.counted(int(row["queries"]))
     over = span(row["queries_lo"], row["queries_hi"], queries, 4)
     return f"{span(row['lo'], row['hi'], seeds, 4)}, {over.removeprefix('95 % interval ')}"
 
 
-def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: Any = None) -> str:
+def headline(rows: Sequence[Row], got: Scores, label: str, *, preference: str | None = None) -> str:
     """Return the first paragraph of a report, as HTML: the verdict, then what the best policy earns and costs.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bandits.money import Money, plain
 from bandits.report.axes import PER
@@ -181,7 +181,7 @@ def _table(name: str, title: str, head: Sequence[str], body: Sequence[str], note
     )
 
 
-def _line(name: Any, small: str, cells: Sequence[str]) -> str:
+def _line(name: str, small: str, cells: Sequence[str]) -> str:
     told = "".join(f"<td>{minus(cell)}</td>" for cell in cells)
     return f'<tr><th scope="row">{html.escape(str(name))}<small>{small}</small></th>{told}</tr>'
 

@@ -46,7 +46,7 @@ def local(work: Work, jobs: Mapping[str, Any], *, workers: int = -1) -> Iterator
         yield _alone(work, name, job)
 
 
-def _alone(work: Work, name: str, job: Any) -> Done:
+def _alone(work: Work, name: str, job: Callable[..., Any]) -> Done:
     why = ""
     for _ in range(_TRIES):
         try:

@@ -172,7 +172,7 @@ def _option(value: Any, hint: Any, where: str) -> Any:
     return typed(value, hint, where)
 
 
-def typed(value: Any, kind: Any, where: str) -> Any:
+def typed(value: Any, kind: type[Any], where: str) -> Any:
     """Return a value of a file as its type.
 
     Raises:

@@ -177,7 +177,7 @@ def _fit(stream: Stream, spec: str, reward: Reward, run: Run, contexts: dict[str
 
 
 def _row(
-    stream: Stream, table: Any, decided: Decided, left: str, cluster: NDArray[np.integer[Any]]
+    stream: Stream, table: NDArray[np.float64], decided: Decided, left: str, cluster: NDArray[np.integer[Any]]
 ) -> tuple[dict[str, Any], list[Twofold]]:
     """Return what is told of one policy with one channel left, and reward lost by masking and by learning without."""
     rows, tested = np.arange(len(stream)), decided.tested

@@ -113,7 +113,7 @@ def _told(progress: Callable[[str, int], object], name: str) -> Callable[[str, i
 
 
 def _rows(
-    name: str, world: Any, table: NDArray[np.float64], traces: Mapping[str, Trace], seed: int
+    name: str, world: Stream, table: NDArray[np.float64], traces: Mapping[str, Trace], seed: int
 ) -> list[dict[str, Any]]:
     """Return what each policy came to in one scenario."""
     found = []
@@ -137,7 +137,9 @@ class _Compared(NamedTuple):
     clusters: int
 
 
-def _compared(world: Any, table: NDArray[np.float64], traces: Mapping[str, Trace]) -> list[_Compared | None]:
+def _compared(
+    world: Stream, table: NDArray[np.float64], traces: Mapping[str, Trace]
+) -> list[_Compared | None]:
     """Return how far each policy is from the first, None for that one itself; the oracle of both is the same."""
     found: list[_Compared | None] = [None]
     (_, first), *others = traces.items()
@@ -164,7 +166,11 @@ class _Truth(NamedTuple):
     table: NDArray[np.float64] | None
 
     def beside(
-        self, rows: list[dict[str, Any]], world: Any, table: NDArray[np.float64], traces: Mapping[str, Trace]
+        self,
+        rows: list[dict[str, Any]],
+        world: Stream,
+        table: NDArray[np.float64],
+        traces: Mapping[str, Trace],
     ) -> None:
         """Put beside each row what its policy loses by what it hears, where nothing else differs from this world."""
         side = world.world

@@ -75,7 +75,7 @@ def part(stream: Stream, rows: NDArray[np.intp]) -> Any:
     return replace(stream, outcomes=stream.outcomes.take(rows), context=stream.context[rows], several=several)
 
 
-def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float = 1.0) -> Prior:
+def fit(logged: Stream, table: Floats, *, n_eff: float | None = None, ridge: float = 1.0) -> Prior:
     """Return the prior that the log supports.
 
     Args:
@@ -120,7 +120,7 @@ def fit(logged: Any, table: Floats, *, n_eff: float | None = None, ridge: float 
     )
 
 
-def counted(logged: Any) -> Floats:
+def counted(logged: Stream) -> Floats:
     """Return `(N, K)` what each outcome counts in a fit: 1 where all are known, scaled importance weights of one call.
 
     Raises:
@@ -128,14 +128,14 @@ def counted(logged: Any) -> Floats:
     """
     seen = logged.available.astype(np.float64)
     if logged.chance is None:
-        return seen  # type: ignore[no-any-return]
+        return seen
     if not ((logged.chance > 0) & (logged.chance <= 1)).all():
         raise ValueError(f"a warm start from calls needs propensities in (0, 1], got {logged.chance.min():g}")
     w = seen * np.minimum(1 / logged.chance, CLIP)[:, None]
     return np.asarray(w * w.sum(axis=0) / (w**2).sum(axis=0))
 
 
-def hear(policy: Policy, logged: Any, table: Floats, preference: float) -> Policy:
+def hear(policy: Policy, logged: Stream, table: Floats, preference: float) -> Policy:
     """Return a policy of any kind that begins after hearing every logged outcome once, in an order of its seed's.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from envs.tables.aliases import Column, field_column
 from envs.tables.how import How
 from envs.tables.metadata import metadata, wanted
 from envs.tables.sheet import Sheet, cut, shown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _CHARS_A_TOKEN = 4.0
 Cells = Mapping[str, Mapping[str, Column]]  # model -> field -> column
@@ -66,7 +69,7 @@ def wide(sheet: Sheet, cells: Cells, how: How, *, renamed: Mapping[str, str] | N
     return found._replace(meta=meta, rows=np.arange(1, table.num_rows + 1), used=read)
 
 
-def cells_of(sheet: Sheet, table: Any, cells: Cells, how: How) -> Answers:
+def cells_of(sheet: Sheet, table: pa.Table, cells: Cells, how: How) -> Answers:
     """Return the outcomes of some rows of a wide table, without metadata."""
     shape = (table.num_rows, len(cells))
     names = dict.fromkeys(f for cell in cells.values() for f in cell)
@@ -162,7 +165,7 @@ def long(
     return estimated(Answers(tuple(models), laid, meta, first + 1, read, unit))
 
 
-def _placed(sheet: Sheet, table: Any, named: Mapping[str, Column], model: str) -> Any:
+def _placed(sheet: Sheet, table: pa.Table, named: Mapping[str, Column], model: str) -> Any:
     """Return names in order of first appearance and the `(n,)` place of each row among them: queries, models."""
     found = []
     for part in ("key", "model"):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envs.tables.about import KEY
 from envs.tables.sheet import SAMPLE, Sheet, cut, one_line, unique
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def sheet(path: Path) -> Sheet:
@@ -51,7 +54,7 @@ def _damaged(path: Path, error: Exception) -> ValueError:
     return ValueError(f"{path}: not a readable Parquet file ({one_line(error)})")
 
 
-def _leaves(name: str, kind: Any) -> Iterator[str]:
+def _leaves(name: str, kind: pa.DataType) -> Iterator[str]:
     """Yield the dotted names of what a column holds."""
     from pyarrow import types
 
@@ -62,7 +65,7 @@ def _leaves(name: str, kind: Any) -> Iterator[str]:
         yield from _leaves(f"{name}.{kind.field(i).name}", kind.field(i).type)
 
 
-def _short(schema: Any, name: str) -> bool:
+def _short(schema: pa.Schema, name: str) -> bool:
     """Whether a column's first rows are cheap to look at: embeddings and images are not."""
     from pyarrow import types
 
@@ -72,7 +75,7 @@ def _short(schema: Any, name: str) -> bool:
     )
 
 
-def _flat(table: Any) -> Any:
+def _flat(table: pa.Table) -> Any:
     from pyarrow import types
 
     while any(types.is_struct(part.type) for part in table.schema):

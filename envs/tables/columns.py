@@ -6,13 +6,16 @@ import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.outcomes import LARGEST, Floats, Texts
 from envs.tables.sheet import cut, one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MISSING = ("", "nan", "na", "n/a", "<na>", "none", "null", "-")
 TRUTH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
@@ -23,7 +26,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)
 
 
 def numbers(
-    path: Path, table: Any, name: str, *, top: float = math.inf, seen: NDArray[np.bool_] | None = None
+    path: Path, table: pa.Table, name: str, *, top: float = math.inf, seen: NDArray[np.bool_] | None = None
 ) -> Floats:
     """Return a column as `(n,)` float64, NaN where the cell is empty or says so ("nan", "none", "-" ...).
 
@@ -40,13 +43,13 @@ def numbers(
     return values
 
 
-def signed(path: Path, table: Any, name: str) -> Floats:
+def signed(path: Path, table: pa.Table, name: str) -> Floats:
     """Return a column of any numbers as `(n,)` float64, NaN where the cell is empty; text is refused."""
     return _floats(path, table, name)
 
 
 def utilities(
-    path: Path, table: Any, name: str, *, scale: tuple[float, float] | None = None, clip: bool = False
+    path: Path, table: pa.Table, name: str, *, scale: tuple[float, float] | None = None, clip: bool = False
 ) -> Floats:
     """Return a column of scores as `(n,)` float64 in [0, 1], NaN where the cell is empty.
 
@@ -94,7 +97,7 @@ def _refuse(
     )
 
 
-def _floats(path: Path, table: Any, name: str) -> Floats:
+def _floats(path: Path, table: pa.Table, name: str) -> Floats:
     import pyarrow as pa
     from pyarrow import compute
 
@@ -122,7 +125,7 @@ def _floats(path: Path, table: Any, name: str) -> Floats:
     return np.asarray(values, np.float64)
 
 
-def texts(path: Path, table: Any, name: str) -> Texts:
+def texts(path: Path, table: pa.Table, name: str) -> Texts:
     """Return a column as `(n,)` str, "" where the cell is empty.
 
     Raises:
@@ -145,7 +148,7 @@ def texts(path: Path, table: Any, name: str) -> Texts:
         raise ValueError(f"{path}: column {cut(name)!r} is not UTF-8 text ({one_line(error)})") from error
 
 
-def codes(path: Path, table: Any, name: str) -> tuple[list[str], Any]:
+def codes(path: Path, table: pa.Table, name: str) -> tuple[list[str], Any]:
     """Return a column's distinct texts in order of first appearance, and the `(n,)` place of each cell among them."""
     import pyarrow as pa
 
@@ -159,7 +162,7 @@ def codes(path: Path, table: Any, name: str) -> tuple[list[str], Any]:
         raise ValueError(f"{path}: column {cut(name)!r} is not UTF-8 text ({one_line(error)})") from error
 
 
-def _plain(column: Any) -> Any:
+def _plain(column: pa.ChunkedArray) -> Any:
     """Return a column as one array without dictionary encoding (pandas writes categories so)."""
     import pyarrow as pa
 
@@ -181,7 +184,7 @@ def numbered(names: Iterable[str]) -> list[str]:
     return [name for name in names if _NUMBERED.fullmatch(name)]
 
 
-def is_list(table: Any, name: str) -> bool:
+def is_list(table: pa.Table, name: str) -> bool:
     """Whether each cell of the column is a list."""
     from pyarrow import types
 
@@ -189,7 +192,7 @@ def is_list(table: Any, name: str) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def is_nested(table: Any, name: str) -> bool:
+def is_nested(table: pa.Table, name: str) -> bool:
     """Whether the cells of the column are lists, structures or bytes (images in Parquet)."""
     from pyarrow import types
 
@@ -197,7 +200,7 @@ def is_nested(table: Any, name: str) -> bool:
     return bool(types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind))
 
 
-def is_text(table: Any, name: str) -> bool:
+def is_text(table: pa.Table, name: str) -> bool:
     """Whether the cells of the column can be written as text: not lists, structures (images in Parquet) or bytes."""
     from pyarrow import types
 
@@ -216,7 +219,7 @@ def is_text(table: Any, name: str) -> bool:
     return any(check(kind) for check in (*known, *dated))
 
 
-def embeddings(path: Path, table: Any) -> dict[str, Floats]:
+def embeddings(path: Path, table: pa.Table) -> dict[str, Floats]:
     """Return the `(n, d)` float32 embeddings that columns hold, by modality: lists, or `text_0`, `text_1` ...
 
     Raises:
@@ -248,7 +251,7 @@ def embeddings(path: Path, table: Any) -> dict[str, Floats]:
     return found
 
 
-def _from_lists(path: Path, table: Any, name: str) -> Floats:
+def _from_lists(path: Path, table: pa.Table, name: str) -> Floats:
     from pyarrow import compute
 
     column = _plain(table.column(name))
@@ -268,7 +271,7 @@ def _from_lists(path: Path, table: Any, name: str) -> Floats:
     return matrix
 
 
-def _numeric(kind: Any) -> bool:
+def _numeric(kind: pa.DataType) -> bool:
     from pyarrow import types
 
     return bool(types.is_floating(kind) or types.is_integer(kind))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from envs.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from envs.outcomes import Floats
 
 
 def overview(outcomes: Outcomes) -> dict[str, Any]:
@@ -81,7 +86,7 @@ def by_dataset(outcomes: Outcomes) -> list[dict[str, Any]]:
     return rows
 
 
-def _means(values: Any, seen: Any) -> Any:
+def _means(values: Floats, seen: NDArray[np.bool_]) -> Any:
     """Return `(K,)` means over recorded calls, NaN for a model with none."""
     count = seen.sum(axis=0)
     return np.where(count > 0, np.where(seen, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from envs.outcomes import Floats, Outcomes, Texts
 from envs.tables import columns, files
 from envs.tables.metadata import metadata, wanted
 from envs.tables.sheet import Sheet, cut
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCORES = ("conf", "confidence", "score_by_judge", "judge_score")
 COST, PREDICTION, SPLIT = "judge_cost", "prediction", "split"
@@ -131,7 +134,7 @@ def _ending(sheet: Sheet, models: Sequence[str], column: str | None) -> str:
 
 
 def _scores(
-    sheet: Sheet, table: Any, outcomes: Outcomes, rows: NDArray[np.int64], ending: str
+    sheet: Sheet, table: pa.Table, outcomes: Outcomes, rows: NDArray[np.int64], ending: str
 ) -> tuple[Floats, bool]:
     """Return the `(T, K)` probabilities of a judge, and whether they are written as logarithms."""
     names = [f"{m}_{ending}" for m in outcomes.models]
@@ -152,7 +155,7 @@ def _scores(
     return np.where(seen, raw, np.nan), logs
 
 
-def _votes(sheet: Sheet, table: Any, models: Sequence[str]) -> NDArray[np.int64]:
+def _votes(sheet: Sheet, table: pa.Table, models: Sequence[str]) -> NDArray[np.int64]:
     """Return `(n, K)` codes of answers as text: case and surrounding space aside, equal ones are equal; "" has none."""
     given = [columns.texts(sheet.path, table, f"{m}_{PREDICTION}") for m in models]
     cells = np.char.lower(np.char.strip(np.column_stack(given).astype(str)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from envs.tables.aliases import Column, field_column
 from envs.tables.answers import Answers
 from envs.tables.how import How
 from envs.tables.sheet import Sheet, cut, shown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PROPENSITY = ("propensity", "pscore", "act_prob", "action_prob", "probability", "p_log")
 CANDIDATES = ("candidates", "candidate_models", "available", "available_models", "eligible")
@@ -186,7 +189,7 @@ def _probabilities(sheet: Sheet, named: Mapping[str, Column], values: Floats | N
 
 
 def _candidates(
-    sheet: Sheet, table: Any, named: Mapping[str, Column], models: list[str]
+    sheet: Sheet, table: pa.Table, named: Mapping[str, Column], models: list[str]
 ) -> tuple[tuple[tuple[int, ...], ...] | None, Floats | None]:
     """Return the candidates of each request, and the probabilities `(N, K)` of all models where every cell has them.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from envs.outcomes import Floats, Texts
 from envs.tables import aliases, columns, datasets, files
 from envs.tables.about import COLUMN
 from envs.tables.sheet import Sheet, cut, one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _LISTABLE = ("question", "image_path")  # what may lie under a name that holds embeddings or pictures instead
 
@@ -36,7 +39,7 @@ def _nested(sheet: Sheet, name: str) -> bool:
     return any(isinstance(row.get(name), (list, dict, bytes)) for row in sheet.sample)
 
 
-def metadata(sheet: Sheet, table: Any, about: Mapping[str, str], first: Any) -> dict[str, Any]:
+def metadata(sheet: Sheet, table: pa.Table, about: Mapping[str, str], first: pa.Table) -> dict[str, Any]:
     """Return ids, names, texts and embeddings, one row a query, as keyword arguments of `Outcomes`.
 
     Args:
@@ -101,7 +104,7 @@ def scenarios(sheet: Sheet, meta: Mapping[str, Any]) -> Texts:
     return np.array([known[name] for name in names], object)
 
 
-def _embeddings(sheet: Sheet, rows: Any) -> dict[str, Floats]:
+def _embeddings(sheet: Sheet, rows: pa.Table) -> dict[str, Floats]:
     """Return the embeddings by modality, from columns or from `<name>.embeddings.npz` beside the file.
 
     Raises:

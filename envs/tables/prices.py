@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -200,7 +200,7 @@ def _refuse_dust(path: Path, models: Sequence[str], mean: Floats) -> None:
 
 
 def _costs(
-    outcomes: Outcomes, prices: Prices, path: Path, input_tokens: Any, cached_tokens: Any
+    outcomes: Outcomes, prices: Prices, path: Path, input_tokens: Floats | None, cached_tokens: Floats | None
 ) -> tuple[Floats, bool]:
     """Return the `(T, K)` cost of a call, NaN where tokens are missing, and whether an input price is unused."""
     cost = np.zeros(outcomes.utility.shape)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from envs.outcomes import Floats
 from envs.twin import copula, published, twin
 from envs.twin.published import probit
 from envs.windows.big import KEY, WINDOW
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _FITTED_ON = 1 << 14  # queries, of no stream, that the context's projection is fitted on
 _NODES = (24, 10, 10)  # of the quadrature over difficulty and the two skills
@@ -189,7 +192,7 @@ def make(
         part.unlink(missing_ok=True)
 
 
-def _tables(world: Model, schema: Any, rounds: int, dim: int, seed: int) -> Iterator[Any]:
+def _tables(world: Model, schema: pa.Schema, rounds: int, dim: int, seed: int) -> Iterator[Any]:
     """Yield the row groups; each has a generator of its own."""
     import pyarrow as pa
 

@@ -12,12 +12,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.outcomes import Floats
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 KEY = "routebandit"  # of the JSON in a Parquet schema that says what no column can
 WINDOW = 1 << 16  # rows held at a time, and the span within which an order is shuffled
@@ -53,14 +56,14 @@ class Layout(Protocol):
     def columns(self, context: bool) -> list[str]:
         """Return the columns to read, with or without those that contexts are made of."""
 
-    def cells(self, table: Any) -> Cells:
+    def cells(self, table: pa.Table) -> Cells:
         """Return the outcomes of some rows."""
 
-    def context(self, table: Any) -> Floats:
+    def context(self, table: pa.Table) -> Floats:
         """Return the contexts `(n, d)` float32 of some rows, the last column the constant 1."""
 
     def survey(self, datasets: tuple[str, ...]) -> tuple[int, list[str]]:
-        """Take note of all data sets; return the length of contexts where it goes by them, else 0, and notes."""
+        """Take note of all data sets; return by how much contexts are longer for them, and notes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +169,7 @@ class Big:
                 where = "" if first == 0 else f" (rows counted from row {first + 1} on)"
                 raise ValueError(f"{error}{where}") from error
 
-    def _piece(self, first: int, table: Any, context: bool) -> Piece:
+    def _piece(self, first: int, table: pa.Table, context: bool) -> Piece:
         import pyarrow as pa
         from pyarrow import compute
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from envs.outcomes import Floats
 from envs.windows.big import Big, Cells
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Ready:
@@ -21,7 +24,7 @@ class Ready:
         """Return the columns to read."""
         return ["dataset", "utility", "cost"] + ["context"] * context
 
-    def cells(self, table: Any) -> Cells:
+    def cells(self, table: pa.Table) -> Cells:
         """Return the outcomes of some rows.
 
         Raises:
@@ -44,7 +47,7 @@ class Ready:
         names = table.column("dataset").cast(pa.string()).combine_chunks()
         return Cells(utility.astype(np.float64), cost.astype(np.float64), None, None, names)
 
-    def context(self, table: Any) -> Floats:
+    def context(self, table: pa.Table) -> Floats:
         """Return the contexts as they stand.
 
         Raises:
@@ -60,7 +63,7 @@ class Ready:
         """Contexts stand in the file."""
         return 0, []
 
-    def _matrix(self, table: Any, name: str, width: int | None) -> Floats:
+    def _matrix(self, table: pa.Table, name: str, width: int | None) -> Floats:
         column = table.column(name)
         size = column.type.list_size if hasattr(column.type, "list_size") else None
         if size is None or size != (width or size) or column.null_count:

@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.contexts import features
 from envs.outcomes import Floats
 from envs.tables.how import How
 from envs.windows.big import MOST_DATASETS, Big, header, is_ready
 
 
 def opened(
-    path: str | Path, how: How | None = None, *, modality: str, fusion: str, dim: int, whiten: bool
-) -> Big:
+    path: str | Path, how: How | None = None, *, modality: str, fusion: str, dim: int, whiten: bool,
+    context: str = features.EMBEDDINGS,
+) -> Big:  # fmt: skip
     """Return the table of a Parquet file, surveyed: one pass over its outcomes.
 
     Args:
         path: from `make-stream`, whose contexts are taken as they stand, or any other wide table.
         how: what the columns of a wide table cannot tell.
-        modality, fusion, dim, whiten: see `features.context`; of a wide table.
+        modality, fusion, dim, whiten, context: see `features.context`; of a wide table.
 
     Raises:
         ValueError: with one line that names the file or option, what it needs and what it got.
@@ -35,8 +37,9 @@ def opened(
         raise ValueError(f"{path}: needs at least one row of data, found none")
     if is_ready(names, about):
         return surveyed(ready.table(path, rows, about))
+    how = how or How()
     return surveyed(
-        wide.table(path, rows, how or How(), modality=modality, fusion=fusion, dim=dim, whiten=whiten)
+        wide.table(path, rows, how, modality=modality, fusion=fusion, dim=dim, whiten=whiten, context=context)
     )
 
 
@@ -65,12 +68,12 @@ def surveyed(table: Big) -> Big:
         raise ValueError(f"{table.path}: model {silent!r} has no outcome for any query; leave it out")
     many = len(names) > MOST_DATASETS
     datasets = ("",) if many else tuple(sorted(names))
-    width, notes = table.layout.survey(datasets)
+    longer, notes = table.layout.survey(datasets)
     if many:
         notes.append(f"more than {MOST_DATASETS} data sets: they are counted as one")
     return replace(
         table,
-        dim=width or table.dim,
+        dim=table.dim + longer,
         datasets=datasets,
         cost_scale=scale,
         answered=calls,

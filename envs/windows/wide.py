@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from envs.tables.how import How, checked
 from envs.windows import alike
 from envs.windows.big import Big, Cells, windows
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 FITTED = 1 << 16  # rows on which contexts are fitted
 Embed = Callable[[Any], dict[str, Floats]]  # a pyarrow table to embeddings by modality
 
@@ -28,7 +31,8 @@ Embed = Callable[[Any], dict[str, Floats]]  # a pyarrow table to embeddings by m
 class Wide:
     """One row a query, `<model>_correct` and the like; `seen` is set once the contexts are fitted."""
 
-    def __init__(self, path: Path, how: How) -> None:
+    def __init__(self, path: Path, how: How, context: str = features.EMBEDDINGS) -> None:
+        self.shown = context  # one of `features.CONTEXTS`
         self.path, self.sheet, self.how = path, columnar.sheet(path), checked(how)
         if recognition.recognised(self.sheet, how).name != kinds.wide.NAME:
             raise ValueError(
@@ -53,7 +57,7 @@ class Wide:
         """Return the columns to read."""
         return [n for n in self.kept if context or n not in self.apart]
 
-    def cells(self, table: Any) -> Cells:
+    def cells(self, table: pa.Table) -> Cells:
         """Return the outcomes of some rows."""
         given = self.answers(table).fields
         ids = self.texts(table, self.key) if self.key in table.column_names else None
@@ -61,7 +65,7 @@ class Wide:
         same = self.keys(table) if set(self.apart) <= set(table.column_names) else None
         return Cells(*matrices, self.texts(table, self.named), ids, same)
 
-    def texts(self, table: Any, name: str) -> Any:
+    def texts(self, table: pa.Table, name: str) -> Any:
         """Return `(n,)` a column's texts as a pyarrow array, "" where there are none."""
         import pyarrow as pa
 
@@ -69,13 +73,13 @@ class Wide:
         chunked = pa.chunked_array([column] if isinstance(column, pa.Array) else column.chunks)
         return chunked.cast(pa.string()).fill_null("").combine_chunks()
 
-    def answers(self, table: Any) -> Answers:
+    def answers(self, table: pa.Table) -> Answers:
         """Return what the models gave in some rows."""
         found = answers.cells_of(self.sheet, table, self.found, self.how)
         found = formats.chosen(self.path, found, self.how.models)
         return formats.failed(found) if self.how.missing == "wrong" else found
 
-    def keys(self, table: Any) -> alike.Keys | None:
+    def keys(self, table: pa.Table) -> alike.Keys | None:
         """Return `(n,)` numbers that near copies share, None where nothing tells which those are."""
 
         def flat(name: str) -> str:
@@ -93,33 +97,42 @@ class Wide:
         seen = [b""] * len(table) if image is None else [row.tobytes() for row in image]
         return alike.keys(group, question, path, seen, own)
 
-    def context(self, table: Any) -> Floats:
+    def context(self, table: pa.Table) -> Floats:
         """Return the contexts of some rows."""
-        if self.seen is not None:
-            return self.seen(table)
-        one = np.ones((len(table), 1), np.float32)
+        one = np.ones((len(table), 1), np.float32) if self.seen is None else self.seen(table)
         if len(self.datasets) < 2:
             return one
         names = self.texts(table, self.named).to_numpy(zero_copy_only=False)
-        return np.hstack([names[:, None] == np.array(self.datasets, object), one]).astype(np.float32)
+        shown = [one[:, :-1], names[:, None] == np.array(self.datasets, object), one[:, -1:]]
+        return np.hstack(shown).astype(np.float32)
 
     def survey(self, datasets: tuple[str, ...]) -> tuple[int, list[str]]:
-        """Take note of the data sets; return the length of contexts, and what is to be known of them."""
-        if self.seen is not None:
+        """Take note of the data sets; return by how much contexts are longer for them, and what is to be known.
+
+        Raises:
+            ValueError: an indicator of each is asked for, and there is one data set or too many.
+        """
+        wanted = features.indicated(np.array(datasets, object), self.shown)
+        if self.seen is not None and not len(wanted):
             return 0, []
         self.datasets = datasets
         if len(datasets) < 2:
-            return 1, ["the context is the constant only"]
-        return len(datasets) + 1, [f"the context is an indicator of the {len(datasets)} data sets"]
+            return 0, ["the context is the constant only"]
+        kind = (
+            "has an indicator of each of" if len(wanted) and self.seen is not None else "is an indicator of"
+        )
+        return len(datasets), [f"the context {kind} the {len(datasets)} data sets"]
 
 
-def table(path: Path, rows: int, how: How, **options: Any) -> Big:
+def table(path: Path, rows: int, how: How, *, context: str = features.EMBEDDINGS, **options: Any) -> Big:
     """Return the wide table of a file with its contexts fitted, not yet surveyed; options as `features.context`.
 
     Raises:
         ValueError: the columns are not those of a wide table, or contexts cannot be made a window at a time.
     """
-    layout = Wide(path, how)
+    if context not in features.CONTEXTS:
+        raise ValueError(f"context needs one of {', '.join(features.CONTEXTS)}, got {context!r}")
+    layout = Wide(path, how, context)
     said = parsed(path, layout.sheet.said)
     _, first = next(windows(path, layout.columns(True), 0, FITTED))
     found = layout.answers(first)
@@ -144,7 +157,7 @@ def table(path: Path, rows: int, how: How, **options: Any) -> Big:
 
 
 def _fitted(
-    path: Path, layout: Wide, first: Any, *, modality: str, fusion: str, dim: int, whiten: bool
+    path: Path, layout: Wide, first: pa.Table, *, modality: str, fusion: str, dim: int, whiten: bool
 ) -> tuple[Callable[[Any], Floats] | None, list[str]]:
     """Return the way from rows to contexts, None where nothing says more of them than the data set, and what was
     assumed."""
@@ -158,6 +171,8 @@ def _fitted(
         raise ValueError(
             f"{path}: a streamed table needs its embeddings in columns, not in an .npz beside it"
         )
+    if layout.shown == features.ALONE:
+        return None, []
     embed, notes = _embedder(path, layout.question, first, modality, dim)
     if embed is None:
         return None, [*notes, f"{path.name} has no {'' if modality == 'both' else modality + ' '}embeddings"]
@@ -166,7 +181,9 @@ def _fitted(
     return lambda rows: projection.project_rows(seen, embed(rows)), notes
 
 
-def _embedder(path: Path, asked: str, first: Any, modality: str, dim: int) -> tuple[Embed | None, list[str]]:
+def _embedder(
+    path: Path, asked: str, first: pa.Table, modality: str, dim: int
+) -> tuple[Embed | None, list[str]]:
     """Return the way from rows to embeddings of the modalities wanted; None where the table has none of them."""
     wanted = columns.MODALITIES if modality == "both" else (modality,)
     there = [m for m in columns.embeddings(path, first) if m in wanted]
@@ -177,7 +194,7 @@ def _embedder(path: Path, asked: str, first: Any, modality: str, dim: int) -> tu
     if hashed:
         vectors = _vectors(texts, max(dim, features.COMPONENTS))
 
-    def embed(rows: Any) -> dict[str, Floats]:
+    def embed(rows: pa.Table) -> dict[str, Floats]:
         found = columns.embeddings(path, rows)
         text = {"text": vectors(columns.texts(path, rows, hashed))} if hashed else {}
         return text | {m: found[m] for m in there}

@@ -11,12 +11,15 @@ from __future__ import annotations
 import math
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bandits.late import jax, jnp
 from bandits.policies.neural.layers import Layer, relu_net
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Response = list[Layer]  # context (d,) -> discrimination (m,) and difficulty (), in one vector
 _ROUNDS = 300  # of the bound optimisation: each closes a fixed share of the gap, and 300 reach float32
@@ -74,7 +77,7 @@ def logit(response: Response, context: jax.Array, vector: jax.Array) -> jax.Arra
     return discrimination @ vector.T - difficulty[..., None]
 
 
-def binarise(utility: Any) -> np.ndarray[Any, Any]:
+def binarise(utility: ArrayLike) -> np.ndarray[Any, Any]:
     """Return 0/1 correctness `(n, K)`, NaN where missing: each model's success rate as near its mean score as can be.
 
     The paper names the rule but not its reach; one threshold a model keeps what sets the models apart.

@@ -8,10 +8,13 @@ V x L.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bandits.base import Feedback, Observation, Policy
 from bandits.late import jax, jnp
+
+if TYPE_CHECKING:
+    from bandits.base import State
 
 STOP = -1  # as `envs.calls.STOP`
 
@@ -39,7 +42,7 @@ def factored(bases: Sequence[Policy], sizes: Sequence[int]) -> Policy:
         keys = jax.random.split(key, len(bases))
         return tuple(base.init(k) for base, k in zip(bases, keys, strict=True))
 
-    def act(key: jax.Array, state: Any, seen: Observation) -> jax.Array:
+    def act(key: jax.Array, state: State, seen: Observation) -> jax.Array:
         asked = jnp.zeros_like(seen.available) if seen.asked is None else seen.asked
         arm: jax.Array = jnp.int32(STOP)
         for g in reversed(range(len(bases))):
@@ -49,7 +52,7 @@ def factored(bases: Sequence[Policy], sizes: Sequence[int]) -> Policy:
             arm = jnp.where(due, called, arm).astype(jnp.int32)
         return arm
 
-    def update(key: jax.Array, state: Any, seen: Observation, arm: jax.Array, told: Feedback) -> Any:
+    def update(key: jax.Array, state: State, seen: Observation, arm: jax.Array, told: Feedback) -> Any:
         own = told._replace(reward=told.utility)
         new = []
         for g, (base, span) in enumerate(zip(bases, spans, strict=True)):

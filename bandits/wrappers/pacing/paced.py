@@ -187,7 +187,7 @@ def no_usage(n_arms: int, dim: int, ridge: float) -> Usage:
     return Usage(fresh(n_arms, dim, ridge, targets=(R,)), no_means(n_arms))
 
 
-def primed_usage(state: Any, prior: Prior) -> Any:
+def primed_usage(state: State, prior: Prior) -> Any:
     """Return a pacer's state with its field `usage` primed."""
     return state._replace(usage=state.usage.primed(prior))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from envs.tables.answers import Answers
 from envs.tables.how import How
 from envs.tables.metadata import metadata, wanted
 from envs.tables.sheet import Sheet, cut
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NAME, NEEDS = "battles (Arena)", "model_a, model_b and winner"
 _THREE = ("winner_model_a", "winner_model_b", "winner_tie")
@@ -54,7 +57,7 @@ def read(sheet: Sheet, how: How) -> Answers:
     return Answers(tuple(models), {"utility": utility}, meta, np.arange(1, len(a) + 1), used)
 
 
-def _won(sheet: Sheet, table: Any) -> list[float]:
+def _won(sheet: Sheet, table: pa.Table) -> list[float]:
     """Return what each battle was worth to its first model."""
     if "winner" not in sheet.names:
         first, second = (columns.numbers(sheet.path, table, n, top=1) for n in _THREE[:2])
