@@ -16,9 +16,9 @@ from bandits.base import RESOURCES, Policy, State
 from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
+from bandits.loop.keys import named
 from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.orders import orders
-from bandits.loop.player import keys_of
 from bandits.loop.rounds import Shared
 from bandits.rewards import PREFERENCE
 
@@ -191,7 +191,7 @@ def replays(
     if stream.world is not None and stream.world.silent is not None:
         policy = feedbacks.attentive(policy)
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
-    keys = keys_of(policy, seed, seeds, plain=feedback is None and probe is None)
+    keys = named(seed, seeds)
     after = None if feedback is None else feedbacks.due(feedback, rows.shape, seed)
     full = feedback is not None and feedback.full
     lanes = [

@@ -12,9 +12,9 @@ from bandits.base import RESOURCES, Policy, State
 from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
+from bandits.loop.keys import seed_keys
 from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.orders import orders
-from bandits.loop.player import seed_keys
 from bandits.loop.replay import Case, Trace, checked, shared
 from bandits.loop.replay import replay as single
 from bandits.loop.turns import OVER, Turns, worth_of
