@@ -73,9 +73,7 @@ def test_what_is_carried_can_be_taken_and_given_back(known, monkeypatch) -> None
         np.testing.assert_array_equal(other, own)
 
 
-@pytest.mark.parametrize(
-    ("name", "shared_out"), [("neurallinear", False), ("dropout", True), ("swlinucb", True)]
-)
+@pytest.mark.parametrize(("name", "shared_out"), [("neurallinear", False), ("dropout", True)])
 def test_programs_that_call_lapack_stay_on_one_device(
     name: str, shared_out: bool, known, monkeypatch
 ) -> None:
