@@ -132,7 +132,7 @@ def test_options_of_a_run_a_protocol_and_a_sweep() -> None:
     assert asked == {
         "reward": "linear", "preference": "0.2", "budget": (), "pacing": "stop", "hard": False, "fit": "all",
         "change": (), "feedback": "bandit", "seeds": 20, "seed": 0, "order": "shuffle",
-        "calls": 1, "deliver": "last",
+        "calls": 1, "deliver": "last", "parallel": False,
     }  # fmt: skip
     assert PREFERENCE == 0.2
     assert Protocol._field_defaults == {
