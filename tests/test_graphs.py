@@ -136,11 +136,16 @@ def test_one_bandit_a_step_wins_where_the_choice_of_loc_says_nothing() -> None:
     whole = tasks.solvable(made.make(4500, seed=5))
     both, alone = (np.flatnonzero(whole.kinds == kind) for kind in (tasks.BOTH, tasks.NO_LOC))
     mostly = whole.take(np.r_[both[:30], alone[:500]])
-    found = play.rows(mostly, play.play(mostly, ["linucb"], seeds=4))
+    found = play.rows(mostly, play.play(mostly, ["linucb"], seeds=10))
     flat, steps = (
         next(r for r in found if r["way"] == way and r["programs"] == "no LOC") for way in ("flat", "steps")
     )
-    assert steps["shown"] and steps["over_flat"] > 0 and steps["lo"] > 0
+    assert steps["shown"] and steps["over_flat"] > 0 and steps["lo"] > 0, steps
+    assert {row["programs"] for row in found} == {
+        "all",
+        tasks.BOTH,
+        tasks.NO_LOC,
+    }  # no row of what nothing was asked
     assert steps["heard_before"] > 4 * flat["heard_before"]  # 7 estimates hear what 70 heard
     np.testing.assert_allclose(steps["over_flat"], steps["ser"] - flat["ser"], atol=1e-12)
 

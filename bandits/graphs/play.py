@@ -135,6 +135,8 @@ def rows(tasks: Tasks, played: Sequence[Played]) -> list[dict[str, Any]]:
         base = one if one.way == FLAT else base
         for group in ("all", *GROUPS):
             inside = np.ones(len(tasks), bool) if group == "all" else tasks.kinds == group
+            if not inside.any():
+                continue
             asked = inside[one.order]
             row, tests = _row(one, base, group, asked, cluster)
             found.append(row)
