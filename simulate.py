@@ -16,6 +16,7 @@ import click
 from commands.cascade import cascade
 from commands.command_line import given
 from commands.decide import decide
+from commands.documents import make_documents
 from commands.finished import diff, export, report
 from commands.graphs import graphs
 from commands.help import Group
@@ -73,7 +74,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 _COMMANDS = (
     decide, inspect_table, mmrbench, get, list_names, report, diff, export, scenarios, sweep, best, make_stream,
-    make_log, evaluate, try_estimators, score, cascade, look, sets, graphs, merge, modality, transfer,
+    make_documents, make_log, evaluate, try_estimators, score, cascade, look, sets, graphs, merge, modality, transfer,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

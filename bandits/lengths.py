@@ -49,7 +49,10 @@ def length_aware(
     Raises:
         ValueError: an unknown form, a wrong margin, or a table without tokens.
     """
-    check_form(form, limit, margin)
+    if form not in FORMS:
+        raise ValueError(f"length_aware needs form={', '.join(FORMS)}, got {form!r}")
+    if not 0 < margin < limit:
+        raise ValueError(f"length_aware needs 0 < margin < limit, got margin={margin:g}, limit={limit:g}")
     length, right = outcome.tokens, outcome.utility >= correct
     if isinstance(length, np.ndarray) and length.ndim > 1 and not np.isfinite(length).any():
         raise ValueError("length_aware needs output tokens, the table records none")
@@ -65,14 +68,6 @@ def length_aware(
         )
     base = outcome.utility - preference * outcome.cost / outcome.cost_scale
     return base + weight * xp.where(known, term, 0.0)
-
-
-def check_form(form: str, limit: float, margin: float) -> None:
-    """Raise a ValueError in one line for an unknown form or a margin that is not between 0 and the limit."""
-    if form not in FORMS:
-        raise ValueError(f"length_aware needs form={', '.join(FORMS)}, got {form!r}")
-    if not 0 < margin < limit:
-        raise ValueError(f"length_aware needs 0 < margin < limit, got margin={margin:g}, limit={limit:g}")
 
 
 def _kimi(xp: Any, length: Any, least: Any, greatest: Any, right: Any) -> Any:

@@ -43,11 +43,14 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
     prepare_jax()
     from bandits.rows import counted
     from bandits.sweeps import engines, plan, results
+    from bandits.sweeps.job import Job
     from envs.cores import cores
 
     # A cluster's memory is its own; here each job is tried with one seed before it is sent there.
     at_once = workers or cores()
-    jobs = {job.digest: job for job in plan.jobs(file, fits=_fitting(at_once, here=address is None))}
+    streams: dict[str, Any] | None = None if address is None else {}
+    fitting = _fitting(at_once, here=address is None)
+    jobs = {job.digest: job for job in plan.jobs(file, fits=fitting, streams=streams)}
     todo = {digest: job for digest, job in jobs.items() if not results.path(out, digest).is_file()}
     before = len(jobs) - len(todo)
     if dry_run:
@@ -58,7 +61,9 @@ def sweep(file: str, engine: str, address: str | None, workers: int | None, out:
     if address is None:
         ended = engines.local(work, plain, workers=workers or -1)
     else:
-        ended = engines.dask(work, plain, address=address)
+        ended = engines.dask(
+            work, plain, address=address, streams=streams or {}, home=lambda job: Job(*job).home
+        )
     failed: dict[str, str] = {}
     done = before
     try:
@@ -165,13 +170,16 @@ def _watched(ended: Iterator[Any], total: int) -> Iterator[Any]:
             bar.update(1, f"{count / (time.monotonic() - started):.2g} jobs/s")
 
 
-def work(digest: str, job: tuple[Any, ...]) -> tuple[str, str, str]:
-    """Compute a job in a worker process; return its name, its result or "", and what went wrong or ""."""
+def work(digest: str, job: tuple[Any, ...], stream: Any = None) -> tuple[str, str, str]:
+    """Compute a job in a worker process, on a stream that was sent to it, if one was.
+
+    Returns its name, its result or "", and what went wrong or "".
+    """
     prepare_worker()
     from bandits.sweeps.job import Job, result
 
     try:
-        return digest, result(Job(*job)), ""
+        return digest, result(Job(*job), stream), ""
     except (
         Exception,
         SystemExit,

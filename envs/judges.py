@@ -9,9 +9,10 @@ round. Of graded answers it says the utility plus noise.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.bare import special
 from envs.outcomes import Floats
@@ -48,7 +49,13 @@ def parse(text: str) -> Judge:
 
 
 def simulated(
-    judge: Judge, utility: Floats, models: Sequence[str], *, seed: int = 0, part: int = 0
+    judge: Judge,
+    utility: Floats,
+    models: Sequence[str],
+    *,
+    seed: int = 0,
+    part: int = 0,
+    of: tuple[Floats, NDArray[np.integer[Any]]] | None = None,
 ) -> Floats:
     """Return the `(T, K)` scores of a judge in [0, 1], NaN where a model has no answer.
 
@@ -61,6 +68,8 @@ def simulated(
         models: `K` names, for messages.
         seed: of what is drawn.
         part: 0, or another number for another table of the same run, whose draws are others.
+        of: where answers have changed, the utility `(N, K)` before and the `(T,)` rows of it that are asked: what is
+            drawn for a row stays with it, and the judge knows how often a model was right before.
 
     Raises:
         ValueError: graded utilities for a judge stated by AUC, or another number of AUCs than models.
@@ -68,7 +77,8 @@ def simulated(
     expit = special().expit
     logit = special().logit
     ndtri = special().ndtri
-    drawn = np.random.default_rng([seed, 0x6A75, *[part] * (part > 0)]).standard_normal(utility.shape)
+    known, rows = (utility, np.arange(len(utility))) if of is None else of
+    drawn = np.random.default_rng([seed, 0x6A75, *[part] * (part > 0)]).standard_normal(known.shape)[rows]
     if judge.noise:
         return np.where(np.isnan(utility), np.nan, np.clip(utility + judge.noise * drawn, 0.0, 1.0))
     graded = ~np.isnan(utility) & (utility != 0) & (utility != 1)
@@ -85,6 +95,6 @@ def simulated(
     d = np.sqrt(2) * ndtri(np.broadcast_to(np.array(judge.auc), len(models)))
     said = np.maximum(np.abs(d), _LEAST)
     higher = np.where(d >= 0, utility == 1, utility == 0)
-    share = np.clip(np.nanmean(utility, axis=0), _EDGE, 1 - _EDGE)
+    share = np.clip(np.nanmean(known, axis=0), _EDGE, 1 - _EDGE)
     score = expit(logit(share) + said * (np.abs(d) * higher + drawn) - said**2 / 2)
     return np.where(np.isnan(utility), np.nan, score)

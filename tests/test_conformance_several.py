@@ -24,6 +24,7 @@ def build_sequential(name: str, stream: Stream) -> Policy:
     log = {"log": Logged(whole.context, whole.utility, whole.cost, score, combine=best_heard)}
     needs = {
         "cascade": {"order": (1, 2), "thresholds": "0.6"},
+        "adaptive_consistency": {"order": (2, 0, 1)},
         "frugal": {**log, "points": 5},
         "automix": {**log, "order": (0, 2), "method": "threshold"},
         "cascade_routing": {**log, "budget": 0.9},

@@ -126,6 +126,18 @@ def test_an_interval_is_over_queries_or_over_seeds_whichever_is_wider(run, table
                 spans.append(stats.t.interval(0.95, len(each) - 1, each.mean(), stats.sem(each)))
             ends = min(s[0] for s in spans), max(s[1] for s in spans)
         assert (row["accuracy_lo"], row["accuracy_hi"]) == pytest.approx(ends)
+    models = [row for row in found["choices"] if row["kind"] == "model"]
+    best, dearest = (max(row[name] for row in models) for name in ("accuracy", "cost_per_1000"))
+    low = min(row["cost_per_1000"] for row in models)
+    for row in found["choices"]:  # what other papers would say, each from its formula
+        assert row["gain_over_best"] == pytest.approx(row["accuracy"] / best - 1)
+        assert row["ies_ratio_of_means"] == pytest.approx(
+            row["accuracy"] / max(row["cost_per_1000"] / dearest, 0.01)
+        )
+        cheap = np.log2(dearest / row["cost_per_1000"]) / np.log2(dearest / low)
+        cheap = min(max(cheap, 0.0), 1.0)
+        rank = 1.1 * row["accuracy"] * cheap / (0.1 * row["accuracy"] + cheap)
+        assert row["rank_score"] == pytest.approx(rank)
 
 
 def test_where_context_is_worth_nothing_a_model_is_called_always_by_what_a_right_answer_is_worth(

@@ -133,7 +133,7 @@ def test_slots_of_steps_deliver_the_product_and_each_hears_its_own(small) -> Non
 
 def test_one_bandit_a_step_wins_where_the_choice_of_loc_says_nothing() -> None:
     """Programs without LOC: 10 of 70 assignments are the same; shown by the one rule, and why."""
-    whole = tasks.solvable(made.make(seed=5))
+    whole = tasks.solvable(made.make(4500, seed=5))
     both, alone = (np.flatnonzero(whole.kinds == kind) for kind in (tasks.BOTH, tasks.NO_LOC))
     mostly = whole.take(np.r_[both[:30], alone[:600]])
     found = play.rows(mostly, play.play(mostly, ["linucb,alpha=0.3,prior=1"], seeds=4))
@@ -299,9 +299,8 @@ def test_the_command_prints_and_writes(run, small, tmp_path: Path) -> None:
     folder = tmp_path / "release"
     folder.mkdir()
     write_release(folder, fewer(small.take(np.arange(120))))
-    code, out, err = run(
-        "graphs", folder, "--missing", "0,.5", "--epochs", 1, "--seeds", 2, "--trainings", 2, "--out", "made"
-    )
+    few = ("--missing", ".5", "--epochs", 1, "--trainings", 1, "--policy", "linucb", "--seeds", 2)
+    code, out, err = run("graphs", folder, *few, "--out", "made")
     assert code == 0 and "recorded outcomes of MS-GQA" in err and "m3 leads" in out
     assert {p.name for p in Path("made").iterdir()} == {"online.csv", "missing.csv", "graphs.svg"}
     assert Path("made/graphs.svg").read_text().startswith("<svg")

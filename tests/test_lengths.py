@@ -108,6 +108,10 @@ def test_the_wrapper_is_named_in_a_spec_and_keeps_the_index() -> None:
     spec = "own_length(linucb),form=two_threshold,window=20"
     policy = build(spec, stream, REWARDS["linear"])
     assert policy.index is not None and policy.init(jax.random.key(0)).lengths.shape == (20,)
-    for wrong, said in (("form=lipo", "got 'lipo'"), ("window=1", "window"), ("margin=4000", "0 < margin")):
+    for wrong, said in (
+        ("form=lipo", "got form=lipo"),
+        ("window=1", "window"),
+        ("margin=4000", "margin below limit"),
+    ):
         with pytest.raises(ValueError, match=said):
             build(f"own_length(linucb),{wrong}", stream, REWARDS["linear"])

@@ -9,18 +9,19 @@ import pytest
 
 from bandits.base import check
 from bandits.loop import slots
+from bandits.policies.sequential.adaptive_consistency import adaptive_consistency
 from bandits.policies.sequential.automix import automix
 from bandits.policies.sequential.cascade_routing import cascade_routing
 from bandits.policies.sequential.frugal import frugal, reached
 from bandits.rewards import linear
 from bandits.sequential import automix as gates
-from bandits.sequential import chains, supermodels
+from bandits.sequential import chains, supermodels, voting
 from bandits.sequential import frugal as searches
 from bandits.sequential.chains import Judged
 from bandits.sequential.estimates import Estimator, Fitted
 from bandits.sequential.logged import Logged
 from bandits.wrappers import warm
-from envs.calls import Calls, Several, best_heard, last
+from envs.calls import Calls, Several, best_heard, last, vote
 from tests.conftest import make_stream
 
 ARMS, DIM, LOG = 4, 2, 100
@@ -113,6 +114,22 @@ def test_cascade_routing_runs_the_sets_of_the_search(prefixes: bool, budget: flo
         want.run, axis=0
     )
     assert (run == want.run).all(axis=1).mean() > 0.98 - rule.gamma
+
+
+def test_adaptive_consistency_stops_where_the_search_does() -> None:
+    """Six models with three answers among them: as many asked as `voting.vote` draws, of every query."""
+    rng, plain = np.random.default_rng(3), make_stream(rows=200, arms=6)
+    votes = rng.choice(3, (200, 6), p=[0.8, 0.15, 0.05])
+    calls = Calls(6, combine=vote, hear="delivered")
+    stream = replace(plain, several=Several(calls, np.full(votes.shape, 0.5), votes=votes))
+    order = (4, 1, 5, 0, 2, 3)
+    arms = slots.replay(
+        adaptive_consistency(6, DIM, order=order, sure=0.88), stream, linear, seeds=1, order="given"
+    ).arms[0]
+    want = voting.vote(votes[:, order], sure=0.88).drawn
+    assert len(set(want)) > 2
+    for row, drawn in zip(arms, want, strict=True):
+        assert row.tolist() == [*order[:drawn], *[-1] * (6 - drawn)]
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,23 @@ from bandits.decision.play import Played
 from bandits.decision.routing import ceiling
 from bandits.decision.worths import mixed_accuracy
 from bandits.metrics.regret import comparator, earned_by, rewards
+from bandits.metrics.scores import IES_FLOOR, Ies
 from bandits.money import Money
+from bandits.results import scored
 
 if TYPE_CHECKING:
     from bandits.loop.replay import Trace
     from envs.stream import Stream
 
 FORMAT = "routebandit decision 1"
+SCORES = (
+    "rank_score",
+    "arena",
+    "ies_ratio_of_means",
+    "gain_over_best",
+    "gain_over_random",
+    "pareto_distance",
+)
 _CALLED = 0.01  # share of a deployed policy's last calls from which a model is needed
 
 
@@ -49,6 +59,8 @@ def record(stream: Stream, played: Played, decided: Decision, asked: Asked, mone
     rows = [_row(decided, i, asked, money, stream) for i in range(len(decided.choices.names))]
     for row, share in zip(rows, _shares(stream, played, decided), strict=True):
         row["calls"] = share
+    for row, told in zip(rows, _scores(decided, money), strict=True):
+        row |= told
     found: dict[str, Any] = {
         "format": FORMAT,
         "stream": stream.name,
@@ -84,6 +96,20 @@ def record(stream: Stream, played: Played, decided: Decision, asked: Asked, mone
     found["gain"] = ceiling(stream, asked.worth)
     found["gate"] = [_gate(found, limit, money) for limit in asked.required]
     return found
+
+
+def _scores(decided: Decision, money: Money) -> list[dict[str, float]]:
+    """Return what other papers would score each choice by, see docs/scores.md; nothing here is decided by them."""
+    choices = decided.choices
+    mean = choices.mean
+    dearest = float(mean[choices.of("model"), COST].max())
+    points = []
+    for i, (name, kind) in enumerate(zip(choices.names, choices.kinds, strict=True)):
+        accuracy, cost = float(mean[i, ACCURACY]), float(mean[i, COST])
+        ratio = accuracy / max(cost / dearest, IES_FLOOR) if dearest > 0 else math.nan
+        points.append(scored.Point(name, "", kind, accuracy, cost, Ies(math.nan, ratio)))
+    by = {row["name"]: row for row in scored.rows(points, money)}
+    return [{key: by[name][key] for key in SCORES if key in by[name]} for name in choices.names]
 
 
 def _right(stream: Stream) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
-from bandits.experiment import logs, worlds
+from bandits.experiment import logs, several, worlds
 from bandits.experiment.ask import Ask, Judged, Run, name_of
 from bandits.experiment.sequences import as_sequences, paid
 from bandits.loop import feedback
@@ -140,7 +140,7 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
         logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
         logged, stream = refit(logged, stream, **context)
-    stream, waiting = _world(stream, ask)
+    stream, waiting = _world(stream, ask), worlds.late(ask)
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
     amounts = {text: limits(stream, ask._replace(budget=(text,) if text else ()), rounds) for text in budgets}
@@ -233,20 +233,11 @@ def _replayed(ask: Ask) -> dict[str, Any]:
     return {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
 
 
-def _world(stream: Stream, ask: Ask) -> tuple[Any, feedback.Late | None]:
-    """Return the stream with what changes in it, and how its feedback comes."""
-    ready = None if ask.scenario is None else worlds.scenario(ask.scenario)
-    changes = (*(() if ready is None else ready.changes), *ask.change)
-    stream = worlds.changed(stream, changes, **_replayed(ask))
-    return duels.pairs(stream) if ask.feedback == "dueling" else stream, late(ask)
-
-
-def late(ask: Ask) -> feedback.Late | None:
-    """Return how feedback comes; None: at once."""
-    ready = None if ask.scenario is None else worlds.scenario(ask.scenario)
-    delay = ask.delay if ask.delay is not None else "0" if ready is None else ready.delay
-    batch = ask.batch if ask.batch is not None else 1 if ready is None else ready.batch
-    return feedback.parse(delay, batch=batch, feedback=ask.feedback)
+def _world(stream: Stream, ask: Ask) -> Any:
+    """Return the stream with what changes in it."""
+    ready = () if ask.scenario is None else worlds.scenario(ask.scenario).changes
+    stream = several.changed(worlds.changed(stream, (*ready, *ask.change), **_replayed(ask)), ask)
+    return duels.pairs(stream) if ask.feedback == "dueling" else stream
 
 
 class _Logged(NamedTuple):

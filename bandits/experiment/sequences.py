@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bandits.rewards import Preference
     from envs.stream import Stream
 
-_MOST_COLUMNS = 2000
+_MOST_COLUMNS, _MOST_CELLS = 2000, 60_000_000  # of sequences; a cell takes up to 40 bytes
 
 Floats = NDArray[np.float64]
 Sequence_ = tuple[int, ...]
@@ -79,6 +79,11 @@ def as_sequences(stream: Stream, called: Mapping[str, Trace], worth: Reward, pre
         raise ValueError(
             f"{len(columns_):,} different sequences of calls were made, at most {_MOST_COLUMNS:,} can be told apart;"
             " fewer --calls or --models help"
+        )
+    if len(columns_) * len(stream) > _MOST_CELLS:
+        raise ValueError(
+            f"{len(columns_):,} different sequences of calls on {len(stream):,} rows take too much memory; fewer"
+            " --seeds, --rounds, --calls or --models help"
         )
     gave = {sequence: delivered(dear, sequence) for sequence in used}
     gave[()] = np.zeros(len(stream)), np.zeros((len(stream), len(RESOURCES)))

@@ -98,6 +98,31 @@ def logged(log: Stream, ask: Ask, path: Any) -> Any:
     return replace(log, several=Several(calls, score, votes=found.votes, judge_cost=cost))
 
 
+def changed(stream: Stream, ask: Any) -> Any:
+    """Return a changed stream with what its judge says of the answers as they are now; others as they are.
+
+    Raises:
+        ValueError: the answers are others than those that the table's judge saw, or are of a model that has no judge.
+    """
+    world, several = stream.world, stream.several
+    if world is None or several is None:
+        return stream
+    before = world.base.utility
+    if before.shape[1] != stream.n_arms:
+        raise ValueError(f"--calls {ask.calls} needs models that the table has a judge of, not a merged one")
+    same = np.isnan(stream.utility) | (before[world.row] == stream.utility)
+    if same.all():
+        return stream
+    if ask.judge is None or ask.deliver == "vote":
+        raise ValueError(
+            f"a change that makes answers others than recorded needs --judge with --calls {ask.calls}, and no vote:"
+            " what the table's judge and models said is of the recorded answers"
+        )
+    judge = simulated.parse(ask.judge)
+    scores = simulated.simulated(judge, stream.utility, stream.models, seed=ask.seed, of=(before, world.row))
+    return replace(stream, several=several._replace(scores=scores))
+
+
 def fingerprint(stream: Stream) -> str | None:
     """Return the sha256 of what is heard and paid beside outcomes; None where a query has one call."""
     if stream.several is None:

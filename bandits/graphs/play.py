@@ -13,7 +13,6 @@ from bandits.loop import replay, slots
 from bandits.metrics.intervals import clustered, paired, student
 from bandits.metrics.verdict import judge
 from bandits.policies.sequential.factored import factored
-from bandits.results.by_query import clusters
 from bandits.rewards import accuracy, reward_table
 from envs.graphs.tasks import GROUPS, NO_VQA, Tasks, by_step, flat
 
@@ -131,7 +130,7 @@ def rows(tasks: Tasks, played: Sequence[Played]) -> list[dict[str, Any]]:
     (in clusters of near copies), and Holm's correction runs over all of them.
     """
     base, found, told = played[0], [], []
-    cluster = clusters(flat(tasks, dim=1))
+    cluster = tasks.cluster
     for one in played:
         base = one if one.way == FLAT else base
         for group in ("all", *GROUPS):

@@ -12,7 +12,6 @@ from bandits.graphs import training
 from bandits.graphs.training import Floats, labels, masked, predicted, ser, succeeds
 from bandits.metrics.intervals import clustered, paired, student
 from bandits.metrics.verdict import judge
-from bandits.results.by_query import clusters
 from envs.graphs.tasks import SPLITS, Tasks, flat
 
 BASE = "dataset-level"  # what all others are compared with, named before
@@ -85,7 +84,7 @@ def curves(
             got[r, 3, s] = np.nanmean(labels(test), axis=1)  # of a random assignment, in expectation
             if progress is not None:
                 progress(f"missing {ratio:g}", r * seeds + s + 1)
-    return _rows(ratios, got, clusters(flat(test, dim=1)))
+    return _rows(ratios, got, test.cluster)
 
 
 def _rows(ratios: Sequence[float], got: Floats, cluster: NDArray[Any]) -> list[dict[str, Any]]:

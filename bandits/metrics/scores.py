@@ -15,6 +15,10 @@ from bandits.metrics.frontier import pareto
 
 ARENA = (0.0044, 200.0)  # US dollars per 1,000 queries: the bounds of RouterArena's scale
 
+IES_FLOOR = (
+    0.01  # of a cost in units of the dearest model's mean: a ratio rewards what is nearly free without bound
+)
+
 
 class Ies(NamedTuple):
     """Inference efficiency, in two ways that differ: cheap calls dominate the mean of ratios."""
@@ -24,7 +28,12 @@ class Ies(NamedTuple):
 
 
 def ies(
-    quality: ArrayLike, responsiveness: ArrayLike, cost: ArrayLike, *, alpha: float = 0.5, floor: float = 0.01
+    quality: ArrayLike,
+    responsiveness: ArrayLike,
+    cost: ArrayLike,
+    *,
+    alpha: float = 0.5,
+    floor: float = IES_FLOOR,
 ) -> Ies:
     """Return the inference efficiency score `(alpha Q + (1 - alpha) R) / C` of some queries (arXiv 2506.06579).
 

@@ -64,7 +64,7 @@ def of_run(summary: pd.DataFrame, setting: str) -> list[Point]:
     for name, kind, accuracy, cost in summary[["policy", "kind", "accuracy", "cost_mean"]].itertuples(
         index=False
     ):
-        ratio = accuracy / max(cost / dearest, 0.01) if dearest > 0 else math.nan
+        ratio = accuracy / max(cost / dearest, scores.IES_FLOOR) if dearest > 0 else math.nan
         apart = "" if kind == "model" else setting
         points.append(Point(name, apart, kind, accuracy, cost, scores.Ies(math.nan, ratio)))
     return points

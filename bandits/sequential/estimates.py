@@ -55,6 +55,7 @@ class Estimator:
         return found if rows is None else found[rows]
 
     def _regress(self, ran: tuple[bool, ...]) -> Floats:
+
         weight, offset = self.linear(ran)
         told = np.where(np.array(ran), logits(self._judged.score), 0.0)
         return np.asarray(special().expit(np.column_stack([self._context, told]) @ weight.T + offset))
@@ -87,6 +88,7 @@ def _regression(x: Floats, utility: Floats) -> tuple[Floats, float]:
     With few rows and many features a router without that is a straw man. Graded utilities are weights of both outcomes.
     Where there is nothing to tell apart it is the mean.
     """
+
     fold = np.random.default_rng(0).permutation(len(x)) % _FOLDS
     inside = [fold != one for one in range(_FOLDS)]
     if not x.shape[1] or any(utility[some].min() == utility[some].max() for some in inside):

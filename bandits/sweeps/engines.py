@@ -11,13 +11,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
+from types import MappingProxyType
 from typing import Any
 
 _TRIES = 2  # of a job alone in its pool, after it was under way when another broke
 _WAIT = 30.0  # seconds for a scheduler and a first worker to answer
 
 Done = tuple[str, str, str]  # a job's name, its result or "", and what went wrong or ""
-Work = Callable[[str, Any], Done]
+Work = Callable[..., Done]
 
 
 def local(work: Work, jobs: Mapping[str, Any], *, workers: int = -1) -> Iterator[Done]:
@@ -72,12 +73,21 @@ def _pool(work: Work, jobs: Mapping[str, Any], at_once: int) -> Iterator[Done]:
             yield from ended
 
 
-def dask(work: Work, jobs: Mapping[str, Any], *, address: str) -> Iterator[Done]:
+def dask(
+    work: Work,
+    jobs: Mapping[str, Any],
+    *,
+    address: str,
+    streams: Mapping[str, Any] = MappingProxyType({}),
+    home: Callable[[Any], str] = str,
+) -> Iterator[Done]:
     """Yield what comes of each job, in the order in which they end, from the workers of a Dask cluster.
 
     Args:
         work, jobs: as for `local`; the workers need to be able to import `work`.
         address: of the scheduler, `tcp://host:port`.
+        streams: what jobs share, by name; each worker is sent it once, and `work` gets it as a third argument.
+        home: the name of what a job shares.
 
     Raises:
         ValueError: `distributed` is not installed, or no scheduler or no worker answers.
@@ -97,7 +107,11 @@ def dask(work: Work, jobs: Mapping[str, Any], *, address: str) -> Iterator[Done]
             raise ValueError(
                 f"--address {address}: the scheduler has no workers; start one by `dask worker {address}`"
             ) from None
-        names = {client.submit(work, name, job, pure=False): name for name, job in jobs.items()}
+        sent = {name: client.scatter(stream, broadcast=True) for name, stream in streams.items()}
+        names = {
+            client.submit(work, name, job, *([sent[home(job)]] if sent else []), pure=False): name
+            for name, job in jobs.items()
+        }
         for future in as_completed(list(names)):
             lost = future.exception()
             why = " ".join(f"{type(lost).__name__}: {lost}".split())

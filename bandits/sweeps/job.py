@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import re
+import sys
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,6 +57,7 @@ _HEARD = (
 )  # of an ask, what is heard of a query's calls goes by
 _KEPT = 16  # jobs after which compiled programs are dropped: each policy leaves some MB
 _begun = itertools.count(1)
+_last: list[Any] = []  # a stream and its sha256
 
 
 class Job(NamedTuple):
@@ -77,6 +79,11 @@ class Job(NamedTuple):
     def digest(self) -> str:
         """The sha256 of all that determines the result."""
         return hashlib.sha256(_text(self.known).encode()).hexdigest()
+
+    @property
+    def home(self) -> str:
+        """What tells its stream from those of other jobs of a sweep."""
+        return _text([self.load, self.known["data"]])
 
     @property
     def policy(self) -> str:
@@ -161,7 +168,7 @@ def versions() -> dict[str, str]:
     return {**artefacts.versions(), "source": digest.hexdigest()}
 
 
-def result(job: Job) -> str:
+def result(job: Job, stream: Stream | None = None) -> str:
     """Compute a job and return its result file: the same bytes wherever it is computed.
 
     JSON: all that determined it, and under `runs` for each preference and budget lists with a number for each seed:
@@ -169,11 +176,15 @@ def result(job: Job) -> str:
     `unanswered` queries, a run. `over_fixed` is the difference in reward a round from the best fixed choice, query by
     query: its interval `lo`, `hi` and `p` over clusters of `queries`.
 
+    Args:
+        job: what to compute.
+        stream: of the job, where this process has been sent it; None: it is loaded here.
+
     Raises:
         ValueError: the table, a user's file or the versions here are not those that the job was made with; or as
             `play.finish`.
     """
-    if next(_begun) % _KEPT == 0:
+    if next(_begun) % _KEPT == 0 and "jax" in sys.modules:
         jax.clear_caches()  # type: ignore[no-untyped-call]
     ask = runs.Ask(**job.ask)
     if versions() != job.known["versions"]:
@@ -182,11 +193,19 @@ def result(job: Job) -> str:
         )
     if _own_files(ask) != job.known["own files"]:
         raise ValueError("a file that its specs name is not what it was when the sweep began")
-    stream = _loaded(json.dumps(job.load), runs.Ask((), **{k: getattr(ask, k) for k in _HEARD}))
-    if (data := sha256(stream)) != job.known["data"]:
+    if stream is None:
+        stream = _loaded(json.dumps(job.load), runs.Ask((), **{k: getattr(ask, k) for k in _HEARD}))
+    if (data := _sha256(stream)) != job.known["data"]:
         raise ValueError(f"the table of {stream.name} has sha256 {data} here, not {job.known['data']}")
     seen = {k: job.load[k] for k in CONTEXT if k in job.load}
     return _text({**job.known, "runs": [measured(run) for run in finish(stream, ask, context=seen)]})
+
+
+def _sha256(stream: Stream) -> str:
+    """Return `sha256`, computed once for a stream that comes again: most jobs of a worker have the last one's."""
+    if not (_last and _last[0] is stream):
+        _last[:] = stream, sha256(stream)
+    return str(_last[1])
 
 
 @lru_cache(2)

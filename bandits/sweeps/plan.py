@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def jobs(
-    path: Path | str, *, tried: bool = True, fits: Callable[[Any, Ask], object] = lambda stream, ask: None
+    path: Path | str,
+    *,
+    tried: bool = True,
+    fits: Callable[[Any, Ask], object] = lambda stream, ask: None,
+    streams: dict[str, Stream] | None = None,
 ) -> list[Job]:
     """Return the jobs of a sweep's file, those of one stream together.
 
@@ -30,6 +34,7 @@ def jobs(
         tried: build every policy and price every outcome first, so that nothing is refused later; False for jobs
             whose results are only looked up.
         fits: called with a stream and an ask before it is tried; it raises where they do not fit the machine.
+        streams: filled with the stream of each job, by the job's `home`; None: they are not kept.
 
     Raises:
         ValueError: the file is wrong (`grid.read`), or a table, a spec or an option is; one line.
@@ -49,6 +54,8 @@ def jobs(
         for ask in asks:
             made = job(ask, load, stream, data)
             found.setdefault(made.digest, made)
+        if streams is not None:
+            streams[made.home] = stream
     return list(found.values())
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, State, around, ranked
 from bandits.late import jax, jnp
-from bandits.lengths import check_form, length_aware
+from bandits.lengths import FORMS, length_aware
 from bandits.rewards import Outcome
 
 
@@ -46,11 +46,18 @@ def own_length(
         window: calls, >= 2.
 
     Raises:
-        ValueError: as `length_aware`, or a window below 2.
+        ValueError: an unknown form, a number out of range, or a margin that is not below the limit.
     """
     del n_arms, dim
+    require.one_of("own_length", FORMS, form=form)
     require.whole("own_length", 2, window=window)
-    check_form(form, limit, margin)
+    require.finite("own_length", weight=weight, correct=correct)
+    require.above("own_length", 0, limit=limit, margin=margin)
+    if margin >= limit:
+        wrong = f"limit={limit}" if limit < 2048 else f"margin={margin}"
+        raise ValueError(
+            f"own_length needs margin below limit (margin {margin:g}, limit {limit:g}), got {wrong}"
+        )
 
     def init(key: jax.Array) -> Lengths:
         return Lengths(policy.init(key), jnp.full(window, jnp.nan, jnp.float32), jnp.int32(0))

@@ -55,7 +55,10 @@ def placed(stream: Stream, world: World) -> Stream:
     }
     laid = replace(world.base.outcomes, query_id=np.array(ids, object), text=None, image=None, **repeated)
     context = world.base.context[world.row]
-    return replace(stream, outcomes=laid, context=context, world=world, unit=world.base.cost_scale)
+    several = None if world.base.several is None else world.base.several.take(world.row)
+    return replace(
+        stream, outcomes=laid, context=context, world=world, unit=world.base.cost_scale, several=several
+    )
 
 
 def entered(stream: Stream, kind: str, stage: int) -> World:

@@ -62,6 +62,13 @@ class Tasks:
         names = np.array([[("none"), NO_LOC], [NO_VQA, BOTH]], object)
         return np.asarray(names[loc.astype(int), vqa.astype(int)], object)
 
+    @property
+    def cluster(self) -> NDArray[np.intp]:
+        """`(T,)` a number for each row, shared by near copies: what an interval over queries counts once."""
+        own = np.char.add("row ", np.arange(len(self)).astype(str))
+        alike = np.where(self.group.astype(str) == "", own, self.group.astype(str))
+        return np.asarray(np.unique(alike, return_inverse=True)[1])
+
     def take(self, rows: NDArray[Any]) -> Tasks:
         """Return these rows."""
         shape = Graphs(self.shape.kind[rows], self.shape.edge[rows])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bandits.base import Policy
+from bandits.policies.sequential.adaptive_consistency import adaptive_consistency
 from bandits.policies.sequential.automix import automix
 from bandits.policies.sequential.c2ucb import c2ucb
 from bandits.policies.sequential.cascade import cascade
@@ -25,6 +26,7 @@ SEQUENTIAL: dict[str, Callable[..., Policy]] = {
     "frugal": frugal,
     "automix": automix,
     "cascade_routing": cascade_routing,
+    "adaptive_consistency": adaptive_consistency,
     "router_r1": router_r1,
     "c2ucb": c2ucb,
     "look": look,
