@@ -2,7 +2,7 @@
 
 `python benchmarks/policy_table.py [TABLE ...]`: the second half of docs/policies.md. Defaults, 20 seeds, preference .2.
 What is shown to beat the best fixed model is judged by `defaults.py`.
-`llmbandit` is not among them: it needs rows set aside, and is measured in `llmbandit_transfer.py`.
+`llmbandit` is not among them: it needs rows set aside, and is measured by `simulate.py transfer --new-models`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every figure about speed, as Markdown: `make bench`, or `python benchmarks/speed.py linear policies length kernels`.
+"""Every figure about speed, as Markdown: `make bench`, or `python benchmarks/speed.py [PART ...]`.
 
 All of a part is measured in one run, since a shared machine drifts: read the ratios. Medians of 3, one BLAS thread.
 """
@@ -6,6 +6,7 @@ All of a part is measured in one run, since a shared machine drifts: read the ra
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
 import os
 from collections.abc import Iterator
@@ -19,13 +20,14 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores()))  # as simulate.py doe
 import jax
 import numpy as np
 from reference import numpy_linucb, seconds, sgemm_peak, stream
+from shapes import neural, shapes, symmetry
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from bandits import POLICIES, replay, reward_table, rewards
-from bandits.loop import blocks, lanes, scan
+from bandits.loop import blocks, lanes, player, scan
+from bandits.loop.replay import seed_keys, shared
 from bandits.metrics.curve import curve
 from bandits.metrics.knapsack import best_within
-from bandits.policies.linear.affine import form_of
 
 ROUNDS = 11_000
 # At a million weights a round these take minutes with 32 seeds; one seed says what there is to say.
@@ -81,16 +83,27 @@ def linear() -> Iterator[dict[str, Any]]:
 
 def policies() -> Iterator[dict[str, Any]]:
     """Every policy at K=10, d=64: rounds a second with one seed and with 32, and against LinUCB."""
-    where, base = stream(ROUNDS, 64, 10), 0.0
+    where, few, base = stream(ROUNDS, 64, 10), stream(2048, 64, 10), 0.0
     for name in (
         n for n in POLICIES if n not in ("always", "llmbandit")
     ):  # the one needs a model, the other a log
         policy = POLICIES[name](10, 64)
-        one = rate(policy, where)
-        many = math.nan if name in ONE_SEED else rate(policy, where, seeds=32)
+        how = type(player.player(policy, seed_keys(0, 1), shared(where))).__name__.lower()
+        short = where if name not in ONE_SEED else few
+        one = rate(policy, short)
+        many = apart = math.nan
+        if name not in ONE_SEED:
+            many = rate(policy, where, seeds=32)
+            apart = many if how == "scan" else rate(policy, where, seeds=32, alone=True)
         base = base or one
-        how = "blocks" if form_of(policy) else "scan"
-        yield {"policy": name, "by": how, "one seed": one, "of linucb's": one / base, "32 seeds": many}
+        yield {
+            "policy": name,
+            "of linucb's": one / base,
+            "two cores / one": math.nan if how == "scan" else many / apart,
+            "by": how,
+            "one seed": one,
+            "32 seeds": many,
+        }
 
 
 def length() -> Iterator[dict[str, Any]]:
@@ -120,7 +133,15 @@ def kernels() -> Iterator[dict[str, Any]]:
                "exponent": slope}  # fmt: skip
 
 
-PARTS = {"linear": linear, "policies": policies, "length": length, "kernels": kernels}
+PARTS = {
+    "linear": linear,
+    "policies": policies,
+    "length": length,
+    "kernels": kernels,
+    "shapes": shapes,
+    "symmetry": symmetry,
+    "neural": neural,
+}
 
 
 def shown(value: Any) -> str:
@@ -142,7 +163,7 @@ def main() -> None:
     with threadpool_limits(1, user_api="blas"):
         for part in asked:
             head = True
-            print(f"\n{(PARTS[part].__doc__ or '').strip()}\n")
+            print(f"\n{inspect.getdoc(PARTS[part])}\n")
             for row in PARTS[part]():
                 if head:
                     print(f"| {' | '.join(row)} |\n|{'---|' * len(row)}")

@@ -55,7 +55,14 @@ from commands.terminal import progress, remark, say, show, wrote
 @option(
     "--dim", type=WHOLE, default=32, show_default=True, help="Principal components in the policies' context."
 )
-@option("--out", metavar="DIR", help="Write transfer.html and transfer.csv.")
+@option(
+    "--new-models",
+    is_flag=True,
+    help="Models never seen too, by identity vectors from a quiz: trains LLM Bandit.",
+)
+@option("--quiz", type=WHOLE, default=32, show_default=True, help="Queries put to each new model.")
+@option("--rollouts", type=WHOLE, default=150, show_default=True, help="Of LLM Bandit's training.")
+@option("--out", metavar="DIR", help="Write transfer.html and the tables.")
 @voice
 @click.pass_context
 def transfer(
@@ -77,40 +84,68 @@ def transfer(
 
     if file is not None and data is not None:
         raise click.UsageError("transfer needs FILE or --data, not both")
-    for name, least in (("seeds", 1), ("resamples", 1), ("dim", 1)):
-        if asked[name] < least:
-            raise click.UsageError(f"--{name} needs at least {least}, got {asked[name]}")
+    for name in ("seeds", "resamples", "dim", "quiz", "rollouts"):
+        if asked[name] < 1:
+            raise click.UsageError(f"--{name} needs at least 1, got {asked[name]}")
     prepare_jax()
     from bandits.mmrbench import transfer_page
-    from bandits.mmrbench.transfer import Asked, scenario_means, verdict
+    from bandits.mmrbench.transfer import Asked, verdict
     from bandits.mmrbench.transfer import transfer as played
+
+    folder = None if out is None else check_names(out, transfer_page.FILES)
+    table = _table(data or file, models, {k: asked.pop(k) for k in SCORED})
+    more = {k: asked.pop(k) for k in ("new_models", "quiz", "rollouts")}
+    with progress(0) as counted:
+        found = played(table, Asked(share=asked.pop("train_share"), **asked), counted)
+        new = _new(table, more, asked, counted) if more["new_models"] else []
+    verdicts = [verdict(rows) for rows in found.values() if rows]
+    if new:
+        from bandits.mmrbench import new_models
+
+        verdicts.append(new_models.verdict(new))
+    verdicts = [text[:1].upper() + text[1:] for text in verdicts]
+    _tell(found, new, verdicts, form)
+    say(*(() if data is None and file is None else table.notes), f"numbers are from: {table.label}")
+    if folder is not None:
+        known = {
+            "title": "Zero-shot transfer: trained on some, used on others",
+            "verdict": " ".join(verdicts), "label": table.label, "notes": table.notes, "command": spoken(ctx),
+        }  # fmt: skip
+        transfer_page.publish(folder, found, new, known)
+        wrote({"page": str(Path(str(out)) / transfer_page.FILES[0])}, form)
+
+
+def _table(path: Any, models: str | None, said: dict[str, Any]) -> Any:
+    """Return the table that is asked for; None: the twin."""
     from envs.tables import formats
     from envs.tables.copies import grouped
     from envs.twin import twin
 
-    folder = None if out is None else check_names(out, transfer_page.FILES)
-    said = {k: asked.pop(k) for k in SCORED}
-    keep, path = said.pop("keep_copies"), data or file
+    keep = said.pop("keep_copies")
     table = twin.twin() if path is None else formats.read(path, **said)
     table = table if path is None or keep else grouped(table)
-    table = table.select([m.strip() for m in models.split(",")]) if models else table
-    with progress(0) as counted:
-        found = played(table, Asked(share=asked.pop("train_share"), **asked), counted)
-    verdicts = [verdict(rows) for rows in found.values() if rows]
+    return table.select([m.strip() for m in models.split(",")]) if models else table
+
+
+def _new(table: Any, more: dict[str, Any], asked: dict[str, Any], counted: Any) -> list[dict[str, Any]]:
+    """Return the rows of models that were never seen."""
+    from bandits.mmrbench.new_models import new_models
+    from bandits.policies.llmbandit.tasks import Schedule
+
+    kept = {k: asked[k] for k in ("seeds", "random_state", "dim")}
+    schedule = Schedule(rollouts=more["rollouts"])
+    return new_models(table, quiz=more["quiz"], schedule=schedule, progress=counted, **kept)
+
+
+def _tell(found: dict[str, Any], new: list[dict[str, Any]], verdicts: list[str], form: str) -> None:
+    """Print the tables: for programs one list of all rows, for people each with its sentence."""
+    from bandits.mmrbench import transfer_page
+    from bandits.mmrbench.transfer import scenario_means
+
     if form in ("csv", "json"):
-        show(transfer_page.flat(found), form)
-    else:
-        for rows, sentence in zip((r for r in found.values() if r), verdicts, strict=True):
-            show(scenario_means(rows), form)
-            remark(sentence[:1].upper() + sentence[1:], form)
-    say(*(() if path is None else table.notes), f"numbers are from: {table.label}")
-    if folder is not None:
-        known = {
-            "title": "Zero-shot transfer: trained on some data sets, used on others",
-            "verdict": " ".join(s[:1].upper() + s[1:] for s in verdicts),
-            "label": table.label,
-            "notes": table.notes,
-            "command": spoken(ctx),
-        }
-        transfer_page.publish(folder, found, known)
-        wrote({"page": str(Path(str(out)) / transfer_page.FILES[0])}, form)
+        show([*transfer_page.flat(found), *({"table": "models", **row} for row in new)], form)
+        return
+    tables = [scenario_means(rows) for rows in found.values() if rows] + [new] * bool(new)
+    for rows, sentence in zip(tables, verdicts, strict=True):
+        show(rows, form)
+        remark(sentence, form)

@@ -177,7 +177,7 @@ def test_what_contexts_and_the_twin_are_made_with() -> None:
 
 
 def test_what_llmbandit_is_trained_with() -> None:
-    """Published in arXiv 2502.02743, or chosen once and measured in benchmarks/llmbandit_transfer.py."""
+    """Published in arXiv 2502.02743, or chosen once and measured by `transfer --new-models`."""
     assert tuple(identity.Settings()) == (16, 32, 300, 256, 5e-3, 4.0, 1.0)
     assert tuple(tasks.Schedule())[1:] == ("token", 32, 500, 256, 5e-3, 150, 512, 3, 3e-4, 1.5)
     assert (ppo._CLIP, ppo._MIX, tasks._PREFERENCE) == (0.2, 0.2, 2.0)

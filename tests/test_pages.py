@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from scipy import stats
 from bandits import report
 from bandits.mmrbench import frontiers
 from bandits.money import money
-from bandits.report import budgets, datasets, scenarios, styles, words
+from bandits.report import budgets, datasets, merged, modality, scenarios, styles, words
 from bandits.report.parts import script
 from bandits.results.differences import scores
 from tests.test_browser import browser  # noqa: F401  # a fixture
@@ -63,6 +64,24 @@ def met() -> Any:
     return SimpleNamespace(points=both, table=[oracle, *made.table], about=made.about)
 
 
+def diagnosed() -> list[dict[str, Any]]:
+    """Rows of a policy with the text and with the image alone, and nothing known over seeds."""
+    rates = ("flips", "shortcut", "shortcut_right", "shortcut_wrong")
+    spans = {f"{name}{end}": at for name in rates for end, at in (("", 0.4), ("_lo", 0.3), ("_hi", 0.5))}
+    lost = {"lost": 0.02, "lost_lo": math.nan, "lost_hi": math.nan, "lost_queries_lo": 0.01,
+            "lost_queries_hi": 0.03, "lost_verdict": "shown"}  # fmt: skip
+    again = {name.replace("lost", "refit_lost"): value for name, value in lost.items()}
+    row = {"policy": "a", "alike": 0.6, "chance": 0.5, **spans, **lost, **again}
+    return [{**row, "left": "text"}, {**row, "left": "image", "refit_lost_verdict": "not shown"}]
+
+
+def joining() -> list[dict[str, Any]]:
+    """Rows of a merged model at two weights, one shown."""
+    row = {"quality": "0.5", "decided": "router", "value": 0.01, "lo": 0.0, "hi": 0.02, "queries_lo": -0.01,
+           "queries_hi": 0.03, "share": 0.2, "accuracy": 0.7, "cost": 0.1}  # fmt: skip
+    return [{**row, "weight": 0.0, "verdict": "not shown"}, {**row, "weight": 1.0, "verdict": "adds"}]
+
+
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
     summary, curves = pd.DataFrame(make_summary()), make_curves()
@@ -73,6 +92,8 @@ def pages() -> dict[str, str]:
         "scenarios": scenarios.render(
             told_scenarios(), ABOUT | {"verdict": "shown to have less regret than a: b in x."}
         ),
+        "modality": modality.render(diagnosed(), [], ABOUT | {"verdict": "Masking the image costs reward."}),
+        "merged": merged.render(joining(), ABOUT | {"verdict": "It adds reward."}),
     }
 
 
@@ -80,7 +101,7 @@ def hashed(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-@pytest.mark.parametrize("name", ["report", "overview", "frontiers", "scenarios"])
+@pytest.mark.parametrize("name", ["report", "overview", "frontiers", "scenarios", "modality", "merged"])
 def test_a_page_allows_its_own_style_and_scripts_and_nothing_else(pages: dict[str, str], name: str) -> None:
     page = pages[name]
     (content,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
@@ -100,7 +121,7 @@ def test_a_page_allows_its_own_style_and_scripts_and_nothing_else(pages: dict[st
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["overview", "frontiers", "scenarios"])
+@pytest.mark.parametrize("name", ["overview", "frontiers", "scenarios", "modality", "merged"])
 def test_a_page_is_drawn_under_its_policy_within_a_telephone(
     browser: Any,  # noqa: F811
     pages: dict[str, str],
@@ -142,7 +163,7 @@ def sentences(page: str) -> list[str]:
     return [one for text in whole for one in re.split(r"(?<=[.!?]) (?=[A-Z])", text.strip()) if one]
 
 
-@pytest.mark.parametrize("name", ["report", "overview", "frontiers", "scenarios"])
+@pytest.mark.parametrize("name", ["report", "overview", "frontiers", "scenarios", "modality", "merged"])
 def test_every_number_of_a_sentence_has_a_unit(pages: dict[str, str], name: str) -> None:
     said = sentences(pages[name])
     assert len(said) > 3

@@ -108,3 +108,24 @@ def test_what_is_out_of_range_is_refused() -> None:
             bandits.paired(4, 6, **bad)
     with pytest.raises(ValueError, match=r"at most 3,000 weights, got 80 parts x 65 features"):
         partial(bandits.paired, 40, 65)()
+
+
+def test_the_synthetic_documents_change_as_recorded_and_say_so(tmp_path, monkeypatch) -> None:
+    from envs import read
+    from simulate import answer
+
+    monkeypatch.chdir(tmp_path)
+    assert answer(["make-documents", "--queries", "20000", "--out", "d.parquet", "--seed", "4"]) == (0, "")
+    table = read("d.parquet")
+    assert "synthetic utilities" in table.label and table.cost_unit == "characters/query"
+    assert table.models[:2] == ("minicpmv-vanilla@0", "minicpmv-vanilla@1") and len(table.models) == 16
+    assert table.cost[0, :2].tolist() == [189.6, 1654.2]  # a recorded length, and one of 1,500 more
+    # Answers change as often as recorded; a wrong one that stays wrong does not show, so utilities change less.
+    moved = (table.utility[:, 1] != table.utility[:, 0]).mean()
+    assert 0.2 < moved < 0.318
+    much = table.utility[table.dataset == "needs much"].mean(axis=0)
+    none = table.utility[table.dataset == "needs none"].mean(axis=0)
+    assert much[1] > much[0] + 0.05 and much[3] < much[2] and none[3] < none[0] - 0.05
+    for bad, said in ((["--queries", "0", "--out", "x.parquet"], "1 to"), (["--out", "x.csv"], ".parquet")):
+        code, line = answer(["make-documents", *bad])
+        assert code == 2 and said in line

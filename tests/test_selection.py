@@ -78,7 +78,7 @@ def test_balanced_is_algorithm_1_and_keeps_its_promise_on_six_streams(always) ->
 
 
 def test_corral_keeps_the_bound_of_mirror_descent_on_six_streams(always) -> None:
-    """For bases that do not learn: `M ln T / eta + eta T` and the mixing's 1 (Lemma 13); even calls lose
+    """For bases that do not learn: `M ln T / eta + eta T` and the mixing's 1; even calls lose
     1,350 and more."""
     eta = 0.05
     policy = bandits.corral(2, 2, bases=always, eta=eta, low=0.0, high=1.0)

@@ -83,8 +83,11 @@ def test_a_gate_finds_a_gain_that_is_there_and_cannot_see_its_own_fold() -> None
 
 def test_the_command_look(shared: Path) -> None:
     path = str(shared / "outcomes" / "mathvista_ocr.csv.gz")
-    assert answer(["look", path, "--pair", "gpt4_2shot_solution>gpt4_2shot_solution_use_ocr"]) == (0, "")
+    both = ["--pair", "gpt4_2shot_solution>gpt4_2shot_solution_use_ocr"]
+    assert answer(["look", path, *both, "--seeds", "1", "--reveals", "ocr_chars"]) == (0, "")
     for given, message in (
+        ([*both, "--reveals", "ocr_char"], "no column 'ocr_char'; did you mean ocr_chars"),
+        ([*both, "--reveals", "question"], "row 1, column 'question' needs a number"),
         (["--pair", "gpt4"], "--pair needs WITHOUT>WITH"),
         (["--pair", "gpt4>none"], "no model 'none'"),
         (["--pair", "gpt4>gpt4"], "--pair needs two models"),

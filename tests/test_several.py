@@ -14,7 +14,7 @@ from bandits.experiment import several
 from bandits.experiment.ask import Ask
 from bandits.experiment.play import finish
 from bandits.metrics import judges
-from bandits.sequential import chains
+from bandits.sequential import chains, frugal
 from bandits.sequential.chains import Chain, Judged
 from envs import judges as simulated
 from envs import load
@@ -192,3 +192,27 @@ def test_graded_answers_take_noise_not_auc() -> None:
         simulated.simulated(simulated.parse("auc=0.8"), utility, stream.models)
     score = simulated.simulated(simulated.parse("noise=0.1"), utility, stream.models)
     assert ((score >= 0) & (score <= 1)).all() and np.corrcoef(score.ravel(), utility.ravel())[0, 1] > 0.9
+
+
+def test_a_policy_fitted_on_the_tables_own_split(table: Path, tmp_path: Path) -> None:
+    """`--warm-start split`: fitted on what the table calls train, played on the rows that it calls test."""
+    spec = "frugal,length=2,budget=0.9,points=6"
+    stream, run = played(table, spec, "always,model=huge", warm_start="split")
+    learn = np.arange(COUNT) < 40
+    judged = Judged(stream.utility, stream.cost + 0.25, np.float32(stream.several.scores).astype(float))
+    limit = 0.9 * judged.cost[learn].mean(axis=0).max()
+    chain, _ = frugal.search(judged.take(learn), limit, length=2, points=6)
+    ran = chains.play(judged.take(~learn), chain)
+    (row,) = (row for row in run.calls if row["policy"] == spec)
+    assert row["calls"] == pytest.approx(ran.calls.mean()) and row["paid"] == pytest.approx(ran.cost.mean())
+    assert run.traces[spec].order.shape == (SEEDS, COUNT - 40)
+    frame = pd.read_csv(table).drop(columns="split")
+    frame.to_csv(tmp_path / "bare.csv", index=False)
+    given = ["--data", str(tmp_path / "bare.csv"), "--policy", spec, "--calls", "2", "--warm-start", "split"]
+    code, said = answer([*given, "--out", str(tmp_path / "x")])
+    assert code == 2 and "--warm-start split needs --calls and a table with a column split" in said
+    code, said = answer([*given[:-2], "--out", str(tmp_path / "x")])
+    assert (
+        code == 2
+        and "frugal needs logged outcomes to be fitted on, got none; give --warm-start SHARE" in said
+    )

@@ -12,9 +12,11 @@ import pytest
 from bandits.experiment import several
 from bandits.experiment.ask import Ask
 from bandits.experiment.play import finish
+from bandits.folders.export import export
 from bandits.loop import slots
 from bandits.loop.feedback import parse
 from bandits.rewards import linear
+from bandits.sweeps import job, plan
 from envs import load
 from envs.calls import STOP, Calls, last
 from envs.stream import Stream
@@ -181,3 +183,35 @@ def test_a_stopped_run_goes_on_and_a_report_is_made_again(table: Path, tmp_path:
     assert [">".join(MODELS[k] for k in s) for s in sequences] == [
         run.stream.models[k].removesuffix(" (judged)") for k in run.traces[CHAIN].arms[0]
     ]
+
+
+def test_a_sweep_and_an_export_take_several_calls(table: Path, tmp_path: Path) -> None:
+    """A sweep's job comes to what the run does; a policy of one call is exported from a run with several."""
+    file = tmp_path / "sweep.toml"
+    file.write_text(
+        f'policies = ["{CHAIN}"]\nstreams = ["{table}"]\nseeds = 2\ncalls = 3\npreferences = [0.1]\n'
+        'budgets = ["600"]\nhard = true\n'
+    )
+    (one,) = plan.jobs(file, tried=False)
+    (got,) = json.loads(job.result(one))["runs"]
+    _, (run,) = played(table, CHAIN, budget=("600",), hard=True)
+    trace = run.traces[CHAIN]
+    earned = np.where(trace.arms >= 0, run.table[trace.order, np.maximum(trace.arms, 0)], 0.0)
+    assert got["reward"] == pytest.approx(earned.mean(axis=1).tolist()) and max(got["spent_cost"]) <= 600
+    command = [
+        "--data",
+        str(table),
+        "--calls",
+        "3",
+        "--seeds",
+        "2",
+        "--rounds",
+        "40",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert answer([*command, "--policy", "ucb1", "--policy", CHAIN]) == (0, "")
+    router = export(tmp_path / "run", "ucb1", seed=1)
+    assert router.settings.models == MODELS
+    with pytest.raises(ValueError, match="export needs a policy that has a form"):
+        export(tmp_path / "run", CHAIN)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bandits.mmrbench import transfer, transfer_page
+from bandits.mmrbench import new_models, splits, transfer, transfer_page
 from bandits.mmrbench.transfer import SETS, SOURCE, TEXTS, Asked
+from bandits.policies.llmbandit import training
 from envs.outcomes import Outcomes
 from envs.twin import published
 from simulate import answer
@@ -84,7 +86,7 @@ def test_the_layout_has_the_papers_figures_beside_ours(found) -> None:
         "notes": (),
         "command": "c",
     }
-    page = transfer_page.render(found, known)
+    page = transfer_page.render(found, [], known)
     assert "0.7936" in page and "image masked" in page and page.count("<circle") == 15
     assert "knn,k=5 on a-&gt;b (accuracy" in page
 
@@ -107,3 +109,44 @@ def test_the_command_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.Monk
         "--train-share needs a number between 0 and 1, got 1" in answer(["transfer", "--train-share", "1"])[1]
     )
     assert "--seeds needs at least 1, got 0" in answer(["transfer", "--seeds", "0"])[1]
+
+
+def test_models_never_seen_are_judged_against_the_best_by_quiz(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training has suites of its own; here what it would call is given: the first new model, or the second."""
+    rng = np.random.default_rng(1)
+    rows, topic = 240, rng.integers(0, 2, 240)
+    right = np.array([[0.95, 0.1], [0.1, 0.95]])[topic][:, [0, 0, 1, 1]]
+    made = Outcomes(
+        ("a1", "a2", "b1", "b2"), (rng.random((rows, 4)) < right).astype(float), np.tile([1.0, 2, 3, 4], (rows, 1)),
+        np.array([f"q{i}" for i in range(rows)], object), text=np.eye(4)[topic] + 0.05 * rng.normal(size=(rows, 4)),
+        dataset=np.full(rows, "one", object), scenario=np.full(rows, "vqa", object),
+    )  # fmt: skip
+    pool = SimpleNamespace(vector=np.arange(4), cost=np.arange(4.0))
+    monkeypatch.setattr(new_models.training, "train", lambda log, **_: SimpleNamespace(pool=pool, models=log))
+    monkeypatch.setattr(new_models.training, "enrol", lambda *_: pool)
+    monkeypatch.setattr(new_models.training, "quiz_rows", lambda *_, size, **__: np.arange(size))
+    monkeypatch.setattr(
+        new_models,
+        "_route",
+        lambda trained, pool, asked, _: np.full(len(asked), int(trained.models.utility.shape[1] == 4)),
+    )
+    found = new_models.new_models(made, seeds=3, quiz=24, dim=3, random_state=0)
+    by = {(row["preference"], row["player"]): row for row in found}
+    assert len(found) == 21 and {row["preference"] for row in found} == set(new_models.PREFERENCES)
+    want = {name: [] for name in (new_models.ALL, new_models.QUIZ, new_models.BEST, new_models.RIDGE)}
+    for s in range(3):
+        split = splits.make(made, "all", ("one",), "in", 0.2, s)[0]
+        new = np.delete(np.arange(4), training.half(4, s))
+        scale = made.cost[:, new].max()
+        sheet = (made.utility - 0.2 * made.cost / scale)[:, new]
+        want[new_models.ALL] += sheet[split.test, 1].tolist()
+        want[new_models.QUIZ] += sheet[split.test, 0].tolist()
+        want[new_models.BEST] += sheet[split.test, sheet[split.train][:24].mean(axis=0).argmax()].tolist()
+    for name in (new_models.ALL, new_models.QUIZ, new_models.BEST):
+        assert by[0.2, name]["reward"] == pytest.approx(np.mean(want[name]))
+    over = np.mean(want[new_models.QUIZ]) - np.mean(want[new_models.BEST])
+    assert by[0.2, new_models.QUIZ]["over_quiz"] == pytest.approx(over, abs=1e-9)
+    assert by[0.0, "oracle"]["reward"] >= by[0.0, new_models.RIDGE]["reward"] >= by[0.0, "uniform"]["reward"]
+    assert "at weight 0.2" in new_models.verdict(found)
+    with pytest.raises(ValueError, match="needs 4 models or more"):
+        new_models.new_models(three_sets(6), seeds=1)

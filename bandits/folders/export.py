@@ -33,7 +33,10 @@ from envs.tables.how import READING
 Floats = NDArray[np.floating[Any]]
 _READ = ("name", "data", "prices", "embed")  # what a table is read by, beside `READING`
 # What a run may have been asked for; anything else leaves a state that its trace does not give back.
-_ALLOWED = ("policies", "reward", "preference", "budget", "seeds", "seed", "order", "rounds")
+_ALLOWED = (
+    "policies", "reward", "preference", "budget", "seeds", "seed", "order", "rounds",
+    "calls", "deliver", "judge", "judge_column", "judge_cost", "within_query", "parallel",
+)  # fmt: skip
 
 
 def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None = None) -> Router:
@@ -53,20 +56,22 @@ def export(folder: Path | str, spec: str, *, seed: int = 0, reward: str | None =
     _check(manifest, place, spec, seed)
     _check_reward(manifest["reward"], reward, place)
     loaded = loaded_again(manifest)
-    if fingerprint(loaded.outcomes) != manifest["data"]["sha256"]:
+    if fingerprint(loaded.outcomes) != _sha256(manifest):
         raise ValueError(f"export needs the data that {place} was run on; it has changed since")
-    order, arms = _calls(place / "trace.parquet", spec, seed)
-    if len(order) and not (order.min() >= 0 and order.max() < len(loaded) and arms.max() < loaded.n_arms):
-        raise ValueError(f"{place / 'trace.parquet'}: rows or arms are not those of its table")
     asked = preferences(manifest["preference"], len(loaded), manifest["seed"])[manifest["preference"]]
     worth = resolve.function(reward or manifest["reward"], REWARDS, "reward")
     table = reward_table(worth, loaded, asked)
-    policy = build(spec, loaded, worth, checked=False, bounds=bounds_of(table))
+    policy = build(
+        spec, loaded, worth, checked=False, bounds=bounds_of(table), again=manifest.get("calls", 1) > 1
+    )
     form = form_of(policy)
     if form is None:
         raise ValueError(
             f"export needs a policy that has a form of its own (docs/serving.md); {formless(spec, loaded, worth)}"
         )
+    order, arms = _calls(place / "trace.parquet", spec, seed)
+    if len(order) and not (order.min() >= 0 and order.max() < len(loaded) and arms.max() < loaded.n_arms):
+        raise ValueError(f"{place / 'trace.parquet'}: rows or arms are not those of its table")
     served: forms.Forms = form.served
     settings = _settings(spec, served, manifest, loaded, asked)
     fitted = projection.fit(loaded.outcomes, **manifest["context"]) if served.featured else projection.NOTHING
@@ -89,6 +94,11 @@ def formless(spec: str, loaded: stream.Stream, worth: Reward) -> str:
     return f"{lacking[0]!r}, of which {spec!r} is made, has none" if lacking else f"{spec!r} has none"
 
 
+def _sha256(manifest: Mapping[str, Any]) -> str:
+    """Return the sha256 of the run's table; of several calls a query, before sequences of calls were columns of it."""
+    return str(manifest["given_sha256"] if manifest.get("calls", 1) > 1 else manifest["data"]["sha256"])
+
+
 def _settings(
     spec: str,
     served: forms.Forms,
@@ -105,7 +115,7 @@ def _settings(
         models=tuple(loaded.models),
         price=tuple(None if np.isnan(p) else float(p) for p in loaded.price),
         label=manifest["label"],
-        sha256=manifest["data"]["sha256"],
+        sha256=_sha256(manifest),
     )
 
 

@@ -14,7 +14,7 @@ from bandits.report import forest
 from bandits.report.forest import Line, Table
 from bandits.report.words import minus
 
-FILES = ("transfer.html", "transfer.csv")
+FILES = ("transfer.html", "transfer.csv", "new_models.csv")
 _TITLES = {
     transfer.SETS: "Another data set of the scenario (table 4)",
     transfer.TEXTS: "Text alone (table 5)",
@@ -25,17 +25,22 @@ CAPTION = (
 )
 
 
-def publish(folder: Path, found: Mapping[str, Sequence[Row]], known: Mapping[str, Any]) -> Path:
-    """Write `FILES` into a folder, each whole or not at all, and return the page's path; other files stay.
+def publish(
+    folder: Path, found: Mapping[str, Sequence[Row]], new: Sequence[Row], known: Mapping[str, Any]
+) -> Path:
+    """Write the page and the tables that have rows, each whole or not at all; return the page's path.
 
     Args:
-        folder: made where it is lacking.
+        folder: made where it is lacking; other files stay.
         found: of `transfer.transfer`.
+        new: of `new_models.new_models`; none: it was not asked for.
         known: as `forest.render` takes it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tables.write(str(folder / FILES[0]), render(found, known).rstrip("\n"))
-    tables.write(str(folder / FILES[1]), tables.render(flat(found), "csv"))
+    tables.write(str(folder / FILES[0]), render(found, new, known).rstrip("\n"))
+    for name, rows in zip(FILES[1:], (flat(found), list(new)), strict=True):
+        if rows:
+            tables.write(str(folder / name), tables.render(rows, "csv"))
     return folder / FILES[0]
 
 
@@ -49,10 +54,11 @@ def flat(found: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def render(found: Mapping[str, Sequence[Row]], known: Mapping[str, Any]) -> str:
-    """Return the page, self-contained and without a script."""
+def render(found: Mapping[str, Sequence[Row]], new: Sequence[Row], known: Mapping[str, Any]) -> str:
+    """Return the page, self-contained and without a script; arguments as of `publish`."""
     lines = [_line(row) for rows in found.values() for row in rows]
     layouts = [_layout(kind, rows) for kind, rows in found.items() if rows]
+    layouts += [_models(new)] if new else []
     return forest.render(
         known, lines, layouts, heading="Trained elsewhere, against the best model here", axis="accuracy above the best"
         " single model of what tests", caption=CAPTION,
@@ -96,6 +102,27 @@ def _layout(kind: str, rows: Sequence[Row]) -> Table:
             "paper: best model",
             "paper: shift",
         ],
+        told,
+    )
+
+
+def _models(new: Sequence[Row]) -> Table:
+    """Return the table of models that were never seen."""
+    told = []
+    for row in new:
+        low, high = row.get("queries_lo", math.nan), row.get("queries_hi", math.nan)
+        over = (
+            ("-", "")
+            if math.isnan(low)
+            else (minus(f"{row['over_quiz']:+.4f}"), minus(f"{low:+.4f} to {high:+.4f}"))
+        )
+        cells = [(row["player"], ""), (f"{row['reward']:.4f}", ""), over, (row.get("verdict", "-"), "")]
+        told.append({"name": f"{row['preference']:g}", "cells": cells, "note": ""})
+    return Table(
+        "Models never seen",
+        "Half of the models trains, the other half is routed among, known by a quiz of a few queries. Over the quiz:"
+        " reward a query more than the model that is best on it; small print: 95 % interval over queries.",
+        ["weight on cost", "player", "reward a query", "over the best by quiz", "verdict"],
         told,
     )
 

@@ -102,7 +102,7 @@ def _drawing(told: Sequence[Line]) -> dict[str, Any]:
             {
                 "y": TOP + LINE * i + LINE // 2,
                 "group": cut(line.group, _LONGEST) if line.group != before else "",
-                "name": line.name,
+                "name": cut(line.name, _LONGEST),
                 "colour": f"c{names.index(line.name) % len(COLOURS)}",
                 "shown": line.shown,
                 "x": across(line.value), "lo": across(lo), "hi": across(hi),

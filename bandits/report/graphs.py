@@ -19,23 +19,25 @@ def drawing(missing: Rows, online: Rows, *, note: str) -> str:
     """Return the drawing.
 
     Args:
-        missing: of `graphs.robust.curves`; empty: the left half stays empty.
+        missing: of `graphs.robust.curves`; empty: the right half is drawn alone.
         online: of `graphs.play.rows`.
         note: what stands below: where the numbers are from.
     """
-    parts = [*_curves(missing), *_gains(online), _text(_LEFT[0], _HEIGHT - 10, note, "start", _MUTED)]
+    left = 0 if missing else 420  # the right half alone where there are no curves
+    parts = [*_curves(missing), *_gains(online), _text(left + 12, _HEIGHT - 10, note, "start", _MUTED)]
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img"'
-        f' font-family="system-ui, sans-serif" font-size="12" fill="{_INK}">'
-        f'<title>Model selection on task graphs</title><rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left} 0 {_WIDTH - left} {_HEIGHT}"'
+        f' width="{_WIDTH - left}" role="img" font-family="system-ui, sans-serif" font-size="12" fill="{_INK}">'
+        f'<title>Model selection on task graphs</title><rect x="{left}" width="{_WIDTH - left}" height="{_HEIGHT}"'
+        ' fill="#ffffff"/>'
     )
     return "\n".join([head, *parts, "</svg>"]) + "\n"
 
 
 def _curves(rows: Rows) -> list[str]:
-    parts = [_text(_LEFT[0], 22, "Trained on labels: programs that succeed (SER)", "start", _INK, 600)]
     if not rows:
-        return parts
+        return []
+    parts = [_text(_LEFT[0], 22, "Trained on labels: programs that succeed (SER)", "start", _INK, 600)]
     ratios = sorted({float(row["missing"]) for row in rows})
     methods = list(dict.fromkeys(str(row["method"]) for row in rows))
     ends = [float(row[k]) for row in rows for k in ("ser", "ser_lo", "ser_hi") if not math.isnan(row[k])]

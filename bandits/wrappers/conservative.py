@@ -64,7 +64,8 @@ def conservative(
     all arms. Its radius is `beta = noise sqrt(2 ln(1 / delta) + sum_k ln(det A_k / ridge^d)) + sqrt(ridge) size`
     (Abbasi-Yadkori, Pal, Szepesvari 2011, Theorem 2, in its determinant form); with probability `1 - delta` the
     promise then holds at all times where rewards are linear in the context. A `radius` of one's own is narrower and
-    promises less. Where the baseline cannot be called the policy calls as it would.
+    promises less. Where the baseline cannot be called the policy calls as it would. Numbers of algorithms and theorems
+    are not checked against the papers.
 
     Args:
         policy: any policy.

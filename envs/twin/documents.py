@@ -10,7 +10,6 @@ changes is right with a chance that falls with the number of documents; so utili
 from __future__ import annotations
 
 import csv
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from envs.outcomes import Outcomes
 from envs.twin.published import folder
 
+Bools = NDArray[np.bool_]
 LABEL = "synthetic utilities with M2RAG's recorded changes of answers and lengths, not recorded answers"
 FIGURES = "m2rag_documents.csv"
 NEEDS = ("needs none", "needs some", "needs much")  # documents; stands as the data set, which a policy sees
@@ -38,7 +38,8 @@ def make(queries: int, *, seed: int = 0) -> Outcomes:
     text = (folder() / FIGURES).read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     need = rng.integers(0, len(NEEDS), queries)
-    utility, right = np.empty((queries, len(rows))), np.zeros(queries, bool)
+    utility = np.empty((queries, len(rows)))
+    right: Bools = np.zeros(queries, bool)
     levels = iter(SPREAD * rng.standard_normal(len(rows)))
     for k, row in enumerate(rows):
         if not row["changed"]:
@@ -60,8 +61,8 @@ def make(queries: int, *, seed: int = 0) -> Outcomes:
     )
 
 
-def _changed(rng: np.random.Generator, right: NDArray[Any], rate: float, mended: float) -> NDArray[Any]:
+def _changed(rng: np.random.Generator, right: Bools, rate: float, mended: float) -> Bools:
     """Return which answers are right after a share `rate` has changed, wrong ones `LIKELIER` times as often."""
     weight = np.where(right, 1.0, LIKELIER)
     changed = rng.random(len(right)) < np.minimum(rate * weight / weight.mean(), 1.0)
-    return np.where(changed, ~right & (rng.random(len(right)) < mended), right)
+    return np.asarray(np.where(changed, ~right & (rng.random(len(right)) < mended), right), bool)

@@ -1,4 +1,4 @@
-"""Information-directed sampling in its variance-based form: Russo and Van Roy 2018, arXiv 1403.5556, section 6."""
+"""Information-directed sampling in its variance-based form: Russo and Van Roy 2018, arXiv 1403.5556."""
 
 from __future__ import annotations
 

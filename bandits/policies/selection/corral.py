@@ -53,7 +53,8 @@ def corral(
     mixed with the uniform choice by `gamma = 1 / T`; where `1 / p_i'` exceeds `rho_i`, `rho_i = 2 / p_i'` and `eta_i`
     grows by `exp(1 / ln T)` (lines 9 to 12). `l_i` is the loss over the probability of the arm where base `i` advised
     the arm that was called, else 0 (remark in section 3). Every base hears every outcome as it is, instead of its loss
-    over `p_i` (line 6), which policies that fit a mean cannot use; so the bound of Theorem 4 is not promised for them.
+    over `p_i` (line 6), which policies that fit a mean cannot use; so the paper's bound is not promised for them. The
+    numbers of lines and algorithms are not checked against the paper.
 
     Args:
         n_arms: `K`.

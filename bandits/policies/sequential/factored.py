@@ -34,9 +34,9 @@ def factored(bases: Sequence[Policy], sizes: Sequence[int]) -> Policy:
     kind_of = jnp.asarray([g for g, size in enumerate(sizes) for _ in range(size)])
 
     def seen_by(span: slice, seen: Observation) -> Observation:
-        # A base has one call a query.
-        none: Any = dict.fromkeys(("asked", "heard", "room", "features", "spent", "votes"))
-        return seen._replace(available=seen.available[span], price=seen.price[span], **none)
+        """Return what a base sees, which has one call a query."""
+        own = seen._replace(available=seen.available[span], price=seen.price[span])
+        return own._replace(asked=None, heard=None, room=None, features=None, spent=None, votes=None)
 
     def init(key: jax.Array) -> Any:
         keys = jax.random.split(key, len(bases))

@@ -55,14 +55,7 @@ def look(
     require.one_of("look", BUYS, buy=buy)
     if arm >= n_arms:
         raise ValueError(f"look needs arm < {n_arms}, got arm={arm}")
-    is_look = jnp.arange(n_arms) == arm
-
-    def shown(seen: Observation) -> jax.Array:
-        told = jnp.zeros(features) if seen.features is None or arm < 0 else seen.features[arm]
-        return jnp.concatenate([told, seen.context])
-
-    def looked(seen: Observation) -> jax.Array:
-        return jnp.array(False) if seen.asked is None else (seen.asked & is_look).any()
+    of = _Of(arm, features)
 
     def init(key: jax.Array) -> State:
         del key
@@ -74,30 +67,48 @@ def look(
 
     def act(key: jax.Array, state: State, seen: Observation) -> jax.Array:
         del key
-        plain, after = (
-            ridges.estimate(state.plain, seen.context),
-            ridges.estimate(state.after, shown(seen)),
-        )
+        is_look, looked = jnp.arange(n_arms) == arm, of.looked(seen)
+        before = ridges.estimate(state.plain, seen.context)
+        after = ridges.estimate(state.after, of.shown(seen))
         buying = ridges.estimate(state.looking, seen.context)
         worth: Any = {"learned": (buying.mean + alpha * buying.width)[0], "always": _SURE, "never": -_SURE}[
             buy
         ]
-        index = jnp.where(is_look, worth, plain.mean + alpha * plain.width)
-        index = jnp.where(looked(seen), after.mean + alpha * after.width, index)
-        answered = (
-            jnp.array(False) if seen.asked is None else (seen.asked & ~is_look).any() | ~seen.available.any()
-        )
+        index = jnp.where(is_look, worth, before.mean + alpha * before.width)
+        index = jnp.where(looked, after.mean + alpha * after.width, index)
+        asked = jnp.zeros(n_arms, bool) if seen.asked is None else seen.asked
+        answered = (asked & ~is_look).any() | (asked.any() & ~seen.available.any())
         return jnp.where(answered, STOP, choose(index, seen.available)).astype(jnp.int32)
 
     def update(key: jax.Array, state: State, seen: Observation, called: jax.Array, told: Feedback) -> State:
-        """Learn from the answer that was delivered; a look alone says nothing yet."""
         del key
-        known = ~jnp.isnan(told.reward) & (called != arm)
-        reward, weight, bought = jnp.nan_to_num(told.reward), known * 1.0, looked(seen)
-        return State(
-            ridges.learn(state.plain, seen.context, called, reward, weight * ~bought),
-            ridges.learn(state.after, shown(seen), called, reward, weight * bought),
-            ridges.learn(state.looking, seen.context, jnp.int32(0), reward, weight * bought),
-        )
+        return _learned(of, state, seen, called, told.reward)
 
     return Policy(init, act, update, again=True)
+
+
+class _Of(NamedTuple):
+    """The look among the arms, -1 for none, and how many numbers it shows."""
+
+    arm: int
+    features: int
+
+    def shown(self, seen: Observation) -> jax.Array:
+        """Return the context after what the look has shown, 0 where it has not been called."""
+        told = jnp.zeros(self.features) if seen.features is None or self.arm < 0 else seen.features[self.arm]
+        return jnp.concatenate([told, seen.context])
+
+    def looked(self, seen: Observation) -> jax.Array:
+        """Return whether the look was called for this query."""
+        return jnp.array(False) if seen.asked is None or self.arm < 0 else seen.asked[self.arm]
+
+
+def _learned(of: _Of, state: State, seen: Observation, called: jax.Array, reward: jax.Array) -> State:
+    """Return the state after an answer that was delivered; a look alone, or what is not told, says nothing."""
+    known = ~jnp.isnan(reward) & (called != of.arm)
+    worth, weight, bought = jnp.nan_to_num(reward), known * 1.0, of.looked(seen)
+    return State(
+        ridges.learn(state.plain, seen.context, called, worth, weight * ~bought),
+        ridges.learn(state.after, of.shown(seen), called, worth, weight * bought),
+        ridges.learn(state.looking, seen.context, jnp.int32(0), worth, weight * bought),
+    )

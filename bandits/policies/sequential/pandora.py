@@ -64,9 +64,6 @@ def pandora(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, jo
     require.at_least("pandora", 0, alpha=alpha)
     require.above("pandora", 0, ridge=ridge)
     size = dim + 2 * n_arms * joint
-    points, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    nodes, share = jnp.asarray(points, jnp.float32), jnp.asarray(weights / weights.sum(), jnp.float32)
-    likely = jnp.broadcast_to(share, (n_arms, _NODES))
 
     def features(seen: Observation) -> jax.Array:
         if not joint:
@@ -85,14 +82,7 @@ def pandora(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, jo
     def index(key: jax.Array | None, state: State, seen: Observation) -> jax.Array:
         """Return how far each reservation value is above the best answer in hand; above 0 where there is none."""
         del key
-        found = ridges.estimate(state.before, features(seen))
-        spread = _spread(state)
-        scores = jnp.clip(found.mean[:, :1] + spread[:, None] * nodes, -_FAR, _FAR)
-        logit, width = _posterior(state, seen.context, scores)
-        unsure = jnp.hypot(width, (state.weight[:, 0] * spread * found.width)[:, None])
-        values = jax.nn.sigmoid(logit + alpha * unsure)
-        cost = jnp.maximum(seen.preference * found.mean[:, 1], _DEAREST)
-        sigma: jax.Array = reservation(values, likely, cost)
+        sigma = _sigma(state, seen, features(seen), alpha)
         if seen.asked is None or seen.heard is None:
             return sigma
         held = jax.nn.sigmoid(_posterior(state, seen.context, _logit(seen.heard)[:, None])[0][:, 0])
@@ -108,22 +98,39 @@ def pandora(n_arms: int, dim: int, *, alpha: float = 0.5, ridge: float = 1.0, jo
 
     def update(key: jax.Array, state: State, seen: Observation, arm: jax.Array, told: Feedback) -> State:
         del key
-        z = jnp.float32(0) if told.score is None else _logit(told.score)
-        x = features(seen)
-        error = z - state.before.weight[arm, 0] @ x
-        before = ridges.learn(state.before, x, arm, jnp.stack([z, told.cost / seen.cost_scale]))
-        inverse, weight = _newton(
-            state.inverse[arm], state.weight[arm], jnp.append(z, seen.context), told.utility
-        )
-        return State(
-            before,
-            state.number.at[arm].add(1.0),
-            state.square.at[arm].add(error**2),
-            state.inverse.at[arm].set(inverse),
-            state.weight.at[arm].set(weight),
-        )
+        return _learned(state, seen, features(seen), arm, told)
 
     return Policy(init, act, update, index=index, again=True)
+
+
+def _sigma(state: State, seen: Observation, x: jax.Array, alpha: float) -> jax.Array:
+    """Return `(K,)` reservation values from the features `x` of a query, its probabilities `alpha` errors up."""
+    points, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    nodes, share = jnp.asarray(points, jnp.float32), jnp.asarray(weights / weights.sum(), jnp.float32)
+    found, spread = ridges.estimate(state.before, x), _spread(state)
+    scores = jnp.clip(found.mean[:, :1] + spread[:, None] * nodes, -_FAR, _FAR)
+    logit, width = _posterior(state, seen.context, scores)
+    unsure = jnp.hypot(width, (state.weight[:, 0] * spread * found.width)[:, None])
+    values = jax.nn.sigmoid(logit + alpha * unsure)
+    cost = jnp.maximum(seen.preference * found.mean[:, 1], _DEAREST)
+    return jnp.asarray(reservation(values, jnp.broadcast_to(share, values.shape), cost))
+
+
+def _learned(state: State, seen: Observation, x: jax.Array, arm: jax.Array, told: Feedback) -> State:
+    """Return the state after a call of `arm`, whose utility is NaN where its answer was not delivered."""
+    z = jnp.float32(0) if told.score is None else _logit(told.score)
+    error = z - state.before.weight[arm, 0] @ x
+    before = ridges.learn(state.before, x, arm, jnp.stack([z, told.cost / seen.cost_scale]))
+    inverse, weight = _newton(
+        state.inverse[arm], state.weight[arm], jnp.append(z, seen.context), told.utility
+    )
+    return State(
+        before,
+        state.number.at[arm].add(1.0),
+        state.square.at[arm].add(error**2),
+        state.inverse.at[arm].set(inverse),
+        state.weight.at[arm].set(weight),
+    )
 
 
 def _logit(score: jax.Array) -> jax.Array:

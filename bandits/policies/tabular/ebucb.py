@@ -43,9 +43,10 @@ def ebucb(
     """Call the arm of the highest upper bound, whose prior is what the other arms' means say (empirical Bayes).
 
     Arms' mean utilities are `mu_k ~ N(m, tau^2)`, utilities `N(mu_k, s^2)` around them. The pooled variance within arms
-    gives `s^2`, the method of moments between arms `tau^2` (DerSimonian and Laird 1986, Eq. 8), both begun from a guess
-    that counts as `_GUESSED` arms; `m` is the mean weighed by `1 / (s^2 / n_k + tau^2)`. The posterior shrinks an arm's
-    mean to `m` by `B_k = (s^2 / n_k) / (s^2 / n_k + tau^2)` and counts that `m` is uncertain (Morris 1983, Eq. 1.15):
+    gives `s^2`, the method of moments between arms `tau^2` (DerSimonian and Laird 1986), both begun from a guess that
+    counts as `_GUESSED` arms; `m` is the mean weighed by `1 / (s^2 / n_k + tau^2)`. The posterior shrinks an arm's mean
+    to `m` by `B_k = (s^2 / n_k) / (s^2 / n_k + tau^2)` and counts that `m` is uncertain (Morris 1983; equations of
+    neither paper are checked by number):
 
         `mean_k = (1 - B_k) y_k + B_k m`,    `deviation_k^2 = tau^2 B_k + B_k^2 Var(m)`.
 
