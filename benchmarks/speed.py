@@ -25,7 +25,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from bandits import POLICIES, replay, reward_table, rewards
 from bandits.loop import blocks, lanes, player, scan
-from bandits.loop.replay import seed_keys, shared
+from bandits.loop.player import seed_keys
+from bandits.loop.replay import shared
 from bandits.metrics.curve import curve
 from bandits.metrics.knapsack import best_within
 
