@@ -43,6 +43,9 @@ OWN_BLAS = env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
 bench: install
 	$(OWN_BLAS) $(BIN)/python benchmarks/speed.py
+	$(OWN_BLAS) $(BIN)/python benchmarks/startup.py --repeats 3 --first
+	$(OWN_BLAS) $(BIN)/python benchmarks/after.py growth page
+	$(OWN_BLAS) $(BIN)/python benchmarks/sweeps.py --jobs 500
 
 # A library that cannot be installed (contextualbandits needs a C compiler) is a row of the table that says so.
 $(PEERS)/.installed: benchmarks/peers.txt

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     import jax.numpy as jnp
 
 
-__all__ = ["jax", "jnp"]
+__all__ = ["begun", "jax", "jnp"]
+
+
+def begun(array: Any) -> Any:
+    """Return an array that a state begins with: JAX's where JAX is there, as who calls `update` by hand needs it."""
+    return importlib.import_module("jax.numpy").asarray(array) if "jax" in sys.modules else array
 
 
 class _Late:

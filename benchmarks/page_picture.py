@@ -5,11 +5,16 @@ python benchmarks/page_picture.py PAGE.html docs/NAME.svg
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
-from benchmarks.decision_picture import drawing
+from decision_picture import drawing
 
 if __name__ == "__main__":
-    page, out = map(Path, sys.argv[1:])
-    out.write_text(drawing(page.read_text(encoding="utf-8")), encoding="utf-8")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("page", type=Path, metavar="PAGE.html")
+    parser.add_argument("out", type=Path, metavar="NAME.svg")
+    asked = parser.parse_args()
+    asked.out.write_text(drawing(asked.page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -7,6 +7,8 @@ in each stream. Settings were chosen on streams 100 and 101; these are 0, 1 and 
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 
 import bandits
@@ -60,4 +62,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -191,10 +192,13 @@ def neural() -> Iterator[dict[str, Any]]:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    policy, *numbers = sys.argv[1:]
-    if policy == "bare":
+    parser = argparse.ArgumentParser(description="One shape in a process of its own, for `make bench`.")
+    parser.add_argument("policy", help="a policy, or bare: the libraries alone")
+    parser.add_argument("numbers", nargs="*", type=int, metavar="N", help="arms, features, rounds")
+    asked = parser.parse_args()
+    if asked.policy == "bare":
         import bandits  # noqa: F401
 
         print(json.dumps({"rate": 0.0, "peak": peak_memory()}))
     else:
-        print(json.dumps(alone(policy, *map(int, numbers))))
+        print(json.dumps(alone(asked.policy, *asked.numbers)))

@@ -48,19 +48,13 @@ def graphs(
     Without FOLDER, outcomes are synthetic on the true mix of MS-GQA's task graphs; with it they are those of M3's
     release. A query succeeds if all its steps do; SER is the share that does. See docs/graphs.md.
     """
-    sizes = {
-        "programs": programs,
-        "labelled": labelled,
-        "epochs": epochs,
-        "seeds": seeds,
-        "trainings": trainings,
-    }
-    for name, value in sizes.items():
+    for name, value in (("programs", programs), ("labelled", labelled), ("epochs", epochs), ("seeds", seeds),
+                        ("trainings", trainings)):  # fmt: skip
         if value is not None and value < 1:
             raise click.UsageError(f"--{name} needs at least 1, got {value}")
     ratios, place = _ratios(missing), _place(out)
     prepare_jax()
-    from bandits.graphs import play, robust, words
+    from bandits.graphs import play, robust
     from envs.graphs.tasks import solvable
 
     tasks, notes = _read(folder, programs, seed)
@@ -72,25 +66,29 @@ def graphs(
         with progress(len(ratios) * trainings) as said:
             some = kept.some(labelled, seed)
             curves = robust.curves(some, ratios, seeds=trainings, seed=seed, epochs=epochs, progress=said)
-    if form != "table":
-        show([*online, *curves], form)
-    else:
-        for line in words.verdict(online, curves):
-            told(line)
-        click.echo(
-            "\nonline: SER in %, difference from one bandit for all assignments in points, 95 % intervals"
-        )
-        show(words.online(online), form)
-        if curves:
-            click.echo(
-                f"\ntrained on labels: SER in % on the test split, difference from {robust.BASE} in points"
-            )
-            show(words.curves(curves), form)
+    _tell(online, curves, form)
     if place is not None:
         _write(place, online, curves, kept.label, form)
     left = len(tasks) - len(kept)
     say(*notes, f"{len(kept):,} programs; {left:,} that no assignment solves are left out",
         f"numbers are from: {kept.label}")  # fmt: skip
+
+
+def _tell(online: list[dict[str, Any]], curves: list[dict[str, Any]], form: str) -> None:
+    from bandits.graphs import robust, words
+
+    if form != "table":
+        show([*online, *curves], form)
+        return
+    for line in words.verdict(online, curves):
+        told(line)
+    click.echo("\nonline: SER in %, difference from one bandit for all assignments in points, 95 % intervals")
+    show(words.online(online), form)
+    if curves:
+        click.echo(
+            f"\ntrained on labels: SER in % on the test split, difference from {robust.BASE} in points"
+        )
+        show(words.curves(curves), form)
 
 
 def _ratios(text: str) -> list[float]:

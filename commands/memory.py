@@ -46,7 +46,7 @@ def estimate(loaded: Stream, ask: Ask) -> int:
         if spec not in REFERENCES and not trained(spec)
     )
     states = 2 * runs * ask.seeds * max(own, default=0)
-    traces = 2 * 4 * played * len(ask.policies)
+    traces = 2 * 4 * played * len(ask.policies) * ask.calls
     cells = len(loaded) * loaded.n_arms
     keys = _KEY * ask.seeds
     # Reward, utility and cost are there once more while tables are made.

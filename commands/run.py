@@ -17,7 +17,7 @@ from commands.memory import fits
 from commands.prepare import CONTEXT, load, log, prepare_jax, reading
 from commands.stopping import files_own, stopping
 from commands.summary import tell
-from commands.terminal import Stopped, detail, progress, remark, say, show, wrote
+from commands.terminal import Stopped, detail, doing, progress, remark, say, show, wrote
 
 if TYPE_CHECKING:
     from bandits.experiment.ask import Ask
@@ -174,7 +174,8 @@ def _finished(
     points: list[Any] = []
     try:
         for done, known_then in kept:
-            made.append(artefacts.publish(places[done.name], done, ask, known_then, kept=True))
+            made.append(artefacts.publish(places[done.name], done, ask, known_then, kept=True, doing=doing))
+            doing("")
             points.append(points_of(done))
     except KeyboardInterrupt as error:
         _ours(error)

@@ -74,6 +74,13 @@ def progress(total: int) -> Iterator[Callable[[str, int], None] | None]:
         yield told
 
 
+def doing(what: str) -> None:
+    """Say on a terminal what is under way, over what was said before; "" ends it. Silent where `progress` is."""
+    if sys.stderr is not None and sys.stderr.isatty() and not _asked("quiet"):
+        sys.stderr.write(f"\r\x1b[K{what}")
+        sys.stderr.flush()
+
+
 def one_line(message: str) -> str:
     """Return a message as one line that a terminal shows as it is: long names shortened, control characters escaped."""
     shown = "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in message)

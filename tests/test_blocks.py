@@ -11,7 +11,7 @@ import bandits
 import envs
 from bandits import POLICIES, reward_table
 from bandits.loop import blocks, kernels_blocks, lanes, rounds, scan
-from bandits.loop.player import seed_keys
+from bandits.loop.keys import seed_keys
 from bandits.loop.replay import Case, replay
 from bandits.policies.linear.affine import form_of
 from tests.conftest import make_stream

@@ -15,7 +15,7 @@ from bandits.base import played_form_of
 from bandits.forms.form import Heard, Seen, leaves
 from bandits.loop import blocks, lanes, scan
 from bandits.loop.compiled import _drawn, compiled
-from bandits.loop.player import seed_keys
+from bandits.loop.keys import seed_keys
 from bandits.loop.replay import Case, replay, shared
 from bandits.policies.linear.bootstrap import hearings
 from tests.conftest import make_stream

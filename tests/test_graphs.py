@@ -135,8 +135,8 @@ def test_one_bandit_a_step_wins_where_the_choice_of_loc_says_nothing() -> None:
     """Programs without LOC: 10 of 70 assignments are the same; shown by the one rule, and why."""
     whole = tasks.solvable(made.make(4500, seed=5))
     both, alone = (np.flatnonzero(whole.kinds == kind) for kind in (tasks.BOTH, tasks.NO_LOC))
-    mostly = whole.take(np.r_[both[:30], alone[:600]])
-    found = play.rows(mostly, play.play(mostly, ["linucb,alpha=0.3,prior=1"], seeds=4))
+    mostly = whole.take(np.r_[both[:30], alone[:500]])
+    found = play.rows(mostly, play.play(mostly, ["linucb"], seeds=4))
     flat, steps = (
         next(r for r in found if r["way"] == way and r["programs"] == "no LOC") for way in ("flat", "steps")
     )

@@ -154,3 +154,9 @@ def test_what_cannot_be_heard_is_said_in_one_line(change: str, said: str) -> Non
     ]
     code, message = answer(given)
     assert code == 2 and said in message and "\n" not in message
+
+
+def test_several_calls_a_query_and_what_is_never_heard_do_not_go_together() -> None:
+    given = ["--policy", "pandora", "--calls", "2", "--judge", "auc=0.8", "--stream", "RealWorldQA"]
+    code, said = answer([*given, "--rounds", "5", "--seeds", "1", "--change", "censor,share=0.5"])
+    assert code == 2 and "they go without outcomes that are never heard" in said and "\n" not in said

@@ -12,7 +12,7 @@ import pytest
 
 from bandits.base import check, example
 from bandits.experiment.lineup import build
-from bandits.loop.player import seed_keys
+from bandits.loop.keys import seed_keys
 from bandits.loop.replay import replay
 from bandits.policies.llmbandit import identity, networks
 from bandits.policies.llmbandit import tasks as llmbandit_tasks

@@ -101,7 +101,8 @@ def made():
 @pytest.mark.parametrize("decay", [1.0, 0.9])
 def test_advantages_are_those_of_a_loop_over_turns(made, decay: float) -> None:
     done, reward = made[2], np.array([0.7, -0.2])
-    advantage, target = training.advantages(done, jnp.asarray(reward), decay)
+    told = jax.jit(training.advantages)(done, jnp.asarray(reward), decay)
+    advantage, target = (np.asarray(a) for a in told)
     value, last = np.asarray(done.value, float), [2, 1]
     for b in range(2):
         for t in range(TURNS):
@@ -124,9 +125,11 @@ def test_the_loss_is_that_of_a_numpy_forward_pass(made) -> None:
     )
     schedule = Schedule(turns=TURNS)
     policy, error, entropy, count = 0.0, 0.0, 0.0, 0
-    for b, t in np.argwhere(np.asarray(done.live)):
-        chances, value = forward(networks, frozen, jax.tree.map(lambda a, b=b, t=t: a[b, t], done.now), TURNS)
-        ratio = np.exp(chances[int(done.action[b, t])] - float(done.log_chance[b, t]))
+    plain = jax.tree.map(np.asarray, done)  # JAX compiles each index anew
+    for b, t in np.argwhere(plain.live):
+        now = Situation(*(a[b, t] for a in plain.now))
+        chances, value = forward(networks, frozen, now, TURNS)
+        ratio = np.exp(chances[plain.action[b, t]] - plain.log_chance[b, t])
         policy -= min(ratio * advantage[b, t], np.clip(ratio, 0.8, 1.2) * advantage[b, t])
         error += (value - target[b, t]) ** 2
         finite = chances[np.isfinite(chances)]

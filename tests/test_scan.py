@@ -9,7 +9,7 @@ import pytest
 import bandits
 from bandits import POLICIES, reward_table
 from bandits.loop import feedback, lanes, scan
-from bandits.loop.player import seed_keys
+from bandits.loop.keys import seed_keys
 from bandits.loop.replay import Case, replay
 from bandits.loop.rounds import Chunk, Shared
 from bandits.wrappers import budget

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bandits.experiment import several
+from bandits.experiment import several, worlds
 from bandits.experiment.ask import Ask
 from bandits.experiment.play import finish
 from bandits.folders.export import export
 from bandits.loop import slots
 from bandits.loop.feedback import parse
 from bandits.rewards import linear
-from bandits.sweeps import job, plan
+from bandits.sweeps import job, plan, results
 from envs import load
 from envs.calls import STOP, Calls, last
 from envs.stream import Stream
@@ -86,12 +86,12 @@ def test_a_cascade_under_a_budget_is_that_of_a_plain_loop(table: Path, hard: boo
         assert (paid <= 600) == hard and "" in names and any(">" in n for n in names)
 
 
-@pytest.mark.parametrize("parallel", [False, True])
-@pytest.mark.parametrize("pacing", ["primal_dual", "threshold", "mirror", "bwk", "lp"])
+@pytest.mark.parametrize(
+    ("pacing", "parallel"),
+    [*((p, False) for p in ("primal_dual", "threshold", "mirror", "bwk", "lp")), ("mirror", True)],
+)
 def test_every_pacing_takes_a_policy_that_may_call_again(table: Path, pacing: str, parallel: bool) -> None:
     """All calls of a query count against the promise; pacing makes fewer calls than the money of the first rounds."""
-    if parallel and pacing not in ("mirror",):
-        pytest.skip("one pacing is enough: what differs is the promise")
     given = {"budget": ("500",), "pacing": pacing, "hard": True, "parallel": parallel}
     _, (run,) = played(table, "pandora", **given)
     trace = run.traces["pandora"]
@@ -190,14 +190,18 @@ def test_a_sweep_and_an_export_take_several_calls(table: Path, tmp_path: Path) -
     file = tmp_path / "sweep.toml"
     file.write_text(
         f'policies = ["{CHAIN}"]\nstreams = ["{table}"]\nseeds = 2\ncalls = 3\npreferences = [0.1]\n'
-        'budgets = ["600"]\nhard = true\n'
+        'budgets = ["600"]\nhard = true\nabstain = 0.6\n'
     )
     (one,) = plan.jobs(file, tried=False)
+    results.prepare(tmp_path / "kept")
     (got,) = json.loads(job.result(one))["runs"]
-    _, (run,) = played(table, CHAIN, budget=("600",), hard=True)
+    _, (run,) = played(table, CHAIN, budget=("600",), hard=True, abstain=0.6)
     trace = run.traces[CHAIN]
     earned = np.where(trace.arms >= 0, run.table[trace.order, np.maximum(trace.arms, 0)], 0.0)
     assert got["reward"] == pytest.approx(earned.mean(axis=1).tolist()) and max(got["spent_cost"]) <= 600
+    assert len(got["coverage"]) == len(got["aurc"]) == SEEDS and 0 < max(got["coverage"]) < 1
+    results.keep(tmp_path / "kept", one.digest, job.result(one))
+    assert results.read(tmp_path / "kept", [one])[0][1][0]["reward"] == got["reward"]
     command = [
         "--data",
         str(table),
@@ -215,3 +219,23 @@ def test_a_sweep_and_an_export_take_several_calls(table: Path, tmp_path: Path) -
     assert router.settings.models == MODELS
     with pytest.raises(ValueError, match="export needs a policy that has a form"):
         export(tmp_path / "run", CHAIN)
+
+
+def test_a_judge_goes_with_the_answers_as_they_are(table: Path) -> None:
+    """A simulated judge scores changed answers anew and the others as before; the table's judge cannot."""
+    worse = ("quality,model=huge,change=-0.4,at=0.5",)
+    ask = Ask((CHAIN,), seeds=SEEDS, calls=3, judge="auc=0.9", change=worse)
+    plain = several.judged(load(data=str(table)), ask, str(table))
+    world = worlds.changed(plain, worse, seeds=SEEDS)
+    now, row = several.changed(world, ask), world.world.row
+    before, after = plain.several.scores[row], now.several.scores
+    flipped = plain.utility[row] != now.utility
+    assert flipped[:, 2].sum() > 20 and not flipped[:, :2].any()
+    np.testing.assert_allclose(after[~flipped], before[~flipped])
+    assert (after[flipped] < before[flipped]).all()
+    recorded = ask._replace(judge=None)
+    own = several.judged(load(data=str(table)), recorded, str(table))
+    with pytest.raises(ValueError, match="what the table's judge and models said is of the recorded answers"):
+        several.changed(worlds.changed(own, worse, seeds=SEEDS), recorded)
+    dearer = worlds.changed(own, ("price,model=huge,factor=2",), seeds=SEEDS)
+    np.testing.assert_array_equal(several.changed(dearer, recorded).several.scores, own.several.scores[row])

@@ -14,8 +14,8 @@ from bandits import resolve
 from bandits.base import Policy, check
 from bandits.experiment.filled import arm_named, filled
 from bandits.loop import slots
+from bandits.loop.keys import seed_keys
 from bandits.loop.orders import orders
-from bandits.loop.player import seed_keys
 from bandits.loop.replay import Case, Trace, replays
 from bandits.metrics.regret import comparator, played
 from bandits.policies import POLICIES

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -88,18 +88,27 @@ def keep(
 
 
 def publish(
-    folder: Path, run: Run, ask: Ask, known: Mapping[str, Any], *, kept: bool = False
+    folder: Path,
+    run: Run,
+    ask: Ask,
+    known: Mapping[str, Any],
+    *,
+    kept: bool = False,
+    doing: Callable[[str], object] = str,
 ) -> dict[str, pd.DataFrame]:
     """Summarise a finished run, add its tables and page to its folder, and return the tables by name.
 
     Args:
         folder, run, ask, known: as `keep`.
         kept: `keep` has been called already.
+        doing: called with what is under way, for whoever waits.
     """
     if not kept:
         keep(folder, run, ask, known)
 
+    doing(f"{folder}: adding up the tables")
     tables, manifest = tables_of(run, ask), _manifest(run, ask, known)
+    doing(f"{folder}: drawing the page and writing {len(tables)} tables")
     stay = (trace.FILE, "split.csv", *[trace.PROBED] * bool(manifest["unfinished"]))
     replace(folder, filed(tables, manifest), stay=stay)
     return tables

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.graphs import training
-from bandits.graphs.training import Floats, labels, masked, predicted, ser, succeeds
-from bandits.metrics.intervals import clustered, paired, student
-from bandits.metrics.verdict import judge
+from bandits.graphs.training import Floats, labels, masked, predicted, succeeds
+from bandits.metrics.intervals import Estimate, clustered, paired, student
+from bandits.metrics.verdict import Verdict, judge
 from envs.graphs.tasks import SPLITS, Tasks, flat
 
 BASE = "dataset-level"  # what all others are compared with, named before
@@ -54,33 +54,31 @@ def curves(
 ) -> list[dict[str, Any]]:
     """Return a row for each missing ratio and method: SER on the test split, and by how much it leads `BASE`.
 
-    A seed draws which labels are missing and how the network begins. Intervals of SER are over seeds; differences are
+    A seed draws what is missing and how the network begins. Intervals of SER are over seeds; differences are
     paired over seeds and over queries, in clusters of near copies, with Holm's correction over all of them.
 
     Args:
         tasks: from `solvable`.
         ratios: shares of the training labels that are missing.
-        seeds, seed: how many, and the first.
-        epochs: of M3.
+        seeds, seed, epochs: how many seeds, the first one, and epochs of M3.
         progress: called with what is being done and how many fits are done.
 
     Raises:
         ValueError: a split is empty.
     """
-    train, valid, test = (tasks.take(np.flatnonzero(tasks.split == part)) for part in SPLITS)
-    for part, rows in zip(SPLITS, (train, valid, test), strict=True):
-        if not len(rows):
+    for part in SPLITS:
+        if not (tasks.split == part).any():
             raise ValueError(f"curves need queries of the split {part}, got none of {len(tasks):,}")
+    train, valid, test = (tasks.take(np.flatnonzero(tasks.split == part)) for part in SPLITS)
     context = flat(tasks).context
-    seen, coming = (context[tasks.split == part] for part in ("train", "test"))
+    seen, coming = context[tasks.split == "train"], context[tasks.split == "test"]
     got = np.zeros((len(ratios), len(METHODS), seeds, len(test)))
     for r, ratio in enumerate(ratios):
         for s in range(seeds):
             label = masked(labels(train), ratio, seed + s)
             net = training.fit(train, valid, label, epochs=epochs, seed=seed + s)
-            got[r, 0, s] = succeeds(test, predicted(net.weights, test))
-            got[r, 1, s] = succeeds(test, ridge(seen, label, coming))
-            got[r, 2, s] = succeeds(test, dataset_level(label, len(test)))
+            said = predicted(net.weights, test), ridge(seen, label, coming), dataset_level(label, len(test))
+            got[r, :3, s] = [succeeds(test, one) for one in said]
             got[r, 3, s] = np.nanmean(labels(test), axis=1)  # of a random assignment, in expectation
             if progress is not None:
                 progress(f"missing {ratio:g}", r * seeds + s + 1)
@@ -91,37 +89,32 @@ def _rows(ratios: Sequence[float], got: Floats, cluster: NDArray[Any]) -> list[d
     """Return the rows from `(ratios, methods, S, n)` successes."""
     base, seeds, groups = METHODS.index(BASE), got.shape[2], int(cluster.max()) + 1
     mean = np.moveaxis(got.mean(axis=3), 2, 0)  # (S, ratios, methods)
-    lo, hi = student(mean)
+    level = student(mean)
     over_seeds = paired(mean, np.broadcast_to(mean[:, :, base, None], mean.shape))
     gap = (got - got[:, base, None]).mean(axis=2).reshape(-1, got.shape[3])
     sums = np.stack([np.bincount(cluster, one, groups) for one in gap], axis=1)
     over_queries = clustered(sums.reshape(groups, *mean.shape[1:]), np.bincount(cluster, minlength=groups))
-    others = np.array([m for m in range(len(METHODS)) if m != base])
-    said = judge(
-        type(over_seeds)(*(part[:, others] for part in over_seeds)),
-        type(over_queries)(*(part[:, others] for part in over_queries)),
-        seeds=seeds,
-        queries=groups,
-    )
+    others = [m for m in range(len(METHODS)) if m != base]
+    both = [Estimate(*(part[:, others] for part in one)) for one in (over_seeds, over_queries)]
+    said = judge(*both, seeds=seeds, queries=groups)
     found = []
     for r, ratio in enumerate(ratios):
         for m, method in enumerate(METHODS):
-            row: dict[str, Any] = {
-                "missing": ratio, "method": method, "ser": float(mean[:, r, m].mean()),
-                "ser_lo": float(lo[r, m]), "ser_hi": float(hi[r, m]), "over_base": float("nan"),
-                "lo": float("nan"), "hi": float("nan"), "shown": False, "why": "",
-            }  # fmt: skip
-            if m != base:
-                at = (r, others.tolist().index(m))
-                row |= {
-                    "over_base": float(over_seeds.mean[r, m]),
-                    "lo": float(np.fmin(over_seeds.lo[r, m], over_queries.lo[r, m])),
-                    "hi": float(np.fmax(over_seeds.hi[r, m], over_queries.hi[r, m])),
-                    "shown": bool(said.shown[at]),
-                    "why": str(said.why[at]),
-                }
-            found.append(row)
+            row = {"missing": ratio, "method": method, "ser": float(mean[:, r, m].mean())}
+            row |= {"ser_lo": float(level[0][r, m]), "ser_hi": float(level[1][r, m])}
+            found.append(row | _lead(both, said, (r, others.index(m)) if m != base else None))
     return found
 
 
-__all__ = ["BASE", "METHODS", "curves", "dataset_level", "ridge", "ser"]
+def _lead(both: Sequence[Estimate], said: Verdict, at: tuple[int, int] | None) -> dict[str, Any]:
+    """Return by how much a method leads, the wider of its two intervals and the verdict; None: it is the base."""
+    if at is None:
+        return dict.fromkeys(("over_base", "lo", "hi"), float("nan")) | {"shown": False, "why": ""}
+    over_seeds, over_queries = both
+    return {
+        "over_base": float(over_seeds.mean[at]),
+        "lo": float(np.fmin(over_seeds.lo[at], over_queries.lo[at])),
+        "hi": float(np.fmax(over_seeds.hi[at], over_queries.hi[at])),
+        "shown": bool(said.shown[at]),
+        "why": str(said.why[at]),
+    }

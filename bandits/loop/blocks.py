@@ -21,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 from bandits.base import RESOURCES, Policy
 from bandits.forms.exploring import Bonus, Weights
 from bandits.late import jax, jnp
+from bandits.loop.keys import made
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
 from bandits.policies.linear.affine import Form, form_of, heard_reward
 from envs import bare
@@ -46,7 +47,7 @@ class Blocks:
         if keyless(policy):
             self.carry = _begun(policy, len(keys)), account, None
             return
-        self._keys = jnp.stack(keys)
+        self._keys = jnp.stack(made(keys))
         self.carry = start(policy, self._keys), account, None
 
     @property

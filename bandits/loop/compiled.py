@@ -18,6 +18,7 @@ from bandits.base import Policy, played_form_of
 from bandits.forms import Averaging, Bagged, Fading, Joint, Logistic, Windowed
 from bandits.late import jax, jnp
 from bandits.loop.blocks import block_of, charged, real_rounds, shared_out, together_of
+from bandits.loop.keys import made
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
 from bandits.policies.linear.bootstrap import head_of, hearings
 
@@ -58,7 +59,7 @@ class Compiled:
     def __init__(
         self, policy: Policy, keys: Sequence[jax.Array], shared: Shared, *, account: Account | None = None
     ) -> None:
-        self._form, self._keys = played_form_of(policy), jnp.stack(keys)
+        self._form, self._keys = played_form_of(policy), jnp.stack(made(keys))
         self._play = PLAYS[type(self._form)]
         self._price, self._scale = np.asarray(shared.price), np.asarray(shared.cost_scale)
         self.carry = start(policy, self._keys), account, None

@@ -8,8 +8,6 @@ each chunk in turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
 
 from bandits.base import Policy, State
 from bandits.late import jax
@@ -38,7 +36,7 @@ def player(
 
     Args:
         policy: three pure functions.
-        keys: of each lane's randomness, from `keys_of`.
+        keys: of each lane's randomness, see `bandits.loop.keys`.
         shared: what is the same for all lanes.
         account: `(S, R)`, in runs with a budget.
         ring: for what is heard late.
@@ -53,21 +51,3 @@ def player(
     if plain and form_of(policy) is not None:
         return Blocks(policy, keys, shared, account=account)
     return Scan(policy, keys, shared, account=account, ring=ring, probe=probe, full=full, turns=turns)
-
-
-def keys_of(policy: Policy, seed: int, seeds: int, *, plain: bool = True) -> Sequence[Any]:
-    """Return a key for each seed of a run, None where what plays the policy asks nothing of it.
-
-    Args:
-        policy: three pure functions.
-        seed: of the run.
-        seeds: `S`.
-        plain: whether outcomes are heard at once and nothing is probed.
-    """
-    return [None] * seeds if plain and keyless(policy) else seed_keys(seed, seeds)
-
-
-@partial(jax.jit, static_argnums=1)
-def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
-    """Return a key for each seed of a run."""
-    return [jax.random.fold_in(jax.random.key(seed), s) for s in range(seeds)]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bandits.base import Policy, State
 from bandits.late import jax, jnp
+from bandits.loop.keys import seed_keys
 from bandits.loop.lanes import sheet
-from bandits.loop.player import seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 
 if TYPE_CHECKING:

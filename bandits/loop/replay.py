@@ -16,9 +16,9 @@ from bandits.base import RESOURCES, Policy, State
 from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
+from bandits.loop.keys import named
 from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.orders import orders
-from bandits.loop.player import keys_of
 from bandits.loop.rounds import Shared
 from bandits.rewards import PREFERENCE
 
@@ -188,8 +188,10 @@ def replays(
     if stream.several is not None and stream.several.calls.most > 1:
         raise ValueError("a stream of several calls a query needs bandits.loop.slots.replay")
     checked(stream, cases)
+    if stream.world is not None and stream.world.silent is not None:
+        policy = feedbacks.attentive(policy)
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
-    keys = keys_of(policy, seed, seeds, plain=feedback is None and probe is None)
+    keys = named(seed, seeds)
     after = None if feedback is None else feedbacks.due(feedback, rows.shape, seed)
     full = feedback is not None and feedback.full
     lanes = [
@@ -197,8 +199,6 @@ def replays(
         for case, sheet in zip(cases, sheets(stream, cases), strict=True)
         for s in range(seeds)
     ]
-    if stream.world is not None and stream.world.silent is not None:
-        policy = feedbacks.attentive(policy)
     arms, read = play(policy, shared(stream), lanes, full=full, probe=probe, progress=progress)
     traces = []
     for i, case in enumerate(cases):

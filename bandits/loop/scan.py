@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bandits.base import Policy, State
 from bandits.late import jax, jnp
+from bandits.loop.keys import made
 from bandits.loop.rounds import Account, Carry, Chunk, Due, Ring, Shared, run_chunk, start
 from bandits.loop.turns import Turns, run_turns
 
@@ -57,6 +58,7 @@ class Scan:
         full: bool = False,
         turns: Turns | None = None,
     ) -> None:
+        keys = made(keys)
         self._probe, self._lanes = probe, len(keys)
         self._program: Any = run_chunk if turns is None else run_turns
         self._how = (policy, probe, full if turns is None else turns)

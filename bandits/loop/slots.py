@@ -12,9 +12,9 @@ from bandits.base import RESOURCES, Policy, State
 from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
+from bandits.loop.keys import seed_keys
 from bandits.loop.lanes import Lane, play, sheets
 from bandits.loop.orders import orders
-from bandits.loop.player import seed_keys
 from bandits.loop.replay import Case, Trace, checked, shared
 from bandits.loop.replay import replay as single
 from bandits.loop.turns import OVER, Turns, worth_of
@@ -81,13 +81,17 @@ def replays(
     its query, in their order; what a judge says of an answer is seen before the next call of the query all the same.
 
     Raises:
-        ValueError: as there, or the outcomes of all models are to be heard.
+        ValueError: as there, or the outcomes of all models are to be heard, or some are never.
     """
     several = several_of(stream)
     check(several, stream.utility.shape, len(RESOURCES))
     checked(stream, cases)
     if feedback is not None and feedback.full:
         raise ValueError("several calls a query hear the models that were called, not all of them")
+    if stream.world is not None and stream.world.silent is not None:
+        raise ValueError(
+            "several calls a query hear every call: they go without outcomes that are never heard"
+        )
     turns = Turns(several.calls, worth)
     rows = orders(stream, seeds=seeds, seed=seed, order=order, rounds=rounds)
     keys = seed_keys(seed, seeds)

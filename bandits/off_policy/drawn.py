@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from bandits import require
 from bandits.base import Policy
 from bandits.late import jax, jnp
+from bandits.loop.keys import seed_keys
 from bandits.loop.lanes import sheet
 from bandits.loop.orders import orders
-from bandits.loop.player import seed_keys
 from bandits.loop.rounds import Chunk, Shared, feedback_of, observe
 from bandits.off_policy.rounds import CHANCE
 from bandits.rewards import PREFERENCE

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bandits.base import RESOURCES, Feedback, Observation, Policy, chances_of
 from bandits.late import jax, jnp
-from bandits.loop.player import seed_keys
+from bandits.loop.keys import seed_keys
 from bandits.loop.rejection import accepted
 from bandits.loop.rounds import Chunk, Shared
 from bandits.metrics.off_policy.models import folds

@@ -18,9 +18,10 @@ from bandits.experiment.ask import Ask
 from bandits.folders import checkpoint, trace
 from bandits.folders.unfinished import Staged
 from bandits.loop import lanes
+from bandits.loop.keys import named
 from bandits.loop.lanes import CHUNK
 from bandits.loop.orders import window_order
-from bandits.loop.player import Player, keys_of, player
+from bandits.loop.player import Player, player
 from bandits.loop.replay import shared, stopped
 from bandits.loop.rounds import Chunk, ring
 from bandits.metrics.regret import BASELINES
@@ -94,8 +95,8 @@ class Going:
         if self.backlog is not None:
             sizes = self.backlog.ring, table.n_arms, table.dim
             places = ring(policy, ask.seeds, *sizes, budgeted=held is not None)
-        plain, full = places is None and policy.price is None, ask.feedback == "full"
-        keys = keys_of(policy, ask.seed, ask.seeds, plain=plain)
+        full = ask.feedback == "full"
+        keys = named(ask.seed, ask.seeds)
         return player(policy, keys, shared(table), account=held, ring=places, probe=policy.price, full=full)
 
     @property

@@ -52,6 +52,14 @@ def tables(run: Run, threshold: float | None) -> dict[str, pd.DataFrame]:
     return {"abstain": pd.DataFrame(rows), "risk_coverage": pd.DataFrame(lines)}
 
 
+def by_seed(run: Run, spec: str, threshold: float | None) -> dict[str, list[float]]:
+    """Return what `abstain` has the means of, a number for each seed; nothing where nothing is withheld."""
+    if run.judged is None or threshold is None:
+        return {}
+    each = [_seed(run, spec, seed, threshold)[0] for seed in range(len(run.traces[spec].order))]
+    return {name: [one[name] for one in each] for name in each[0]}
+
+
 def _seed(run: Run, spec: str, seed: int, threshold: float) -> tuple[dict[str, float], Floats]:
     """Return a seed's numbers, and `(100, 3)` coverage, selective risk and score along its curve."""
     assert run.judged is not None

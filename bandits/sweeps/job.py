@@ -29,6 +29,7 @@ from bandits.folders import write as artefacts
 from bandits.late import jax
 from bandits.metrics.intervals import clustered
 from bandits.metrics.regret import BASELINES, comparator, earned_by, played, rewards
+from bandits.results import withheld
 from bandits.results.by_query import clusters
 from envs import selection
 
@@ -174,7 +175,7 @@ def result(job: Job, stream: Stream | None = None) -> str:
     JSON: all that determined it, and under `runs` for each preference and budget lists with a number for each seed:
     `reward`, `accuracy` and `cost` a round; `regret_*` against each reference, `spent_*` of each resource and
     `unanswered` queries, a run. `over_fixed` is the difference in reward a round from the best fixed choice, query by
-    query: its interval `lo`, `hi` and `p` over clusters of `queries`.
+    query: its interval `lo`, `hi` and `p` over clusters of `queries`. With `abstain`, what `results.withheld` has.
 
     Args:
         job: what to compute.
@@ -198,7 +199,9 @@ def result(job: Job, stream: Stream | None = None) -> str:
     if (data := _sha256(stream)) != job.known["data"]:
         raise ValueError(f"the table of {stream.name} has sha256 {data} here, not {job.known['data']}")
     seen = {k: job.load[k] for k in CONTEXT if k in job.load}
-    return _text({**job.known, "runs": [measured(run) for run in finish(stream, ask, context=seen)]})
+    return _text(
+        {**job.known, "runs": [measured(run, ask.abstain) for run in finish(stream, ask, context=seen)]}
+    )
 
 
 def _sha256(stream: Stream) -> str:
@@ -214,9 +217,9 @@ def _loaded(load: str, ask: runs.Ask) -> Any:
     return loaded(ask, json.loads(load))
 
 
-def measured(run: runs.Run) -> dict[str, Any]:
-    """Return what a finished run of one policy came to, lists with a number for each seed."""
-    (trace,) = run.traces.values()
+def measured(run: runs.Run, abstain: float | None = None) -> dict[str, Any]:
+    """Return what a finished run of one policy came to, lists with a number for each seed; see `result`."""
+    ((spec, trace),) = run.traces.items()
     stream, order = run.stream, trace.order
     hindsight = {"cost": stream.cost, "dataset": stream.dataset, "times": played(order, len(stream))}
     best = {
@@ -238,6 +241,7 @@ def measured(run: runs.Run) -> dict[str, Any]:
         **{f"spent_{name}": rewards(getattr(stream, name), trace).sum(axis=1).tolist() for name in used},
         "over_fixed": _over_fixed(run, got["reward"] - best["best_fixed"], order),
         "unanswered": (trace.arms < 0).sum(axis=1).tolist(),
+        **withheld.by_seed(run, spec, abstain),
     }
 
 

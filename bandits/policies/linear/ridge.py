@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bandits.base import Prior
-from bandits.late import jax, jnp
+from bandits.late import begun, jax, jnp
 
 
 class Ridge(NamedTuple):
@@ -46,13 +46,13 @@ def fresh(n_arms: int, dim: int, ridge: float, targets: tuple[int, ...] = (), *,
     tried yet, and a narrow width never tries them; at the best possible reward each arm is tried until it
     disappoints (optimistic initial values, Sutton and Barto 2018, section 2.6).
 
-    NumPy's arrays, since nothing here needs JAX: a run that kernels play is spared loading it.
+    Nothing here needs JAX: a run that kernels play is spared loading it.
     """
     inverse: Any = np.broadcast_to(np.eye(dim, dtype=np.float32) / np.float32(ridge), (n_arms, dim, dim))
     weight: Any = np.zeros((n_arms, *targets, dim), np.float32)
     weight[(slice(None), *(0 for _ in targets), -1)] = prior
     pulls: Any = np.zeros(n_arms, np.int32)
-    return Ridge(inverse, weight, pulls)
+    return Ridge(begun(inverse), begun(weight), begun(pulls))
 
 
 def primed(state: Ridge, prior: Prior, targets: tuple[str, ...]) -> Ridge:

@@ -97,12 +97,13 @@ def train(log: Logged, *, seed: int, schedule: Schedule) -> tuple[Networks, Froz
     rng, key = np.random.default_rng(seed), jax.random.key(seed)
     networks = first_networks(rng, log.context.shape[1], frozen.pool.vector.shape[1], schedule.width)
     moments, window = optax.adam(schedule.lr).init(networks), router_r1.Window()
+    steps = schedule._replace(alpha=0.0)  # the reward alone knows alpha: one program serves all
     for step in range(schedule.rollouts):
         rows = rng.permutation(len(log.utility))[: schedule.batch]
-        done = roll_out(schedule, jax.random.fold_in(key, step), networks, frozen, known, jnp.asarray(rows))
+        done = roll_out(steps, jax.random.fold_in(key, step), networks, frozen, known, jnp.asarray(rows))
         window, reward = rewarded(log, rows, turns_of(done, log.utility.shape[1]), window, schedule.alpha)
         gain = jnp.asarray(reward, jnp.float32)
-        networks, moments = improve(schedule, networks, moments, frozen, done, gain)
+        networks, moments = improve(steps, networks, moments, frozen, done, gain)
     return networks, frozen
 
 
