@@ -63,6 +63,9 @@ class World(NamedTuple):
         return np.tile(values, self.seeds)
 
 
+_PIECE = ("utility", "cost", "latency", "tokens", "available", "dataset")  # of a window, in its order
+
+
 @dataclass(frozen=True, eq=False)
 class Stream:
     """Queries in file order with their contexts; the loop gives each seed an order of its own.
@@ -204,20 +207,12 @@ class Stream:
 
     def pieces(self, window: int = 0, *, context: bool = True) -> Iterator[big.Piece]:
         """Yield the rows from this window on, as a table on disk does."""
-        code, scale = np.unique(self.dataset.astype(str), return_inverse=True)[1], self.cost_scale
-        columns: list[Any] = [
-            self.utility,
-            self.cost,
-            self.latency,
-            self.tokens,
-            self.available,
-            self.dataset,
-        ]
-        columns += [code, self.context if context else None]
+        shared, code = self.cost_scale, np.unique(self.dataset.astype(str), return_inverse=True)[1]
+        own = [getattr(self, name) for name in _PIECE]
         for w in big.slices(len(self))[window:]:
-            own: list[Any] = [None if column is None else column[w] for column in columns]
-            own += [scale, self.query_id[w]]
-            yield big.Piece(w.start, self.models, *own)
+            columns = (*own, code, self.context if context else None)
+            cut: list[Any] = [None if column is None else column[w] for column in columns]
+            yield big.Piece(w.start, self.models, *[*cut, shared, self.query_id[w]])
 
     @property
     def heard(self) -> Stream:

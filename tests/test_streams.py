@@ -297,7 +297,7 @@ def test_which_tables_are_streamed(made, tmp_path, monkeypatch) -> None:
     assert wanted(made) and wanted(made, budget=("30%",))
     assert not wanted(table) and wanted(table, resume=True) and wanted(table, checkpoint=3)
     monkeypatch.setattr(big, "LIMIT", 50)
-    assert wanted(table) and not wanted(table, budget=("30%",)) and wanted(table, models="a,b")
+    assert wanted(table) and not wanted(table, warm_start="30%") and wanted(table, models="a,b")
     assert not wanted(table, stream="x") and streams.wanted({**plain, "stream": "vqa"}) is None
     with pytest.raises(ValueError, match="need a Parquet table"):
         streams.wanted({**plain, "stream": "vqa", "resume": True})
@@ -321,7 +321,8 @@ def test_the_command_makes_and_replays_a_stream(run) -> None:  # noqa: F811
     assert len(pd.read_csv("done/curves.csv")["round"].unique()) <= 2000
     assert "no interval over one seed" in Path("done/report.html").read_text()
     for words, said in (
-        (("--policy", "linucb", "--stream", "s.parquet", "--budget", "30%"), "--budget"),
+        (("--policy", "linucb", "--stream", "s.parquet", "--warm-start", "30%"), "--warm-start"),
+        (("--policy", "linucb", "--stream", "s.parquet", "--context", "dataset"), "--context cannot change"),
         (("--policy", "linucb", "--stream", "s.parquet", "--models", "a,b"), "--models"),
         (("--policy", "linucb", "--stream", "s.parquet", "--order", "dataset"), "--order"),
         (("--policy", "linucb", "--stream", "s.parquet", "--dim", 8), "--dim cannot change"),

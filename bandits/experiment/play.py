@@ -140,7 +140,7 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
         logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
         logged, stream = refit(logged, stream, **context)
-    stream, waiting = _world(stream, ask), late(ask)
+    stream, waiting = _world(stream, ask), worlds.late(ask)
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
     amounts = {text: limits(stream, ask._replace(budget=(text,) if text else ()), rounds) for text in budgets}
@@ -238,14 +238,6 @@ def _world(stream: Stream, ask: Ask) -> Any:
     ready = () if ask.scenario is None else worlds.scenario(ask.scenario).changes
     stream = several.changed(worlds.changed(stream, (*ready, *ask.change), **_replayed(ask)), ask)
     return duels.pairs(stream) if ask.feedback == "dueling" else stream
-
-
-def late(ask: Ask) -> feedback.Late | None:
-    """Return how feedback comes; None: at once."""
-    ready = None if ask.scenario is None else worlds.scenario(ask.scenario)
-    delay = ask.delay if ask.delay is not None else "0" if ready is None else ready.delay
-    batch = ask.batch if ask.batch is not None else 1 if ready is None else ready.batch
-    return feedback.parse(delay, batch=batch, feedback=ask.feedback)
 
 
 class _Logged(NamedTuple):

@@ -19,6 +19,7 @@ from envs.changes.world import unroll
 from envs.nearest import near
 
 if TYPE_CHECKING:
+    from bandits.experiment.ask import Ask
     from bandits.rewards import Preference
     from envs.stream import Stream
 
@@ -61,6 +62,14 @@ def changed(
         return apply(unroll(stream, rows, seed=seed), functions)
     except TypeError as error:
         raise ValueError(f"--change {' '.join(changes)!r}: {error}") from error
+
+
+def late(ask: Ask) -> feedback.Late | None:
+    """Return how feedback comes; None: at once."""
+    ready = None if ask.scenario is None else scenario(ask.scenario)
+    delay = ask.delay if ask.delay is not None else "0" if ready is None else ready.delay
+    batch = ask.batch if ask.batch is not None else 1 if ready is None else ready.batch
+    return feedback.parse(delay, batch=batch, feedback=ask.feedback)
 
 
 def heard(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import RESOURCES, Policy
 from bandits.experiment import lineup as experiment
-from bandits.experiment import play
+from bandits.experiment import play, worlds
 from bandits.experiment.ask import Ask
 from bandits.folders import checkpoint, trace
 from bandits.folders.unfinished import Staged
@@ -62,7 +62,7 @@ class Going:
         lineup = experiment.lineup(table, ask.policies, self.worth, bounds=self.bounds)
         self.limits = play.limits(table, ask, self.total)
         built = {spec: self._held(policy) for spec, policy in lineup.items() if policy is not None}
-        late = play.late(ask)
+        late = worlds.late(ask)
         self.backlog = None if late is None else Backlog(late, ask, self.total)
         self.own = list(built)
         self.playing = [self._player(policy) for policy in built.values()]
