@@ -69,7 +69,9 @@ def legend(runs: Sequence[Told], unit: str) -> str:
     priced = any(not math.isnan(row["cost_mean"]) for run in runs for row in run.rows)
     cost = f", cost in {money(unit).per_1000}" if priced else ""
     left = sum(row["kind"] == "model" for row in rows) - len(_models(rows))
-    more = f" {left} more single models and" if left > 0 else ""
+    # With several calls a query a sequence of calls is a row too: `experiment/sequences.py` names it a>b.
+    what = "models and sequences of calls" if any(">" in row["policy"] for row in rows) else "single models"
+    more = f" {left} more {what} and" if left > 0 else ""
     return (
         f"Accuracy with its 95 % interval{cost}; difference: reward of 100 queries more than always calling the best"
         f" single model, shown where it is.{more} {'a' if more else 'A'}ll figures: --wide."
