@@ -89,7 +89,8 @@ def _name(row: Row, names: Sequence[str]) -> str:
     if row["kind"] == "policy" and len(names) > 1:
         drawn = " checked" if row["policy"] in names[:MATTER] else ""
         name = f'<label><input type="checkbox" data-of="{name}"{drawn}> {name}</label>'
-    what = ["single model" if row["kind"] == "model" else str(row["kind"])]
+    kinds = {"model": "sequence of calls" if ">" in row["policy"] else "single model"}
+    what = [kinds.get(row["kind"], str(row["kind"]))]
     if row["unanswered"] > 0:
         what.append(f"no call in {whole(row['unanswered'])} of rounds")
     if row.get("fell_back", 0) > 0:

@@ -162,8 +162,10 @@ def plane_caption(rows: Sequence[Row], frontier: Sequence[str], of: Money) -> st
         " All are over the same queries: where a model cannot be called, the fall-back answers in its place"
     )
     told = f"{filled} ({first(lacking)} of rounds)." if lacking else ""
+    called = any(">" in row["policy"] for row in rows if row["kind"] == "model")
+    circles = "single models and sequences of calls" if called else "single models"
     return (
-        "Circles: single models, the larger the more often policies call them; colours: policies; grey shapes:"
+        f"Circles: {circles}, the larger the more often policies call them; colours: policies; grey shapes:"
         f" references. Not dominated among policies and single models, accuracy at {of.per_1000}: {listed}.{told}"
     )
 
