@@ -83,21 +83,23 @@ def _gains(rows: Rows) -> list[str]:
     parts.append(
         _text(sum(_RIGHT) / 2, _BOTTOM + 38, "points of SER; filled: shown by the one rule", "middle")
     )
-    step = min(26.0, (_BOTTOM - _TOP) / len(told))
-    before = ""
-    for i, row in enumerate(told):
+    policies = list(dict.fromkeys(str(row["policy"]) for row in told))
+    step = min(26.0, (_BOTTOM - _TOP) / (len(told) + len(policies)))
+    lines: list[Any] = [
+        line for name in policies for line in (name, *(r for r in told if str(r["policy"]) == name))
+    ]
+    for i, line in enumerate(lines):  # a policy's name, then a row for each group of programs
         at = round(_TOP + step * (i + 0.6), 1)
-        colour = COLOURS[1]
-        if row["policy"] != before:
-            parts.append(_text(_RIGHT[0] - 70, at - step * 0.45, str(row["policy"]), "start", _MUTED))
-            before = str(row["policy"])
-        parts.append(_text(_RIGHT[0] - 8, at + 4, str(row["programs"]), "end"))
-        if not math.isnan(row["lo"]):
-            parts.append(
-                f'<path d="M{x(row["lo"])} {at}H{x(row["hi"])}" stroke="{colour}" stroke-width="2"/>'
-            )
-        fill = colour if row["shown"] else "#ffffff"
-        parts.append(f'<circle cx="{x(row["over_flat"])}" cy="{at}" r="4" fill="{fill}" stroke="{colour}"/>')
+        if isinstance(line, str):
+            parts.append(_text(_RIGHT[0] - 132, at + 4, line, "start", _MUTED, 600))
+            continue
+        parts.append(_text(_RIGHT[0] - 8, at + 4, str(line["programs"]), "end"))
+        if not math.isnan(line["lo"]):
+            span = f"M{x(line['lo'])} {at}H{x(line['hi'])}"
+            parts.append(f'<path d="{span}" stroke="{COLOURS[1]}" stroke-width="2"/>')
+        fill = COLOURS[1] if line["shown"] else "#ffffff"
+        place = f'cx="{x(line["over_flat"])}" cy="{at}"'
+        parts.append(f'<circle {place} r="4" fill="{fill}" stroke="{COLOURS[1]}"/>')
     return parts
 
 
@@ -122,4 +124,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def _text(x: float, y: float, text: str, anchor: str, colour: str = _INK, weight: int = 400) -> str:
     style = f' font-weight="{weight}"' if weight != 400 else ""
+    style += (
+        ' paint-order="stroke" stroke="#ffffff" stroke-width="4"'  # a line behind a name does not cross it
+    )
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}"{style}>{escape(text)}</text>'
