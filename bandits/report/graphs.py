@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -24,7 +25,12 @@ def drawing(missing: Rows, online: Rows, *, note: str) -> str:
         note: what stands below: where the numbers are from.
     """
     left = 0 if missing else 420  # the right half alone where there are no curves
-    parts = [*_curves(missing), *_gains(online), _text(left + 12, _HEIGHT - 10, note, "start", _MUTED)]
+    said = textwrap.wrap(note, 130 if missing else 62)
+    below = [
+        _text(left + 12, _HEIGHT - 10 - 15 * (len(said) - 1 - i), one, "start", _MUTED)
+        for i, one in enumerate(said)
+    ]
+    parts = [*_curves(missing), *_gains(online), *below]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left} 0 {_WIDTH - left} {_HEIGHT}"'
         f' width="{_WIDTH - left}" role="img" font-family="system-ui, sans-serif" font-size="12" fill="{_INK}">'
