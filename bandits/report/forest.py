@@ -13,7 +13,7 @@ from bandits.report.words import minus
 from bandits.rows import cut
 
 WIDTH, LEFT, RIGHT, TOP, LINE = 820, 215, 620, 10, 22
-_LONGEST = 33  # characters at the left of the drawing
+_LONGEST = 30  # characters at the left of the drawing
 
 
 class Line(NamedTuple):
