@@ -176,10 +176,10 @@ def compiled() -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("ucb1", {}), ("linucb", {"ridge": 7.0}), ("linucb", {"alpha": 7.0})]
+    ("name", "other"), [("ucb1", {}), ("thompson", {"ridge": 7.0}), ("thompson", {"v": 7.0})]
 )
 def test_a_retrace_would_be_seen(name: str, other: dict, known) -> None:
-    """Another instance of a scanned policy is another program; of one in blocks, another form."""
+    """Another instance of a scanned policy is another program; of one in blocks whose draws JAX makes, another form."""
     table = reward_table(accuracy, known)
     counted = []
     for policy in (build(name, 4, 6), POLICIES[name](4, 6, **other)):
