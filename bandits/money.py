@@ -44,6 +44,9 @@ def plain(size: float) -> str:
         return f"{size:,.2f}"
     if size == 0:
         return "0"
+    size = float(f"{size:.3g}")  # 0.9999999 is 1.00
+    if size >= 1:
+        return plain(size)
     digits = min(2 - math.floor(math.log10(size)), 300)
     return f"{size:.{digits}f}".rstrip("0") if digits <= 8 else f"{size:.2e}"
 

@@ -445,6 +445,15 @@ def test_learning_costs_what_is_earned_less_than_at_the_end() -> None:
     assert (found.rounds, found.lost, found.after) == (10, 15.0, 0.5)
 
 
+def test_noise_alone_is_no_cost_of_learning() -> None:
+    """Of 200 curves without learning at most 5 % and four standard errors are said to have a cost."""
+    rng = np.random.default_rng(5)
+    said = [learning(rng.normal(size=(3, 400))).rounds > 0 for _ in range(200)]
+    assert np.mean(said) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 200)
+    slow = rng.normal(0, 0.3, (3, 400)) - 0.5 * (np.arange(400) < 60)
+    assert learning(slow).lost == pytest.approx(30, abs=6)
+
+
 def test_a_policy_that_was_found_by_looking_at_many_has_to_pass_holm() -> None:
     """The same lead, once alone and once beside 200 that are none: shown alone, not among them."""
     choices, _, _ = _fabricated(0.22, seed=2)
@@ -457,6 +466,7 @@ def test_a_policy_that_was_found_by_looking_at_many_has_to_pass_holm() -> None:
 
 
 def test_money_is_told_in_its_currency() -> None:
+    assert [plain(x) for x in (0.9999999, 0.99949, 0.0999999)] == ["1.00", "0.999", "0.1"]
     assert money("1e-3 USD/query") == ("USD", 1e-3) and money("EUR/query") == ("EUR", 1.0)
     assert money("units/query").currency == "units" and money("").currency == "units"
     shown = {0.0288: "$0.0288", 0.01: "$0.01", 4.801: "$4.80", 1230.4: "$1,230", 0.0: "$0", -0.5: "-$0.5"}

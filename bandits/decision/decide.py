@@ -16,6 +16,7 @@ from bandits.decision.worths import Piece, best_by_worth
 from envs.bare import special
 
 Floats = NDArray[np.float64]
+_SHUFFLES = 200  # random orders of the rounds, for what a shortfall is by chance
 _TRIED = 400  # worths at which it is tried how far a policy's lead reaches
 
 
@@ -204,13 +205,25 @@ def learning(gap: Floats) -> Learning:
     """Return what learning costs, from `(S, T)` what each round earned more than the best fixed choice there.
 
     The shortfall against the rate of the last quarter adds up until the policy is as good as that; there the sum is
-    highest. What the fixed choice earns in the same rounds is taken off first, so that hard queries do not count.
+    highest. What the fixed choice earns in the same rounds is taken off first, so that hard queries do not count. Such
+    a highest sum is never below 0 and has the noise of single rounds in it: no round is said to be of learning where
+    the same rounds in random order reach as much in one of twenty.
     """
     curve = gap.mean(axis=0)
-    after = float(curve[-max(len(curve) // 4, 1) :].mean())
-    short = np.concatenate([[0.0], np.cumsum(after - curve)])
+    last = max(len(curve) // 4, 1)
+    after, short = _shortfall(curve, last)
     end = int(short.argmax())
+    rng = np.random.default_rng(0)
+    by_chance = [_shortfall(rng.permutation(curve), last)[1].max() for _ in range(_SHUFFLES)]
+    if short[end] <= np.quantile(by_chance, 0.95):
+        return Learning(0, 0.0, after)
     return Learning(end, float(short[end]), after)
+
+
+def _shortfall(curve: Floats, last: int) -> tuple[float, Floats]:
+    """Return the mean of the last rounds of `(T,)`, and `(T + 1,)` how much less than at it the first ones earned."""
+    after = float(curve[-last:].mean())
+    return after, np.concatenate([[0.0], np.cumsum(after - curve)])
 
 
 def calls(arms: NDArray[np.int32], n_arms: int) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from bandits.decision import cascades, gate
 from bandits.decision.figures import per_cent, points, quality, queries, span
 from bandits.decision.routing import sentence
+from bandits.metrics.verdict import FEWEST_SEEDS
 from bandits.money import UNNAMED, Money, plain
 
 Row = Mapping[str, Any]
@@ -141,6 +142,9 @@ class Words:
         return [f"The most accurate model is {name}: {self._figures(self.rows[name])}."]
 
     def _as_good(self) -> list[str]:
+        """Name the models that are not shown to be worse; none where no difference could be shown."""
+        if self.record["seeds"] < FEWEST_SEEDS:
+            return []
         told = []
         for name, others in self.record["not_shown_worse"].items():
             if others:
@@ -193,10 +197,8 @@ class Words:
         lost = f"{near['learning_lost']:,.1f} right answers"
         if self._weighed(near):
             lost = f"{self.money.shown(near['learning_cost'])} ({lost}, cost taken off)"
-        side, ahead = (
-            "ahead of" if near["after_learning"] > 0 else "behind",
-            points(abs(near["after_learning"])),
-        )
+        side = "ahead of" if near["after_learning"] > 0 else "behind"
+        ahead = points(abs(near["after_learning"]))
         return [
             f"Learning costs {lost} in the first {near['learning_rounds']:,} queries of {near['name']}, against its"
             f" own rate in the last quarter; there it is {ahead} {side} {near['against']}."

@@ -126,7 +126,8 @@ def _place(projection: Projection, given: dict[str, Any]) -> int:
     told = given.get("dataset", ())
     if told not in projection.datasets:
         known = ", ".join(projection.datasets)[:300]
-        raise ValueError(f"choose needs dataset=..., one of {known}; got {str(told)[:80]!r}")
+        found = "none" if told is None or told == () else repr(str(told)[:80])
+        raise ValueError(f"choose needs dataset=..., one of {known}; got {found}")
     return int(projection.datasets.index(told))
 
 
@@ -137,7 +138,8 @@ def _unit(projection: Projection, name: str, size: int, given: dict[str, Any]) -
         return np.asarray(np.eye(size)[_place(projection, given)])
     if name == "text" and projection.words is not None:
         if not isinstance(told, str):
-            raise ValueError(f"choose needs the text of the question as a string, got {type(told).__name__}")
+            found = "none" if isinstance(told, tuple) and not told else type(told).__name__
+            raise ValueError(f"choose needs the text of the question as a string, got {found}")
         # In float32, as the contexts of the run were made.
         part = embed(projection.words, told).astype(np.float32).astype(np.float64)
     else:
