@@ -41,7 +41,7 @@ class Topical(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         topics: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
-            if (record := parameter.get_help_record(ctx)) is not None:
+            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)) is not None:
                 topics.setdefault(getattr(parameter, "topic", OTHER), []).append(record)
         for topic in sorted(topics, key=lambda name: name == OTHER):
             with formatter.section(click.style(topic, bold=True)):

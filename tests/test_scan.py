@@ -31,9 +31,20 @@ def on(monkeypatch, many: int, *given, **options):
     return replay(*given, **options)
 
 
-@pytest.mark.parametrize("name", [n for n in POLICIES if n not in ("always", "llmbandit")])
-def test_two_devices_call_what_one_calls(name: str, wide, monkeypatch) -> None:
+# Kernels of their own play these; the scan of one linear policy, linucb, stands for them. `auto` is `averaged`.
+KERNELS = ("auto", "averaged", "bootstrap", "dlinucb", "glm", "hybrid", "swlinucb")
+LARGE = (
+    "paired",
+    "feelgood",
+    "balanced",
+    "corral",
+)  # whose states take half a minute each at that many features
+
+
+@pytest.mark.parametrize("name", [n for n in POLICIES if n not in ("always", "llmbandit", *KERNELS)])
+def test_two_devices_call_what_one_calls(name: str, wide, known, monkeypatch) -> None:
     monkeypatch.setattr(lanes, "player", scan.Scan)  # linear policies too
+    wide = known if name in LARGE else wide
     policy, table = build(name, wide.n_arms, wide.dim), reward_table(bandits.rewards.linear, wide)
     given = (policy, wide, table)
     alone, both = (on(monkeypatch, n, *given, seeds=5, rounds=300) for n in (1, 2))
