@@ -205,12 +205,5 @@ def _embedder(
 
 def _vectors(questions: Texts, components: int) -> Callable[[Texts], Floats]:
     """Return the way from texts to `features.tfidf`'s embeddings, its weights and components fitted on these."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-
-    counts = HashingVectorizer(n_features=words.HASHED, ngram_range=(1, 2), alternate_sign=False, norm=None)
-    weights = TfidfTransformer(sublinear_tf=True)
-    svd = TruncatedSVD(min(components, len(questions)), random_state=0)
-    with np.errstate(divide="ignore", invalid="ignore"):  # its explained share, where all texts are one
-        svd.fit(weights.fit_transform(counts.transform(questions)))
+    counts, weights, svd = words.fitted(questions, components)
     return lambda texts: np.asarray(svd.transform(weights.transform(counts.transform(texts))), np.float32)

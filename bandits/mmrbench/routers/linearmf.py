@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bandits import require
 from bandits.mmrbench.routers.base import Fit, Floats, Predict
 from bandits.mmrbench.routers.linear import regressions
@@ -27,7 +29,10 @@ def linearmf(*, rank: int = 128, alpha: float = 1.0, seed: int = 42) -> Fit:
         from sklearn.linear_model import Ridge
 
         svd = TruncatedSVD(n_components=min(rank, *context.shape), random_state=seed)
-        latent = svd.fit_transform(context)
+        with np.errstate(
+            divide="ignore", invalid="ignore"
+        ):  # its explained share, where all contexts are one
+            latent = svd.fit_transform(context)
         of_utility = regressions(lambda: Ridge(alpha=alpha), latent, utility)
         of_cost = regressions(lambda: Ridge(alpha=alpha), latent, cost)
 
