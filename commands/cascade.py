@@ -108,7 +108,12 @@ def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> d
     if not table.outcomes.priced:
         raise ValueError("equal cost needs costs: the table has none; --prices FILE gives them")
     both, notes = sides(
-        paid(stream), stream.several.scores, split, share=options["train"], seed=options["seed"]
+        paid(stream),
+        stream.several.scores,
+        split,
+        bare=stream.cost,
+        share=options["train"],
+        seed=options["seed"],
     )
     length = min(options["length"], table.n_arms)
     cost = both.train.cost.mean(axis=0)
