@@ -142,7 +142,10 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
         (["--calls", "2", "--judge", "auc=1.5"], "--judge needs auc=A or auc=A/B"),
         (["--calls", "2", "--judge", "auc=0.5/0.6"], "--judge auc needs 1 number or 3, one for each model, got 2"),
         (["--calls", "2", "--judge-column", "cost"], "needs a probability in [0, 1], found"),
-        (["--calls", "2", "--judge-column", "no"], "no column small_'no'"),
+        (["--calls", "2", "--judge-column", "no"], "no column 'small_no'"),
+        (["--calls", "2", "--judge", "auc=0.8", "--judge-column", "conf"], "give one of them"),
+        (["--calls", "2", "--policy", CHAIN], "order names 3 models, --calls is 2"),
+        (["--calls", "2", "--policy", "cascade,order=small>small,thresholds=0.5"], "names 'small' twice"),
         (["--calls", "2", "--judge-cost", "-1"], "--judge-cost needs a number >= 0, got -1"),
         (["--calls", "2", "--within-query", "dollars=1"], "--within-query needs cost=N"),
         (["--calls", "2", "--hard"], "--pacing and --hard need a --budget"),
@@ -154,10 +157,10 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
         (["--calls", "2", "--abstain", "2"], "--abstain needs a score of the judge from 0 to 1, got 2"),
         (["--abstain", "0.5"], "--abstain needs --calls 2 or more"),
         (["--parallel"], "--parallel needs --calls 2 or more"),
-        (["--calls", "2", "--policy", CHAIN, "--budget", "10%", "--pacing", "lp"], "needs a policy with an index"),
+        (["--calls", "3", "--policy", CHAIN, "--budget", "10%", "--pacing", "lp"], "needs a policy with an index"),
         (["--calls", "2", "--policy", "cascade,order=small>none,thresholds=0.5"], "no model 'none'"),
         (["--calls", "2", "--policy", "cascade,order=small>large"], "cascade of 2 models needs 1 thresholds"),
-        (["--calls", "2", "--policy", f"restart({CHAIN})"], "may call again for a query"),
+        (["--calls", "3", "--policy", f"restart({CHAIN})"], "may call again for a query"),
         (["--policy", CHAIN], "may call again for a query: it needs a run with --calls 2 or more"),
     ],
 )  # fmt: skip
@@ -183,6 +186,13 @@ def test_a_vote_without_predictions_is_refused(table: Path, tmp_path: Path) -> N
     frame.to_csv(tmp_path / "bare.csv", index=False)
     code, said = answer(["--data", str(tmp_path / "bare.csv"), "--policy", "greedy", "--calls", "2"])
     assert code == 2 and "row 8, column 'large_conf' needs log-probabilities <= 0" in said
+
+
+@pytest.mark.parametrize("ending", ["judge_cost", "prediction"])
+def test_a_model_without_a_column_that_others_have_is_named(ending: str, table: Path, tmp_path: Path) -> None:
+    pd.read_csv(table).drop(columns=f"huge_{ending}").to_csv(tmp_path / "part.csv", index=False)
+    code, said = answer(["--data", str(tmp_path / "part.csv"), "--policy", "greedy", "--calls", "2"])
+    assert code == 2 and f"needs a column huge_{ending} too, found none" in said and "\n" not in said
 
 
 def test_graded_answers_take_noise_not_auc() -> None:

@@ -13,6 +13,7 @@ from bandits.experiment import several
 from bandits.experiment.ask import Ask, Run
 from bandits.experiment.play import finish
 from bandits.folders.write import tables_of
+from bandits.metrics import abstention
 from bandits.results import turns, withheld
 from envs import load
 
@@ -101,6 +102,31 @@ def test_a_policy_beside_chance_and_what_each_model_added(table: Path) -> None:
         row["added_2"]
     )
     assert frame["kind"].tolist() == ["policy", *["hindsight"] * 4]
+
+
+def test_a_query_without_an_answer_is_withheld_and_wrong(table: Path) -> None:
+    """Risk is 1 less accuracy; AURC is that of the answers padded with losses of 1 at the end; no end is outside."""
+    run, _ = played(table, "greedy", abstain=0.6)
+    trace = run.traces["greedy"]
+    arms = trace.arms.copy()
+    arms[:, ::3] = -1
+    numbers = withheld.by_seed(run._replace(traces={"greedy": trace._replace(arms=arms)}), "greedy", 0.6)
+    for s in range(2):
+        on = arms[s] >= 0
+        at = trace.order[s][on], arms[s][on]
+        utility, said = run.stream.utility[at], run.judged.confidence[at]
+        assert numbers["risk"][s] == pytest.approx(1 - utility.sum() / len(on))
+        assert numbers["coverage"][s] == pytest.approx((said >= 0.6).sum() / len(on))
+        wrong = (1 - utility).sum() + np.arange(1, (~on).sum() + 1)
+        tail = (wrong / (on.sum() + np.arange(1, len(wrong) + 1))).sum()
+        want = (abstention.aurc(said, utility) * on.sum() + tail) / len(on)
+        assert numbers["aurc"][s] == pytest.approx(want)
+    arms[1] = -1
+    (row,) = withheld.tables(run._replace(traces={"greedy": trace._replace(arms=arms)}), 0.6)[
+        "abstain"
+    ].to_dict("records")
+    for name in ("coverage", "risk", "aurc"):
+        assert 0 <= row[f"{name}_lo"] <= row[name] <= row[f"{name}_hi"] <= 1
 
 
 def test_abstention_is_that_of_a_plain_loop(table: Path) -> None:
