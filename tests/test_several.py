@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bandits.experiment import several
+from bandits.experiment import sequences, several
 from bandits.experiment.ask import Ask
 from bandits.experiment.play import finish
 from bandits.metrics import judges
@@ -69,6 +69,14 @@ def test_a_cascade_in_a_run_is_the_chain_on_the_table(table: Path) -> None:
     assert row["paid_test"] == pytest.approx(ran.cost[~learned].mean())
     assert row["over_promise"] == pytest.approx(row["paid_test"] / row["promised"] - 1)
     assert (run.traces["always,model=large"].arms == 1).all()
+    arms = np.full((SEEDS, COUNT, 3), -1)
+    arms[:, ::2, 0] = 0  # half of the queries go unanswered: they count for no cost
+    told = sequences.as_sequences(
+        stream, {CHAIN: trace._replace(arms=arms)}, run.judged.worth, run.judged.preference
+    ).calls[0]
+    rows = trace.order[:, ::2].ravel()
+    assert told["promised"] == pytest.approx(judged.cost[rows[learned[rows]], 0].mean())
+    assert told["paid_test"] == pytest.approx(judged.cost[rows[~learned[rows]], 0].mean())
     assert run.stream.models[:3] == ("small", "large", "huge")
     assert set(run.stream.models[3:]) == {"small (judged)", "small>large", "small>large>huge"}
     assert run.table[:, 1] == pytest.approx(

@@ -82,6 +82,36 @@ def test_comparators_are_the_best_of_an_enumeration(table: Path, deliver: str, l
     assert [got.calls.mean(), got.utility.mean(), got.cost.mean()] == pytest.approx(np.mean(until, axis=0))
 
 
+def test_hindsight_keeps_to_what_a_query_may_use(table: Path) -> None:
+    """No call follows one that reaches the room: pairs and a perfect judge's cascade by a plain loop."""
+    run, _ = played(table, "cascade,order=small>large,thresholds=0.5", within_query="cost=1.75")
+    frame = pd.read_csv(table)
+    u, c, said = (
+        frame[[f"{m}_{what}" for m in MODELS]].to_numpy(float) for what in ("correct", "cost", "conf")
+    )
+    found = turns.hindsight(run, run.judged, np.ones(COUNT), np.inf)
+    first = c[:, 0] + 0.25
+    again = (first < 1.75) & (u[:, 0] == 0)
+    assert 0 < again.sum() < (u[:, 0] == 0).sum()
+    got = found[turns.UNTIL][0]
+    np.testing.assert_array_equal(got.calls, 1 + again)
+    np.testing.assert_allclose(got.utility, np.where(again, u[:, 1], u[:, 0]))
+    np.testing.assert_allclose(got.cost, first + np.where(again, c[:, 1] + 0.25, 0))
+    got, more = found[turns.PAIR]
+    a, b = (MODELS.index(m) for m in more["chain"].split(">"))
+    cut = 2.0 if np.isnan(more["threshold"]) else more["threshold"]
+    np.testing.assert_array_equal(got.calls, 1 + ((c[:, a] + 0.25 < 1.75) & (said[:, a] < cut)))
+    best = -np.inf
+    for a, b in permutations(range(3), 2):
+        for cut in np.arange(0, 1.2, 0.05):
+            goes = (c[:, a] + 0.25 < 1.75) & (said[:, a] < cut)
+            spent = c[:, a] + 0.25 + np.where(goes, c[:, b] + 0.25, 0)
+            best = max(
+                best, np.mean(np.where(goes, u[:, b], u[:, a]) - WEIGHT * spent / c.mean(axis=0).max())
+            )
+    assert got.reward.mean() == pytest.approx(best)
+
+
 def test_a_policy_beside_chance_and_what_each_model_added(table: Path) -> None:
     run, ask = played(table, CHAIN.replace(">huge,thresholds=0.7>0.6", ",thresholds=0.7"))
     frame = tables_of(run, ask)["calls"]
