@@ -153,6 +153,11 @@ def test_break_even_of_a_command(tmp_path: Path) -> None:
         (["--break-even", "0.5", "--judge", "auc=0.5"], "goes without --judge"),
         ([], "needs something to hear after the first"),
         (["--judge", "auc=0.7", "--train", "400"], "needs to leave rows on both sides"),
+        (
+            ["--judge", "auc=0.7", "--length", "9"],
+            "--length needs 1 to 2, as many as there are models, got 9",
+        ),
+        (["--judge", "auc=0.7", "--judge-column", "conf"], "give one of them"),
         (["--judge", "auc=0.7", "--budgets", "0"], "--budgets needs at least 1, got 0"),
     ):
         code, told, _ = run(str(tmp_path / "t.csv"), *given)

@@ -145,7 +145,7 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
     ("given", "message"),
     [
         (["--stream", "ocr", "--calls", "2"], "needs something to hear after the first"),
-        (["--calls", "4"], "--calls needs 2 to 3, as many as there are models, got 4"),
+        (["--calls", "4"], "--calls needs 1 to 3, as many as there are models, got 4"),
         (["--judge", "auc=0.8"], "--judge needs --calls 2 or more"),
         (["--calls", "2", "--judge", "auc=1.5"], "--judge needs auc=A or auc=A/B"),
         (["--calls", "2", "--judge", "auc=0.5/0.6"], "--judge auc needs 1 number or 3, one for each model, got 2"),
@@ -161,7 +161,7 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
         (["--calls", "2", "--feedback", "full"], "--feedback full cannot be combined with --calls 2: the calls of"),
         (["--calls", "2", "--feedback", "dueling"], "--feedback dueling cannot be combined with --calls 2: a duel"),
         (["--calls", "2", "--parallel", "--within-query", "cost=3"], "--within-query cannot be combined with --para"),
-        (["--calls", "0"], "--calls"),
+        (["--calls", "0"], "--calls needs 1 to 3, as many as there are models, got 0"),
         (["--calls", "2", "--abstain", "2"], "--abstain needs a score of the judge from 0 to 1, got 2"),
         (["--abstain", "0.5"], "--abstain needs --calls 2 or more"),
         (["--parallel"], "--parallel needs --calls 2 or more"),
