@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from envs.stream import Stream
 
 _FEWEST, _MOST = 1.2, 0.9  # budgets lie between so many times the cheapest and the dearest model's mean cost
+_LENGTH = 3  # models of a cascade at most, where nothing is said
 _CHAINS = 3_000_000  # combinations of orders and thresholds that are searched without being asked twice
 
 
@@ -34,7 +35,7 @@ _CHAINS = 3_000_000  # combinations of orders and thresholds that are searched w
 @option(
     "--budgets", type=WHOLE, default=10, show_default=True, help="How many, evenly on a logarithmic axis."
 )
-@option("--length", type=WHOLE, default=3, show_default=True, help="Models of a cascade at most.")
+@option("--length", type=WHOLE, metavar="N", help="Models of a cascade at most.  [default: 3, or all of 2]")
 @option("--break-even", metavar="A,B,..", help="AUCs of simulated judges: the one that a verifier needs.")
 @option("--draw", metavar="FILE", help="With --break-even: a drawing, FILE.svg.")
 @option(
@@ -56,7 +57,7 @@ def cascade(file: str | None, stream: str, form: str, **options: Any) -> None:
         raise click.UsageError("cascade needs FILE or --data, not both")
     data = options["data"] or file
     for name in ("budgets", "length"):
-        if options[name] < 1:
+        if options[name] is not None and options[name] < 1:
             raise click.UsageError(f"--{name} needs at least 1, got {options[name]}")
     place = _place(options["draw"], options["break_even"])
     table = load({**options, "data": data, "stream": stream})
@@ -108,9 +109,14 @@ def _met(table: Any, data: Any, options: dict[str, Any], judge: str | None) -> d
     if not table.outcomes.priced:
         raise ValueError("equal cost needs costs: the table has none; --prices FILE gives them")
     both, notes = sides(
-        paid(stream), stream.several.scores, split, share=options["train"], seed=options["seed"]
+        paid(stream),
+        stream.several.scores,
+        split,
+        bare=stream.cost,
+        share=options["train"],
+        seed=options["seed"],
     )
-    length = min(options["length"], table.n_arms)
+    length = _length(options["length"], table.n_arms)
     cost = both.train.cost.mean(axis=0)
     _check_size(table.n_arms, length)
     budgets = _budgets(cost, options["budgets"])
@@ -134,6 +140,15 @@ def _budgets(cost: Any, count: int) -> list[float]:
     if not (cost > 0).any():
         raise ValueError("equal cost needs costs above 0: every model of the table is free")
     return [float(b) for b in np.geomspace(cost[cost > 0].min() * _FEWEST, cost.max() * _MOST, count)]
+
+
+def _length(asked: int | None, models: int) -> int:
+    """Return how many models a cascade may have, of a table of so many."""
+    if asked is None:
+        return min(_LENGTH, models)
+    if asked > models:
+        raise ValueError(f"--length needs 1 to {models}, as many as there are models, got {asked}")
+    return asked
 
 
 def _check_size(count: int, length: int) -> None:

@@ -27,6 +27,8 @@ def sets(queries: int, items: int, limit: int, seeds: int, seed: int, alpha: flo
     """
     from envs import passages
 
+    if seeds < 1:
+        raise click.UsageError(f"--seeds needs at least 1, got {seeds}")
     stream = passages.passages(queries, items=items, limit=limit, seed=seed)
     prepare_jax()
     from bandits.contests import sets as contest

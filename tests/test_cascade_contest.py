@@ -49,6 +49,20 @@ def test_the_router_pays_what_the_cascade_pays() -> None:
     assert slope == 0 and cheap.mean() == rungs.utility[0].mean()
 
 
+def test_the_router_pays_for_no_judge() -> None:
+    """However dear a judge, the router is the one of the same rows without a judge, at the cascade's cost."""
+    free = made()
+    dear = [side._replace(cost=side.cost + 2.0) for side in free[:2]]
+    sides = free._replace(train=dear[0], test=dear[1], train_bare=free.train.cost, test_bare=free.test.cost)
+    bare = contest.ladder(free)
+    assert all((a == b).all() for a, b in zip(contest.ladder(sides), bare, strict=True))
+    (met,) = contest.meet(sides, [6.0], length=2, levels=4)
+    paid = float(met.ran.cost.mean())
+    assert bare.cost.mean(axis=1)[0] < paid < bare.cost.mean(axis=1)[-1]
+    utility, cost, _ = contest.matched(bare, paid)
+    assert met.router == pytest.approx(utility.mean()) and cost.mean() == pytest.approx(paid)
+
+
 def test_the_interval_is_that_of_a_bootstrap_over_clusters() -> None:
     """Each resample matches costs anew; the delta method has its standard error within a tenth."""
     sides = made(3)
@@ -139,6 +153,11 @@ def test_break_even_of_a_command(tmp_path: Path) -> None:
         (["--break-even", "0.5", "--judge", "auc=0.5"], "goes without --judge"),
         ([], "needs something to hear after the first"),
         (["--judge", "auc=0.7", "--train", "400"], "needs to leave rows on both sides"),
+        (
+            ["--judge", "auc=0.7", "--length", "9"],
+            "--length needs 1 to 2, as many as there are models, got 9",
+        ),
+        (["--judge", "auc=0.7", "--judge-column", "conf"], "give one of them"),
         (["--judge", "auc=0.7", "--budgets", "0"], "--budgets needs at least 1, got 0"),
     ):
         code, told, _ = run(str(tmp_path / "t.csv"), *given)

@@ -104,6 +104,7 @@ def test_the_command_sets() -> None:
     assert answer(small) == (0, "")
     for given, message in (
         (["--items", "4"], "passages need items >= 5, got 4"),
+        (["--seeds", "0"], "--seeds needs at least 1, got 0"),
         (["--limit", "0"], "passages need limit >= 1, got 0"),
         (["--alpha", "-1"], "c2ucb needs alpha >= 0"),
     ):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from bandits.experiment import several
+from bandits.experiment import sequences, several
 from bandits.experiment.ask import Ask
 from bandits.experiment.play import finish
 from bandits.metrics import judges
@@ -69,6 +69,14 @@ def test_a_cascade_in_a_run_is_the_chain_on_the_table(table: Path) -> None:
     assert row["paid_test"] == pytest.approx(ran.cost[~learned].mean())
     assert row["over_promise"] == pytest.approx(row["paid_test"] / row["promised"] - 1)
     assert (run.traces["always,model=large"].arms == 1).all()
+    arms = np.full((SEEDS, COUNT, 3), -1)
+    arms[:, ::2, 0] = 0  # half of the queries go unanswered: they count for no cost
+    told = sequences.as_sequences(
+        stream, {CHAIN: trace._replace(arms=arms)}, run.judged.worth, run.judged.preference
+    ).calls[0]
+    rows = trace.order[:, ::2].ravel()
+    assert told["promised"] == pytest.approx(judged.cost[rows[learned[rows]], 0].mean())
+    assert told["paid_test"] == pytest.approx(judged.cost[rows[~learned[rows]], 0].mean())
     assert run.stream.models[:3] == ("small", "large", "huge")
     assert set(run.stream.models[3:]) == {"small (judged)", "small>large", "small>large>huge"}
     assert run.table[:, 1] == pytest.approx(
@@ -137,12 +145,15 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
     ("given", "message"),
     [
         (["--stream", "ocr", "--calls", "2"], "needs something to hear after the first"),
-        (["--calls", "4"], "--calls needs 2 to 3, as many as there are models, got 4"),
+        (["--calls", "4"], "--calls needs 1 to 3, as many as there are models, got 4"),
         (["--judge", "auc=0.8"], "--judge needs --calls 2 or more"),
         (["--calls", "2", "--judge", "auc=1.5"], "--judge needs auc=A or auc=A/B"),
         (["--calls", "2", "--judge", "auc=0.5/0.6"], "--judge auc needs 1 number or 3, one for each model, got 2"),
         (["--calls", "2", "--judge-column", "cost"], "needs a probability in [0, 1], found"),
-        (["--calls", "2", "--judge-column", "no"], "no column small_'no'"),
+        (["--calls", "2", "--judge-column", "no"], "no column 'small_no'"),
+        (["--calls", "2", "--judge", "auc=0.8", "--judge-column", "conf"], "give one of them"),
+        (["--calls", "2", "--policy", CHAIN], "order names 3 models, --calls is 2"),
+        (["--calls", "2", "--policy", "cascade,order=small>small,thresholds=0.5"], "names 'small' twice"),
         (["--calls", "2", "--judge-cost", "-1"], "--judge-cost needs a number >= 0, got -1"),
         (["--calls", "2", "--within-query", "dollars=1"], "--within-query needs cost=N"),
         (["--calls", "2", "--hard"], "--pacing and --hard need a --budget"),
@@ -150,14 +161,14 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
         (["--calls", "2", "--feedback", "full"], "--feedback full cannot be combined with --calls 2: the calls of"),
         (["--calls", "2", "--feedback", "dueling"], "--feedback dueling cannot be combined with --calls 2: a duel"),
         (["--calls", "2", "--parallel", "--within-query", "cost=3"], "--within-query cannot be combined with --para"),
-        (["--calls", "0"], "--calls"),
+        (["--calls", "0"], "--calls needs 1 to 3, as many as there are models, got 0"),
         (["--calls", "2", "--abstain", "2"], "--abstain needs a score of the judge from 0 to 1, got 2"),
         (["--abstain", "0.5"], "--abstain needs --calls 2 or more"),
         (["--parallel"], "--parallel needs --calls 2 or more"),
-        (["--calls", "2", "--policy", CHAIN, "--budget", "10%", "--pacing", "lp"], "needs a policy with an index"),
+        (["--calls", "3", "--policy", CHAIN, "--budget", "10%", "--pacing", "lp"], "needs a policy with an index"),
         (["--calls", "2", "--policy", "cascade,order=small>none,thresholds=0.5"], "no model 'none'"),
         (["--calls", "2", "--policy", "cascade,order=small>large"], "cascade of 2 models needs 1 thresholds"),
-        (["--calls", "2", "--policy", f"restart({CHAIN})"], "may call again for a query"),
+        (["--calls", "3", "--policy", f"restart({CHAIN})"], "may call again for a query"),
         (["--policy", CHAIN], "may call again for a query: it needs a run with --calls 2 or more"),
     ],
 )  # fmt: skip
@@ -183,6 +194,13 @@ def test_a_vote_without_predictions_is_refused(table: Path, tmp_path: Path) -> N
     frame.to_csv(tmp_path / "bare.csv", index=False)
     code, said = answer(["--data", str(tmp_path / "bare.csv"), "--policy", "greedy", "--calls", "2"])
     assert code == 2 and "row 8, column 'large_conf' needs log-probabilities <= 0" in said
+
+
+@pytest.mark.parametrize("ending", ["judge_cost", "prediction"])
+def test_a_model_without_a_column_that_others_have_is_named(ending: str, table: Path, tmp_path: Path) -> None:
+    pd.read_csv(table).drop(columns=f"huge_{ending}").to_csv(tmp_path / "part.csv", index=False)
+    code, said = answer(["--data", str(tmp_path / "part.csv"), "--policy", "greedy", "--calls", "2"])
+    assert code == 2 and f"needs a column huge_{ending} too, found none" in said and "\n" not in said
 
 
 def test_graded_answers_take_noise_not_auc() -> None:

@@ -13,6 +13,7 @@ from bandits.experiment import several
 from bandits.experiment.ask import Ask, Run
 from bandits.experiment.play import finish
 from bandits.folders.write import tables_of
+from bandits.metrics import abstention
 from bandits.results import turns, withheld
 from envs import load
 
@@ -81,6 +82,36 @@ def test_comparators_are_the_best_of_an_enumeration(table: Path, deliver: str, l
     assert [got.calls.mean(), got.utility.mean(), got.cost.mean()] == pytest.approx(np.mean(until, axis=0))
 
 
+def test_hindsight_keeps_to_what_a_query_may_use(table: Path) -> None:
+    """No call follows one that reaches the room: pairs and a perfect judge's cascade by a plain loop."""
+    run, _ = played(table, "cascade,order=small>large,thresholds=0.5", within_query="cost=1.75")
+    frame = pd.read_csv(table)
+    u, c, said = (
+        frame[[f"{m}_{what}" for m in MODELS]].to_numpy(float) for what in ("correct", "cost", "conf")
+    )
+    found = turns.hindsight(run, run.judged, np.ones(COUNT), np.inf)
+    first = c[:, 0] + 0.25
+    again = (first < 1.75) & (u[:, 0] == 0)
+    assert 0 < again.sum() < (u[:, 0] == 0).sum()
+    got = found[turns.UNTIL][0]
+    np.testing.assert_array_equal(got.calls, 1 + again)
+    np.testing.assert_allclose(got.utility, np.where(again, u[:, 1], u[:, 0]))
+    np.testing.assert_allclose(got.cost, first + np.where(again, c[:, 1] + 0.25, 0))
+    got, more = found[turns.PAIR]
+    a, b = (MODELS.index(m) for m in more["chain"].split(">"))
+    cut = 2.0 if np.isnan(more["threshold"]) else more["threshold"]
+    np.testing.assert_array_equal(got.calls, 1 + ((c[:, a] + 0.25 < 1.75) & (said[:, a] < cut)))
+    best = -np.inf
+    for a, b in permutations(range(3), 2):
+        for cut in np.arange(0, 1.2, 0.05):
+            goes = (c[:, a] + 0.25 < 1.75) & (said[:, a] < cut)
+            spent = c[:, a] + 0.25 + np.where(goes, c[:, b] + 0.25, 0)
+            best = max(
+                best, np.mean(np.where(goes, u[:, b], u[:, a]) - WEIGHT * spent / c.mean(axis=0).max())
+            )
+    assert got.reward.mean() == pytest.approx(best)
+
+
 def test_a_policy_beside_chance_and_what_each_model_added(table: Path) -> None:
     run, ask = played(table, CHAIN.replace(">huge,thresholds=0.7>0.6", ",thresholds=0.7"))
     frame = tables_of(run, ask)["calls"]
@@ -101,6 +132,31 @@ def test_a_policy_beside_chance_and_what_each_model_added(table: Path) -> None:
         row["added_2"]
     )
     assert frame["kind"].tolist() == ["policy", *["hindsight"] * 4]
+
+
+def test_a_query_without_an_answer_is_withheld_and_wrong(table: Path) -> None:
+    """Risk is 1 less accuracy; AURC is that of the answers padded with losses of 1 at the end; no end is outside."""
+    run, _ = played(table, "greedy", abstain=0.6)
+    trace = run.traces["greedy"]
+    arms = trace.arms.copy()
+    arms[:, ::3] = -1
+    numbers = withheld.by_seed(run._replace(traces={"greedy": trace._replace(arms=arms)}), "greedy", 0.6)
+    for s in range(2):
+        on = arms[s] >= 0
+        at = trace.order[s][on], arms[s][on]
+        utility, said = run.stream.utility[at], run.judged.confidence[at]
+        assert numbers["risk"][s] == pytest.approx(1 - utility.sum() / len(on))
+        assert numbers["coverage"][s] == pytest.approx((said >= 0.6).sum() / len(on))
+        wrong = (1 - utility).sum() + np.arange(1, (~on).sum() + 1)
+        tail = (wrong / (on.sum() + np.arange(1, len(wrong) + 1))).sum()
+        want = (abstention.aurc(said, utility) * on.sum() + tail) / len(on)
+        assert numbers["aurc"][s] == pytest.approx(want)
+    arms[1] = -1
+    (row,) = withheld.tables(run._replace(traces={"greedy": trace._replace(arms=arms)}), 0.6)[
+        "abstain"
+    ].to_dict("records")
+    for name in ("coverage", "risk", "aurc"):
+        assert 0 <= row[f"{name}_lo"] <= row[name] <= row[f"{name}_hi"] <= 1
 
 
 def test_abstention_is_that_of_a_plain_loop(table: Path) -> None:

@@ -1,7 +1,8 @@
 """Router against cascade at equal cost: both learned on one part of the queries, compared on the other.
 
 A budget is a mean cost a query. The cascade is the best chain within it on the training rows (`frugal.grids`). The
-router chooses one model before any call, `argmax q(x) - lambda c` with `q` from logistic regressions on the same rows,
+router hears no judge and pays for none. It chooses one model before any call, `argmax q(x) - lambda c` with `c` the
+bare cost of a call and `q` from logistic regressions on the same rows,
 and lambda is set so that it pays on the test rows what the cascade pays there: a mixture of the two neighbouring
 lambdas of a ladder, fitted to costs, not to outcomes. Their difference at equal cost is `mean(d_i - s e_i)` with `d_i`
 and `e_i` the differences in utility and cost of query `i` and `s` the slope between the two neighbours; with it the
@@ -35,6 +36,8 @@ class Sides(NamedTuple):
     train_context: Floats
     test_context: Floats
     cluster: NDArray[np.int64]  # (N,) of the test rows: near copies share one
+    train_bare: Floats | None = None  # (N, K) cost of a call without its judge; None: judging is free
+    test_bare: Floats | None = None
 
 
 class Ladder(NamedTuple):
@@ -71,15 +74,17 @@ class Met(NamedTuple):
 
 
 def ladder(sides: Sides) -> Ladder:
-    """Return the router's choices at every lambda of a geometric ladder, the dearest choice last."""
+    """Return the router's choices at every lambda of a geometric ladder, the dearest choice last, at bare costs."""
     quality = Estimator(Fitted(sides.train_context, sides.train), sides.test_context, sides.test)
     expected = quality(np.zeros(sides.train.utility.shape[1], bool))
-    cost = sides.train.cost.mean(axis=0)
+    learned = sides.train.cost if sides.train_bare is None else sides.train_bare
+    charged = sides.test.cost if sides.test_bare is None else sides.test_bare
+    cost = learned.mean(axis=0)
     weights = np.concatenate([np.geomspace(1e4, 1e-4, _RUNGS) / max(cost.max(), 1e-300), [0.0]])
     arms = np.stack([(expected - w * cost).argmax(axis=1) for w in weights])
     arms = arms[np.append(True, (arms[1:] != arms[:-1]).any(axis=1))]
     rows = np.arange(arms.shape[1])
-    paid = sides.test.cost[rows, arms]
+    paid = charged[rows, arms]
     order = np.argsort(paid.mean(axis=1), kind="stable")
     return Ladder(sides.test.utility[rows, arms][order], paid[order])
 

@@ -23,15 +23,17 @@ def sides(
     score: Floats,
     split: NDArray[np.object_] | None,
     *,
+    bare: Floats | None = None,
     share: str | None = None,
     seed: int = 0,
 ) -> tuple[Sides, list[str]]:
     """Return the two sides, and what was left out in sentences.
 
     Args:
-        stream: a `Stream` of `N` queries.
+        stream: a `Stream` of `N` queries, its cost with what judging an answer costs.
         score: `(N, K)` of its judge.
         split: `(N,)` of the table, with `train` and `test`; None: there is none.
+        bare: `(N, K)` cost of a call without its judge, what a router pays; None: the stream's cost.
         share: `30%` or a number of rows to learn on, drawn as a warm start's; None: as `split` says, else 30 %.
         seed: of the draw.
 
@@ -69,4 +71,14 @@ def sides(
     group = np.asarray(stream.outcomes.group_id, str)[test]
     own = np.where(group == "", [f"\0{row}" for row in range(len(group))], group)
     cluster = np.unique(own, return_inverse=True)[1]
-    return Sides(judged.take(learn), judged.take(test), context[learn], context[test], cluster), notes
+    alone = cost if bare is None else np.asarray(bare, np.float64)
+    made = Sides(
+        judged.take(learn),
+        judged.take(test),
+        context[learn],
+        context[test],
+        cluster,
+        alone[learn],
+        alone[test],
+    )
+    return made, notes

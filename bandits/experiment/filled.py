@@ -29,9 +29,7 @@ def filled(
             raise ValueError(
                 f"policy {spec!r} needs order=A>B, models in the order of their calls: {', '.join(stream.models)}"
             )
-        given["order"] = tuple(
-            arm_named(name.strip(), stream.models) for name in str(keys["order"]).split(">")
-        )
+        given["order"] = _ordered(spec, str(keys["order"]), stream)
     if "models" in keys and ".py:" not in spec:
         given["models"] = tuple(stream.models)
     if "reward" in keys:
@@ -46,6 +44,25 @@ def filled(
     if "fallback" in keys:
         given["fallback"] = tuple(fall_back(stream.answered).tolist())
     return given
+
+
+def _ordered(spec: str, order: str, stream: Pool) -> tuple[int, ...]:
+    """Return the arms of an order of models.
+
+    Raises:
+        ValueError: no such model, one that is named twice, or more of them than a query may have calls.
+    """
+    names = [name.strip() for name in order.split(">")]
+    arms = tuple(arm_named(name, stream.models) for name in names)
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise ValueError(
+            f"policy {spec!r} needs an order that names each model once, it names {twice!r} twice"
+        )
+    several = getattr(stream, "several", None)
+    if several is not None and len(arms) > several.calls.most:
+        raise ValueError(f"policy {spec!r}: order names {len(arms)} models, --calls is {several.calls.most}")
+    return arms
 
 
 def arm_named(name: str, models: Sequence[str]) -> int:

@@ -240,8 +240,10 @@ def _promise(
     order: NDArray[np.int32],
     gave: Mapping[Sequence_, tuple[Floats, Floats]],
 ) -> dict[str, float]:
-    """Return what a policy cost on rows called train and on those called test; nothing where there are not both."""
+    """Return what an answered query cost on rows called train and on those called test; nothing without both."""
     split = several_of(stream).split
+    answered = (arms >= 0).any(axis=1)
+    arms, order = arms[answered], order[answered]
     if split is None or not {"train", "test"} <= set(split[order]):
         return {}
     sequences, place = np.unique(arms, axis=0, return_inverse=True)

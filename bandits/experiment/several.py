@@ -39,9 +39,13 @@ def judged(stream: Stream, ask: Ask, path: Any) -> Any:
         ValueError: one line: nothing to hear, a judge out of its range, a vote without predictions, a wrong number.
     """
     if not 2 <= ask.calls <= stream.n_arms:
-        raise ValueError(f"--calls needs 2 to {stream.n_arms}, as many as there are models, got {ask.calls}")
+        raise ValueError(f"--calls needs 1 to {stream.n_arms}, as many as there are models, got {ask.calls}")
     if ask.abstain is not None and not 0 <= ask.abstain <= 1:
         raise ValueError(f"--abstain needs a score of the judge from 0 to 1, got {ask.abstain:g}")
+    if ask.judge is not None and ask.judge_column is not None:
+        raise ValueError(
+            f"--judge {ask.judge} simulates a judge and --judge-column {ask.judge_column} reads one: give one of them"
+        )
     found = columns.Judged() if path is None else columns.read(path, stream.outcomes, column=ask.judge_column)
     if path is None and ask.judge_column is not None:
         raise ValueError("--judge-column needs a table of your own: the twin has none")

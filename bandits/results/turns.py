@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.base import RESOURCES
 from bandits.experiment.ask import Judged, Run
-from bandits.experiment.sequences import valued
+from bandits.experiment.sequences import delivered, valued
 from bandits.metrics.intervals import clustered
 from bandits.metrics.regret import comparator, earned_by, played
 from bandits.results.by_query import clusters
@@ -45,7 +46,7 @@ def turns(run: Run) -> list[dict[str, Any]]:
     exact best fixed cascade of two, `chain` its models and `threshold` the score below which it goes on (NaN: it always
     does); `CHEAPEST`, of each query the cheapest of the models that do best; `UNTIL`, models from the cheapest on until
     one is right, as many calls as there may be: a perfect judge's cascade. Under a budget of cost the first two are
-    within it.
+    within it; in all, no call follows the one that reaches what one query may use.
 
     Args:
         run: a finished one; of one call a query nothing is returned.
@@ -151,9 +152,10 @@ def _after(judged: Judged, absent: Got, first: int) -> tuple[Got, Got]:
     """
     stream, k = judged.stream, judged.stream.n_arms
     others = [second for second in range(k) if second != first]
-    made = valued(
-        stream, [(first,), *((first, second) for second in others)], judged.worth, judged.preference
-    )
+    got = valued(stream, [(first,), *((first, second) for second in others)], judged.worth, judged.preference)
+    full = _full(stream, delivered(stream, (first,))[1])
+    follows = np.column_stack([np.ones(len(full), bool), *[~full] * len(others)])
+    made = [np.where(follows, x, np.nan) for x in got]
     alone = [np.where(np.isnan(x[:, 0]), y, x[:, 0]) for x, y in zip(made, absent[1:], strict=True)]
     both = [np.repeat(x[:, None], k, axis=1) for x in alone]
     for sheet, x in zip(both, made, strict=True):
@@ -163,18 +165,29 @@ def _after(judged: Judged, absent: Got, first: int) -> tuple[Got, Got]:
     return Got(np.ones(len(stream)), *alone), Got(calls, *both)
 
 
+def _full(stream: Stream, used: Floats) -> NDArray[np.bool_]:
+    """Return `(N,)` whether what calls used, `(N, R)`, reaches what one query may use."""
+    room = several_of(stream).calls.room
+    return np.zeros(len(used), bool) if room is None else np.asarray((used >= np.array(room)).any(axis=1))
+
+
 def _until(judged: Judged) -> Got:
-    """Return what a perfect judge's cascade gets: models by mean cost until one is right, at most `M` calls."""
+    """Return what a perfect judge's cascade gets: models by mean cost until one is right, at most `M` calls.
+
+    No call follows the one that reaches what a query may use.
+    """
     several = several_of(judged.stream)
     latest = several._replace(calls=several.calls._replace(combine=None))
     stream = replace(judged.stream, several=latest)
     right = np.nan_to_num(stream.utility) >= _RIGHT
     arms, count, going = np.full(right.shape, -1), np.zeros(len(right), np.int64), np.ones(len(right), bool)
+    spent = np.zeros((len(right), len(RESOURCES)))
     for arm in np.argsort(np.nanmean(stream.cost, axis=0), kind="stable"):
         now = np.flatnonzero(going & stream.available[:, arm] & (count < several.calls.most))
         arms[now, count[now]] = arm
         count[now] += 1
-        going[now] = ~right[now, arm]
+        spent[now] += delivered(stream, (int(arm),))[1][now]
+        going[now] = ~right[now, arm] & ~_full(stream, spent)[now]
     made, place = np.unique(arms, axis=0, return_inverse=True)
     sequences = [tuple(int(a) for a in row if a >= 0) for row in made]
     at = np.arange(len(arms)), place.ravel()

@@ -58,8 +58,7 @@ def read(path: str | Path | Sequence[str | Path], outcomes: Outcomes, *, column:
         raise ValueError(f"what a judge said is read from one wide file, got {len(given)} files or a folder")
     sheet = files.opened(Path(given[0]))
     ending = _ending(sheet, outcomes.models, column)
-    priced = all(f"{m}_{COST}" in sheet.names for m in outcomes.models)
-    voted = all(f"{m}_{PREDICTION}" in sheet.names for m in outcomes.models)
+    priced, voted = (_whole(sheet, outcomes.models, e) for e in (COST, PREDICTION))
     numeric = [f"{m}_{e}" for e in ([ending] if ending else []) + [COST] * priced for m in outcomes.models]
     words = [f"{m}_{PREDICTION}" for m in outcomes.models] * voted + [SPLIT] * (SPLIT in sheet.names)
     table, rows = _laid(sheet, outcomes, numeric, words)
@@ -126,11 +125,23 @@ def _ending(sheet: Sheet, models: Sequence[str], column: str | None) -> str:
     ending = next((e for e in wanted_ if any(f"{m}_{e}" in sheet.names for m in models)), "")
     if column is not None and not ending:
         known = [n.removeprefix(f"{models[0]}_") for n in sheet.names if n.startswith(f"{models[0]}_")]
-        raise ValueError(f"{sheet.path}: no column {models[0]}_{cut(column)!r}; {near(column, known)}")
-    lacking = [m for m in models if ending and f"{m}_{ending}" not in sheet.names]
-    if lacking:
-        raise ValueError(f"{sheet.path}: a judge needs a column {lacking[0]}_{ending} too, found none")
+        raise ValueError(f"{sheet.path}: no column {cut(f'{models[0]}_{column}')!r}; {near(column, known)}")
+    if ending:
+        _whole(sheet, models, ending)
     return ending
+
+
+def _whole(sheet: Sheet, models: Sequence[str], ending: str) -> bool:
+    """Return whether each model has a column with this ending, False where none has.
+
+    Raises:
+        ValueError: some have one and others do not.
+    """
+    lacking = [m for m in models if f"{m}_{ending}" not in sheet.names]
+    if lacking and len(lacking) < len(models):
+        of = "what models answered" if ending == PREDICTION else "a judge"
+        raise ValueError(f"{sheet.path}: {of} needs a column {lacking[0]}_{ending} too, found none")
+    return not lacking
 
 
 def _scores(
