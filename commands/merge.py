@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.command_line import spoken
+from commands.command_line import refuse, spoken
 from commands.help import Topical, option
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
@@ -61,6 +61,9 @@ def merge(
         raise click.UsageError("merge needs FILE or --data, not both")
     if options["draws"] < 1:
         raise click.UsageError(f"--draws needs at least 1, got {options['draws']}")
+    if model is not None:
+        own = ("parents", "between", "price_factor", "draws")
+        refuse(ctx, own, "is for a synthetic merge, not for --model, whose answers are recorded")
     folder = None if out is None else check_names(out, FILES)
     stream = load({**options, "data": options["data"] or file})
     prepare_jax()

@@ -82,6 +82,8 @@ def test_the_command_on_recorded_answers(shared: Path, tmp_path: Path) -> None:
         (["--between", "0.5,2"], "--between needs different numbers in [0, 1]"),
         (["--parents", "@best"], "needs merge=A+B of two different models"),
         (["--model", "nothing"], "--model: no model 'nothing'"),
+        (["--model", "x", "--draws", "3"], "--draws is for a synthetic merge, not for --model"),
+        (["--model", "x", "--parents", "@best+@second"], "--parents is for a synthetic merge"),
         (["--price-factor", "-1"], "--price-factor needs a number >= 0, got -1"),
     ],
 )
