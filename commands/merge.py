@@ -67,6 +67,7 @@ def merge(
     folder = None if out is None else check_names(out, FILES)
     stream = load({**options, "data": options["data"] or file})
     prepare_jax()
+    from bandits.metrics.verdict import impossible
     from bandits.sweeps import merged
 
     drawn, seed = options["draws"], options["seed"]
@@ -80,7 +81,7 @@ def merge(
         label = f"{stream.outcomes.label}; the merged model is synthetic"
     rows = merged.worth(stream, pools, seed=seed)
     show([{k: v for k, v in row.items() if form in ("csv", "json") or k not in _LONG} for row in rows], form)
-    said = merged.verdict(rows)
+    said = ("" if model is not None else impossible(drawn, "draws")) or merged.verdict(rows)
     if form not in ("csv", "json"):
         remark(said, form)
     say(*stream.notes, f"numbers are from: {label}")
