@@ -98,6 +98,17 @@ def test_what_is_synthetic_or_unheard_is_said_of_the_stream(known: Stream, tmp_p
         worlds.told(known, [], ["censor", "censor"], **PLAYED)
 
 
+def test_a_judge_on_another_scale_states_its_range_in_the_change(known: Stream, tmp_path: Path) -> None:
+    path = table_of(known, tmp_path / "other.csv", 1 + 9 * known.utility)
+    world = worlds.changed(known, (f"judge,file={path},low=1,high=10",), **PLAYED)
+    np.testing.assert_allclose(world.world.judged, known.utility[world.world.row], atol=1e-12)
+    with pytest.raises(ValueError, match="low=LOW,high=HIGH in the change") as told:
+        worlds.changed(known, (f"judge,file={path}",), **PLAYED)
+    assert "--scale" not in str(told.value)
+    with pytest.raises(ValueError, match="low below high"):
+        worlds.changed(known, (f"judge,file={path},low=3,high=1",), **PLAYED)
+
+
 def test_what_a_user_types_is_refused_before_anything_is_played() -> None:
     given = ["scenarios", "--policy", "uniform", "--stream", "RealWorldQA", "--seeds", "1", "--rounds", "5"]
     for change, said in (("nosuch", "nosuch"), ("judge,file=nowhere.csv", "nowhere.csv")):

@@ -121,19 +121,28 @@ def censor(
     return replace(_synthetic(stream, "which outcomes are unheard is synthetic"), world=world)
 
 
-def judge(stream: Stream, *, file: str, at: Any = 0) -> Stream:
+def judge(stream: Stream, *, file: str, at: Any = 0, low: float = 0.0, high: float = 1.0) -> Stream:
     """Hear another judge: utilities of the same answers from a second table, while regret is counted on the first.
 
     Args:
         stream: an unrolled stream.
         file: a table with the same query ids and models; what it has no outcome of is not heard.
         at: when it takes over.
+        low, high: the range of the file's scores, mapped to 0 to 1.
 
     Raises:
-        ValueError: the file cannot be read, lacks a model, or has none of the queries.
+        ValueError: the file cannot be read, has scores outside the range, lacks a model, or has none of the queries.
     """
     world = entered(stream, "judge", HEARD)
-    other = formats.read(file, models=stream.models)
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"change judge needs low below high, got low={low}, high={high}")
+    try:
+        other = formats.read(file, models=stream.models, scale=(low, high))
+    except ValueError as error:
+        ranged = "needs a number in [" in str(error)
+        raise ValueError(
+            f"{error}; low=LOW,high=HIGH in the change state a range" if ranged else error
+        ) from error
     place = {name: row for row, name in enumerate(other.query_id.astype(str).tolist())}
     rows = np.array([place.get(name, -1) for name in world.base.query_id.astype(str).tolist()])
     if (rows < 0).all():
