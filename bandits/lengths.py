@@ -6,6 +6,7 @@ what its reviewers describe, named as that.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,11 +48,14 @@ def length_aware(
         limit, margin: tokens, of `overlong`; 0 < margin < limit.
 
     Raises:
-        ValueError: an unknown form, a wrong margin, or a table without tokens.
+        ValueError: an unknown form, a number that is not finite, a wrong margin, or a table without tokens.
     """
     if form not in FORMS:
         raise ValueError(f"length_aware needs form={', '.join(FORMS)}, got {form!r}")
-    if not 0 < margin < limit:
+    for name, value in (("weight", weight), ("correct", correct)):
+        if not math.isfinite(value):
+            raise ValueError(f"length_aware needs {name} to be a finite number, got {name}={value}")
+    if not 0 < margin < limit < math.inf:
         raise ValueError(f"length_aware needs 0 < margin < limit, got margin={margin:g}, limit={limit:g}")
     length, right = outcome.tokens, outcome.utility >= correct
     if isinstance(length, np.ndarray) and length.ndim > 1 and not np.isfinite(length).any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -29,6 +30,13 @@ def _long(parameter: click.Parameter) -> str:
 def given(ctx: click.Context, name: str) -> bool:
     """Return whether somebody set an option: on the command line, in a file or in the environment."""
     return ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+
+
+def refuse(ctx: click.Context, names: Iterable[str], why: str) -> None:
+    """Raise click.UsageError for the first of these options that is set and that would change nothing here."""
+    for parameter in ctx.command.params:
+        if parameter.name in set(names) and given(ctx, parameter.name):
+            raise click.UsageError(f"{_long(parameter)} {why}")
 
 
 def _words(option: str, value: Any, named: bool) -> list[str]:

@@ -15,6 +15,7 @@ from commands.terminal import progress, say, show, told, wrote
 
 FILES = ("online.csv", "missing.csv", "graphs.svg")
 _MOST_MISSING = 0.95
+_CURVES = b"missing,method,ser,"  # how a table of curves of ours begins
 
 
 @click.command("graphs", cls=Topical, context_settings=SETTINGS)
@@ -59,12 +60,15 @@ def graphs(
 
     tasks, notes = _read(folder, programs, seed)
     kept = solvable(tasks)
+    some = kept.some(labelled, seed)
+    if ratios:
+        robust.check(some)
+    play.check(kept, policies)
     played = play.play(kept, policies, seeds=seeds, seed=seed)
     online = play.rows(kept, played)
     curves: list[dict[str, Any]] = []
     if ratios:
         with progress(len(ratios) * trainings) as said:
-            some = kept.some(labelled, seed)
             curves = robust.curves(some, ratios, seeds=trainings, seed=seed, epochs=epochs, progress=said)
     _tell(online, curves, form)
     if place is not None:
@@ -134,5 +138,8 @@ def _write(
         texts["missing.csv"] = tables.render(curves, "csv") + "\n"
     texts["graphs.svg"] = drawing(curves, online, note=f"numbers are from: {label}")
     for name, text in texts.items():
-        (place / name).write_text(text, encoding="utf-8")
+        tables.write(str(place / name), text.rstrip("\n"))
+    old = place / FILES[1]
+    if not curves and old.is_file() and old.read_bytes().startswith(_CURVES):
+        old.unlink()  # an earlier command's, beside which these would be read as one result
     wrote({name: str(place / name) for name in texts}, form)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.command_line import spoken
+from commands.command_line import refuse, spoken
 from commands.help import Topical, option
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
@@ -61,9 +61,13 @@ def merge(
         raise click.UsageError("merge needs FILE or --data, not both")
     if options["draws"] < 1:
         raise click.UsageError(f"--draws needs at least 1, got {options['draws']}")
+    if model is not None:
+        own = ("parents", "between", "price_factor", "draws")
+        refuse(ctx, own, "is for a synthetic merge, not for --model, whose answers are recorded")
     folder = None if out is None else check_names(out, FILES)
     stream = load({**options, "data": options["data"] or file})
     prepare_jax()
+    from bandits.metrics.verdict import impossible
     from bandits.sweeps import merged
 
     drawn, seed = options["draws"], options["seed"]
@@ -77,7 +81,7 @@ def merge(
         label = f"{stream.outcomes.label}; the merged model is synthetic"
     rows = merged.worth(stream, pools, seed=seed)
     show([{k: v for k, v in row.items() if form in ("csv", "json") or k not in _LONG} for row in rows], form)
-    said = merged.verdict(rows)
+    said = ("" if model is not None else impossible(drawn, "draws")) or merged.verdict(rows)
     if form not in ("csv", "json"):
         remark(said, form)
     say(*stream.notes, f"numbers are from: {label}")

@@ -79,9 +79,10 @@ def modality(
         found = blinds.shortcut(stream, named)
         said.append(blinds.verdict(found))
     if rows:
+        from bandits.metrics.verdict import impossible
         from bandits.sweeps.modality import verdict
 
-        said.insert(0, verdict(rows))
+        said.insert(0, impossible(options["seeds"]) or verdict(rows))
     _tell(rows, found, said, form)
     say(*stream.notes, f"numbers are from: {stream.outcomes.label}")
     if folder is not None:

@@ -86,12 +86,13 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
             **reading(options),
         },
     }
-    made, points = _finished(loaded, logged, ask, places, known)
+    made, points, played = _finished(loaded, logged, ask, places, known)
+    notes = tuple(dict.fromkeys((*loaded.notes, *played.notes)))  # a change has its own
     if len(places) > 1:
         say(
-            f"by budget and preference: {overview.publish(folder, points, known | _about(loaded, ask, places))}"
+            f"by budget and preference: {overview.publish(folder, points, known | _about(played, ask, places))}"
         )
-    _say(made, labels, places, folder, drawn, form, options["wide"], loaded.outcomes, loaded.notes)
+    _say(made, labels, places, folder, drawn, form, options["wide"], played.outcomes, notes)
     if judging and form == "table":
         about_calls(several.quality(loaded), [names.labelled(one, labels) for one in made])
     for place, tabled in zip(places.values(), made, strict=True):
@@ -150,10 +151,10 @@ def _about(loaded: Stream, ask: Ask, places: dict[str, Path]) -> dict[str, Any]:
 
 def _finished(
     loaded: Stream, logged: Stream | None, ask: Ask, places: dict[str, Path], known: dict[str, Any]
-) -> tuple[list[dict[str, Any]], list[Any]]:
+) -> tuple[list[dict[str, Any]], list[Any], Stream]:
     """Run, and save each run as it is done; what a stopped command of the same words left is taken up.
 
-    Returns the tables of each run, and the points that `overview` draws.
+    Returns the tables of each run, the points that `overview` draws, and the stream as it was played, changed.
     """
     from bandits.experiment import several
     from bandits.folders import write as artefacts
@@ -182,7 +183,7 @@ def _finished(
         stopped = True
     if stopped:
         raise _left(places, kept)
-    return made, points
+    return made, points, kept[-1][0].stream
 
 
 def _kept(

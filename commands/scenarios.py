@@ -59,6 +59,7 @@ def scenarios(
     stream = load(options)
     prepare_jax()
     from bandits import resolve, rewards
+    from bandits.experiment import worlds
     from bandits.experiment.ask import Ask
     from bandits.sweeps.scenarios import compare, survivors, verdict
     from envs.changes.scenarios import SCENARIOS
@@ -67,20 +68,22 @@ def scenarios(
     fits(stream, Ask(policies, reward=reward, change=("",), **{k: kept[k] for k in ("seeds", "rounds")}))
     worth = resolve.function(reward, rewards.REWARDS, "reward")
     names = chosen or (("stationary",) if changes else tuple(SCENARIOS))
+    replayed = {k: kept[k] for k in ("seeds", "seed", "order", "rounds")}
+    label, notes = worlds.told(stream, names, changes, **replayed)
     rows = compare(stream, policies, worth, scenarios=names, changes=changes, **kept)
     show([{k: v for k, v in row.items() if form in ("csv", "json") or k not in _LONG} for row in rows], form)
     said = " ".join(filter(None, (verdict(rows, policies[0]), survivors(rows))))
     say(
         *filter(None, [said]),
-        *stream.notes,
-        f"numbers are from: {stream.outcomes.label}",
+        *notes,
+        f"numbers are from: {label}",
     )
     if folder is not None:
         known = {
             "title": f"{', '.join(policies)} while the world changes, on {stream.name}",
             "verdict": said,
-            "label": stream.outcomes.label,
-            "notes": stream.notes,
+            "label": label,
+            "notes": notes,
             "command": spoken(ctx),
             "cost_unit": stream.outcomes.cost_unit,
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.command_line import refuse
 from commands.help import Topical, option
 from commands.numbers import FINITE
 from commands.options import SETTINGS, voice, world
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     help="Weight on quality in the efficiency score, in [0, 1].",
 )
 @voice
-def score(paths: tuple[str, ...], alpha: float, form: str, **options: Any) -> None:
+@click.pass_context
+def score(ctx: click.Context, /, paths: tuple[str, ...], alpha: float, form: str, **options: Any) -> None:
     """Print the scores that other papers rank by: of a table's models, or of policies from folders of finished runs.
 
     Several RUN folders are settings of the same routers, as those of --preference 0,0.2,1. docs/scores.md says
@@ -60,6 +62,9 @@ def score(paths: tuple[str, ...], alpha: float, form: str, **options: Any) -> No
         return
     if not all(found):
         raise ValueError("scores needs one table or folders of finished runs, not both")
+    refuse(
+        ctx, ("alpha", *options), "is for a table, not for finished runs: those keep what they were run with"
+    )
     points, unit = _finished(folders)
     _tell(scored.rows(points, money.money(unit)), money.money(unit), form)
     if form == "table":

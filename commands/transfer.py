@@ -88,6 +88,7 @@ def transfer(
         if asked[name] < 1:
             raise click.UsageError(f"--{name} needs at least 1, got {asked[name]}")
     prepare_jax()
+    from bandits.metrics.verdict import impossible
     from bandits.mmrbench import transfer_page
     from bandits.mmrbench.transfer import Asked, verdict
     from bandits.mmrbench.transfer import transfer as played
@@ -98,11 +99,12 @@ def transfer(
     with progress(0) as counted:
         found = played(table, Asked(share=asked.pop("train_share"), **asked), counted)
         new = _new(table, more, asked, counted) if more["new_models"] else []
-    verdicts = [verdict(rows) for rows in found.values() if rows]
+    few = impossible(asked["seeds"])
+    verdicts = [few or verdict(rows) for rows in found.values() if rows]
     if new:
         from bandits.mmrbench import new_models
 
-        verdicts.append(new_models.verdict(new))
+        verdicts.append(few or new_models.verdict(new))
     verdicts = [text[:1].upper() + text[1:] for text in verdicts]
     _tell(found, new, verdicts, form)
     say(*(() if data is None and file is None else table.notes), f"numbers are from: {table.label}")

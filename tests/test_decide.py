@@ -131,7 +131,7 @@ def test_an_interval_is_over_queries_or_over_seeds_whichever_is_wider(run, table
     low = min(row["cost_per_1000"] for row in models)
     for row in found["choices"]:  # what other papers would say, each from its formula
         assert row["gain_over_best"] == pytest.approx(row["accuracy"] / best - 1)
-        assert row["ies_ratio_of_means"] == pytest.approx(
+        assert row["ies_of_means"] == pytest.approx(
             row["accuracy"] / max(row["cost_per_1000"] / dearest, 0.01)
         )
         cheap = np.log2(dearest / row["cost_per_1000"]) / np.log2(dearest / low)

@@ -106,7 +106,7 @@ DEFAULTS = {
     "change mask": "what=image share=1.0 at=0",
     "change poison": "share=0.2 to=0.0 at=0",
     "change censor": "model=all share=0.5 when=any at=0",
-    "change judge": "at=0",
+    "change judge": "at=0 low=0.0 high=1.0",
     "change noise": "sensitivity=1.0 specificity=1.0 sd=0.0 at=0",
     "change outage": "start=0.4 end=0.6 between=0 repair=0",
     "change arrive": "model= at=0.3 merge= between=0.5",

@@ -300,6 +300,23 @@ def test_a_release_is_read_as_laid_out(small, tmp_path: Path) -> None:
         released.read(tmp_path)
 
 
+def test_each_is_compared_with_its_own_flat_policy(small) -> None:
+    shape, rng = (3, 40), np.random.default_rng(1)
+
+    def one(name: str, way: str) -> play.Played:
+        order = np.tile(np.arange(40, dtype=np.int32), (3, 1))
+        return play.Played(name, way, order, (rng.random(shape) < 0.5).astype(float), np.zeros(shape))
+
+    names = [("paired", play.PARTS), ("ucb1", play.FLAT), ("linucb", play.FLAT), ("ucb1", play.STEPS)]
+    played = [one(*each) for each in names]
+    found = [row for row in play.rows(small.take(np.arange(40)), played) if row["programs"] == "all"]
+    assert [row["base"] for row in found] == ["linucb", "", "", "ucb1"]
+    gap = played[3].success.mean() - played[1].success.mean()
+    assert found[3]["over_flat"] == pytest.approx(gap)
+    with pytest.raises(ValueError, match="none was played"):
+        play.rows(small, played[:1])
+
+
 def test_the_command_prints_and_writes(run, small, tmp_path: Path) -> None:
     folder = tmp_path / "release"
     folder.mkdir()
@@ -309,7 +326,11 @@ def test_the_command_prints_and_writes(run, small, tmp_path: Path) -> None:
     assert code == 0 and "recorded outcomes of MS-GQA" in err and "m3 leads" in out
     assert {p.name for p in Path("made").iterdir()} == {"online.csv", "missing.csv", "graphs.svg"}
     assert Path("made/graphs.svg").read_text().startswith("<svg")
-    code, out, err = run("graphs", "--missing", "none", "--programs", 60, "--seeds", 3, "--policy", "uniform")
+    few = ("--missing", "none", "--programs", 60, "--seeds", 3, "--policy", "uniform", "--out", "made")
+    code, out, err = run("graphs", *few)
+    assert {p.name for p in Path("made").iterdir()} == {"online.csv", "graphs.svg"}
+    Path("made/missing.csv").write_text("a user's own\n")
+    assert run("graphs", *few)[0] == 0 and Path("made/missing.csv").read_text() == "a user's own\n"
     assert code == 0 and "each step" in out and "synthetic" in err
     for arguments, said in (
         (("--missing", "2"), "shares from 0"),
@@ -317,6 +338,10 @@ def test_the_command_prints_and_writes(run, small, tmp_path: Path) -> None:
         (("--programs", 9000), "1 to 8,424"),
         (("--seeds", 0), "--seeds needs at least 1"),
         (("nowhere",), "no release of MS-GQA"),
+        (("--labelled", 1), "--labelled needs programs of each split"),
+        (("--missing", "none", "--programs", 60, "--policy", "llmbandit"), "graphs has none"),
+        (("--missing", "none", "--programs", 60, "--policy", "linucb", "--policy", "nosuch"), "'nosuch'"),
+        (("--missing", "none", "--programs", 60, "--policy", "paired,own=0"), "give --policy linucb beside"),
     ):
         code, _, err = run("graphs", *arguments)
         assert code == 2 and said in err and err.count("\n") == 1, err

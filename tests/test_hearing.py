@@ -84,6 +84,44 @@ def test_another_judge_is_heard_while_the_first_one_is_the_truth(known: Stream, 
         worlds.changed(replace(known, outcomes=strange), (f"judge,file={path}",), **PLAYED)
 
 
+def test_what_is_synthetic_or_unheard_is_said_of_the_stream(known: Stream, tmp_path: Path) -> None:
+    path = table_of(known, tmp_path / "other.csv", known.utility)
+    frame = pd.read_csv(path)
+    frame[:-7].to_csv(path, index=False)
+    changes = ["censor,share=0.5", "noise,sd=0.1", f"judge,file={path}", "arrive,merge=@best+@second"]
+    label, notes = worlds.told(known, ["price-cut"], [*changes, "poison,model=@best"], **PLAYED)
+    for said in ("which outcomes are unheard is", "the judge's errors are", "false reports are", ") is"):
+        assert f"{said} synthetic" in label
+    lacking = f"7 of {len(known)} queries are not in {path}: their outcomes go unheard"
+    assert notes == (*known.notes, lacking)
+    with pytest.raises(ValueError, match="'censor' twice"):
+        worlds.told(known, [], ["censor", "censor"], **PLAYED)
+
+
+def test_a_judge_on_another_scale_states_its_range_in_the_change(known: Stream, tmp_path: Path) -> None:
+    path = table_of(known, tmp_path / "other.csv", 1 + 9 * known.utility)
+    world = worlds.changed(known, (f"judge,file={path},low=1,high=10",), **PLAYED)
+    np.testing.assert_allclose(world.world.judged, known.utility[world.world.row], atol=1e-12)
+    with pytest.raises(ValueError, match="low=LOW,high=HIGH in the change") as told:
+        worlds.changed(known, (f"judge,file={path}",), **PLAYED)
+    assert "--scale" not in str(told.value)
+    with pytest.raises(ValueError, match="low below high"):
+        worlds.changed(known, (f"judge,file={path},low=3,high=1",), **PLAYED)
+
+
+def test_what_a_user_types_is_refused_before_anything_is_played() -> None:
+    given = ["scenarios", "--policy", "uniform", "--stream", "RealWorldQA", "--seeds", "1", "--rounds", "5"]
+    for change, said in (("nosuch", "nosuch"), ("judge,file=nowhere.csv", "nowhere.csv")):
+        code, message = answer([*given, "--change", change])
+        assert code == 2 and said in message and "\n" not in message
+
+
+def test_a_run_says_what_was_synthetic_in_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    given = ["--policy", "uniform", "--stream", "RealWorldQA", "--seeds", "1", "--rounds", "5"]
+    code, _ = answer([*given, "--change", "poison,model=@best", "--out", str(tmp_path / "out")])
+    assert code == 0 and "false reports are synthetic" in capsys.readouterr().err
+
+
 def test_what_is_heard_costs_a_policy_against_itself(known: Stream) -> None:
     own = ["linucb", "always,model=model-3"]
     given = {**PLAYED, "preference": 0.0, "rounds": 300}

@@ -61,6 +61,9 @@ def test_a_table_without_tokens_and_wrong_settings_are_named() -> None:
     outcome = Outcome(np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2)), 1.0)
     with pytest.raises(ValueError, match="form=kimi, overlong, two_threshold, got 'lipo'"):
         length_aware(outcome, 0.2, form="lipo")
+    for name in ("weight", "correct"):
+        with pytest.raises(ValueError, match=f"needs {name} to be a finite number, got {name}=nan"):
+            length_aware(outcome, 0.2, **{name: float("nan")})
     with pytest.raises(ValueError, match="0 < margin < limit"):
         length_aware(outcome, 0.2, form="overlong", limit=10, margin=10)
 
@@ -92,7 +95,7 @@ def test_running_references_are_those_of_the_latest_calls_alone(form: str) -> No
     past: list[float] = []
     for i in range(n):
         before = float(state.policy)
-        told = Feedback(*(jnp.float32(v) for v in (utility[i], cost[i], 99.0, np.nan, tokens[i])))
+        told = Feedback(*(jnp.float32(v) for v in (utility[i], cost[i], 5.0, np.nan, tokens[i])))
         state = update(key, state, seen, jnp.int32(0), told)
         term = 0.0
         if tokens[i] == tokens[i]:
@@ -100,6 +103,8 @@ def test_running_references_are_those_of_the_latest_calls_alone(form: str) -> No
             group = past[-window:]
             term = plain(form, [utility[i]] * len(group), group)[-1]
         want = utility[i] - 0.3 * cost[i] / 2.0 + 0.7 * term
+        if tokens[i] != tokens[i]:
+            want = 5.0  # without tokens the run's own reward stays
         assert float(state.policy) - before == pytest.approx(want, abs=2e-5)
 
 

@@ -82,9 +82,19 @@ def test_the_command_on_recorded_answers(shared: Path, tmp_path: Path) -> None:
         (["--between", "0.5,2"], "--between needs different numbers in [0, 1]"),
         (["--parents", "@best"], "needs merge=A+B of two different models"),
         (["--model", "nothing"], "--model: no model 'nothing'"),
+        (["--model", "x", "--draws", "3"], "--draws is for a synthetic merge, not for --model"),
+        (["--model", "x", "--parents", "@best+@second"], "--parents is for a synthetic merge"),
         (["--price-factor", "-1"], "--price-factor needs a number >= 0, got -1"),
     ],
 )
 def test_what_cannot_be_merged_is_said_in_one_line(given: list[str], said: str) -> None:
     code, message = answer(["merge", "--stream", "RealWorldQA", *given])
     assert code == 2 and said in message and "\n" not in message
+
+
+def test_too_few_draws_are_said_to_give_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["merge", "--stream", "RealWorldQA", "--between", "1", "--draws"]
+    assert answer([*given, "2"])[0] == 0
+    assert "No verdict: it needs at least 3 draws, got 2." in " ".join(capsys.readouterr().out.split())
+    assert answer([*given, "3"])[0] == 0
+    assert "No verdict" not in capsys.readouterr().out

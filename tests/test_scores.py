@@ -52,7 +52,13 @@ def test_the_command_scores_a_table_and_a_finished_run(tmp_path, capsys) -> None
     capsys.readouterr()
     assert simulate.answer(["scores", str(out), "--format", "json"])[0] == 0
     played = [row for row in json.loads(capsys.readouterr().out) if row["name"] == "ucb1"]
+    assert all("ies_ratio_of_means" not in row for row in played)
+    for row in played:
+        assert row["ies_of_means"] == pytest.approx(row["accuracy"] / (row["cost_per_1000"] / 4000), rel=1e-6)
     assert sorted(row["setting"] for row in played) == ["preference=0", "preference=1"]
+    for given in (["--alpha", "0.5"], ["--models", "a,b"], ["--data", str(table)]):
+        code, message = simulate.answer(["scores", str(out), *given])
+        assert code == 2 and f"{given[0]} is for a table, not for finished runs" in message
     code, message = simulate.answer(["scores", str(out), str(table)])
     assert code == 2 and "not both" in message
     code, message = simulate.answer(["scores", str(tmp_path / "missing.csv"), "--alpha", "2"])

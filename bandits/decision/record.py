@@ -17,7 +17,7 @@ from bandits.decision.play import Played
 from bandits.decision.routing import ceiling
 from bandits.decision.worths import mixed_accuracy
 from bandits.metrics.regret import comparator, earned_by, rewards
-from bandits.metrics.scores import IES_FLOOR, Ies
+from bandits.metrics.scores import ies_of_means
 from bandits.money import Money
 from bandits.results import scored
 
@@ -29,7 +29,7 @@ FORMAT = "routebandit decision 1"
 SCORES = (
     "rank_score",
     "arena",
-    "ies_ratio_of_means",
+    "ies_of_means",
     "gain_over_best",
     "gain_over_random",
     "pareto_distance",
@@ -106,8 +106,8 @@ def _scores(decided: Decision, money: Money) -> list[dict[str, float]]:
     points = []
     for i, (name, kind) in enumerate(zip(choices.names, choices.kinds, strict=True)):
         accuracy, cost = float(mean[i, ACCURACY]), float(mean[i, COST])
-        ratio = accuracy / max(cost / dearest, IES_FLOOR) if dearest > 0 else math.nan
-        points.append(scored.Point(name, "", kind, accuracy, cost, Ies(math.nan, ratio)))
+        ratio = ies_of_means(accuracy, cost, dearest)
+        points.append(scored.Point(name, "", kind, accuracy, cost, ies_of_means=ratio))
     by = {row["name"]: row for row in scored.rows(points, money)}
     return [{key: by[name][key] for key in SCORES if key in by[name]} for name in choices.names]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,32 @@ def changed(
         return apply(unroll(stream, rows, seed=seed), functions)
     except TypeError as error:
         raise ValueError(f"--change {' '.join(changes)!r}: {error}") from error
+
+
+def told(
+    stream: Stream, scenarios: Sequence[str], changes: Sequence[str], **replayed: Any
+) -> tuple[str, tuple[str, ...]]:
+    """Return the label and the notes of all these worlds together, before anything is played in them.
+
+    Args:
+        stream: a plain `Stream`.
+        scenarios: ready-made ones; one that the stream cannot show is passed over.
+        changes: specs, each of which has to fit.
+        replayed: as `changed` takes them.
+
+    Raises:
+        ValueError: no such scenario, or a change that is wrong, does not fit the stream or is given twice.
+    """
+    if twice := [spec for i, spec in enumerate(changes) if spec in changes[:i]]:
+        raise ValueError(f"--change needs a world of its own each time, got {twice[0]!r} twice")
+    worlds = [changed(stream, (spec,), **replayed) for spec in changes]
+    for ready in map(scenario, scenarios):
+        with suppress(ValueError):
+            worlds.append(changed(stream, ready.changes, **replayed))
+    label = stream.outcomes.label
+    own = [part for w in worlds for part in w.outcomes.label.removeprefix(label).split("; ") if part]
+    notes = dict.fromkeys((*stream.notes, *(note for w in worlds for note in w.notes)))
+    return "; ".join((label, *dict.fromkeys(own))), tuple(notes)
 
 
 def late(ask: Ask) -> feedback.Late | None:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.experiment.lineup import build
+from bandits.base import Policy
+from bandits.experiment.lineup import build, trained
 from bandits.loop import replay, slots
 from bandits.metrics.intervals import clustered, paired, student
 from bandits.metrics.verdict import judge
@@ -40,6 +41,34 @@ class Played(NamedTuple):
     heard: Floats
 
 
+def check(tasks: Tasks, specs: Sequence[str]) -> None:
+    """Build every policy before any plays; those that pass are not built again.
+
+    Args:
+        tasks, specs: as `play` takes them.
+
+    Raises:
+        ValueError: a spec is wrong, given twice or needs a log, or there is none to compare with.
+    """
+    if twice := [spec for i, spec in enumerate(specs) if spec in specs[:i]]:
+        raise ValueError(f"--policy {twice[0]!r} is given twice")
+    for spec in filter(trained, specs):
+        raise ValueError(f"--policy {spec!r} is trained on a log before it plays; graphs has none")
+    if all(_way(spec) != FLAT for spec in specs):
+        raise ValueError(
+            f"graphs compares with one policy over all assignments: give --policy linucb beside {specs[0]!r}"
+        )
+    whole = flat(tasks)
+    for spec in specs:
+        build(spec, whole, accuracy)
+        if tasks.step is not None and _way(spec) == FLAT:
+            _bases(spec, tasks, by_step(tasks))
+
+
+def _way(spec: str) -> str:
+    return PARTS if spec.partition(",")[0] == "paired" else FLAT  # it takes the names of assignments apart
+
+
 def play(
     tasks: Tasks, specs: Sequence[str], *, seeds: int = 5, seed: int = 0, rounds: int | None = None
 ) -> list[Played]:
@@ -59,7 +88,7 @@ def play(
     found = []
     for spec in specs:
         trace = replay.replay(build(spec, whole, accuracy), whole, table, preference=0.0, **kept)
-        way = PARTS if spec.partition(",")[0] == "paired" else FLAT  # it takes the names of assignments apart
+        way = _way(spec)
         found.append(_played(spec, way, tasks, trace.order, _assigned(tasks, trace.arms)))
         if tasks.step is not None and way == FLAT:
             found.append(_stepwise(spec, tasks, kept))
@@ -72,12 +101,7 @@ def play(
 def _stepwise(spec: str, tasks: Tasks, kept: dict[str, Any]) -> Played:
     stream = by_step(tasks)
     sizes = (len(tasks.vqa), len(tasks.loc))
-    spans = (slice(0, sizes[0]), slice(sizes[0], None))
-    kinds = [
-        _Kind(stream.models[at], n, stream.dim, stream.answered[at])
-        for at, n in zip(spans, sizes, strict=True)
-    ]
-    bases = [build(spec, kind, accuracy) for kind in kinds]
+    bases = _bases(spec, tasks, stream)
     trace = slots.replay(factored(bases, sizes), stream, accuracy, preference=0.0, **kept)
     called = np.full((*trace.order.shape, 2), -1)
     for slot in range(trace.arms.shape[2]):
@@ -85,6 +109,17 @@ def _stepwise(spec: str, tasks: Tasks, kept: dict[str, Any]) -> Played:
         called[..., 0] = np.where((arm >= 0) & (arm < sizes[0]), arm, called[..., 0])
         called[..., 1] = np.where(arm >= sizes[0], arm - sizes[0], called[..., 1])
     return _played(spec, STEPS, tasks, trace.order, called)
+
+
+def _bases(spec: str, tasks: Tasks, stream: Any) -> list[Policy]:
+    """Return the policy for each kind of step, `stream` being `by_step(tasks)`."""
+    sizes = (len(tasks.vqa), len(tasks.loc))
+    spans = (slice(0, sizes[0]), slice(sizes[0], None))
+    kinds = [
+        _Kind(stream.models[at], n, stream.dim, stream.answered[at])
+        for at, n in zip(spans, sizes, strict=True)
+    ]
+    return [build(spec, kind, accuracy) for kind in kinds]
 
 
 class _Kind(NamedTuple):
@@ -126,13 +161,22 @@ def _before(key: NDArray[np.int64]) -> Floats:
 def rows(tasks: Tasks, played: Sequence[Played]) -> list[dict[str, Any]]:
     """Return for each learner and group of programs its SER with interval over seeds, and what it leads the flat by.
 
-    The flat policy that it is compared with is the one before it; differences are paired over seeds and over queries
-    (in clusters of near copies), and Holm's correction runs over all of them.
+    `base` names the flat policy that it is compared with: a factored one with the same policy flat, what shares parts
+    (a LinUCB) with the first flat LinUCB, or the first flat policy where none was played. Differences are paired over
+    seeds and over queries (in clusters of near copies), and Holm's correction runs over all of them.
+
+    Raises:
+        ValueError: no flat policy was played.
     """
-    base, found, told = played[0], [], []
+    found, told = [], []
     cluster = tasks.cluster
+    flats = {one.name: one for one in played if one.way == FLAT}
+    if not flats:
+        raise ValueError("rows need a policy over all assignments to compare with, none was played")
+    linear = [one for name, one in flats.items() if name.startswith("linucb")]
+    first = next(iter([*linear, *flats.values()]))
     for one in played:
-        base = one if one.way == FLAT else base
+        base = flats[one.name] if one.way in (FLAT, STEPS) else first
         for group in ("all", *GROUPS):
             inside = np.ones(len(tasks), bool) if group == "all" else tasks.kinds == group
             if not inside.any():
@@ -163,6 +207,7 @@ def _row(
         "policy": one.name, "way": one.way, "hears": HEARS[one.way], "programs": group,
         "rounds": int(count.mean()), "ser": float(mean.mean()), "ser_lo": float(lo), "ser_hi": float(hi),
         "heard_before": heard if one.way != FIXED else float("nan"),
+        "base": "" if one is base else base.name,
         "over_flat": float("nan"), "lo": float("nan"), "hi": float("nan"), "shown": False, "why": "",
     }  # fmt: skip
     if one is base or not count.all():

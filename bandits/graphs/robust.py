@@ -43,6 +43,16 @@ def ridge(seen: Floats, label: Floats, coming: Floats) -> NDArray[np.int64]:
     return np.asarray(said.argmax(axis=1), np.int64)
 
 
+def check(tasks: Tasks) -> None:
+    """Raise ValueError where a split of the labelled tasks is empty."""
+    for part in SPLITS:
+        if not (tasks.split == part).any():
+            raise ValueError(
+                f"--labelled needs programs of each split ({', '.join(SPLITS)}): none of {len(tasks):,} is of {part};"
+                " give more, or --missing none"
+            )
+
+
 def curves(
     tasks: Tasks,
     ratios: Sequence[float],
@@ -66,9 +76,7 @@ def curves(
     Raises:
         ValueError: a split is empty.
     """
-    for part in SPLITS:
-        if not (tasks.split == part).any():
-            raise ValueError(f"curves need queries of the split {part}, got none of {len(tasks):,}")
+    check(tasks)
     train, valid, test = (tasks.take(np.flatnonzero(tasks.split == part)) for part in SPLITS)
     context = flat(tasks).context
     seen, coming = context[tasks.split == "train"], context[tasks.split == "test"]

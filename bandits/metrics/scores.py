@@ -58,6 +58,16 @@ def ies(
     return Ies(float((value / paid).mean()), float(value.mean() / paid.mean()))
 
 
+def ies_of_means(accuracy: float, cost: float, dearest: float) -> float:
+    """Return `ies` of mean utility and mean cost where no query's own are at hand: quality alone, without latency.
+
+    Args:
+        accuracy: mean utility.
+        cost, dearest: mean cost, and that of the dearest model, in one unit; NaN comes back where that is 0.
+    """
+    return accuracy / max(cost / dearest, IES_FLOOR) if dearest > 0 else math.nan
+
+
 def responsiveness(latency: ArrayLike, reference: float) -> NDArray[np.float64]:
     """Return `1 - min(latency / reference, 1)`: 1 for an answer at once, 0 from the reference latency on."""
     if not reference > 0:

@@ -37,6 +37,13 @@ class Verdict(NamedTuple):
     why: NDArray[np.object_]
 
 
+def impossible(repetitions: int, thing: str = "seeds") -> str:
+    """Return the sentence that no verdict is possible on so few seeds (draws, ...); "" where there are enough."""
+    if repetitions >= FEWEST_SEEDS:
+        return ""
+    return f"No verdict: it needs at least {FEWEST_SEEDS} {thing}, got {repetitions}."
+
+
 def judge(
     over_seeds: Estimate,
     over_queries: Estimate,

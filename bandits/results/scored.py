@@ -28,7 +28,8 @@ class Point(NamedTuple):
         kind: `model`, `policy` or `reference`.
         accuracy: mean utility.
         cost: mean cost, in the table's unit.
-        ies: efficiency, query by query where those are known; NaN where not.
+        ies: efficiency, of a table's queries; NaN where those are not known.
+        ies_of_means: efficiency from mean utility and mean cost alone, without latency; NaN where `ies` is known.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Point(NamedTuple):
     accuracy: float
     cost: float
     ies: scores.Ies = scores.Ies(math.nan, math.nan)
+    ies_of_means: float = math.nan
 
 
 def of_table(stream: Stream, *, alpha: float) -> list[Point]:
@@ -64,9 +66,9 @@ def of_run(summary: pd.DataFrame, setting: str) -> list[Point]:
     for name, kind, accuracy, cost in summary[["policy", "kind", "accuracy", "cost_mean"]].itertuples(
         index=False
     ):
-        ratio = accuracy / max(cost / dearest, scores.IES_FLOOR) if dearest > 0 else math.nan
         apart = "" if kind == "model" else setting
-        points.append(Point(name, apart, kind, accuracy, cost, scores.Ies(math.nan, ratio)))
+        ratio = scores.ies_of_means(accuracy, cost, dearest)
+        points.append(Point(name, apart, kind, accuracy, cost, ies_of_means=ratio))
     return points
 
 
@@ -98,6 +100,7 @@ def rows(points: Sequence[Point], money: Money) -> Rows:
                 "arena": scores.arena(point.accuracy, per_1000) if dollars else math.nan,
                 "ies_mean_of_ratios": point.ies.mean_of_ratios,
                 "ies_ratio_of_means": point.ies.ratio_of_means,
+                "ies_of_means": point.ies_of_means,
                 "gain_over_best": scores.gain(point.accuracy, best) if best > 0 else math.nan,
                 "gain_over_random": scores.gain(point.accuracy, random) if random > 0 else math.nan,
                 "pareto_distance": float(distance),
@@ -111,7 +114,12 @@ def rows(points: Sequence[Point], money: Money) -> Rows:
 def table(found: Rows, money: Money) -> tuple[list[str], list[list[str]], str]:
     """Return headings and cells of `rows` that fit a terminal, and what they mean; `rows` has more columns."""
     per_1000 = f"{money.currency} per 1,000"
-    numbers = {"rank_score": "rank", "arena": "arena", "ies_ratio_of_means": "ies"}
+    numbers = {
+        "rank_score": "rank",
+        "arena": "arena",
+        "ies_ratio_of_means": "ies",
+        "ies_of_means": "ies means",
+    }
     there = {key: head for key, head in numbers.items() if key in found[0]}
     lines = [
         [
@@ -126,7 +134,8 @@ def table(found: Rows, money: Money) -> tuple[list[str], list[list[str]], str]:
     ]
     said = (
         f"Cost in {money.per_1000}; gain: accuracy over the best single model's, in % of it; pareto: distance to the"
-        " frontier of all rows; rank, arena and ies: rank_score, arena and ies_ratio_of_means of docs/scores.md."
+        " frontier of all rows; rank, arena, ies and ies means: rank_score, arena, ies_ratio_of_means and"
+        " ies_of_means of docs/scores.md."
         " All columns: --format csv."
     )
     return ["", "accuracy %", per_1000, *there.values(), "gain %", "pareto"], lines, said

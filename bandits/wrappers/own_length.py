@@ -37,7 +37,8 @@ def own_length(
     under bandit feedback. Least, greatest and median length are here those of the latest `window` calls, this one
     included (a running window that includes the newest value, as in Router-R1's cost reward, arXiv 2506.09033). What a
     run counts as reward is not changed: with `--reward length_aware` regret is counted on the group of all models. A
-    call without recorded tokens adds nothing, and a policy that learns utility and cost apart does not hear the term.
+    call without recorded tokens is heard with the run's own reward, unchanged; one with them weighs utility and cost as
+    `linear` does, whatever the run's reward. A policy that learns utility and cost apart does not hear the term.
 
     Args:
         policy: any policy that learns from rewards.
@@ -76,9 +77,9 @@ def own_length(
         shaped = length_aware(
             group, 0.0, form=form, weight=weight, correct=correct, limit=limit, margin=margin
         )
-        term = jnp.where(told, shaped[place] - feedback.utility, 0.0)
+        term = shaped[place] - feedback.utility
         worth = feedback.utility - observation.preference * feedback.cost / observation.cost_scale
-        heard = feedback._replace(reward=worth + term)
+        heard = feedback._replace(reward=jnp.where(told, worth + term, feedback.reward))
         learned = policy.update(key, state.policy, observation, arm, heard)
         return Lengths(learned, lengths, state.heard + told)
 

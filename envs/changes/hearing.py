@@ -50,7 +50,8 @@ def noise(
         told = np.clip(told + rng.normal(0, sd, heard.shape), 0, 1)
     begun = world.by_round(np.arange(world.rounds) >= start)[:, None]
     judged = np.where(begun, told, heard)
-    return replace(stream, world=noted(world, "noise", (start, "noisy judge"))._replace(judged=judged))
+    world = noted(world, "noise", (start, "noisy judge"))._replace(judged=judged)
+    return replace(_synthetic(stream, "the judge's errors are synthetic"), world=world)
 
 
 def poison(stream: Stream, *, model: str, share: float = 0.2, to: float = 0.0, at: Any = 0) -> Stream:
@@ -78,7 +79,8 @@ def poison(stream: Stream, *, model: str, share: float = 0.2, to: float = 0.0, a
     false = (drawn < share) & world.by_round(np.arange(world.rounds) >= start) & ~np.isnan(judged[:, column])
     judged[false, column] = to
     mark = (start, f"false feedback on {stream.models[column]}")
-    return replace(stream, world=noted(world, name, mark)._replace(judged=judged))
+    world = noted(world, name, mark)._replace(judged=judged)
+    return replace(_synthetic(stream, "false reports are synthetic"), world=world)
 
 
 def censor(
@@ -115,22 +117,32 @@ def censor(
     right = stream.outcomes.utility >= _RIGHT
     lost &= {"any": np.ones_like(right), "right": right, "wrong": ~right}[when]
     mark = (start, "outcomes unheard" if every else f"outcomes of {name.partition(':')[2]} unheard")
-    return replace(stream, world=noted(world, name, mark)._replace(silent=_silent(world, lost)))
+    world = noted(world, name, mark)._replace(silent=_silent(world, lost))
+    return replace(_synthetic(stream, "which outcomes are unheard is synthetic"), world=world)
 
 
-def judge(stream: Stream, *, file: str, at: Any = 0) -> Stream:
+def judge(stream: Stream, *, file: str, at: Any = 0, low: float = 0.0, high: float = 1.0) -> Stream:
     """Hear another judge: utilities of the same answers from a second table, while regret is counted on the first.
 
     Args:
         stream: an unrolled stream.
         file: a table with the same query ids and models; what it has no outcome of is not heard.
         at: when it takes over.
+        low, high: the range of the file's scores, mapped to 0 to 1.
 
     Raises:
-        ValueError: the file cannot be read, lacks a model, or has none of the queries.
+        ValueError: the file cannot be read, has scores outside the range, lacks a model, or has none of the queries.
     """
     world = entered(stream, "judge", HEARD)
-    other = formats.read(file, models=stream.models)
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"change judge needs low below high, got low={low}, high={high}")
+    try:
+        other = formats.read(file, models=stream.models, scale=(low, high))
+    except ValueError as error:
+        ranged = "needs a number in [" in str(error)
+        raise ValueError(
+            f"{error}; low=LOW,high=HIGH in the change state a range" if ranged else error
+        ) from error
     place = {name: row for row, name in enumerate(other.query_id.astype(str).tolist())}
     rows = np.array([place.get(name, -1) for name in world.base.query_id.astype(str).tolist()])
     if (rows < 0).all():
@@ -145,7 +157,18 @@ def judge(stream: Stream, *, file: str, at: Any = 0) -> Stream:
     judged = np.where(np.isnan(true), np.nan, judged)
     mark = (moment("change judge: at", at, world.rounds), "another judge")
     world = noted(world, "judge", mark)._replace(judged=judged)
-    return replace(stream, world=world._replace(silent=_silent(world, begun & np.isnan(said))))
+    world = world._replace(silent=_silent(world, begun & np.isnan(said)))
+    lacking = int((rows < 0).sum())
+    note = f"{lacking:,} of {len(rows):,} queries are not in {file}: their outcomes go unheard"
+    return replace(stream, world=world, notes=(*stream.notes, note) if lacking else stream.notes)
+
+
+def _synthetic(stream: Stream, said: str) -> Stream:
+    """Return the stream with a label that says, once, what of it was drawn and not recorded."""
+    label = stream.outcomes.label
+    if said in label.split("; "):
+        return stream
+    return replace(stream, outcomes=replace(stream.outcomes, label=f"{label}; {said}"))
 
 
 def _silent(world: World, lost: NDArray[np.bool_]) -> NDArray[np.bool_]:
