@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.changes.world import arm, draws, entered, moment, noted
+from envs.outcomes import Outcomes
 from envs.stream import HEARD, Stream, World
 from envs.tables import formats
 
@@ -134,15 +135,7 @@ def judge(stream: Stream, *, file: str, at: Any = 0, low: float = 0.0, high: flo
         ValueError: the file cannot be read, has scores outside the range, lacks a model, or has none of the queries.
     """
     world = entered(stream, "judge", HEARD)
-    if not -np.inf < low < high < np.inf:
-        raise ValueError(f"change judge needs low below high, got low={low}, high={high}")
-    try:
-        other = formats.read(file, models=stream.models, scale=(low, high))
-    except ValueError as error:
-        ranged = "needs a number in [" in str(error)
-        raise ValueError(
-            f"{error}; low=LOW,high=HIGH in the change state a range" if ranged else error
-        ) from error
+    other = _table(file, stream.models, low, high)
     place = {name: row for row, name in enumerate(other.query_id.astype(str).tolist())}
     rows = np.array([place.get(name, -1) for name in world.base.query_id.astype(str).tolist()])
     if (rows < 0).all():
@@ -161,6 +154,19 @@ def judge(stream: Stream, *, file: str, at: Any = 0, low: float = 0.0, high: flo
     lacking = int((rows < 0).sum())
     note = f"{lacking:,} of {len(rows):,} queries are not in {file}: their outcomes go unheard"
     return replace(stream, world=world, notes=(*stream.notes, note) if lacking else stream.notes)
+
+
+def _table(file: str, models: tuple[str, ...], low: float, high: float) -> Outcomes:
+    """Return the table of a judge whose scores go from low to high, mapped to 0 to 1."""
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"change judge needs low below high, got low={low}, high={high}")
+    try:
+        return formats.read(file, models=models, scale=(low, high))
+    except ValueError as error:
+        ranged = "needs a number in [" in str(error)
+        raise ValueError(
+            f"{error}; low=LOW,high=HIGH in the change state a range" if ranged else error
+        ) from error
 
 
 def _synthetic(stream: Stream, said: str) -> Stream:
