@@ -245,7 +245,7 @@ def test_training_learns_and_the_curves_are_paired(small) -> None:
     m3 = by[0.0, "m3"]
     assert m3["ser"] > by[0.0, "random"]["ser"]
     np.testing.assert_allclose(m3["over_base"], m3["ser"] - by[0.0, robust.BASE]["ser"], atol=1e-12)
-    with pytest.raises(ValueError, match="--labelled needs programs of each split .*none of 328 is of val"):
+    with pytest.raises(ValueError, match=r"--labelled needs programs of each split .*none of 328 is of val"):
         robust.curves(replace(few, split=np.full(len(few), "train", object)), [0.0])
 
 
