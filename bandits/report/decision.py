@@ -10,7 +10,7 @@ from bandits.decision.figures import per_cent, points, span
 from bandits.decision.words import Words
 from bandits.money import plain
 from bandits.report.decision_plane import plane
-from bandits.report.parts import own, policy
+from bandits.report.parts import own, policy, template
 
 _EXPORTED = "The policy for a serving stack, as bandits.load reads it:"
 
@@ -27,7 +27,7 @@ def render(record: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
     words = Words(record)
     style = own("page.css") + own("decision.css")
-    page = Environment(autoescape=True, trim_blocks=False).from_string(own("decision.html"))
+    page = Environment(autoescape=True, trim_blocks=False).from_string(template("decision.html"))
     text = {
         "title": known["title"],
         "policy": policy(style),

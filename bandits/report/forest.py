@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bandits.report.axes import even_ticks
-from bandits.report.parts import own, policy
+from bandits.report.parts import own, policy, template
 from bandits.report.styles import COLOURS, sheet
 from bandits.report.words import minus
 from bandits.rows import cut
@@ -72,7 +72,7 @@ def render(
     from markupsafe import Markup
 
     style = own("page.css") + own("drawing.css") + sheet()
-    page = Environment(autoescape=True).from_string(own("forest.html"))
+    page = Environment(autoescape=True).from_string(template("forest.html"))
     return page.render(
         known,
         style=Markup(style),

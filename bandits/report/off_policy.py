@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.report.axes import even_ticks
-from bandits.report.parts import own, policy
+from bandits.report.parts import own, policy, template
 from bandits.report.styles import COLOURS, sheet
 from bandits.report.words import heading, minus, number
 from bandits.rows import counted
@@ -56,7 +56,7 @@ def render(
         "style": style,
         "policy": policy(style),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], own("off_policy.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template("off_policy.html"))
 
 
 def _safe(text: Any) -> str:

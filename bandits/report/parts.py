@@ -27,6 +27,11 @@ def own(name: str) -> str:
     return (resources.files("bandits.report") / name).read_text(encoding="utf-8")
 
 
+def template(name: str) -> str:
+    """Return the text of a page, with places such as {{title}}: the head that all pages share, and a file's body."""
+    return own("head.html") + own(name)
+
+
 def embedded(data: Any) -> str:
     """Return JSON that cannot end the script element that it stands in."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
@@ -60,21 +65,21 @@ def _hashed(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def drawn(template: str, parts: Mapping[str, str], *more: str) -> str:
+def drawn(name: str, parts: Mapping[str, str], *more: str) -> str:
     """Return a page with charts from its template: the parts, Plotly, the scripts, and a policy that seals them.
 
     Args:
-        template: name of a file of this package, with places such as {{title}}.
+        name: of the file with its body in this package, see `template`.
         parts: the text of each place, as HTML.
         more: names of scripts that come after charts.js, which draws the block `figures`.
     """
     style = own("page.css")
-    code = "".join(own(name) for name in ("charts.js", *more))
+    code = "".join(own(file) for file in ("charts.js", *more))
     known = {
         **parts, "style": style, "script": code, "plotly": plotly(), "palette": embedded(DARK),
         "policy": policy(style, code, script()),
     }  # fmt: skip
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: known[match[1]], own(template))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: known[match[1]], template(name))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
