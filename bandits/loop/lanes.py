@@ -51,6 +51,24 @@ class Lane(NamedTuple):
     due: NDArray[np.int64] | None = None
 
 
+def lanes_of(
+    sheets: Sequence[Chunk], budgets: Sequence[Any], rows: NDArray[np.int32], keys: Sequence[Any], after: Any
+) -> list[Lane]:
+    """Return a lane for each case and seed, those of a case one after the other.
+
+    Args:
+        sheets, budgets: of each case, as `Lane` has them.
+        rows: `(S, T)` asked.
+        keys: of each seed.
+        after: `(S, T)` from `feedback.due`; None: at once.
+    """
+    return [
+        Lane(sheet, rows[s], keys[s], budget, None if after is None else after[s])
+        for sheet, budget in zip(sheets, budgets, strict=True)
+        for s in range(len(rows))
+    ]
+
+
 def play(
     policy: Policy,
     shared: Shared,

@@ -7,6 +7,7 @@ A case (a reward table, a preference, a budget) times a seed is a lane. The lane
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
 from bandits.loop.keys import named
-from bandits.loop.lanes import Lane, play, sheets
+from bandits.loop.lanes import lanes_of, play, sheets
 from bandits.loop.orders import orders
 from bandits.loop.rounds import Shared
 from bandits.rewards import PREFERENCE
@@ -194,16 +195,28 @@ def replays(
     keys = named(seed, seeds)
     after = None if feedback is None else feedbacks.due(feedback, rows.shape, seed)
     full = feedback is not None and feedback.full
-    lanes = [
-        Lane(sheet, rows[s], keys[s], case.budget, None if after is None else after[s])
-        for case, sheet in zip(cases, sheets(stream, cases), strict=True)
-        for s in range(seeds)
-    ]
-    arms, read = play(policy, shared(stream), lanes, full=full, probe=probe, progress=progress)
+    lanes = lanes_of(sheets(stream, cases), [case.budget for case in cases], rows, keys, after)
+    played = play(policy, shared(stream), lanes, full=full, probe=probe, progress=progress)
+    return traces_of(cases, rows, *played, stopped=partial(stopped, stream))
+
+
+def traces_of(
+    cases: Sequence[Case],
+    rows: NDArray[np.int32],
+    arms: NDArray[np.int32],
+    read: NDArray[np.float32] | None,
+    *,
+    stopped: Callable[[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]], NDArray[np.int32]],
+) -> list[Trace]:
+    """Return a trace for each case from what its lanes called, `(L, T)` or `(L, T, M)`, and what a probe read.
+
+    Args:
+        stopped: `(rows, arms, budget) -> arms` without the calls after a budget was overdrawn.
+    """
     traces = []
     for i, case in enumerate(cases):
-        own = slice(i * seeds, (i + 1) * seeds)
-        called = arms[own] if case.budget is None else stopped(stream, rows, arms[own], case.budget)
+        own = slice(i * len(rows), (i + 1) * len(rows))
+        called = arms[own] if case.budget is None else stopped(rows, arms[own], case.budget)
         traces.append(Trace(rows, called, None if read is None else read[own]))
     return traces
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from bandits.late import jax
 from bandits.loop import feedback as feedbacks
 from bandits.loop.feedback import Late
 from bandits.loop.keys import seed_keys
-from bandits.loop.lanes import Lane, play, sheets
+from bandits.loop.lanes import lanes_of, play, sheets
 from bandits.loop.orders import orders
-from bandits.loop.replay import Case, Trace, checked, shared
+from bandits.loop.replay import Case, Trace, checked, shared, traces_of
 from bandits.loop.replay import replay as single
 from bandits.loop.turns import OVER, Turns, worth_of
 from bandits.rewards import PREFERENCE, Reward, reward_table
@@ -102,18 +103,10 @@ def replays(
         "votes": None if several.votes is None else several.votes.astype(np.int32),
         "revealed": None if several.revealed is None else several.revealed.astype(np.float32),
     }
-    lanes = [
-        Lane(sheet._replace(**said), rows[s], keys[s], case.budget, None if after is None else after[s])
-        for case, sheet in zip(cases, sheets(stream, cases), strict=True)
-        for s in range(seeds)
-    ]
-    arms, read = play(policy, shared(stream), lanes, turns=turns, probe=probe, progress=progress)
-    traces = []
-    for i, case in enumerate(cases):
-        own = slice(i * seeds, (i + 1) * seeds)
-        called = arms[own] if case.budget is None else _stopped(stream, rows, arms[own], case.budget)
-        traces.append(Trace(rows, called, None if read is None else read[own]))
-    return traces
+    met = [sheet._replace(**said) for sheet in sheets(stream, cases)]
+    lanes = lanes_of(met, [case.budget for case in cases], rows, keys, after)
+    played = play(policy, shared(stream), lanes, turns=turns, probe=probe, progress=progress)
+    return traces_of(cases, rows, *played, stopped=partial(_stopped, stream))
 
 
 def _stopped(
