@@ -16,9 +16,9 @@ from bandits.base import check, example
 from bandits.loop import slots
 from bandits.policies.sequential.pandora import _newton, _posterior, _spread, pandora
 from bandits.rewards import linear
-from bandits.sequential import boxes
 from bandits.sequential.reservation import reservation
 from envs.calls import STOP, Calls, Several, best_heard
+from tests import boxes
 from tests.conftest import make_stream
 
 

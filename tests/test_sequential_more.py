@@ -16,7 +16,7 @@ from simulate import answer
 
 
 def test_the_golden_sequence_of_costs() -> None:
-    told = router_r1.cost_rewards([100, 100, 400, 900, 0, 2500, 400, 1600])
+    _, told = router_r1.after(router_r1.Window(), [100, 100, 400, 900, 0, 2500, 400, 1600])
     np.testing.assert_allclose(told, [0.5, 0.5, 0, 0, 1, 0, 0.585366, 0.151163], atol=1e-6)
 
 

@@ -87,14 +87,3 @@ def going_on(ran: Ran, length: int) -> Floats:
     """Return `(L - 1,)`, of the queries that reach each model of a chain the share that goes on to the next one."""
     reached = np.array([(ran.stopped >= place).sum() for place in range(length)], np.float64)
     return np.asarray(reached[1:] / np.maximum(reached[:-1], 1))
-
-
-def cheapest_right(judged: Judged) -> Ran:
-    """Return what hindsight gives: the cheapest model that is right, and the cheapest of all where none is."""
-    best = judged.utility.max(axis=1, keepdims=True)
-    price = np.where(
-        (judged.utility >= best) & (best > 0), judged.cost, np.where(best > 0, np.inf, judged.cost)
-    )
-    arm = price.argmin(axis=1)
-    rows = np.arange(len(arm))
-    return Ran(np.zeros(len(arm), np.int64), judged.utility[rows, arm], judged.cost[rows, arm])

@@ -68,11 +68,6 @@ def after(window: Window, costs: Sequence[float] | NDArray[np.float64]) -> tuple
     return Window(tuple(roots[-SIZE:].tolist())), earned
 
 
-def cost_rewards(costs: Sequence[float]) -> list[float]:
-    """Return what each of a sequence of episodes earns for its cost, from an empty window."""
-    return [float(r) for r in after(Window(), costs)[1]]
-
-
 def reward(*, valid: bool, answered: bool, score: float, for_cost: float, alpha: float) -> float:
     """Return the reward of an episode.
 
