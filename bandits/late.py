@@ -17,12 +17,23 @@ if TYPE_CHECKING:
     import jax.numpy as jnp
 
 
-__all__ = ["begun", "jax", "jnp"]
+__all__ = ["begun", "jax", "jnp", "mapped"]
 
 
-def begun(array: Any) -> Any:
-    """Return an array that a state begins with: JAX's where JAX is there, as who calls `update` by hand needs it."""
-    return importlib.import_module("jax.numpy").asarray(array) if "jax" in sys.modules else array
+def begun(state: Any) -> Any:
+    """Return a state of NumPy's arrays as it begins: of JAX's where JAX is there, as `update` by hand needs it.
+
+    So a policy whose state begins in NumPy asks nothing of JAX where a kernel plays it.
+    """
+    return mapped(importlib.import_module("jax.numpy").asarray, state) if "jax" in sys.modules else state
+
+
+def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Return a state of tuples, named or not, with what `function` makes of each array: `jax.tree.map` without JAX."""
+    if not isinstance(tree, tuple):
+        return None if tree is None else function(tree)
+    parts = [mapped(function, part) for part in tree]
+    return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
 
 
 class _Late:

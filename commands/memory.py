@@ -55,11 +55,13 @@ def estimate(loaded: Stream, ask: Ask) -> int:
 
 def _state(policy: Any) -> int:
     """Return the bytes of a policy's state for one seed; nothing is computed."""
-    from bandits.late import jax
-    from bandits.loop.blocks import keyless
+    from bandits.late import jax, mapped
+    from bandits.loop.player import keyless
 
     if keyless(policy):  # its state can be looked at without JAX
-        return sum(part.nbytes for part in policy.init(None))
+        sizes: list[int] = []
+        mapped(lambda part: sizes.append(part.nbytes), policy.init(None))
+        return sum(sizes)
     leaves = jax.tree.leaves(jax.eval_shape(policy.init, jax.random.key(0)))
     return sum(math.prod(leaf.shape) * getattr(leaf.dtype, "itemsize", 8) for leaf in leaves)
 

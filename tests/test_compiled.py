@@ -15,6 +15,7 @@ from bandits.base import played_form_of
 from bandits.forms.form import Heard, Seen, leaves
 from bandits.loop import blocks, lanes, scan
 from bandits.loop.compiled import _drawn, compiled
+from bandits.loop.kernels_counts import logarithm
 from bandits.loop.keys import seed_keys
 from bandits.loop.replay import Case, replay, shared
 from bandits.policies.linear.bootstrap import hearings
@@ -27,6 +28,7 @@ SPECS = [
     ("averaged", {"ridge": 2.0}),
     ("glm", {"alpha": 0.5, "ridge": 0.5}),
     ("bootstrap", {"heads": 3, "ridge": 2.0}),
+    ("ucb1", {"alpha": 0.2, "low": -0.5}),
 ]
 ROUNDS = 2048  # two chunks, both of them full: the scan learns from what fills a chunk up too
 
@@ -98,6 +100,17 @@ def test_a_reward_that_no_kernel_knows_is_scanned(spec: str, known) -> None:
     policy = POLICIES[spec](known.n_arms, known.dim, reward=bandits.rewards.log_cost)
     assert not compiled(policy, shared(known))
     assert compiled(POLICIES[spec](known.n_arms, known.dim), shared(known))
+
+
+def test_the_logarithm_of_ucb1_is_that_of_the_scan() -> None:
+    counts = np.concatenate([np.arange(1, 50_000), 2 ** np.arange(16, 25), [3_141_592]]).astype(np.float32)
+    ours = np.array([logarithm(x) for x in counts])
+    np.testing.assert_array_equal(ours, np.asarray(jax.jit(jax.numpy.log)(counts)))
+    np.testing.assert_allclose(ours[1:], np.log(counts[1:].astype(float)), rtol=1e-7)
+
+
+def test_klucb_has_no_kernel(known) -> None:
+    assert not compiled(POLICIES["klucb"](known.n_arms, known.dim), shared(known))
 
 
 def test_hybrid_is_scanned_where_prices_change(known) -> None:

@@ -21,9 +21,9 @@ from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
 from bandits.forms.exploring import Bonus, Weights
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, mapped
 from bandits.loop.keys import made
-from bandits.loop.rounds import Account, Carry, Chunk, Shared, feedback_of, observe, start
+from bandits.loop.rounds import Account, Carry, Chunk, Shared, begin, feedback_of, observe, start
 from bandits.policies.linear.affine import Form, form_of, heard_reward
 from envs import bare
 from envs.cores import cores
@@ -46,7 +46,7 @@ class Blocks:
         self._form, self._shared = form, shared
         self._constant: Weights | None = None
         if keyless(policy):
-            self.carry = _begun(policy, len(keys)), account, None
+            self.carry = begin(policy, len(keys)), account, None
             return
         self._keys = jnp.stack(made(keys))
         self.carry = start(policy, self._keys), account, None
@@ -59,9 +59,7 @@ class Blocks:
     @carry.setter
     def carry(self, whole: Carry) -> None:
         state, self._account, _ = whole
-        self._state: Any = type(state)(
-            *(np.array(part, order="C") for part in state)
-        )  # the kernel writes to it
+        self._state: Any = mapped(partial(np.array, order="C"), state)  # the kernel writes to it
         self._heard = self._state.pulls.sum(axis=1, dtype=np.float32)
 
     def foresee(self, clock: Clock, chunk: Chunk) -> Any:
@@ -104,12 +102,6 @@ def keyless(policy: Policy) -> bool:
     """Return whether a policy that is played in blocks asks nothing of its key."""
     form = form_of(policy)
     return form is not None and constant(form)
-
-
-def _begun(policy: Policy, lanes: int) -> Any:
-    """Return what `start` returns of a policy that asks nothing of its key."""
-    state = policy.init(None)  # type: ignore[arg-type]
-    return type(state)(*(np.broadcast_to(part, (lanes, *part.shape)) for part in state))
 
 
 def real_rounds(clock: Clock) -> int:

@@ -1,8 +1,8 @@
 """Policies that have a kernel of their own (numba), which calls what the plain scan calls, exact ties aside.
 
 `dlinucb` by `kernels_discounts`; `swlinucb`, and `averaged` and `glm` under the linear reward, by `kernels_weighed`;
-`hybrid` where posted prices stay by `kernels_hybrid`; `bootstrap` by `kernels_bagged`. On another platform than the
-CPU, and with late feedback, the scan runs.
+`hybrid` where posted prices stay by `kernels_hybrid`; `bootstrap` by `kernels_bagged`; `ucb1` by `kernels_counts`. With
+late feedback the scan runs; so it does on another platform than the CPU, but for what asks nothing of JAX (`keyless`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import Policy, played_form_of
-from bandits.forms import Averaging, Bagged, Fading, Joint, Logistic, Windowed
-from bandits.late import jax, jnp
+from bandits.forms import Averaging, Bagged, Bounds, Fading, Joint, Logistic, Windowed
+from bandits.late import jax, jnp, mapped
 from bandits.loop.blocks import block_of, charged, real_rounds, shared_out, together_of
 from bandits.loop.keys import made
-from bandits.loop.rounds import Account, Carry, Chunk, Shared, start
+from bandits.loop.rounds import Account, Carry, Chunk, Shared, begin, start
 from bandits.policies.linear.bootstrap import head_of, hearings
 
 if TYPE_CHECKING:
@@ -59,9 +59,13 @@ class Compiled:
     def __init__(
         self, policy: Policy, keys: Sequence[jax.Array], shared: Shared, *, account: Account | None = None
     ) -> None:
-        self._form, self._keys = played_form_of(policy), jnp.stack(made(keys))
+        self._form = played_form_of(policy)
         self._play = PLAYS[type(self._form)]
         self._price, self._scale = np.asarray(shared.price), np.asarray(shared.cost_scale)
+        if keyless(policy):
+            self.carry = begin(policy, len(keys)), account, None
+            return
+        self._keys = jnp.stack(made(keys))
         self.carry = start(policy, self._keys), account, None
 
     @property
@@ -72,7 +76,7 @@ class Compiled:
     @carry.setter
     def carry(self, whole: Carry) -> None:
         state, self._account, _ = whole
-        self._state: Any = jax.tree.map(np.array, state)  # written to
+        self._state: Any = mapped(partial(np.array, order="C"), state)  # written to
 
     def foresee(self, clock: Clock, chunk: Chunk) -> Any:
         """Return what chance a chunk has: which head decides, and which of them hear a call."""
@@ -89,7 +93,7 @@ class Compiled:
         called = np.zeros(np.shape(chunk.context)[:2], np.int32)
 
         def one(s: int) -> None:
-            state = jax.tree.map(lambda a: a[s] if a.ndim > 1 else a[s : s + 1], self._state)
+            state = mapped(lambda a: a[s] if a.ndim > 1 else a[s : s + 1], self._state)
             drawn = None if foreseen is None else tuple(a[s, :real] for a in foreseen)
             self._play(self._form, state, self._met(chunk, s, real), drawn, called[s, :real])
 
@@ -192,6 +196,14 @@ def _hybrid(form: Joint, state: State, met: Met, drawn: None, called: Array) -> 
     state.cross[:] = np.concatenate([known, price[:, None, None] * known], axis=2)
 
 
+def _counted(form: Bounds, state: State, met: Met, drawn: None, called: Array) -> None:
+    from bandits.loop.kernels_counts import replay_counts
+
+    bounds = np.array([form.low, form.high - form.low, form.weight], np.float32)
+    whole: Any = (met.available, met.reward, *bounds, state.pulls, state.mean, called)
+    replay_counts(*whole)
+
+
 PLAYS: dict[type, Play] = {
     Fading: _fading,
     Windowed: _windowed,
@@ -199,10 +211,19 @@ PLAYS: dict[type, Play] = {
     Logistic: _logistic,
     Bagged: _bagged,
     Joint: _hybrid,
+    Bounds: _counted,
 }
 
 
 def compiled(policy: Policy, shared: Shared) -> bool:
     """Return whether a policy has a kernel of its own, at these prices."""
     form = played_form_of(policy)
+    if isinstance(form, Bounds) and form.kind != "hoeffding":
+        return False
     return type(form) in PLAYS and not (shared.price is None and isinstance(form, Joint))
+
+
+def keyless(policy: Policy) -> bool:
+    """Return whether a policy with a kernel of its own asks nothing of its key."""
+    form = played_form_of(policy)
+    return type(form) in PLAYS and not isinstance(form, Bagged)

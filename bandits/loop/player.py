@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 
 from bandits.base import Policy, State
 from bandits.late import jax
-from bandits.loop.blocks import Blocks, keyless
+from bandits.loop import blocks
+from bandits.loop import compiled as kernels
+from bandits.loop.blocks import Blocks
 from bandits.loop.compiled import Compiled, compiled
 from bandits.loop.rounds import Account, Ring, Shared
 from bandits.loop.scan import Scan
@@ -19,6 +21,11 @@ from bandits.loop.turns import Turns
 from bandits.policies.linear.affine import form_of
 
 Player = Scan | Blocks | Compiled
+
+
+def keyless(policy: Policy) -> bool:
+    """Return whether a kernel plays a policy that asks nothing of its key, and so nothing of JAX."""
+    return blocks.keyless(policy) or kernels.keyless(policy)
 
 
 def player(

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from bandits.base import RESOURCES, Feedback, Observation, Policy, State, example
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, mapped
 
 
 class Chunk(NamedTuple):
@@ -108,6 +110,11 @@ Carry = tuple[State, Account | None, Ring | None]
 def start(policy: Policy, keys: jax.Array) -> State:
     """Return the state of every seed before the first round."""
     return jax.vmap(policy.init)(keys)
+
+
+def begin(policy: Policy, lanes: int) -> State:
+    """Return what `start` returns, in NumPy, of a policy that asks nothing of its key."""
+    return mapped(lambda part: np.broadcast_to(part, (lanes, *np.shape(part))), policy.init(None))  # type: ignore[arg-type]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, choose, formed, ranked
 from bandits.forms.averaged import Averaging
-from bandits.late import jax, jnp
+from bandits.late import begun, jax, jnp
 from bandits.policies.linear.ridge import Ridge, learn
 from bandits.rewards import Outcome, Reward, linear
 
@@ -71,16 +73,19 @@ def averaged(
     require.finite("averaged", prior=prior)
     require.whole("averaged", 0, indicators=indicators)
     form = Averaging(alpha, noise, (least, middle, most), ridge, min(indicators, dim - 1))
-    trust = jnp.asarray(form.precisions(dim), jnp.float32)
+    trust = np.asarray(form.precisions(dim), np.float32)
     models = len(trust)
 
     def init(key: jax.Array) -> Averaged:
         del key
-        each = jax.vmap(jnp.diag)(1.0 / trust)
-        inverse = jnp.broadcast_to(each[:, None], (models, n_arms, dim, dim))
-        weight = jnp.zeros((models, n_arms, dim), jnp.float32).at[..., -1].set(prior)
-        begun = Ridge(inverse, weight, jnp.zeros((models, n_arms), jnp.int32))
-        return Averaged(begun, jnp.zeros(models, jnp.float32), jnp.zeros(n_arms, jnp.float32))
+        # Nothing here needs JAX: a run that kernels play is spared loading it.
+        each = np.stack([np.diag(one) for one in np.float32(1.0) / trust])
+        inverse = np.broadcast_to(each[:, None], (models, n_arms, dim, dim))
+        weight = np.zeros((models, n_arms, dim), np.float32)
+        weight[..., -1] = prior
+        ridges: Any = inverse, weight, np.zeros((models, n_arms), np.int32)
+        none: Any = np.zeros(models, np.float32), np.zeros(n_arms, np.float32)
+        return begun(Averaged(Ridge(*ridges), *none))  # type: ignore[no-any-return]
 
     def index(key: jax.Array | None, state: Averaged, observation: Observation) -> jax.Array:
         del key

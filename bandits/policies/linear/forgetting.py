@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, Prior, formed, ranked
 from bandits.forms.forgetting import Fading, Windowed
-from bandits.late import jax, jnp
+from bandits.late import begun, jax, jnp
 from bandits.policies.linear.ridge import Ridge, estimate, fresh, learn
 
 
@@ -52,9 +52,9 @@ def dlinucb(n_arms: int, dim: int, *, gamma: float = 0.997, alpha: float = 1.0, 
 
     def init(key: jax.Array) -> Discounted:
         del key
-        none = jnp.zeros((n_arms, dim, dim), jnp.float32)
-        zero = jnp.zeros((), jnp.int32)
-        return Discounted(none, none, jnp.zeros((n_arms, dim)), jnp.zeros(n_arms, jnp.int32), zero)
+        none, moment = np.zeros((n_arms, dim, dim), np.float32), np.zeros((n_arms, dim), np.float32)
+        whole: Any = none, none, moment, np.zeros(n_arms, np.int32), np.zeros((), np.int32)
+        return begun(Discounted(*whole))  # type: ignore[no-any-return]
 
     def index(key: jax.Array | None, state: Discounted, observation: Observation) -> jax.Array:
         del key
@@ -128,14 +128,13 @@ def swlinucb(n_arms: int, dim: int, *, window: int = 1000, alpha: float = 1.0, r
 
     def init(key: jax.Array) -> Window:
         del key
-        empty = jnp.full(window, -1, jnp.int32)
-        return Window(
-            fresh(n_arms, dim, ridge),
-            jnp.zeros((window, dim)),
-            empty,
-            jnp.zeros(window),
-            jnp.zeros((), jnp.int32),
+        past: Any = (
+            np.zeros((window, dim), np.float32),
+            np.full(window, -1, np.int32),
+            np.zeros(window, np.float32),
+            np.zeros((), np.int32),
         )
+        return Window(fresh(n_arms, dim, ridge), *begun(past))
 
     def index(key: jax.Array | None, state: Window, observation: Observation) -> jax.Array:
         del key

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from bandits import require
 from bandits.base import Feedback, Observation, Policy, formed, ranked
 from bandits.forms.linear import Joint
-from bandits.late import jax, jnp
+from bandits.late import begun, jax, jnp
 
 
 class Hybrid(NamedTuple):
@@ -60,9 +62,11 @@ def hybrid(n_arms: int, dim: int, *, alpha: float = 1.0, ridge: float = 1.0) -> 
 
     def init(key: jax.Array) -> Hybrid:
         del key
-        eye = jnp.broadcast_to(jnp.eye(dim) / ridge, (n_arms, dim, dim))
-        none = jnp.zeros((n_arms, dim, q))
-        return Hybrid(jnp.eye(q) / ridge, jnp.zeros(q), eye, none, jnp.zeros((n_arms, dim)))
+        own, both = (np.eye(n, dtype=np.float32) / np.float32(ridge) for n in (dim, q))
+        eye = np.broadcast_to(own, (n_arms, dim, dim))
+        none = np.zeros((n_arms, dim, q), np.float32), np.zeros((n_arms, dim), np.float32)
+        whole: Any = both, np.zeros(q, np.float32), eye, *none
+        return begun(Hybrid(*whole))  # type: ignore[no-any-return]
 
     def index(key: jax.Array | None, state: Hybrid, observation: Observation) -> jax.Array:
         del key

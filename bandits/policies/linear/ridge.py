@@ -52,7 +52,7 @@ def fresh(n_arms: int, dim: int, ridge: float, targets: tuple[int, ...] = (), *,
     weight: Any = np.zeros((n_arms, *targets, dim), np.float32)
     weight[(slice(None), *(0 for _ in targets), -1)] = prior
     pulls: Any = np.zeros(n_arms, np.int32)
-    return Ridge(begun(inverse), begun(weight), begun(pulls))
+    return begun(Ridge(inverse, weight, pulls))  # type: ignore[no-any-return]
 
 
 def primed(state: Ridge, prior: Prior, targets: tuple[str, ...]) -> Ridge:
