@@ -109,7 +109,7 @@ def test_the_kernel_and_the_scan_have_one_rule_for_ties() -> None:
         available = rng.random((300, 5)) < 0.7
         available[np.arange(300), rng.integers(0, 5, 300)] = True
         want = jax.vmap(choose)(jnp.asarray(index, jnp.float32), jnp.asarray(available))
-        found = [highest(i.astype(np.float32), a) for i, a in zip(index, available, strict=True)]
+        found = [highest(len(i), i.astype(np.float32), a) for i, a in zip(index, available, strict=True)]
         np.testing.assert_array_equal(found, want)
         for i, a, arm in zip(index, available, found, strict=True):
             best = i[a].max()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
-from bandits.forms.exploring import Bonus, Weights
+from bandits.forms.exploring import Bonus, Gaps, Weights
 from bandits.late import jax, jnp, mapped
 from bandits.loop.keys import made
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, begin, feedback_of, observe, start
@@ -141,18 +141,22 @@ def _replayed(
     form: Form, state: State, ahead: tuple[Weights, jax.Array], chunk: Chunk, rounds: int
 ) -> NDArray[np.int32]:
     """Return the `(S, C)` arms of so many rounds, and change the state to what they taught; each seed has a core."""
-    from bandits.loop.kernels_blocks import replay_rounds
+    from bandits.loop.kernels_blocks import replay_rounds, room, upright
 
-    seeds, _, dim, _ = state.inverse.shape
-    weight = state.weight.reshape(seeds, -1, form.targets[0] if form.targets else 1, dim)
+    seeds, arms, dim, _ = state.inverse.shape
+    targets = form.targets[0] if form.targets else 1
     called, block = np.zeros(chunk.context.shape[:2], np.int32), block_of(dim)
-    together = together_of(state.inverse.shape[1], dim, block)
-    given = [x[:, :rounds] for x in (chunk.context, chunk.available, *ahead[0], ahead[1])]
-    learned = (state.inverse, weight, state.pulls)
+    together = together_of(arms, dim, block)
+    (mean, width, plus, rate), taught = ahead
 
     def play(s: int) -> None:
-        whole: Any = (*(x[s] for x in (*given, *learned)), block, together, called[s, :rounds])
-        replay_rounds(*whole)
+        way = [x[s, :rounds] for x in (mean, width, plus)]
+        way.append(rate[s, :rounds] if isinstance(form.explore, Gaps) else None)
+        lane = upright(chunk.context[s, :rounds], block), chunk.available[s, :rounds].view(np.uint8)
+        learned = state.inverse[s], state.weight[s].reshape(arms, targets, dim)
+        whole: Any = (*lane, *way, taught[s, :rounds], *learned, room(arms, targets, dim, block))
+        replay_rounds(*whole, together, called[s, :rounds])
+        state.pulls[s] += np.bincount(called[s, :rounds], minlength=arms).astype(state.pulls.dtype)
 
     shared_out(play, range(seeds))
     return called

@@ -11,7 +11,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from bandits.loop.kernels_blocks import REORDERED, highest
+from bandits.kernels import REORDERED
+from bandits.loop.kernels_blocks import highest
 from bandits.loop.kernels_pulls import current, dot, matvec, settle
 
 _PENDING = 16
@@ -43,7 +44,7 @@ def replay_bagged(
         x = context[t]
         for k in range(arms):
             index[k] = dot(weight[head[t], k], x)
-        k = called[t] = highest(index, available[t])
+        k = called[t] = highest(arms, index, available[t])
         for m in range(heads):
             pulls[m, k] += 1
             c = importance[t, m]

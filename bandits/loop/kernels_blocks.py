@@ -11,103 +11,107 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+from numpy.typing import NDArray
 
-# Sums may be reordered, which is what lets them run in vector registers; infinities keep their meaning.
-REORDERED = {"reassoc", "contract", "arcp", "nsz"}
+from bandits.kernels import along_rows, kernel, part, pointer, product, take_off
+
 _SPAN = 16  # rounds whose pulls reach each other one by one, and what comes after them as one product
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
-def forecast(flat: Any, upright: Any, product: Any, together: int, spread: Any) -> None:
-    """Fill `product (K d, B)` with the inverses times the block's contexts, and `spread (K, B)` with x' A^-1 x.
+def upright(context: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+    """Return contexts `(C, d)` as `(blocks, d, B)`, each block's as columns; what fills the last one up is 0."""
+    rounds, dim = context.shape
+    out = np.zeros((-(-rounds // block), dim, block), np.float32)
+    whole = rounds // block
+    out[:whole] = context[: whole * block].reshape(whole, block, dim).transpose(0, 2, 1)
+    if rounds % block:
+        out[whole, :, : rounds % block] = context[whole * block :].T
+    return out
+
+
+def room(arms: int, targets: int, dim: int, block: int) -> NDArray[np.float32]:
+    """Return room for what `replay_rounds` works out in a block."""
+    return np.zeros((1 + (dim + 1 + targets) * arms + 2 * dim + targets + block) * block + arms, np.float32)
+
+
+@part
+def forecast(
+    arms: int, d: int, block: int, size: int, together: int, inverse: Any, here: Any, none: Any, whole: Any, spread: Any
+) -> None:
+    """Fill `whole (K d, B)` with the inverses times a block's contexts, and `spread (K, B)` with x' A^-1 x.
 
     The inverses go before the contexts, which suits BLAS better than the other way round, `together` of them at a time.
+
+    Args:
+        inverse: `(K d, d)`.
+        here: `(d, B)`, of which the first `size` columns count.
+        none: `(B,)` of 0.
     """
-    d, rounds = upright.shape
-    arms, fourth = len(flat) // d, d - d % 4
     for k in range(arms):
         if k % together == 0:
-            some = slice(k * d, min(k + together, arms) * d)
-            np.dot(flat[some], upright, product[some])
-        spread[k] = np.float32(0.0)
-        own = product[k * d : (k + 1) * d]
-        for q in range(0, fourth, 4):  # four rows at a time, since the sum is read and written once for all
-            p0, p1, p2, p3 = own[q], own[q + 1], own[q + 2], own[q + 3]
-            x0, x1, x2, x3 = upright[q], upright[q + 1], upright[q + 2], upright[q + 3]
-            for j in range(rounds):
-                spread[k, j] += p0[j] * x0[j] + p1[j] * x1[j] + p2[j] * x2[j] + p3[j] * x3[j]
-        for q in range(fourth, d):
-            for j in range(rounds):
-                spread[k, j] += own[q, j] * upright[q, j]
+            rows = (arms - k if arms - k < together else together) * d
+            product(rows, size, d, pointer(inverse, k * d * d), d, here, block, pointer(whole, k * d * block), block)
+        own = pointer(spread, k * block)
+        for j in range(size):
+            own[j] = np.float32(0.0)
+        for q in range(0, d, 4):  # four rows at a time, since the sum is read and written once for all
+            x0, p0 = pointer(here, q * block), pointer(whole, (k * d + q) * block)
+            x1, p1 = (pointer(x0, block), pointer(p0, block)) if q + 1 < d else (none, none)
+            x2, p2 = (pointer(x1, block), pointer(p1, block)) if q + 2 < d else (none, none)
+            x3, p3 = (pointer(x2, block), pointer(p2, block)) if q + 3 < d else (none, none)
+            for j in range(size):
+                own[j] += p0[j] * x0[j] + p1[j] * x1[j] + p2[j] * x2[j] + p3[j] * x3[j]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
-def highest(index: Any, available: Any) -> int:
+@part
+def highest(arms: int, index: Any, available: Any) -> int:
     """Return what `bandits.base.choose` returns: the lowest arm within a relative 1e-5 of the best available one."""
     best = np.float32(-np.inf)
-    for k in range(len(index)):
+    for k in range(arms):
         if available[k] and index[k] > best:
             best = index[k]
-    slack = np.float32(1e-5) * abs(best) if np.isfinite(best) else np.float32(0.0)
-    for k in range(len(index)):
-        if available[k] and index[k] >= best - slack:
-            return k
-    return 0
+    least, found = best - np.float32(1e-5) * abs(best), 0
+    for k in range(arms - 1, -1, -1):
+        if available[k] and (index[k] >= least or index[k] == best):  # an infinite one has no least
+            found = k
+    return found
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
-def _gaps(index: Any, available: Any, rate: Any) -> None:
+@part
+def _gaps(arms: int, index: Any, available: Any, rate: Any) -> None:
     """Replace the index by the logarithm of `bandits.policies.linear.affine.gap_weights`."""
-    best, others, total = highest(index, available), available.sum(), np.float32(0.0)
+    best, others, total = highest(arms, index, available), 0, np.float32(0.0)
+    for k in range(arms):
+        others += available[k] != 0
     top = index[best]
-    for k in range(len(index)):
+    for k in range(arms):
         if available[k] and k != best:
-            share = np.float32(1.0) / (others + rate * max(top - index[k], np.float32(0.0)))
+            gap = top - index[k]
+            share = np.float32(1.0) / (others + rate * (gap if gap > 0 else np.float32(0.0)))
             total += share
             index[k] = np.log(share)
     index[best] = np.log(np.float32(1.0) - total)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
-def _settle(inverse: Any, pulled: Any) -> None:
-    """Take the `n` pulls `pulled (n, d)` off an inverse `(d, d)`: `A^-1 -= U'U`."""
-    taken, d = np.dot(pulled.T, pulled), len(inverse)
-    for x in range(d):
-        for y in range(d):
-            inverse[x, y] -= taken[x, y]
+@part
+def _settle(arms: int, d: int, size: int, called: Any, pulled: Any, own: Any, inverse: Any) -> None:
+    """Take a block's pulls off the inverses: `A^-1 -= U'U`, with the pulls of an arm as rows of `U`."""
+    for k in range(arms):
+        count = 0
+        for p in range(size):
+            if called[p] == k:
+                u, row = pointer(pulled, p * d), pointer(own, count * d)
+                for q in range(d):
+                    row[q] = u[q]
+                count += 1
+        if count > 0:
+            take_off(count, d, own, pointer(inverse, k * d * d))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
-def _reach(
-    first: int, last: int, pulled: Any, here: Any, called: Any, steps: Any, along: Any, spread: Any, mean: Any
-) -> None:
-    """Take what the pulls from `first` to `last` taught into account for the rest of the block.
-
-    Args:
-        first, last: rounds of the block, from and up to.
-        pulled, here: `(B, d)`.
-        called: `(B,)`.
-        steps: `(B, m)`.
-        along: `(B, B)`, whose entries right of the span are filled.
-        spread, mean: `(K, B)` and `(K, m, B)`, brought up to date.
-    """
-    size, targets = len(here), steps.shape[1]
-    products = np.dot(pulled[first:last], here[last:].T)
-    for p in range(first, last):
-        k, own = called[p], products[p - first]
-        for j in range(last, size):
-            along[p, j] = own[j - last]
-            spread[k, j] -= own[j - last] * own[j - last]
-        for f in range(targets):
-            for j in range(last, size):
-                mean[k, f, j] += steps[p, f] * own[j - last]
-
-
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def replay_rounds(
-    context: Any,
+    contexts: Any,
     available: Any,
     of_mean: Any,
     of_width: Any,
@@ -116,91 +120,90 @@ def replay_rounds(
     target: Any,
     inverse: Any,
     weight: Any,
-    pulls: Any,
-    block: int,
+    room: Any,
     together: int,
     called: Any,
 ) -> None:
-    """Play `C` rounds of one seed; `inverse`, `weight`, `pulls` and `called` are changed in place.
+    """Play `C` rounds of one seed; `inverse`, `weight` and `called` are changed in place.
 
     Args:
-        context: `(C, d)` float32.
-        available: `(C, K)` bool.
-        of_mean, of_width, plus, rate: `(C, K, m)`, `(C, K)`, `(C, K)`, `(C,)` float32, as in `Weights`.
+        contexts: from `upright`.
+        available: `(C, K)` uint8.
+        of_mean, of_width, plus, rate: `(C, K, m)`, `(C, K)`, `(C, K)`, `(C,)` float32, as in `Weights`; `rate` may be
+            None.
         target: `(C, K, m)` float32, what each arm would teach.
         inverse, weight: `(K, d, d)` and `(K, m, d)` float32.
-        pulls: `(K,)` int32, updates of each arm.
-        block: rounds a block, `B`.
+        room: from `room`.
         together: arms whose inverses are multiplied by the contexts as one matrix.
         called: `(C,)` int32, filled with the arms.
     """
-    rounds, d = context.shape
-    arms, targets, _ = weight.shape
-    flat, flat_weight = inverse.reshape(arms * d, d), weight.reshape(arms * targets, d)
-    whole = np.empty((arms * d, block), np.float32)
-    pulled, along = np.empty((block, d), np.float32), np.empty((block, block), np.float32)
-    spread, mean = np.empty((arms, block), np.float32), np.empty((arms, targets, block), np.float32)
-    steps = np.empty((block, targets), np.float32)
-    pulls_of, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
-    index = np.empty(arms, np.float32)
+    _, d, block = contexts.shape
+    rounds, arms, targets = target.shape
+    inverses, weights = pointer(inverse, 0), pointer(weight, 0)
+    none = pointer(room, 0)
+    whole = pointer(none, block)
+    spread = pointer(whole, arms * d * block)
+    mean = pointer(spread, arms * block)
+    pulled = pointer(mean, arms * targets * block)
+    own = pointer(pulled, d * block)
+    steps = pointer(own, d * block)
+    along = pointer(steps, targets * block)
+    index = pointer(along, block * block)
     for start in range(0, rounds, block):
-        size = min(block, rounds - start)
-        here = context[start : start + size]
-        upright = np.ascontiguousarray(here.T)
-        product = whole if size == block else np.empty((arms * d, size), np.float32)
-        forecast(flat, upright, product, together, spread)
-        # Entry by entry: for an assignment of arrays numba compiles three seconds of error messages.
-        expected = np.dot(flat_weight, upright)
-        for k in range(arms):
-            for f in range(targets):
-                for j in range(size):
-                    mean[k, f, j] = expected[k * targets + f, j]
-        count[:] = 0
+        size = block if rounds - start > block else rounds - start
+        here, arm_of = pointer(contexts, start * d), pointer(called, start)
+        forecast(arms, d, block, size, together, inverses, here, none, whole, spread)
+        product(arms * targets, size, d, weights, d, here, block, mean, block)
         for i in range(size):
-            t, edge = start + i, min(size, (i // _SPAN + 1) * _SPAN)
+            first, t, edge = i // _SPAN * _SPAN, start + i, (i // _SPAN + 1) * _SPAN
+            edge = edge if edge < size else size
+            can, width, bonus = pointer(available, t * arms), pointer(of_width, t * arms), pointer(plus, t * arms)
+            factor, wanted = pointer(of_mean, t * arms * targets), pointer(target, t * arms * targets)
             for k in range(arms):
-                index[k] = of_width[t, k] * np.sqrt(max(spread[k, i], np.float32(0.0)))
-                for f in range(targets):
-                    index[k] += of_mean[t, k, f] * mean[k, f, i]
-            if rate[t] > 0:
-                _gaps(index, available[t], rate[t])
-            for k in range(arms):
-                index[k] += plus[t, k]
-            k = highest(index, available[t])
-            called[t] = k
+                wide = spread[k * block + i]
+                total = width[k] * np.sqrt(wide if wide > 0 else np.float32(0.0))
+                for f in range(k * targets, (k + 1) * targets):
+                    total += factor[f] * mean[f * block + i]
+                if rate is None:
+                    total += bonus[k]
+                index[k] = total
+            if rate is not None:
+                _gaps(arms, index, can, rate[t])
+                for k in range(arms):
+                    index[k] += bonus[k]
+            k = highest(arms, index, can)
+            arm_of[i] = k
             # The pull as the vector u with A^-1 - u u' the new inverse: first A^-1 x_i as it is now.
-            u = pulled[i]
+            u, mine = pointer(pulled, i * d), pointer(whole, k * d * block + i)
+            root = np.sqrt(np.float32(1.0) / (np.float32(1.0) + spread[k * block + i]))
             for q in range(d):
-                u[q] = product[k * d + q, i]
-            for p in range(count[k]):
-                r = pulls_of[k, p]
-                for q in range(d):
-                    u[q] -= along[r, i] * pulled[r, q]
-            root = np.sqrt(np.float32(1.0) / (np.float32(1.0) + spread[k, i]))
-            for q in range(d):
-                u[q] *= root
-            for j in range(i + 1, edge):
-                total = np.float32(0.0)
-                for q in range(d):
-                    total += here[j, q] * u[q]
-                along[i, j] = total
-                spread[k, j] -= total * total
-            for f in range(targets):
-                step = steps[i, f] = (target[t, k, f] - mean[k, f, i]) * root
-                for j in range(i + 1, edge):
-                    mean[k, f, j] += step * along[i, j]
-                for q in range(d):
-                    weight[k, f, q] += step * u[q]
-            pulls_of[k, count[k]] = i
-            count[k] += 1
-            pulls[k] += 1
-            if i + 1 == edge < size:
-                _reach(i // _SPAN * _SPAN, edge, pulled, here, called[start:], steps, along, spread, mean)
-        for k in range(arms):
-            if count[k] > 0:
-                own = np.empty((count[k], d), np.float32)
-                for p in range(count[k]):
-                    r = pulls_of[k, p]
+                u[q] = root * mine[q * block]
+            for p in range(i):
+                if arm_of[p] == k:
+                    r, share = pointer(pulled, p * d), root * along[p * block + i]
                     for q in range(d):
-                        own[p, q] = pulled[r, q]
-                _settle(inverse[k], own)
+                        u[q] -= share * r[q]
+            for f in range(targets):
+                learned = pointer(weights, (k * targets + f) * d)
+                step = (wanted[k * targets + f] - mean[(k * targets + f) * block + i]) * root
+                steps[i * targets + f] = step
+                for q in range(d):
+                    learned[q] += step * u[q]
+            # What the pull taught for the rest of its span; after the last one what all of them did for the block's.
+            if i + 1 < edge:
+                first, last = i, edge
+                along_rows(d, edge - i - 1, u, pointer(here, i + 1), block, pointer(along, i * block + i + 1))
+            else:
+                last = size
+                if edge < size:
+                    product(edge - first, size - edge, d, pointer(pulled, first * d), d, pointer(here, edge), block, pointer(along, first * block + edge), block)
+            for p in range(first, i + 1):
+                k, told = arm_of[p], pointer(along, p * block)
+                lain = pointer(spread, k * block)
+                for j in range(i + 1, last):
+                    lain[j] -= told[j] * told[j]
+                for f in range(targets):
+                    means, step = pointer(mean, (k * targets + f) * block), steps[p * targets + f]
+                    for j in range(i + 1, last):
+                        means[j] += step * told[j]
+        _settle(arms, d, size, arm_of, pulled, own, inverses)

@@ -57,7 +57,7 @@ def replay_counts(
         for k in range(len(pulls)):
             bound = mean[k] + alpha * np.sqrt(twice / max(pulls[k], one))
             index[k] = low + span * (bound if pulls[k] > none else _UNTRIED)
-        k = highest(index, available[t])
+        k = highest(len(pulls), index, available[t])
         value = min(max((reward[t, k] - low) * per_span, none), one)
         pulls[k] += one
         played += one

@@ -13,7 +13,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from bandits.loop.kernels_blocks import REORDERED, highest
+from bandits.kernels import REORDERED
+from bandits.loop.kernels_blocks import highest
 from bandits.loop.kernels_pulls import dot, matvec, reach, settle
 
 
@@ -86,7 +87,7 @@ def replay_hybrid(
             t = start + i
             for k in range(arms):
                 index[k] = mean[k, i] + alpha * np.sqrt(max(variance[k, i], np.float32(0.0)))
-            k = called[t] = highest(index, available[t])
+            k = called[t] = highest(arms, index, available[t])
             x, mine = context[t], product[k * d : (k + 1) * d]
             for q in range(d):
                 y[q] = mine[q, i]

@@ -12,7 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from bandits.loop.kernels_blocks import REORDERED
+from bandits.kernels import REORDERED
 
 
 @numba.njit(cache=True, nogil=True, fastmath=REORDERED)

@@ -11,7 +11,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from bandits.loop.kernels_blocks import REORDERED, forecast, highest
+from bandits.kernels import REORDERED, part, pointer
+from bandits.loop.kernels_blocks import forecast, highest
 from bandits.loop.kernels_pulls import current, dot, matvec, reach, settle
 
 
@@ -41,6 +42,16 @@ def _pull(
             mean[f, j] += step[f] * told[j]
         for q in range(d):
             weight[f, q] += step[f] * u[q]
+
+
+@part
+def _foretold(
+    many: int, together: int, flat: Any, upright: Any, none: Any, product: Any, spread: Any
+) -> None:
+    """Fill `product (K d, B)` and `spread (K, B)` as `forecast` does, for contexts `(d, B)`."""
+    d, size = upright.shape
+    room, wide = pointer(product, 0), pointer(spread, 0)
+    forecast(many, d, size, size, together, pointer(flat, 0), pointer(upright, 0), pointer(none, 0), room, wide)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=REORDERED)
@@ -78,18 +89,19 @@ def replay_windowed(
     pulled, factor = np.empty((2 * block, d), np.float32), np.empty(2 * block, np.float32)
     pulls_of, count = np.empty((n_arms, 2 * block), np.int64), np.zeros(n_arms, np.int64)
     index, told, step = np.empty(n_arms, np.float32), np.empty(block, np.float32), np.empty(1, np.float32)
+    none = np.zeros(block, np.float32)
     for start in range(0, rounds, block):
         size = min(block, rounds - start)
         upright = np.ascontiguousarray(context[start : start + size].T)
         product, spread = np.empty((n_arms * d, size), np.float32), np.empty((n_arms, size), np.float32)
-        forecast(flat, upright, product, together, spread)
+        _foretold(n_arms, together, flat, upright, none, product, spread)
         mean = np.dot(flat_weight, upright).reshape(n_arms, 1, size)
         count[:] = 0
         for i in range(size):
             t = start + i
             for k in range(n_arms):
                 index[k] = mean[k, 0, i] + np.float32(alpha) * np.sqrt(max(spread[k, i], np.float32(0.0)))
-            k = called[t] = highest(index, available[t])
+            k = called[t] = highest(n_arms, index, available[t])
             x, u = context[t], pulled[2 * i]
             u[:] = product[k * d : (k + 1) * d, i]
             along = current(u, x, pulled, factor, pulls_of[k], count[k])
@@ -153,11 +165,12 @@ def replay_averaged(
     pulls_of, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
     index, told, step = np.empty(arms, np.float32), np.empty(block, np.float32), np.empty(1, np.float32)
     share = np.empty(many, np.float32)
+    none = np.zeros(block, np.float32)
     for start in range(0, rounds, block):
         size = min(block, rounds - start)
         upright = np.ascontiguousarray(context[start : start + size].T)
         product, spread = np.empty((total * d, size), np.float32), np.empty((total, size), np.float32)
-        forecast(flat, upright, product, together, spread)
+        _foretold(total, together, flat, upright, none, product, spread)
         mean = np.dot(flat_weight, upright).reshape(total, 1, size)
         count[:] = 0
         for i in range(size):
@@ -178,7 +191,7 @@ def replay_averaged(
                 if np.isnan(expected):
                     expected = spent[k] / pulls[0, k] if pulls[0, k] > 0 else one
                 index[k] = middle - preference[t] * expected + np.float32(alpha) * np.sqrt(within)
-            k = called[t] = highest(index, available[t])
+            k = called[t] = highest(arms, index, available[t])
             x = context[t]
             for m in range(many):
                 own, u = m * arms + k, pulled[m, i]
@@ -230,11 +243,12 @@ def replay_logistic(
     pulled, factor = np.empty((block, d), np.float32), np.empty(block, np.float32)
     pulls_of, count = np.empty((n_arms, block), np.int64), np.zeros(n_arms, np.int64)
     index, told, step = np.empty(n_arms, np.float32), np.empty(block, np.float32), np.empty(2, np.float32)
+    none = np.zeros(block, np.float32)
     for start in range(0, rounds, block):
         size = min(block, rounds - start)
         upright = np.ascontiguousarray(context[start : start + size].T)
         product, spread = np.empty((n_arms * d, size), np.float32), np.empty((n_arms, size), np.float32)
-        forecast(flat, upright, product, together, spread)
+        _foretold(n_arms, together, flat, upright, none, product, spread)
         mean = np.dot(flat_weight, upright).reshape(n_arms, 2, size)
         count[:] = 0
         for i in range(size):
@@ -242,7 +256,7 @@ def replay_logistic(
             for k in range(n_arms):
                 width = np.float32(alpha) * np.sqrt(max(spread[k, i], np.float32(0.0)))
                 index[k] = min(_sigmoid(mean[k, 0, i]) + width, one) - preference[t] * mean[k, 1, i]
-            k = called[t] = highest(index, available[t])
+            k = called[t] = highest(n_arms, index, available[t])
             x, u = context[t], pulled[i]
             u[:] = product[k * d : (k + 1) * d, i]
             along = current(u, x, pulled, factor, pulls_of[k], count[k])

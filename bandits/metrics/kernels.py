@@ -7,28 +7,25 @@ kernel is compiled for one signature only, and indices that are already checked:
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from bandits.kernels import exact
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 
-@njit(cache=True)
-def gather(table: Floats, order: Ints, arms: Ints) -> Floats:
-    """Return `(S, T)` entries `table[order, arms]`, 0 where the arm is -1."""
-    out = np.zeros(order.shape)
+@exact
+def gather(table: Floats, order: Ints, arms: Ints, out: Floats) -> None:
+    """Fill `out (S, T)` with the entries `table[order, arms]`, 0 where the arm is -1."""
     for s in range(order.shape[0]):
         for t in range(order.shape[1]):
-            if arms[s, t] >= 0:
-                out[s, t] = table[order[s, t], arms[s, t]]
-    return out
+            out[s, t] = table[order[s, t], arms[s, t]] if arms[s, t] >= 0 else 0.0
 
 
-@njit(cache=True)
-def cumulative_gap(reference: Floats, table: Floats, order: Ints, arms: Ints) -> Floats:
-    """Return `(S, T)` running sums of `reference[order] - table[order, arms]`, the latter 0 for arm -1."""
-    out = np.empty(order.shape)
+@exact
+def cumulative_gap(reference: Floats, table: Floats, order: Ints, arms: Ints, out: Floats) -> None:
+    """Fill `out (S, T)` with running sums of `reference[order] - table[order, arms]`, the latter 0 for arm -1."""
     for s in range(order.shape[0]):
         total = 0.0
         for t in range(order.shape[1]):
@@ -36,4 +33,3 @@ def cumulative_gap(reference: Floats, table: Floats, order: Ints, arms: Ints) ->
             if arms[s, t] >= 0:
                 total -= table[order[s, t], arms[s, t]]
             out[s, t] = total
-    return out

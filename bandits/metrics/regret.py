@@ -193,12 +193,17 @@ def cumulative_regret(
     else:
         often = played(order, len(values))
         reference = earned_by(values, comparator(values, baseline, cost=cost, dataset=dataset, times=often))
-    return _finite(kernels.cumulative_gap(reference, values, order, arms))
+    gap = np.empty(order.shape)
+    kernels.cumulative_gap(reference, values, order, arms, gap)
+    return _finite(gap)
 
 
 def rewards(table: ArrayLike, trace: Trace) -> Floats:
     """Return `(S, T)`: what each round earned, 0 where no call was made."""
-    return _finite(kernels.gather(*checked(table, trace)))
+    values, order, arms = checked(table, trace)
+    earned = np.empty(order.shape)
+    kernels.gather(values, order, arms, earned)
+    return _finite(earned)
 
 
 def spend(cost: ArrayLike, trace: Trace) -> Floats:
