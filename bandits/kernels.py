@@ -1,14 +1,14 @@
 """How kernels are compiled (numba), and their one call of BLAS.
 
 What a first run of a command waits for is mostly numba, so kernels are written for it: arrays are made by the caller
-(`np.empty` alone is six functions to compile), and the loops read and write them through pointers, since every `a[i, j]`
-carries a description of the whole array into LLVM. What is called in one place is a `part`, inlined.
+(`np.empty` alone is six functions to compile), and the loops read and write them through pointers, since every
+`a[i, j]` carries a description of the whole array into LLVM. What is called in one place is a `part`, inlined.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit, types
@@ -17,21 +17,34 @@ from numba.extending import intrinsic
 
 # Sums may be reordered, which is what lets them run in vector registers; infinities keep their meaning.
 REORDERED = {"reassoc", "contract", "arcp", "nsz"}
-
-# Compiled once and cached on disk; without the lock of Python; a division by zero gives what NumPy gives.
-exact = partial(njit, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
-kernel = partial(exact, fastmath=REORDERED)
-# What only kernels call.
-part = partial(kernel, inline="always")
+_njit: Any = njit  # whose stub does not know every option
+_types: Any = types
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@intrinsic  # type: ignore[misc]
-def pointer(typing: Any, where: Any, start: Any) -> Any:
+def exact(function: F) -> F:
+    """Compile a function once, cached on disk, to run without Python's lock; what divides by zero gets an infinity."""
+    return cast(F, _njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function))
+
+
+def kernel(function: F) -> F:
+    """Compile as `exact` does, but with sums `REORDERED`."""
+    options = {"fastmath": REORDERED, "error_model": "numpy", "no_cfunc_wrapper": True}
+    return cast(F, _njit(cache=True, nogil=True, **options)(function))
+
+
+def part(function: F) -> F:
+    """Let kernels have a function's code as if it stood in them: compiled with them, at less cost than alone."""
+    return cast(F, _njit(fastmath=REORDERED, error_model="numpy", inline="always")(function))
+
+
+@intrinsic
+def _pointer(typing: Any, where: Any, start: Any) -> Any:
     """Return where entry `start` of a contiguous array, or of what a pointer points to, lies.
 
     With `p = pointer(a, 0)` is `p[i * columns + j]` what `a[i, j]` is.
     """
-    array = not isinstance(where, types.CPointer)
+    array = not isinstance(where, _types.CPointer)
     if array and where.layout != "C":
         raise TypingError(f"a pointer needs an array that is contiguous by rows, got {where}")
 
@@ -39,16 +52,19 @@ def pointer(typing: Any, where: Any, start: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, given[0]).data if array else given[0]
         return builder.gep(data, [given[1]])
 
-    return types.CPointer(where.dtype)(where, types.intp), generate
+    return _types.CPointer(where.dtype)(where, _types.intp), generate
+
+
+pointer: Any = _pointer
 
 
 # The symbols that `np.dot` calls, which look up SciPy's BLAS.
-_letter, _number, _place = types.char, types.intp, types.CPointer(types.float32)
-_gemm = types.ExternalFunction("numba_xxgemm", types.intc(
+_letter, _number, _place = _types.char, _types.intp, _types.CPointer(_types.float32)
+_gemm: Any = _types.ExternalFunction("numba_xxgemm", _types.intc(
     _letter, _letter, _letter, _number, _number, _number, _place, _place, _number, _place, _number, _place, _place,
     _number,
 ))  # fmt: skip
-_gemv = types.ExternalFunction("numba_xxgemv", types.intc(
+_gemv: Any = _types.ExternalFunction("numba_xxgemv", _types.intc(
     _letter, _letter, _number, _number, _place, _place, _number, _place, _place, _place
 ))  # fmt: skip
 _FACTORS = np.array([0.0, 1.0, -1.0], np.float32)

@@ -154,8 +154,9 @@ def _replayed(
         way.append(rate[s, :rounds] if isinstance(form.explore, Gaps) else None)
         lane = upright(chunk.context[s, :rounds], block), chunk.available[s, :rounds].view(np.uint8)
         learned = state.inverse[s], state.weight[s].reshape(arms, targets, dim)
-        whole: Any = (*lane, *way, taught[s, :rounds], *learned, room(arms, targets, dim, block))
-        replay_rounds(*whole, together, called[s, :rounds])
+        space = room(arms, targets, dim, block)
+        whole: Any = (*lane, *way, taught[s, :rounds], *learned, space, together, called[s, :rounds])
+        replay_rounds(*whole)
         state.pulls[s] += np.bincount(called[s, :rounds], minlength=arms).astype(state.pulls.dtype)
 
     shared_out(play, range(seeds))

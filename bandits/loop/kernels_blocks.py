@@ -37,7 +37,16 @@ def room(arms: int, targets: int, dim: int, block: int) -> NDArray[np.float32]:
 
 @part
 def forecast(
-    arms: int, d: int, block: int, size: int, together: int, inverse: Any, here: Any, none: Any, whole: Any, spread: Any
+    arms: int,
+    d: int,
+    block: int,
+    size: int,
+    together: int,
+    inverse: Any,
+    here: Any,
+    none: Any,
+    whole: Any,
+    spread: Any,
 ) -> None:
     """Fill `whole (K d, B)` with the inverses times a block's contexts, and `spread (K, B)` with x' A^-1 x.
 
@@ -51,7 +60,17 @@ def forecast(
     for k in range(arms):
         if k % together == 0:
             rows = (arms - k if arms - k < together else together) * d
-            product(rows, size, d, pointer(inverse, k * d * d), d, here, block, pointer(whole, k * d * block), block)
+            product(
+                rows,
+                size,
+                d,
+                pointer(inverse, k * d * d),
+                d,
+                here,
+                block,
+                pointer(whole, k * d * block),
+                block,
+            )
         own = pointer(spread, k * block)
         for j in range(size):
             own[j] = np.float32(0.0)
@@ -157,7 +176,11 @@ def replay_rounds(
         for i in range(size):
             first, t, edge = i // _SPAN * _SPAN, start + i, (i // _SPAN + 1) * _SPAN
             edge = edge if edge < size else size
-            can, width, bonus = pointer(available, t * arms), pointer(of_width, t * arms), pointer(plus, t * arms)
+            can, width, bonus = (
+                pointer(available, t * arms),
+                pointer(of_width, t * arms),
+                pointer(plus, t * arms),
+            )
             factor, wanted = pointer(of_mean, t * arms * targets), pointer(target, t * arms * targets)
             for k in range(arms):
                 wide = spread[k * block + i]
@@ -196,7 +219,17 @@ def replay_rounds(
             else:
                 last = size
                 if edge < size:
-                    product(edge - first, size - edge, d, pointer(pulled, first * d), d, pointer(here, edge), block, pointer(along, first * block + edge), block)
+                    product(
+                        edge - first,
+                        size - edge,
+                        d,
+                        pointer(pulled, first * d),
+                        d,
+                        pointer(here, edge),
+                        block,
+                        pointer(along, first * block + edge),
+                        block,
+                    )
             for p in range(first, i + 1):
                 k, told = arm_of[p], pointer(along, p * block)
                 lain = pointer(spread, k * block)

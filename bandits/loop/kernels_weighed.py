@@ -51,7 +51,9 @@ def _foretold(
     """Fill `product (K d, B)` and `spread (K, B)` as `forecast` does, for contexts `(d, B)`."""
     d, size = upright.shape
     room, wide = pointer(product, 0), pointer(spread, 0)
-    forecast(many, d, size, size, together, pointer(flat, 0), pointer(upright, 0), pointer(none, 0), room, wide)
+    forecast(
+        many, d, size, size, together, pointer(flat, 0), pointer(upright, 0), pointer(none, 0), room, wide
+    )
 
 
 @numba.njit(cache=True, nogil=True, fastmath=REORDERED)

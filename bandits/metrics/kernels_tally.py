@@ -127,7 +127,11 @@ def add_known(
         times, at = pointer(often, row)[0], pointer(place, row)[0]
         if times == 0:
             continue
-        met, refer, instead = pointer(outcome, row * n_arms * 3), pointer(best, row * 3), pointer(other, row)[0]
+        met, refer, instead = (
+            pointer(outcome, row * n_arms * 3),
+            pointer(best, row * 3),
+            pointer(other, row)[0],
+        )
         for i in range(4 + n_arms):
             if i == 3:
                 got = pointer(chance, row * 3)
