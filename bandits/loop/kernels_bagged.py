@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from bandits.kernels import REORDERED
-from bandits.loop.kernels_blocks import highest
-from bandits.loop.kernels_pulls import current, dot, matvec, settle
+from bandits.kernels import kernel
+from bandits.loop.kernels_pulls import current, dot, highest, matvec, settle
 
 _PENDING = 16
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def replay_bagged(
     context: Any, available: Any, reward: Any, head: Any, importance: Any, inverse: Any, weight: Any, pulls: Any,
     called: Any,
@@ -44,7 +42,7 @@ def replay_bagged(
         x = context[t]
         for k in range(arms):
             index[k] = dot(weight[head[t], k], x)
-        k = called[t] = highest(arms, index, available[t])
+        k = called[t] = highest(index, available[t])
         for m in range(heads):
             pulls[m, k] += 1
             c = importance[t, m]

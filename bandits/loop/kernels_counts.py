@@ -12,7 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from bandits.loop.kernels_blocks import highest
+from bandits.loop.kernels_pulls import highest
 
 _UNTRIED = np.float32(1e6)  # as in `ucb1`
 _f = np.float32
@@ -57,7 +57,7 @@ def replay_counts(
         for k in range(len(pulls)):
             bound = mean[k] + alpha * np.sqrt(twice / max(pulls[k], one))
             index[k] = low + span * (bound if pulls[k] > none else _UNTRIED)
-        k = highest(len(pulls), index, available[t])
+        k = highest(index, available[t])
         value = min(max((reward[t, k] - low) * per_span, none), one)
         pulls[k] += one
         played += one

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from bandits.kernels import REORDERED
-from bandits.loop.kernels_blocks import highest
+from bandits.loop.kernels_pulls import highest
 
 _PENDING = 24  # more makes the low-rank part dear, less the eigenvectors
 
@@ -186,6 +186,6 @@ def replay_discounted(
                 root[:n],
                 told[k, :n],
             )
-        k = called[t] = highest(arms, index, available[t])
+        k = called[t] = highest(index, available[t])
         pulls[k, count[k]], told[k, count[k]], at[k, count[k]] = y[k], reward[t, k], t
         count[k] += 1

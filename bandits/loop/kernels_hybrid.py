@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from bandits.kernels import REORDERED
-from bandits.loop.kernels_blocks import highest
-from bandits.loop.kernels_pulls import dot, matvec, reach, settle
+from bandits.kernels import kernel
+from bandits.loop.kernels_pulls import dot, highest, matvec, reach, settle
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def _foretold(
     upright: Any, price: Any, ridge: Any, state: Any, product: Any, mean: Any, variance: Any
 ) -> None:
@@ -51,7 +49,7 @@ def _foretold(
                 mean[k, j] += step * own[d - 1, j]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def replay_hybrid(
     context: Any, available: Any, reward: Any, price: Any, alpha: Any, ridge: Any, state: Any, block: int,
     called: Any,
@@ -87,7 +85,7 @@ def replay_hybrid(
             t = start + i
             for k in range(arms):
                 index[k] = mean[k, i] + alpha * np.sqrt(max(variance[k, i], np.float32(0.0)))
-            k = called[t] = highest(arms, index, available[t])
+            k = called[t] = highest(index, available[t])
             x, mine = context[t], product[k * d : (k + 1) * d]
             for q in range(d):
                 y[q] = mine[q, i]

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from bandits.kernels import REORDERED
+from bandits.kernels import kernel
+from bandits.loop import kernels_blocks
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
+def highest(index: Any, available: Any) -> int:
+    """Return what `kernels_blocks.highest` returns for `(K,)` arrays; compiled once for all that call it."""
+    return kernels_blocks.highest(len(index), index, available)
+
+
+@kernel
 def dot(x: Any, y: Any) -> Any:
     """Return the product of two float32 vectors `(d,)`."""
     total = np.float32(0.0)
@@ -24,7 +30,7 @@ def dot(x: Any, y: Any) -> Any:
     return total
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def matvec(matrix: Any, x: Any, out: Any) -> None:
     """Fill `out (d,)` with a symmetric matrix times `x`, four rows at a time."""
     d = len(x)
@@ -40,7 +46,7 @@ def matvec(matrix: Any, x: Any, out: Any) -> None:
             out[j] += x[q] * matrix[q, j]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def reach(u: Any, upright: Any, first: int, out: Any) -> None:
     """Fill `out[first:B]` with the products of `u (d,)` and the columns of `upright (d, B)` from `first` on."""
     d, size = upright.shape
@@ -56,7 +62,7 @@ def reach(u: Any, upright: Any, first: int, out: Any) -> None:
             out[j] += u[q] * upright[q, j]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def current(u: Any, x: Any, pulled: Any, factor: Any, own: Any, count: int) -> Any:
     """Turn `u`, `A^-1 x` as it was before an arm's `count` pulls of the block, into that of now; return `x'A^-1 x`.
 
@@ -76,7 +82,7 @@ def current(u: Any, x: Any, pulled: Any, factor: Any, own: Any, count: int) -> A
     return dot(u, x)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def settle(inverse: Any, pulled: Any, factor: Any) -> None:
     """Take `n` pulls `(n, d)` with their factors `(n,)` off an inverse `(d, d)`: `A^-1 -= U' diag(f) U`."""
     n, d = pulled.shape

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from bandits.kernels import REORDERED, part, pointer
-from bandits.loop.kernels_blocks import forecast, highest
-from bandits.loop.kernels_pulls import current, dot, matvec, reach, settle
+from bandits.kernels import kernel, pointer
+from bandits.loop.kernels_blocks import forecast
+from bandits.loop.kernels_pulls import current, dot, highest, matvec, reach, settle
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def _pull(
     u: Any, weight: Any, step: Any, scale: Any, sign: Any, upright: Any, first: int, spread: Any, mean: Any, told: Any
 ) -> None:  # fmt: skip
@@ -44,7 +43,7 @@ def _pull(
             weight[f, q] += step[f] * u[q]
 
 
-@part
+@kernel
 def _foretold(
     many: int, together: int, flat: Any, upright: Any, none: Any, product: Any, spread: Any
 ) -> None:
@@ -56,7 +55,7 @@ def _foretold(
     )
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def _settled(inverse: Any, pulled: Any, factor: Any, pulls_of: Any, count: Any) -> None:
     """Take a block's pulls off the inverses of the arms that had any."""
     for k in range(len(inverse)):
@@ -65,7 +64,7 @@ def _settled(inverse: Any, pulled: Any, factor: Any, pulls_of: Any, count: Any) 
             settle(inverse[k], pulled[own], factor[own])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def replay_windowed(
     context: Any, available: Any, reward: Any, alpha: float, arms: Any, window: Any, at: int, block: int,
     together: int, called: Any,
@@ -103,7 +102,7 @@ def replay_windowed(
             t = start + i
             for k in range(n_arms):
                 index[k] = mean[k, 0, i] + np.float32(alpha) * np.sqrt(max(spread[k, i], np.float32(0.0)))
-            k = called[t] = highest(n_arms, index, available[t])
+            k = called[t] = highest(index, available[t])
             x, u = context[t], pulled[2 * i]
             u[:] = product[k * d : (k + 1) * d, i]
             along = current(u, x, pulled, factor, pulls_of[k], count[k])
@@ -140,7 +139,7 @@ def replay_windowed(
         _settled(inverse, pulled, factor, pulls_of, count)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def replay_averaged(
     context: Any, available: Any, utility: Any, cost: Any, price: Any, preference: Any, alpha: float, noise: float,
     models: Any, evidence: Any, spent: Any, block: int, together: int, called: Any,
@@ -193,7 +192,7 @@ def replay_averaged(
                 if np.isnan(expected):
                     expected = spent[k] / pulls[0, k] if pulls[0, k] > 0 else one
                 index[k] = middle - preference[t] * expected + np.float32(alpha) * np.sqrt(within)
-            k = called[t] = highest(arms, index, available[t])
+            k = called[t] = highest(index, available[t])
             x = context[t]
             for m in range(many):
                 own, u = m * arms + k, pulled[m, i]
@@ -215,14 +214,14 @@ def replay_averaged(
             _settled(inverse[m * arms : (m + 1) * arms], pulled[m], factor, pulls_of, count)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def _sigmoid(x: Any) -> Any:
     """Return the logistic function of a float32 number, exactly 0 or 1 far out."""
     small = np.exp(-abs(x))
     return (np.float32(1.0) if x >= 0 else small) / (np.float32(1.0) + small)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=REORDERED)
+@kernel
 def replay_logistic(
     context: Any, available: Any, utility: Any, cost: Any, preference: Any, alpha: float, arms: Any, block: int,
     together: int, called: Any,
@@ -258,7 +257,7 @@ def replay_logistic(
             for k in range(n_arms):
                 width = np.float32(alpha) * np.sqrt(max(spread[k, i], np.float32(0.0)))
                 index[k] = min(_sigmoid(mean[k, 0, i]) + width, one) - preference[t] * mean[k, 1, i]
-            k = called[t] = highest(n_arms, index, available[t])
+            k = called[t] = highest(index, available[t])
             x, u = context[t], pulled[i]
             u[:] = product[k * d : (k + 1) * d, i]
             along = current(u, x, pulled, factor, pulls_of[k], count[k])
