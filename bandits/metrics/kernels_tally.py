@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.kernels import exact, pointer
+from bandits.kernels import exact
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -49,64 +49,49 @@ def add_up(
     Returns:
         -1, or the first round in which a policy called a model that is not available.
     """
-    (policies, m), (_, n_data, models), places = arms.shape, calls.shape, own.shape[1]
-    drawn, stop, n_lines, n_stops = policies + 4, 0, len(lines), len(stops)
-    all_stops, shares, planned = len(kept), len(kept_rounds), len(plan)
-    called, asked, line, keep = pointer(arms, 0), pointer(rows, 0), pointer(lines, 0), pointer(kept, 0)
-    held, parts = pointer(kept_calls, 0), pointer(kept_parts, 0)
-    for t in range(m):
-        row = asked[t]
-        d, at = pointer(code, row)[0], pointer(place, row)[0]
-        met, refer = pointer(outcome, row * models * 3), pointer(best, row * 3)
-        pointer(rounds, d)[0] += 1
+    n_arms, policies = outcome.shape[1], arms.shape[0]
+    drawn, stop = policies + 4, 0
+    for t in range(len(rows)):
+        row = rows[t]
+        d = code[row]
+        rounds[d] += 1
         for p in range(drawn):
-            by_chance = p == drawn - 1
-            arm = 0
-            if p < policies:
-                arm = called[p * m + t]
-            elif not by_chance:
-                arm = refer[p - policies]
+            arm = 0 if p == drawn - 1 else arms[p, t] if p < policies else best[row, p - policies]
             if arm < 0:
                 continue
-            if not by_chance:
-                if np.isnan(met[arm * 3]):
+            if p < drawn - 1:
+                if np.isnan(outcome[row, arm, 0]):
                     return t
-                pointer(calls, (p * n_data + d) * models + arm)[0] += 1
-            got = pointer(chance, row * 3) if by_chance else pointer(met, arm * 3)
-            total = pointer(sums, (p * n_data + d) * 3)
+                calls[p, d, arm] += 1
             for q in range(3):
-                total[q] += got[q]
-            if p < policies:
-                mine = pointer(own, (p * places + at) * 3)
-                for q in range(3):
-                    mine[q] += got[q]
-            line[2 * p] += got[0]
-            line[2 * p + 1] += got[2]
-        ahead = met[refer[0] * 3]
-        for k in range(models):
-            there = not np.isnan(met[k * 3])
-            pointer(answered, k)[0] += there
-            got = pointer(met, (k if there else pointer(other, row)[0]) * 3)
-            total = pointer(sums, ((drawn + k) * n_data + d) * 3)
+                got = chance[row, q] if p == drawn - 1 else outcome[row, arm, q]
+                sums[p, d, q] += got
+                if p < policies:
+                    own[p, place[row], q] += got
+                if q != 1:
+                    lines[2 * p + q // 2] += got
+        ahead = outcome[row, best[row, 0], 0]
+        for k in range(n_arms):
+            there = not np.isnan(outcome[row, k, 0])
+            answered[k] += there
+            arm = k if there else other[row]
             for q in range(3):
-                total[q] += got[q]
-            line[2 * drawn + k] += ahead - got[0]
-        if planned:
-            line[n_lines - 1] += pointer(plan, t)[0]
-        while stop < n_stops and pointer(stops, stop)[0] == t + 1:
-            j, share = first + stop, pointer(share_at, stop)[0]
-            for i in range(n_lines):
-                keep[j * n_lines + i] = pointer(before, i)[0] + line[i]
-            for d in range(n_data):
+                sums[drawn + k, d, q] += outcome[row, arm, q]
+            lines[2 * drawn + k] += ahead - outcome[row, arm, 0]
+        if len(plan):
+            lines[-1] += plan[t]
+        while stop < len(stops) and stops[stop] == t + 1:
+            j, share = first + stop, share_at[stop]
+            for i in range(len(lines)):
+                kept[j, i] = before[i] + lines[i]
+            for d in range(calls.shape[1]):
                 if share >= 0:
-                    pointer(kept_rounds, share * n_data + d)[0] += pointer(rounds, d)[0]
+                    kept_rounds[share, d] += rounds[d]
                 for p in range(policies):
-                    told = pointer(calls, (p * n_data + d) * models)
-                    part = pointer(parts, ((p * shares + share) * n_data + d) * models)
-                    for k in range(models):
-                        held[(p * all_stops + j) * models + k] += told[k]
+                    for k in range(n_arms):
+                        kept_calls[p, j, k] += calls[p, d, k]
                         if share >= 0:
-                            part[k] += told[k]
+                            kept_parts[p, share, d, k] += calls[p, d, k]
             stop += 1
     return -1
 
@@ -122,23 +107,14 @@ def add_known(
         often: `(n,)` rounds of each row.
         sums: `(4 + K, places, 3)`, changed in place.
     """
-    n, n_arms, places = len(often), outcome.shape[1], sums.shape[1]
-    for row in range(n):
-        times, at = pointer(often, row)[0], pointer(place, row)[0]
-        if times == 0:
+    n_arms = outcome.shape[1]
+    for row in range(len(often)):
+        if often[row] == 0:
             continue
-        met, refer, instead = (
-            pointer(outcome, row * n_arms * 3),
-            pointer(best, row * 3),
-            pointer(other, row)[0],
-        )
-        for i in range(4 + n_arms):
-            if i == 3:
-                got = pointer(chance, row * 3)
-            elif i < 3:
-                got = pointer(met, refer[i] * 3)
-            else:
-                got = pointer(met, (instead if np.isnan(met[(i - 4) * 3]) else i - 4) * 3)
-            total = pointer(sums, (i * places + at) * 3)
-            for q in range(3):
-                total[q] += times * got[q]
+        for q in range(3):
+            for i in range(3):
+                sums[i, place[row], q] += often[row] * outcome[row, best[row, i], q]
+            sums[3, place[row], q] += often[row] * chance[row, q]
+            for k in range(n_arms):
+                arm = other[row] if np.isnan(outcome[row, k, 0]) else k
+                sums[4 + k, place[row], q] += often[row] * outcome[row, arm, q]
