@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from bandits.base import RESOURCES, Policy
 from bandits.forms.exploring import Bonus, Gaps, Weights
 from bandits.late import jax, jnp, mapped
+from bandits.loop.blas import blas
 from bandits.loop.keys import made
 from bandits.loop.rounds import Account, Carry, Chunk, Shared, begin, feedback_of, observe, start
 from bandits.policies.linear.affine import Form, form_of, heard_reward
-from envs import bare
 from envs.cores import cores
 
 if TYPE_CHECKING:
@@ -175,25 +174,19 @@ def together_of(arms: int, dim: int, block: int) -> int:
     All, unless OpenBLAS runs its AVX-512 kernels, which take products of at most 100^3 faster than larger ones.
     """
     small = 100**3 // (dim * dim * block)
-    fast = any(library.get("architecture") in _AVX_512 for library in _blas().info())
+    fast = any(library.get("architecture") in _AVX_512 for library in blas().info())
     return min(arms, small) if fast and small else arms
 
 
 def shared_out(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
     """Return what `work` makes of each part, in order, on as many cores as there are; BLAS has one for each."""
-    with _blas().limit(limits=1):
+    with blas().limit(limits=1):
         return list((map if cores() == 1 or len(parts) == 1 else _threads().map)(work, parts))
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores())
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    bare.blas()  # loaded before it is looked for
-    return ThreadpoolController().select(user_api="blas")
 
 
 def charged(account: Account, chunk: Chunk, called: NDArray[np.int32]) -> Account:

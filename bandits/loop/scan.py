@@ -10,6 +10,8 @@ all devices, with `jax.shard_map`, is as fast, but compiled in another way: `bar
 two cores than on one.) A program that calls LAPACK stays on one device: in jaxlib 0.10.2 such a call (a batch of
 Cholesky factors, say) holds a thread of XLA's pool until other threads have done its parts, and where as many programs
 run as there are threads, all wait for ever. A larger pool would help, and take back most of what the devices bring.
+LAPACK itself is held to one thread: its matrices are small (33 x 33 in `neurallinear`), and OpenBLAS would part each of
+them between all cores, where its threads wait for each other, on a busy machine for a hundred times the arithmetic.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 
 from bandits.base import Policy, State
 from bandits.late import jax, jnp
+from bandits.loop.blas import blas
 from bandits.loop.keys import made
 from bandits.loop.rounds import Account, Carry, Chunk, Due, Ring, Shared, run_chunk, start
 from bandits.loop.turns import Turns, run_turns
@@ -97,11 +100,13 @@ class Scan:
         called, read = [], []
         if self._shares_out:
             self._share_out(self._given(0, clock, chunk, late))
-        for i in range(len(self._rows)):
-            self._carries[i], arms, probed = self._program(*self._given(i, clock, chunk, late))
-            called.append(arms)
-            read.append(probed)
-        arms = np.concatenate([np.asarray(a) for a in called])[: self._lanes]
+        with blas().limit(limits=1):
+            for i in range(len(self._rows)):
+                self._carries[i], arms, probed = self._program(*self._given(i, clock, chunk, late))
+                called.append(arms)
+                read.append(probed)
+            # JAX returns before its programs have run: the limit has to last until they have, which asking waits for.
+            arms = np.concatenate([np.asarray(a) for a in called])[: self._lanes]
         if self._probe is None:
             return arms, None
         return arms, np.concatenate([np.asarray(r) for r in read])[: self._lanes]
