@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from envs import heap
 from envs.nearest import near
 from envs.outcomes import Outcomes
 from envs.tables import about, columns, files, joined, recognition
@@ -50,6 +51,7 @@ def read(path: str | Path | Sequence[str | Path], **how: Any) -> Outcomes:
             found = found.answers()
         notes = (*sheet.notes, *found.notes, *recognition.unread(sheet, found))
         parts.append((file, found._replace(notes=notes)))
+    heap.give_back()
     said = about.parsed(paths[0], _said(sheet)) if len(paths) == 1 else about.About()
     answers = parts[0][1] if len(parts) == 1 else joined.joined(parts)
     return _outcomes(Path(given[0]), answers, said, wanted, ", ".join(layouts))
