@@ -147,9 +147,10 @@ def _complete(path: Path, answers: Answers) -> Answers:
         ValueError: a model has no cost anywhere, while others have.
     """
     utility, cost = answers.fields["utility"], answers.fields.get("cost")
-    if cost is None or np.isnan(cost).all():
+    unpriced = np.zeros((), bool) if cost is None else np.isnan(cost)
+    if not unpriced.any() or unpriced.all():
         return answers
-    free = (np.isnan(cost) & ~np.isnan(utility)).sum(axis=0)
+    free = (unpriced & ~np.isnan(utility)).sum(axis=0)
     for name, lacking, seen in zip(answers.models, free, (~np.isnan(utility)).sum(axis=0), strict=True):
         if lacking and lacking == seen:
             raise ValueError(
@@ -159,7 +160,7 @@ def _complete(path: Path, answers: Answers) -> Answers:
     if not free.any():
         return answers
     note = f"left out {free.sum()} outcomes that have a utility and no cost"
-    fields = {**answers.fields, "utility": np.where(np.isnan(cost), np.nan, utility)}
+    fields = {**answers.fields, "utility": np.where(unpriced, np.nan, utility)}
     return answers._replace(fields=fields, notes=(*answers.notes, note))
 
 
