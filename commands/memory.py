@@ -112,7 +112,9 @@ def _tabling(loaded: Stream, ask: Ask, runs: int, rounds: int) -> int:
     adding = each + max(book, 2 * each)  # sums; then a frame's columns, and the frame
     breaking = each + each + 4 * parts
     page = each + parts + each + each + each // 3  # frames, the files of them, as arrays, a measure on its way there
-    return int(made + max(adding, breaking, page))
+    # Its file is as large where numbers are: where Arrow writes it, whose room doubles as it grows, and as bytes.
+    filing = each + parts + 2 * each + each
+    return int(made + max(adding, breaking, filing, page))
 
 
 def reading() -> int:
