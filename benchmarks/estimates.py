@@ -73,7 +73,10 @@ def main() -> None:
                 bare[kind] = run(Path(folder), small)[0]
             growth = run(Path(folder), shape)[0] - bare[kind]
             said = run(Path(folder), shape, "--dry-run")[1]
-            print(f"{name:20} {bare[kind]:14,.0f} {growth:11,.0f} {said:13,.0f} {said / growth:6.2f}", flush=True)
+            print(
+                f"{name:20} {bare[kind]:14,.0f} {growth:11,.0f} {said:13,.0f} {said / growth:6.2f}",
+                flush=True,
+            )
 
 
 def run(folder: Path, shape: Shape, *more: str) -> tuple[float, float]:
@@ -102,7 +105,9 @@ def make(path: Path, rows: int, arms: int, dim: int, seed: int) -> None:
 
     rng = np.random.default_rng(seed)
     words = np.array([f"word{i}" for i in range(3000)])
-    asked = [" ".join(words[rng.integers(0, len(words), 12)]) for _ in range(rows)] if not dim else [""] * rows
+    asked = (
+        [" ".join(words[rng.integers(0, len(words), 12)]) for _ in range(rows)] if not dim else [""] * rows
+    )
     table = Outcomes(
         models=tuple(f"model{k}" for k in range(arms)),
         utility=rng.random((rows, arms)).round(3),

@@ -44,7 +44,8 @@ def make(path: Path, kind: str, rows: int) -> None:
 
 def many(path: Path, rows: int, rng: np.random.Generator) -> None:
     """Write a table of many models."""
-    head = ["query_id", "dataset", "question", *(f"model{k}_{field}" for field in ("score", "cost") for k in range(MODELS))]
+    columns = [f"model{k}_{field}" for field in ("score", "cost") for k in range(MODELS)]
+    head = ["query_id", "dataset", "question", *columns]
     cells = np.hstack([rng.random((rows, MODELS)).round(3), rng.random((rows, MODELS)).round(6)]).tolist()
     with path.open("w") as file:
         file.write(",".join(head) + "\n")
@@ -89,7 +90,8 @@ def main() -> None:
                     command = [sys.executable, __file__, "--one", str(path), reader]
                     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
                     runs.append([float(number) for number in said[:3]])
-            (theirs, own), (ours, busy, grown) = (np.min(runs, axis=0)[: 2 + i] for i, runs in enumerate(found.values()))
+            least = {reader: np.min(runs, axis=0) for reader, runs in found.items()}
+            (theirs, own, _), (ours, busy, grown) = least["pyarrow"], least["routebandit"]
             print(
                 f"{kind}: pyarrow {theirs:.2f} s ({own:.2f} of the processor), ours {ours:.2f} s ({busy:.2f});"
                 f" {ours / theirs:.1f} x ({busy / own:.1f} x), {grown / path.stat().st_size:.1f} x the file",

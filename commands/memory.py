@@ -24,8 +24,8 @@ def estimate(loaded: Stream, ask: Ask) -> int:
     the most that one stage takes beside it.
 
     Policies play one after the other, each with all seeds, preferences and budgets side by side, in groups. A policy
-    that is trained on a log is not counted: to build it takes minutes. Reading comes before this can be asked; see
-    `reading`.
+    that is trained on a log is not counted: to build it takes minutes. What reading takes for a moment is not counted either:
+    it is over when this is asked.
 
     Raises:
         ValueError: a spec is wrong.
@@ -111,22 +111,12 @@ def _tabling(loaded: Stream, ask: Ask, runs: int, rounds: int) -> int:
     made = (runs - 1) * (each + parts)  # of the runs before
     adding = each + max(book, 2 * each)  # sums; then a frame's columns, and the frame
     breaking = each + each + 4 * parts
-    page = each + parts + each + each + each // 3  # frames, the files of them, as arrays, a measure on its way there
+    page = (
+        each + parts + each + each + each // 3
+    )  # frames, the files of them, as arrays, a measure on its way there
     # Its file is as large where numbers are: where Arrow writes it, whose room doubles as it grows, and as bytes.
     filing = each + parts + 2 * each + each
     return int(made + max(adding, breaking, filing, page))
-
-
-def reading() -> int:
-    """Return the most bytes that this process has held so far, 0 where the system does not say.
-
-    Linux's, of the program itself: `ru_maxrss` of a process begins at its parent's size.
-    """
-    try:
-        said = Path("/proc/self/status").read_text().split("VmHWM:")[1]
-        return int(said.split()[0]) * 1024
-    except (OSError, IndexError, ValueError):
-        return 0
 
 
 def _state(policy: Any) -> int:

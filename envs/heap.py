@@ -1,7 +1,7 @@
 """Memory that is free inside the process, given back to the system between the stages of a run.
 
-The C library keeps what is freed below 32 MiB for later (glibc's `mallopt`: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD), Arrow all
-of it. A stage that works with other sizes cannot use that room, and takes its own: 100 MB of a run's peak.
+The C library keeps what is freed below 32 MiB for later (glibc's `mallopt`: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD), Arrow
+all of it. A stage that works with other sizes cannot use that room, and takes its own: 100 MB of a run's peak.
 """
 
 from __future__ import annotations
