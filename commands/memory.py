@@ -24,7 +24,7 @@ def estimate(loaded: Stream, ask: Ask) -> int:
     the most that one stage takes beside it.
 
     Policies play one after the other, each with all seeds, preferences and budgets side by side, in groups. A policy
-    that is trained on a log is not counted: to build it takes minutes. What reading takes for a moment is not counted either:
+    that is trained on a log is not counted: to build it takes minutes. What reading takes for a moment is not either:
     it is over when this is asked.
 
     Raises:
