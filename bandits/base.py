@@ -146,11 +146,13 @@ def ranked(
 
 
 class Spoken(NamedTuple):
-    """A form, the functions of the policy that it speaks for, and whether it says all that a kernel has to know."""
+    """A form, the functions of the policy that it speaks for, whether it says all that a kernel has to know, and the
+    `init` that the policy had with it."""
 
     form: Any
     functions: tuple[Any, Any]
     whole: bool
+    init: Any
 
 
 def formed(policy: Policy, form: Any, *, whole: bool = True) -> Policy:
@@ -161,7 +163,7 @@ def formed(policy: Policy, form: Any, *, whole: bool = True) -> Policy:
         form: what it is made of.
         whole: whether the form says all of it; not where a reward function that it does not name is a part.
     """
-    return policy._replace(form=Spoken(form, (policy.act, policy.update), whole))
+    return policy._replace(form=Spoken(form, (policy.act, policy.update), whole, policy.init))
 
 
 def form_of(policy: Policy) -> Any:

@@ -6,18 +6,23 @@ JAX's own for who checks them. A function that `jit` decorates is compiled as JA
 
 from __future__ import annotations
 
+import gc
 import importlib
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import jax
     import jax.numpy as jnp
+    import optax
 
 
-__all__ = ["begun", "jax", "jnp", "mapped"]
+__all__ = ["begun", "jax", "jnp", "mapped", "optax"]
 
 
 def begun(state: Any) -> Any:
@@ -36,6 +41,35 @@ def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
     return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
 
 
+_SHORT = 700, 10, 10  # Python's own thresholds
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait: one that comes while JAX's extensions are loaded ends in a crash."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    both = signal.SIGINT, signal.SIGTERM
+    before = {one: signal.signal(one, lambda number, frame: came.append(number)) for one in both}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, signal.SIG_DFL if handler is None else handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+def _loaded(name: str) -> Any:
+    """Return a module of JAX or of what stands on it, imported in one piece."""
+    with _undisturbed():
+        # JAX has a callback in each collection, in which Ctrl-C is lost: collections stay short.
+        gc.set_threshold(*min(gc.get_threshold(), _SHORT))
+        return importlib.import_module(name)
+
+
 class _Late:
     """A module that is imported when its first attribute is asked for."""
 
@@ -43,7 +77,8 @@ class _Late:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(importlib.import_module(self._name), name)
+        module = _loaded(self._name)
+        found = getattr(module, name)
         setattr(self, name, found)  # the next time it is found without this detour
         return found
 
@@ -54,7 +89,7 @@ class _LateJax(_Late):
     def jit(self, function: Callable[..., Any], **options: Any) -> Any:
         """Return `jax.jit(function, **options)`, made now if JAX is there, else at the first call."""
         if "jax" in sys.modules:
-            return importlib.import_module("jax").jit(function, **options)
+            return _loaded("jax").jit(function, **options)
         return _Jitted(function, options)
 
 
@@ -73,10 +108,10 @@ class _Jitted:
             raise AttributeError(name)
         if name == "_jitted":
             function, options = self._given
-            self._jitted: Any = importlib.import_module("jax").jit(function, **options)
+            self._jitted: Any = _loaded("jax").jit(function, **options)
             return self._jitted
         return getattr(self._jitted, name)
 
 
 if not TYPE_CHECKING:
-    jax, jnp = _LateJax("jax"), _Late("jax.numpy")
+    jax, jnp, optax = _LateJax("jax"), _Late("jax.numpy"), _Late("optax")

@@ -15,7 +15,7 @@ from commands.help import Topical, option
 from commands.memory import fits
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
-from commands.prepare import CONTEXT, load, prepare_jax, reading
+from commands.prepare import CONTEXT, load, prepare_jax, reading, soon
 from commands.terminal import progress, remark, say, show, wrote
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     seeds = affordable_seeds(table, len(worths), rounds) if seeds is None else seeds
     sizes = {"seeds": seeds, "seed": options["seed"], "rounds": rounds}
     fits(table, Ask(LINEUP, preference=",".join(worths), seeds=seeds, rounds=rounds))
+    soon("sklearn.linear_model", "sklearn.neighbors")
     with progress(len(worths) * seeds * (rounds or len(table)) * len(LINEUP)) as counted:
         made = play(table, asked.worth, progress=counted, **sizes)
     got = choices.measured(table, [(run.preference, run.traces) for run in made.runs])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,6 +47,21 @@ def prepare_jax() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.folder() / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def soon(*modules: str) -> None:
+    """Import modules in a thread of its own: a kernel that plays meanwhile leaves the interpreter to it."""
+    from envs import bare
+
+    bare.blas()  # first, as these stand in for their packages while they are loaded
+    bare.special()
+
+    def load() -> None:
+        with suppress(ImportError):  # told where it is needed
+            for one in modules:
+                importlib.import_module(one)
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def log(stream: Stream, options: dict[str, Any]) -> tuple[Any, Any]:

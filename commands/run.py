@@ -14,7 +14,7 @@ from commands import figures, streams, tracking
 from commands.calls import about_calls
 from commands.command_line import spoken
 from commands.memory import fits
-from commands.prepare import CONTEXT, load, log, prepare_jax, reading
+from commands.prepare import CONTEXT, load, log, prepare_jax, reading, soon
 from commands.stopping import files_own, stopping
 from commands.summary import tell
 from commands.terminal import Stopped, detail, doing, progress, remark, say, show, wrote
@@ -204,6 +204,7 @@ def _kept(
 
     count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
     kept: list[tuple[Any, dict[str, Any]]] = []
+    soon("pandas", "pyarrow.parquet")
     started, stopped = time.perf_counter(), False
     whole = loaded.outcomes if ask.warm_start is not None and logged is None else None
     with ExitStack() as waiting:

@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bandits import report
+import simulate
+from bandits import late, report
 from bandits.experiment import lineup
 from bandits.folders import (
     export,  # binds `build` before a test takes it away, not while it is away
@@ -188,3 +191,33 @@ def test_report_finishes_a_run_on_its_own_data_only(table, tmp_path, monkeypatch
     mine.write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
     error = run("report", tmp_path / "run", "--out", tmp_path / "x.html")
     assert "it has changed since" in str(error) and not (tmp_path / "run" / "summary.csv").exists()
+
+
+@pytest.fixture
+def _heard() -> Iterator[None]:
+    """Ctrl-C is heard, also where the parent ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heard")
+def test_a_stop_that_python_could_not_pass_on_comes_again() -> None:
+    lost = SimpleNamespace(exc_type=KeyboardInterrupt, exc_value=None, exc_traceback=None)
+    with pytest.raises(KeyboardInterrupt):
+        simulate._raised_again(lost)
+        time.sleep(5)
+
+
+@pytest.mark.usefixtures("_heard")
+def test_a_stop_waits_until_an_extension_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+
+    def load(name: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+        found.append(name)  # reached in spite of it
+
+    monkeypatch.setattr(late.importlib, "import_module", load)
+    with pytest.raises(KeyboardInterrupt):
+        late._loaded("jaxlib")
+    assert found == ["jaxlib"]

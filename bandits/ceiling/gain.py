@@ -102,7 +102,7 @@ def gain(
     names = np.unique(stream.dataset.astype(str)[kept], return_inverse=True)[1]
     seen = Seen(stream.context[kept, :-1].astype(np.float64), names.astype(np.int64))
     learners = {name: LEARNERS[name] for name in (LEARNERS if boosted else QUICK)}
-    with single_thread():
+    with single_thread(boosted=boosted):
         folds = _folds(seen, utility, cost, cluster, learners, seed)
     found = [
         _row(w, name, table, arms, utility, cost * stream.cost_scale, cluster, stream.models)

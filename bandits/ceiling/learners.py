@@ -115,9 +115,13 @@ QUICK = ("data sets", "ridge", "knn")  # seconds, where boosting takes minutes
 
 
 @contextmanager
-def single_thread() -> Iterator[None]:
+def single_thread(*, boosted: bool = False) -> Iterator[None]:
     """Keep scikit-learn to one thread: tables are small, and threads that wait for each other cost 40 times as much."""
-    import sklearn.ensemble  # noqa: F401  # what it loads is limited only once it is there
+    import sklearn.linear_model  # what these load is limited only once it is there
+    import sklearn.neighbors
+
+    if boosted:
+        import sklearn.ensemble  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.graphs.network import Batch, Weights, cce, first_weights, logits, names
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, optax
 from envs.graphs.tasks import Tasks
 
 Floats = NDArray[np.float64]
@@ -49,7 +49,6 @@ def fit(
         seed: of the first weights and of the batches.
         rate: of Adam at first.
     """
-    import optax  # here, since it takes 0.6 s and most runs have no network
 
     weights = first_weights(jax.random.key(seed), len(train.vqa), len(train.loc), train.text.shape[1])
     moments: optax.OptState = _adam(rate).init(weights)
@@ -111,7 +110,6 @@ def _batches(order: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _adam(rate: float) -> Any:
-    import optax
 
     return optax.adam(optax.exponential_decay(rate, STEP, FADE, staircase=True))
 
@@ -126,7 +124,6 @@ def _epoch(
     label: jax.Array,
     real: jax.Array,
 ) -> tuple[Weights, Any]:
-    import optax
 
     adam = _adam(rate)
 

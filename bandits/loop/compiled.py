@@ -224,6 +224,6 @@ def compiled(policy: Policy, shared: Shared) -> bool:
 
 
 def keyless(policy: Policy) -> bool:
-    """Return whether a policy with a kernel of its own asks nothing of its key."""
+    """Return whether a policy with a kernel of its own asks nothing of its key; what a log has taught it might."""
     form = played_form_of(policy)
-    return type(form) in PLAYS and not isinstance(form, Bagged)
+    return type(form) in PLAYS and not isinstance(form, Bagged) and policy.init is policy.form.init

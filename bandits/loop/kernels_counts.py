@@ -19,7 +19,7 @@ _f = np.float32
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"})
-def logarithm(x: float) -> float:
+def logarithm(x: Any) -> Any:
     """Return the logarithm of a float32 `x >= 1`: Cephes' `logf` (Moshier 1989), as XLA computes it on a CPU."""
     part, power = math.frexp(x)
     m, e = _f(part), _f(power)
@@ -37,7 +37,7 @@ def logarithm(x: float) -> float:
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"})
 def replay_counts(
-    available: Any, reward: Any, low: float, span: float, alpha: float, pulls: Any, mean: Any, called: Any
+    available: Any, reward: Any, low: Any, span: Any, alpha: Any, pulls: Any, mean: Any, called: Any
 ) -> None:
     """Play `C` rounds of one seed; `pulls`, `mean` and `called` are changed in place.
 

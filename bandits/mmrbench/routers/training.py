@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bandits import require
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, optax
 from bandits.mmrbench.routers.base import Fit, Floats, Predict
 
 Params = Any  # a pytree of arrays
@@ -93,7 +93,6 @@ def _train(
         key: of orders and dropout.
         rates: learning rate and weight decay.
     """
-    import optax
 
     optimiser = optax.adamw(rates[0], weight_decay=rates[1])
     (epochs, batch), (context, target) = passes, data

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, optax
 from bandits.policies.neural.layers import Layer, relu_net
 
 if TYPE_CHECKING:
@@ -159,7 +159,6 @@ def fit(seed: int, context: Any, right: Any, settings: Settings) -> Irt:
 
 @partial(jax.jit, static_argnums=0)
 def _fit(settings: Settings, key: jax.Array, start: Irt, context: jax.Array, right: jax.Array) -> Irt:
-    import optax  # here, since it takes 0.6 s and most runs have no neural policy
 
     cells = jnp.maximum(jnp.sum(~jnp.isnan(right)), 1)
     # Decay belongs to the network; the identities have their prior.

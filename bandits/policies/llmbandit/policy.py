@@ -91,7 +91,7 @@ def llmbandit(
             f"llmbandit needs a log of {n_arms} models and {dim} features, got utility {np.shape(log.utility)}"
             f" and context {np.shape(log.context)}"
         )
-    from bandits.policies.llmbandit import training  # optax, which only this policy's training needs
+    from bandits.policies.llmbandit import training  # here, since only its training needs it
     from bandits.policies.llmbandit.tasks import Schedule
 
     schedule = Schedule(match=match, width=width, rollouts=rollouts)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, optax
 from bandits.policies.llmbandit.networks import Actor, Critic, values
 from bandits.policies.llmbandit.tasks import Known, Schedule, Task, by_task, draw, log_chances
 
@@ -52,7 +52,6 @@ def improve(
         known: the log and what is frozen.
         shares: from `mixing`.
     """
-    import optax  # here, since it takes 0.6 s and most runs have no neural policy
 
     adam = optax.adam(schedule.ppo_lr)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, optax
 from bandits.policies.llmbandit import identity
 from bandits.policies.llmbandit.networks import Actor, Pool, Trained, first_actor, first_critic
 from bandits.policies.llmbandit.ppo import improve, mixing
@@ -125,7 +125,6 @@ def enrol(trained: Trained, log: Log, known: NDArray[np.intp], rows: NDArray[np.
 @partial(jax.jit, static_argnums=0)
 def pretrain(schedule: Schedule, key: jax.Array, actor: Actor, known: Known) -> Actor:
     """Return the actor after cross-entropy steps towards `targets` (Algorithm 1, first half; appendix E.4)."""
-    import optax  # here, since it takes 0.6 s and most runs have no neural policy
 
     adam = optax.adam(schedule.pretrain_lr)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bandits import require
 from bandits.base import Feedback, Observation, Policy
 from bandits.branches import rarely
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, optax
 
 CODE = 16  # units that encode the preference
 CLOSED = -1e9  # logit of an arm that cannot be called: finite, so that the entropy's gradient is too
@@ -76,7 +76,6 @@ def barp(
     require.at_least("barp", 0, entropy=entropy)
     require.whole("barp", 1, width=width)
     require.whole("barp", 2, batch=batch)
-    import optax  # here, since it takes 0.6 s and most runs do not need it
 
     adam = optax.adam(lr)
 

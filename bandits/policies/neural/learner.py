@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bandits import require
 from bandits.base import Feedback, Observation
 from bandits.branches import rarely
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, optax
 
 
 class Heard(NamedTuple):
@@ -77,7 +77,6 @@ def training(
     """
     require.above(policy, 0, lr=lr)
     require.whole(policy, 1, train_every=train_every, train_steps=train_steps, batch=batch, memory=memory)
-    import optax  # here, since it takes 0.6 s and most runs have no neural policy
 
     adam = optax.adam(lr)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.late import jax, jnp
+from bandits.late import jax, jnp, optax
 from bandits.policies.llmbandit import training
 from bandits.policies.llmbandit.ppo import clipped
 from bandits.policies.llmbandit.tasks import Log
@@ -87,7 +87,6 @@ def train(log: Logged, *, seed: int, schedule: Schedule) -> tuple[Networks, Froz
         seed: of every draw.
         schedule: of the training.
     """
-    import optax  # here, since it takes 0.6 s and most runs have no neural policy
 
     base = training.identify(seed, Log(log.context, log.utility, log.cost), Identities())
     unit = float(np.nanmean(log.paid, axis=0).max()) or 1.0
@@ -235,7 +234,6 @@ def improve(
     schedule: Schedule, networks: Networks, moments: Any, frozen: Frozen, done: Episodes, reward: jax.Array
 ) -> tuple[Networks, Any]:
     """Return the networks and Adam's moments after the steps on one rollout."""
-    import optax
 
     adam = optax.adam(schedule.lr)
     advantage, target = advantages(done, reward, schedule.decay)

@@ -46,7 +46,7 @@ def router_r1(
     if width % HEADS:
         raise ValueError(f"router_r1 needs width to be a multiple of {HEADS}, got width={width}")
     found = needed("router_r1", log, n_arms, dim)
-    from bandits.policies.sequential.r1_training import Schedule, train  # optax, which only training needs
+    from bandits.policies.sequential.r1_training import Schedule, train  # here, since only training needs it
 
     most = min(turns, n_arms)
     trained = train(
