@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,18 @@ if TYPE_CHECKING:
     from envs.windows.big import Big
 
 _KEY = 1024  # bytes of a seed's key, about: an array of its own
+_TOLD = 4 * 5  # bytes of what a call tells: utility, reward, cost, latency and tokens in float32
+_COLUMNS = 11  # of `by_dataset`, beside the calls of each model
+_PROBE = 1024  # texts of a column that are looked at
 
 
 def estimate(loaded: Stream, ask: Ask) -> int:
-    """Return bytes besides the libraries' own: traces, orders, tables, and the states of the largest policy.
+    """Return bytes at the peak of a run besides the libraries and programs themselves: what is held throughout, and
+    the most that one stage takes beside it.
 
-    Policies play one after the other, each with all seeds, preferences and budgets side by side; a state is there
-    twice, before and after a round. A policy that is trained on a log is not counted: to build it takes minutes.
+    Policies play one after the other, each with all seeds, preferences and budgets side by side, in groups. A policy
+    that is trained on a log is not counted: to build it takes minutes. What reading takes for a moment is not either:
+    it is over when this is asked.
 
     Raises:
         ValueError: a spec is wrong.
@@ -38,19 +44,79 @@ def estimate(loaded: Stream, ask: Ask) -> int:
     if ask.feedback == "dueling":  # its arms are pairs, of which there are more
         loaded = duels.pairs(loaded)
     runs, rounds = len(names(ask)), ask.rounds or len(loaded)
-    played = runs * ask.seeds * rounds
     worth = resolve.function(ask.reward, REWARDS, "reward")
-    own = (
-        _state(build(spec, loaded, worth, checked=".py:" in spec, again=True))
-        for spec in ask.policies
-        if spec not in REFERENCES and not trained(spec)
+    playing = max(
+        (
+            _playing(build(spec, loaded, worth, checked=".py:" in spec, again=True), loaded, ask, runs)
+            for spec in ask.policies
+            if spec not in REFERENCES and not trained(spec)
+        ),
+        default=0,
     )
-    states = 2 * runs * ask.seeds * max(own, default=0)
-    traces = 2 * 4 * played * len(ask.policies) * ask.calls
-    cells = len(loaded) * loaded.n_arms
-    keys = _KEY * ask.seeds
-    # Reward, utility and cost are there once more while tables are made.
-    return int(laid + keys + states + traces + cells * (7 * 8 + 5 * 4) + loaded.context.nbytes)
+    traces = 2 * 4 * runs * ask.seeds * rounds * len(ask.policies) * ask.calls
+    return int(laid + held(loaded, runs) + traces + max(playing, _tabling(loaded, ask, runs, rounds)))
+
+
+def held(loaded: Stream, runs: int = 1) -> int:
+    """Return the bytes of a stream and the reward tables of its runs."""
+    o = loaded.outcomes
+    arrays = (o.utility, o.cost, o.latency, o.tokens, o.text, o.image, loaded.context)
+    return sum(a.nbytes for a in arrays if a is not None) + _texts(loaded) + 8 * runs * loaded.utility.size
+
+
+def _texts(loaded: Stream) -> int:
+    """Return the bytes of a table's texts, from a sample of each column: a reference a row, and the text it is of."""
+    o, size = loaded.outcomes, 0
+    for column in (o.query_id, o.dataset, o.scenario, o.group_id, o.question, o.image_path):
+        probe = column[:: max(1, len(column) // _PROBE)]
+        apart = {id(text): sys.getsizeof(text) for text in probe}
+        own = len(column) / len(probe) if 2 * len(apart) > len(probe) else 1
+        size += column.nbytes + int(own * sum(apart.values()))
+    return size
+
+
+def _playing(policy: Any, loaded: Stream, ask: Ask, runs: int) -> int:
+    """Return the bytes that a policy takes while it plays: sheets, two chunks, what is computed ahead, states."""
+    from bandits.loop import lanes
+    from bandits.loop.player import keyless
+    from bandits.policies.linear.affine import form_of
+
+    arms, dim = loaded.n_arms, loaded.dim
+    group = lanes.group_size(runs * ask.seeds)
+    cells = group * lanes.CHUNK * arms
+    chunk = cells * (_TOLD + 1) + group * lanes.CHUNK * 4 * (dim + 1)
+    state = group * _state(policy)
+    if keyless(policy):
+        ahead = 6 * 4 * cells if form_of(policy) is not None else 0  # three weights, targets of three chunks
+        states = state + state // group  # each has a copy of what the policy begins with
+    elif form_of(policy) is not None:
+        ahead, states = 3 * 4 * 4 * cells + chunk, state  # of three chunks, and the chunk where JAX reads it
+    else:
+        ahead, states = 2 * chunk, state  # the chunk where JAX reads it, and by rounds
+    sheets = (_TOLD + 1) * runs * loaded.utility.size
+    rows = 4 * group * (ask.rounds or len(loaded))
+    beginning = 0 if keyless(policy) else 2 * state  # JAX makes it, and then it is where it is played
+    return int(max(sheets + 2 * chunk + ahead + states, beginning) + 2 * rows + _KEY * group)
+
+
+def _tabling(loaded: Stream, ask: Ask, runs: int, rounds: int) -> int:
+    """Return the bytes that tables and page take: sums of every player with every query, and frames made of them."""
+    from bandits.results.book import REFERENCES
+
+    arms, queries = loaded.n_arms, len(loaded)
+    players = len(ask.policies) + len(REFERENCES) + arms
+    book = 3 * 8 * loaded.utility.size
+    each = 3 * 8 * queries * players
+    parts = 8 * players * ask.seeds * len(set(loaded.dataset.tolist())) * (arms + _COLUMNS)
+    made = (runs - 1) * (each + parts)  # of the runs before
+    adding = each + max(book, 2 * each)  # sums; then a frame's columns, and the frame
+    breaking = each + each + 4 * parts
+    page = (
+        each + parts + each + each + each // 3
+    )  # frames, the files of them, as arrays, a measure on its way there
+    # Its file is as large where numbers are: where Arrow writes it, whose room doubles as it grows, and as bytes.
+    filing = each + parts + 2 * each + each
+    return int(made + max(adding, breaking, filing, page))
 
 
 def _state(policy: Any) -> int:

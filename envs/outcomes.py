@@ -223,8 +223,8 @@ def _validate_shapes(o: Outcomes) -> None:
 
 
 def _validate_values(o: Outcomes) -> None:
-    ids, counts = np.unique(o.query_id.astype(str), return_counts=True)
-    if (counts > 1).any():
+    if len(set(map(str, o.query_id.tolist()))) < len(o):
+        ids, counts = np.unique(o.query_id.astype(str), return_counts=True)
         raise ValueError(
             f"query id {str(ids[counts > 1][0])!r} appears {counts.max()} times; ids must be unique"
         )
@@ -237,7 +237,7 @@ def _validate_values(o: Outcomes) -> None:
     if len(silent):
         raise ValueError(f"model {o.models[silent[0]]!r} has no outcome for any query; leave it out")
     if o.priced:
-        _refuse(o, "cost", seen & ~((o.cost >= 0) & (o.cost <= LARGEST)), _amount(o.cost, seen))
+        _refuse(o, "cost", seen & ~((o.cost >= 0) & (o.cost <= LARGEST)))
     for name in ("latency", "tokens"):
         value = getattr(o, name)
         if value is not None:
@@ -245,7 +245,6 @@ def _validate_values(o: Outcomes) -> None:
                 o,
                 name,
                 seen & ~np.isnan(value) & ~((value >= 0) & (value <= LARGEST)),
-                _amount(value, seen),
             )
     if not np.all(np.isnan(o.price) | (np.isfinite(o.price) & (o.price >= 0))):
         raise ValueError(f"price needs finite numbers >= 0 or NaN, got {o.price.tolist()}")
@@ -257,9 +256,10 @@ def _amount(value: Floats, seen: NDArray[np.bool_]) -> str:
     return "a finite number >= 0" + (f" and at most {LARGEST:g}" if beyond else "")
 
 
-def _refuse(o: Outcomes, name: str, bad: NDArray[np.bool_], needed: str) -> None:
-    """Raise for the first offending cell, with its row, query and model."""
+def _refuse(o: Outcomes, name: str, bad: NDArray[np.bool_], needed: str = "") -> None:
+    """Raise for the first offending cell, with its row, query and model; what an amount needs to be is said here."""
     if bad.any():
+        needed = needed or _amount(getattr(o, name), o.available)
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
             f"{name} of model {o.models[column]!r}, query {str(o.query_id[row])!r} (row {row}) needs {needed},"

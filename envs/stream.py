@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import selection
+from envs import heap, selection
 from envs.calls import Several
 from envs.contexts import features
 from envs.outcomes import Floats, Outcomes, Texts
@@ -282,6 +282,7 @@ def load(
     seen, note = features.context(
         outcomes, modality=modality, fusion=fusion, dim=dim, whiten=whiten, context=context
     )
+    heap.give_back()
     notes = (*outcomes.notes, *([note] if note else []))
     if not outcomes.priced:
         notes = (*notes, "the table has no costs: every call counts as free (give --prices FILE to price it)")

@@ -10,7 +10,7 @@ from bandits import POLICIES, reward_table
 from bandits.base import RESOURCES
 from bandits.loop import lanes
 from bandits.loop.feedback import parse
-from bandits.loop.lanes import GROUP, _group_size
+from bandits.loop.lanes import GROUP, group_size
 from bandits.loop.replay import Case, replay, replays
 from bandits.wrappers import budget
 
@@ -66,7 +66,7 @@ def test_progress_counts_every_lane(known) -> None:
 
 def test_groups_are_as_few_and_as_even_as_can_be() -> None:
     for many in range(1, 5 * GROUP):
-        size = _group_size(many)
+        size = group_size(many)
         groups = -(-many // size)
         assert 1 <= size <= GROUP and groups == -(-many // GROUP) and groups * size - many < groups
 

@@ -13,21 +13,33 @@ from commands import dry_run, memory
 from tests.conftest import make_stream
 
 
-def test_memory_is_states_twice_traces_and_tables() -> None:
-    """linucb: an inverse, a weight and a count an arm, in four bytes each; twice for each lane; and a key a seed."""
+def test_memory_is_what_is_held_and_the_largest_stage() -> None:
+    """linucb plays alone: an inverse, a weight and a count an arm in four bytes each, a lane, once more for the start;
+    two chunks, three weights and three targets a cell; sheets and orders; a key a lane."""
     stream = make_stream(rows=50, arms=3, features=4)
-    d, k = 5, 3
+    d, k, n, chunk = 5, 3, 50, 1024
     state = 4 * (k * d * d + k * d + k)
 
-    def wanted(policies: int, lanes: int, rounds: int) -> int:
-        tables = 50 * k * (7 * 8 + 5 * 4) + stream.context.nbytes
-        keys = 1024 * 4  # an array of its own for each of four seeds, about a KiB
-        return 2 * lanes * state + 2 * 4 * lanes * rounds * policies + tables + keys
+    def wanted(policies: int, lanes: int, rounds: int, runs: int = 1) -> int:
+        traces = 2 * 4 * lanes * rounds * policies
+        rooms = 2 * lanes * chunk * (21 * k + 4 * (d + 1)) + 6 * 4 * lanes * chunk * k
+        sheets, orders = 21 * runs * n * k, 2 * 4 * lanes * rounds
+        playing = rooms + (lanes + 1) * state + sheets + orders + 1024 * lanes
+        return memory.held(stream, runs) + traces + playing
 
     assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4)) == wanted(1, 4, 50)
     assert memory.estimate(stream, Ask(policies=("linucb",), seeds=4, rounds=700)) == wanted(1, 4, 700)
     two = Ask(policies=("linucb", "greedy"), seeds=4, preference="0,0.5,1")
-    assert memory.estimate(stream, two) == wanted(2, 12, 50)  # the largest state, not their sum
+    assert memory.estimate(stream, two) == wanted(2, 12, 50, 3)  # the largest policy, not their sum
+
+
+def test_many_queries_are_tables_not_lanes() -> None:
+    """Sums of each player with each query, three numbers in eight bytes each, and frames and a file of them."""
+    stream = make_stream(rows=9000, arms=40, features=1)
+    few = memory.estimate(stream, Ask(policies=("ucb1",), seeds=1))
+    players = 1 + 4 + 40
+    each, parts = 3 * 8 * 9000 * players, 8 * players * len(set(stream.dataset.tolist())) * (40 + 11)
+    assert few - memory.held(stream, 1) - 2 * 4 * 9000 == 4 * each + parts
 
 
 def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:

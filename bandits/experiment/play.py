@@ -21,6 +21,7 @@ from bandits.loop.orders import orders
 from bandits.loop.replay import Trace
 from bandits.rewards import REWARDS, Reward, preferences, reward_table
 from bandits.wrappers import budget, warm
+from envs import heap
 from envs.changes import duels
 from envs.logged import refit
 
@@ -95,6 +96,7 @@ def finish(
         raise ValueError(f"the trace of {lacking[0]!r} is damaged or of other queries")
     given: dict[str, tuple[float, float]] = {}
     stopped = None
+    heap.give_back()
     try:
         _play(posed, ask, needed, traces, given, progress)
     except KeyboardInterrupt as error:

@@ -19,6 +19,7 @@ from bandits.experiment.lineup import REFERENCES
 from bandits.folders import sheets, trace
 from bandits.folders.place import FORMAT, replace
 from bandits.results import phases, turns, withheld
+from envs import heap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,9 +107,11 @@ def publish(
     if not kept:
         keep(folder, run, ask, known)
 
+    heap.give_back()
     doing(f"{folder}: adding up the tables")
     tables, manifest = tables_of(run, ask), _manifest(run, ask, known)
     doing(f"{folder}: drawing the page and writing {len(tables)} tables")
+    heap.give_back()
     stay = (trace.FILE, "split.csv", *[trace.PROBED] * bool(manifest["unfinished"]))
     replace(folder, filed(tables, manifest), stay=stay)
     return tables
@@ -120,6 +123,7 @@ def filed(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> di
     from bandits.report.names import labelled
 
     files = {sheets.file(name): sheets.written(name, frame) for name, frame in tables.items()}
+    heap.give_back()
     named = labelled(tables, manifest.get("labels", {}))
     page = report.render(
         named["summary"],

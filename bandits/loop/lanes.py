@@ -90,7 +90,7 @@ def play(
         probe: `(state) -> array`, read before each round, or None.
         progress: called with the number of rounds done, all lanes together.
     """
-    size = _group_size(len(lanes))
+    size = group_size(len(lanes))
     groups = [list(lanes[i : i + size]) for i in range(0, len(lanes), size)]
     done, played = 0, []
     for group in groups:
@@ -108,7 +108,7 @@ def play(
     return arms, None if played[0][1] is None else np.concatenate([read for _, read in played])
 
 
-def _group_size(lanes: int) -> int:
+def group_size(lanes: int) -> int:
     """Return how many lanes are played together: as few groups as `GROUP` allows, as even as can be."""
     return -(-lanes // -(-lanes // GROUP))
 

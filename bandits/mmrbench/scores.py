@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from bandits.metrics import curve
 from bandits.metrics.curve import Path
 from bandits.metrics.frontier import hypervolume
+from envs.cores import cores
 
 Floats = NDArray[np.floating[Any]]
 # Scores that the bootstrap recomputes, in this order.
@@ -99,6 +102,11 @@ def _read(
     }
 
 
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores())
+
+
 def resample(path: Path, true: Truth, weights: Floats | NDArray[np.integer[Any]]) -> Floats:
     """Return `(B, 6)`, the scores `RESAMPLED` of a path on each resample of its queries.
 
@@ -129,8 +137,8 @@ def resample(path: Path, true: Truth, weights: Floats | NDArray[np.integer[Any]]
         means = np.round(means, 12)
         best = np.nanargmax(means, axis=1)
         spans = zip(np.nanmin(costs, axis=1), np.nanmax(costs, axis=1), strict=True)
-        for b, span in enumerate(spans):
-            cost, utility = frontier(counts[b])
+        found = _threads().map(frontier, counts)
+        for b, (span, (cost, utility)) in enumerate(zip(spans, found, strict=True)):
             single = float(means[b, best[b]]), float(costs[b, best[b]])
             out[start + b] = list(_read(cost, np.round(utility, 12), *single, span).values())
     return out

@@ -16,6 +16,7 @@ from bandits.results.by_query import before, clusters
 from bandits.results.curves import curves
 from bandits.results.players import Players, planned, players, shared_order
 from bandits.results.tally import Tally
+from envs import heap
 from envs.windows import big
 
 if TYPE_CHECKING:
@@ -105,11 +106,12 @@ def summarise(
     other = stand_in(seen, ranked)
     windows = ((values[w], other[w], code[w], often[w]) for w in big.slices(len(values)))
     alike, row = clusters(stream), before(stream)
-    own = book(values, whole, Best(fixed_sums(windows, len(names)), ranked), row=row, alike=alike)
     queries = len(np.unique(alike * len(names) + code))
     tally = Tally(len(traces), stream.n_arms, len(order), len(names), rounds=order.shape[1], rows=queries)
     plan = planned(stream, values, order, limits)
+    own = book(values, whole, Best(fixed_sums(windows, len(names)), ranked), row=row, alike=alike)
     tally.add(own, order, np.stack([checked(values, trace)[2] for trace in traces.values()]), plan=plan)
+    del own  # three matrices, before frames are made
     return tables(tally, whole, list(traces), planned=plan is not None)
 
 
@@ -123,7 +125,9 @@ def tables(tally: Tally, table: Any, policies: Sequence[str], *, planned: bool =
         planned: whether there was a budget, and with it a plan.
     """
     of = players(policies, table.models)
+    heap.give_back()
     each = tally.cells.table(of.names, of.kept, table.datasets)
+    heap.give_back()
     if not table.priced:
         each[[column for column in map(str, each) if column.startswith("cost:")]] = np.nan
     lines = curves(tally, of, table, planned=planned)

@@ -22,6 +22,7 @@ MOST = 256  # data sets that have an indicator each: a policy's work grows with 
 NORM = 0.1
 _EPS = 1e-8  # the published code's guard of each division
 COMPONENTS = 64  # of the truncated SVD; more where more features are asked for
+_STRETCH = 1 << 16  # rows that norms are taken of at a time
 _RANK = 1e-10  # a component with a smaller share of the largest variance is rounding
 
 
@@ -69,14 +70,16 @@ def context(
     elif context == ALONE:
         features = np.empty((len(outcomes), 0))
     else:
-        components = reduce(fused(text, image, fusion), dim)
-        features = components / scale(components, whiten)
+        features = reduce(fused(text, image, fusion), dim)
+        features /= scale(features, whiten)
         if not features.shape[1]:
             note = _joined(note, "every query has the same embeddings: the context is the constant only")
     if len(names):
         note = _joined(note, f"the context has an indicator of each of the {len(names)} data sets")
-    shown = [features, indicators(outcomes.dataset, names), np.ones((len(outcomes), 1))]
-    return np.hstack(shown).astype(np.float32), note
+    shown = np.ones((len(outcomes), features.shape[1] + len(names) + 1), np.float32)
+    shown[:, : features.shape[1]] = features
+    shown[:, features.shape[1] : -1] = indicators(outcomes.dataset, names)
+    return shown, note
 
 
 def indicated(dataset: Texts, context: str) -> Texts:
@@ -127,14 +130,24 @@ def _joined(*notes: str) -> str:
 
 def fused(text: Floats | None, image: Floats | None, fusion: str) -> Floats:
     """Return the embeddings that there are, rows of unit length, as one matrix; see `fuse`."""
-    parts = [unit_rows(np.asarray(part, np.float64)) for part in (text, image) if part is not None]
+    parts = [np.array(part, np.float64) for part in (text, image) if part is not None]
+    for part in parts:  # in place: a table of a million rows has room for few copies
+        part /= _lengths(part)
     return fuse(parts[0], parts[1], fusion) if len(parts) == 2 else parts[0]
 
 
 def unit_rows(matrix: Floats) -> Floats:
     """Return the rows of `(T, d)` at length 1; rows of zeros stay zero (a modality that a query lacks)."""
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.where(lengths > 0, lengths, 1)
+    return np.asarray(matrix / _lengths(matrix))
+
+
+def _lengths(matrix: Floats) -> Floats:
+    """Return `(T, 1)` what rows are divided by, 1 for rows of zeros; norms in stretches, as each takes a copy."""
+    begins = range(0, len(matrix), _STRETCH)
+    lengths = np.concatenate(
+        [np.linalg.norm(matrix[i : i + _STRETCH], axis=1, keepdims=True) for i in begins]
+    )
+    return np.where(lengths > 0, lengths, 1)
 
 
 def fuse(text: Floats, image: Floats, fusion: str) -> Floats:
@@ -212,19 +225,24 @@ def reduce(matrix: Floats, dim: int) -> Floats:
     The largest loading of each component is positive, so that the signs are the same on every machine.
     Components without variance are left out, so `d` can be 0.
     """
-    return np.asarray((matrix - matrix.mean(axis=0)) @ axes(matrix, dim))
+    centred = matrix - matrix.mean(axis=0)
+    return np.asarray(centred @ _axes(centred, dim))
 
 
 def axes(matrix: Floats, dim: int) -> Floats:
     """Return the directions `(D, d)` of the components that `reduce` gives."""
-    centred = matrix - matrix.mean(axis=0)
+    return _axes(matrix - matrix.mean(axis=0), dim)
+
+
+def _axes(centred: Floats, dim: int) -> Floats:
+    """Return what `axes` returns, of a matrix that is centred."""
     if len(centred) < centred.shape[1]:
         _, singular, found = np.linalg.svd(centred, full_matrices=False)
         variance, found = singular**2, found.T
     else:
         variance, found = np.linalg.eigh(centred.T @ centred)
         variance, found = variance[::-1], found[:, ::-1]
-    floor = max(_RANK * variance[0], _RANK**2 * len(matrix))
+    floor = max(_RANK * variance[0], _RANK**2 * len(centred))
     found = found[:, : min(dim, int((variance > floor).sum()))]
     size = np.abs(found)
     # The first among loadings that are equal up to rounding decides, so that rounding cannot.

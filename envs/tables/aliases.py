@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 ID = (
@@ -74,6 +75,7 @@ class Column(NamedTuple):
     unit: str = ""
 
 
+@lru_cache(4096)  # each column is looked at for each field
 def snake(name: str) -> str:
     """Return a name in lower case with underscores: `totalCost`, `Total cost` and `total-cost` are one."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())

@@ -73,7 +73,7 @@ def cells_of(sheet: Sheet, table: pa.Table, cells: Cells, how: How) -> Answers:
     """Return the outcomes of some rows of a wide table, without metadata."""
     shape = (table.num_rows, len(cells))
     names = dict.fromkeys(f for cell in cells.values() for f in cell)
-    fields = {f: np.full(shape, np.nan) for f in ("utility", *aliases.FIELDS) if f in names}
+    fields = {f: np.empty(shape) for f in ("utility", *aliases.FIELDS) if f in names}
     for k, cell in enumerate(cells.values()):
         utility = columns.utilities(sheet.path, table, cell["utility"].name, scale=how.span, clip=how.clip)
         fields["utility"][:, k] = utility
@@ -83,6 +83,8 @@ def cells_of(sheet: Sheet, table: pa.Table, cells: Cells, how: How) -> Answers:
                 fields[field][:, k] = columns.numbers(sheet.path, table, column.name, seen=seen)
                 if column.scale != 1:
                     fields[field][:, k] *= column.scale
+        for field in fields.keys() - cell.keys():
+            fields[field][:, k] = np.nan
     unit = one_unit(sheet, [cell["cost"].unit for cell in cells.values() if "cost" in cell])
     return estimated(Answers(tuple(cells), fields, {}, np.arange(0), unit=unit))
 

@@ -12,7 +12,8 @@ from typing import Any
 from envs.tables.columns import MISSING, TRUTH
 from envs.tables.sheet import SAMPLE, Sheet, one_line, unique
 
-_BLOCK = 1 << 24  # bytes Arrow parses at a time; one row must fit
+_BLOCK = 1 << 24  # bytes Arrow parses at a time at most; one row must fit
+_QUICK = 1 << 22  # at first: blocks that stay in a core's cache, and enough of them for all cores
 _NULLS = sorted(
     {form for word in MISSING for form in (word, word.upper(), word.title(), word.capitalize())} | {"NaN"}
 )
@@ -77,11 +78,12 @@ def _table(path: Path, data: bytes | None, mark: str, width: int, wanted: Sequen
     from pyarrow import csv as arrow_csv
 
     plain = dict.fromkeys(wanted, pa.string())
-    for asked in [types, plain] if types != plain else [plain]:
+    ways = [types, plain] if types != plain else [plain]
+    for block, asked in [(_QUICK, ways[0]), *((_BLOCK, way) for way in ways)]:
         try:
             return arrow_csv.read_csv(
                 str(path) if data is None else pa.BufferReader(data),
-                arrow_csv.ReadOptions(block_size=_BLOCK),
+                arrow_csv.ReadOptions(block_size=block),
                 arrow_csv.ParseOptions(newlines_in_values=True, delimiter=mark),
                 arrow_csv.ConvertOptions(
                     include_columns=list(wanted), column_types=asked, null_values=_NULLS,
@@ -90,6 +92,8 @@ def _table(path: Path, data: bytes | None, mark: str, width: int, wanted: Sequen
             )  # fmt: skip
         except (pa.ArrowException, KeyError, UnicodeError, OSError) as error:
             fault = error
+            if block == _QUICK:
+                continue  # a row may be longer, and messages are those of one way of reading
             if asked is types and types is not plain and "conversion error" in str(error):
                 continue  # some cell is no plain number: as text, its row can be named
             break

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from envs import heap
 from envs.nearest import near
 from envs.outcomes import Outcomes
 from envs.tables import about, columns, files, joined, recognition
@@ -50,6 +51,7 @@ def read(path: str | Path | Sequence[str | Path], **how: Any) -> Outcomes:
             found = found.answers()
         notes = (*sheet.notes, *found.notes, *recognition.unread(sheet, found))
         parts.append((file, found._replace(notes=notes)))
+    heap.give_back()
     said = about.parsed(paths[0], _said(sheet)) if len(paths) == 1 else about.About()
     answers = parts[0][1] if len(parts) == 1 else joined.joined(parts)
     return _outcomes(Path(given[0]), answers, said, wanted, ", ".join(layouts))
@@ -145,9 +147,10 @@ def _complete(path: Path, answers: Answers) -> Answers:
         ValueError: a model has no cost anywhere, while others have.
     """
     utility, cost = answers.fields["utility"], answers.fields.get("cost")
-    if cost is None or np.isnan(cost).all():
+    unpriced = np.zeros((), bool) if cost is None else np.isnan(cost)
+    if not unpriced.any() or unpriced.all():
         return answers
-    free = (np.isnan(cost) & ~np.isnan(utility)).sum(axis=0)
+    free = (unpriced & ~np.isnan(utility)).sum(axis=0)
     for name, lacking, seen in zip(answers.models, free, (~np.isnan(utility)).sum(axis=0), strict=True):
         if lacking and lacking == seen:
             raise ValueError(
@@ -157,7 +160,7 @@ def _complete(path: Path, answers: Answers) -> Answers:
     if not free.any():
         return answers
     note = f"left out {free.sum()} outcomes that have a utility and no cost"
-    fields = {**answers.fields, "utility": np.where(np.isnan(cost), np.nan, utility)}
+    fields = {**answers.fields, "utility": np.where(unpriced, np.nan, utility)}
     return answers._replace(fields=fields, notes=(*answers.notes, note))
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from bandits import require
 from bandits.mmrbench.routers.base import Fit, Floats, Predict, mean_where_seen
+
+_AT_ONCE = 4096  # queries whose neighbours' outcomes are held
+_TOGETHER = 256  # queries whose distances are held
 
 
 def knn(*, k: int = 50, metric: str = "cosine") -> Fit:
@@ -21,15 +27,50 @@ def knn(*, k: int = 50, metric: str = "cosine") -> Fit:
     require.whole("knn", 1, k=k)
 
     def fit(context: Floats, utility: Floats, cost: Floats) -> Predict:
-        from sklearn.neighbors import NearestNeighbors
-
-        index = NearestNeighbors(n_neighbors=min(k, len(context)), metric=metric).fit(context)
+        most = min(k, len(context))
+        find = _by_cosine(context, most) if metric == "cosine" else _by_metric(context, most, metric)
 
         def predict(context: Floats) -> tuple[Floats, Floats]:
-            # In one order, whatever the distances: equal neighbourhoods get equal means, to the last bit.
-            near = np.sort(index.kneighbors(context, return_distance=False), axis=1)
-            return mean_where_seen(utility[near], axis=1), mean_where_seen(cost[near], axis=1)
+            made = np.empty((2, len(context), utility.shape[1]))
+            for i in range(0, len(context), _AT_ONCE):
+                near = find(context[i : i + _AT_ONCE])
+                for own, values in zip(made, (utility, cost), strict=True):
+                    own[i : i + len(near)] = mean_where_seen(values[near], axis=1)
+            return made[0], made[1]
 
         return predict
 
     return fit
+
+
+def _by_metric(context: Floats, k: int, metric: str) -> Callable[[Floats], NDArray[np.int64]]:
+    """Return the function from contexts `(m, d)` to the places `(m, k)` of their neighbours, ascending.
+
+    In one order, whatever the distances: equal neighbourhoods get equal means, to the last bit.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=k, metric=metric).fit(context)
+    return lambda asked: np.sort(index.kneighbors(asked, return_distance=False), axis=1)
+
+
+def _by_cosine(context: Floats, k: int) -> Callable[[Floats], NDArray[np.int64]]:
+    """Return what `_by_metric` returns for cosines: scikit-learn's distances, without sorting all of them."""
+    from sklearn.preprocessing import normalize
+
+    from bandits.mmrbench.routers.kernels_near import least
+
+    known = normalize(context).T
+
+    def find(asked: Floats) -> NDArray[np.int64]:
+        units, near = normalize(asked), np.empty((len(asked), k), np.int64)
+
+        def some(i: int) -> None:
+            distance = units[i : i + _TOGETHER] @ known
+            np.subtract(1, distance, out=distance)
+            least(np.clip(distance, 0, 2, out=distance), near[i : i + _TOGETHER])
+
+        list(map(some, range(0, len(asked), _TOGETHER)))
+        return near
+
+    return find
