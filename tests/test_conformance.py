@@ -176,7 +176,7 @@ def compiled() -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("ucb1", {}), ("thompson", {"ridge": 7.0}), ("thompson", {"v": 7.0})]
+    ("name", "other"), [("klucb", {}), ("thompson", {"ridge": 7.0}), ("thompson", {"v": 7.0})]
 )
 def test_a_retrace_would_be_seen(name: str, other: dict, known) -> None:
     """Another instance of a scanned policy is another program; of one in blocks whose draws JAX makes, another form."""

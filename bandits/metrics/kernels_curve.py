@@ -141,8 +141,9 @@ def weighted_frontier(
     for p in range(n_points):
         while e < row.size and point[e] == p:
             w = weight[row[e]]
-            cost, cost_carry = _two_sum(cost, cost_carry, w * step[e, 0])
-            utility, utility_carry = _two_sum(utility, utility_carry, w * step[e, 1])
+            dearer, better = w * step[e, 0], w * step[e, 1]
+            cost, cost_carry = _two_sum(cost, cost_carry, dearer if w != 0 else 0.0)  # a step may be NaN there
+            utility, utility_carry = _two_sum(utility, utility_carry, better if w != 0 else 0.0)
             e += 1
         c, u = (cost + cost_carry) / total, (utility + utility_carry) / total
         if u <= top and c >= top_cost:
