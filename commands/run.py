@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands import figures, streams, tracking
+from commands import compiling, figures, streams, tracking
 from commands.calls import about_calls
 from commands.command_line import spoken
 from commands.memory import fits
@@ -204,10 +204,12 @@ def _kept(
 
     count = sum(spec not in found.get(name, {}) for name in places for spec in ask.policies)
     kept: list[tuple[Any, dict[str, Any]]] = []
+    compiling.beside()
     soon("pandas", "pyarrow.parquet")
     started, stopped = time.perf_counter(), False
     whole = loaded.outcomes if ask.warm_start is not None and logged is None else None
     with ExitStack() as waiting:
+        waiting.enter_context(compiling.told())
         asked: Callable[[], bool] | None = None
         try:
             with progress(count * ask.seeds * (ask.rounds or len(loaded))) as counted:

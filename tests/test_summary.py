@@ -9,8 +9,10 @@ import pytest
 
 from bandits import metrics
 from bandits.loop.replay import Trace
+from bandits.metrics.kernels_tally import add_known, add_up
 from bandits.results.differences import against, paired_differences, scores
 from bandits.results.summary import Summary, summarise
+from bandits.results.tally import prepare
 from envs.outcomes import Outcomes
 from envs.stream import Stream
 
@@ -55,6 +57,16 @@ def made() -> tuple[Stream, np.ndarray, dict[str, Trace], Summary]:
     stream = make_stream()
     table, traces = make_table(stream), make_traces(stream)
     return stream, table, traces, summarise(stream, table, traces)
+
+
+def test_what_is_compiled_beside_a_first_run_is_what_it_calls(
+    made: tuple[Stream, np.ndarray, dict[str, Trace], Summary],
+) -> None:
+    kernels = add_up, add_known
+    called = [list(kernel.signatures) for kernel in kernels]
+    assert [len(each) for each in called] == [1, 1]
+    prepare()
+    assert [list(kernel.signatures) for kernel in kernels] == called
 
 
 def test_columns_and_rows(made: tuple[Stream, np.ndarray, dict[str, Trace], Summary]) -> None:

@@ -142,7 +142,9 @@ def weighted_frontier(
         while e < row.size and point[e] == p:
             w = weight[row[e]]
             dearer, better = w * step[e, 0], w * step[e, 1]
-            cost, cost_carry = _two_sum(cost, cost_carry, dearer if w != 0 else 0.0)  # a step may be NaN there
+            cost, cost_carry = _two_sum(
+                cost, cost_carry, dearer if w != 0 else 0.0
+            )  # a step may be NaN there
             utility, utility_carry = _two_sum(utility, utility_carry, better if w != 0 else 0.0)
             e += 1
         c, u = (cost + cost_carry) / total, (utility + utility_carry) / total

@@ -151,3 +151,13 @@ class Tally:
     def at(self, rounds: Ints) -> NDArray[np.intp]:
         """Return the places of these rounds among the stops."""
         return np.searchsorted(self.stops, rounds)
+
+
+def prepare() -> None:
+    """Compile what adds up, by adding up two rounds of two queries and one model."""
+    none, places = np.zeros(2, np.int32), np.arange(2)
+    sheet = Book(
+        np.zeros((2, 1, 3)), np.zeros((2, 3)), np.zeros(2, np.int64), np.zeros((2, 3), np.int32), none,
+        places.astype(np.uint64), places,
+    )  # fmt: skip
+    Tally(1, 1, 1, 1, rounds=2, rows=2).add(sheet, places[None].astype(np.int32), none[None, None])

@@ -1,0 +1,62 @@
+"""The first run on a machine, which compiles what later ones find ready: said on a terminal, and done on two cores."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from commands.terminal import doing
+
+_BESIDE = "from bandits.results.tally import prepare; prepare()"
+
+
+def beside() -> None:
+    """Have what adds up a run compiled by a process of its own, if it is not, while this one compiles what plays it.
+
+    Numba compiles one function at a time in a process; both keep what they compiled in the same place.
+    """
+    from bandits.metrics import kernels_tally
+    from envs.cores import cores
+
+    compiled: Any = kernels_tally.add_up
+    kept = Path(compiled.stats.cache_path)
+    if cores() == 1 or any(kept.glob("kernels_tally.add_up-*.nbi")):
+        return
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.Popen(
+        [sys.executable, "-c", _BESIDE],
+        env=found,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the command; what this compiles is of use to the next one
+    )
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say on a terminal which kernel is being compiled."""
+    from numba.core import event
+
+    events: Any = event  # numba has no types
+
+    class Told(events.Listener):  # type: ignore[misc]
+        def on_start(self, event: Any) -> None:
+            function = event.data["dispatcher"].py_func
+            if function.__module__.startswith("bandits."):
+                doing(f"compiling {function.__name__}, once on this machine")
+
+        def on_end(self, event: Any) -> None:
+            doing("")
+
+    listener = Told()
+    events.register("numba:compile", listener)
+    try:
+        yield
+    finally:
+        events.unregister("numba:compile", listener)
