@@ -137,8 +137,12 @@ def resample(path: Path, true: Truth, weights: Floats | NDArray[np.integer[Any]]
         means = np.round(means, 12)
         best = np.nanargmax(means, axis=1)
         spans = zip(np.nanmin(costs, axis=1), np.nanmax(costs, axis=1), strict=True)
-        found = _threads().map(frontier, counts)
-        for b, (span, (cost, utility)) in enumerate(zip(spans, found, strict=True)):
-            single = float(means[b, best[b]]), float(costs[b, best[b]])
-            out[start + b] = list(_read(cost, np.round(utility, 12), *single, span).values())
+        rows = np.arange(len(counts))
+        singles = zip(means[rows, best].tolist(), costs[rows, best].tolist(), strict=True)
+
+        def scored(weight: Floats, single: tuple[float, float], span: tuple[float, float]) -> list[float]:
+            cost, utility = frontier(weight)
+            return list(_read(cost, np.round(utility, 12), *single, span).values())
+
+        out[start : start + len(counts)] = list(_threads().map(scored, counts, singles, spans))
     return out
