@@ -7,7 +7,6 @@ of some runs, by the clock and of the processor; the two readers take turns.
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from reference import peak_memory
 
 KINDS = ("wide", "long", "routerbench", "many models")
 MODELS, SHARE, REPEATS = 44, 0.06, 3  # of `many models`: its rows are fewer
@@ -62,12 +62,11 @@ def measured(path: str, reader: str) -> None:
 
     from envs.tables import formats
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     began, busy = time.perf_counter(), time.process_time()
     held = pyarrow.csv.read_csv(path) if reader == "pyarrow" else formats.read(path)
     seconds, busy = time.perf_counter() - began, time.process_time() - busy
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(seconds, busy, grown * 1024, len(held))
+    print(seconds, busy, (peak_memory() - before) * 2**20, len(held))
 
 
 def main() -> None:

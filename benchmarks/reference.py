@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,12 @@ def seconds(work: Callable[..., object], *given: Any, repeats: int = 3) -> float
         work(*given)
         taken.append(time.perf_counter() - begun)
     return float(np.median(taken))
+
+
+def peak_memory() -> float:
+    """Return the peak memory of this process in MB: Linux's, of the program itself (`ru_maxrss` knows its parent's)."""
+    said = Path("/proc/self/status").read_text().split("VmHWM:")[1]
+    return int(said.split()[0]) / 1024
 
 
 def sgemm_peak(size: int = 2048) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reference import stream
+from reference import peak_memory, stream
 
 # policy, what grows, and the smaller and the larger (K, d, rounds)
 LARGE = (
@@ -48,12 +48,6 @@ def alone(name: str, arms: int, dim: int, rounds: int) -> dict[str, float]:
     replay(policy, where, table, seeds=1)
     rate = rounds / (time.perf_counter() - begun)
     return {"rate": rate, "peak": peak_memory()}
-
-
-def peak_memory() -> float:
-    """Return the peak memory of this process in MB: Linux's, of the program itself (`ru_maxrss` knows its parent's)."""
-    said = Path("/proc/self/status").read_text().split("VmHWM:")[1]
-    return int(said.split()[0]) / 1024
 
 
 def shapes() -> Iterator[dict[str, Any]]:
