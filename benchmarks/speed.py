@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 from unittest import mock
 
@@ -35,17 +36,33 @@ ROUNDS = 11_000
 FEW, SLOW = 2_048, 50_000  # rounds of policies that make fewer than so many a second
 
 
-def rate(policy: Any, where: Any, *, seeds: int = 1, alone: bool = False) -> float:
+def rate(policy: Any, where: Any, *, seeds: int = 1, alone: bool = False, repeats: int = 3) -> float:
     """Return rounds a second, all seeds together; `alone`: on one core."""
-    table, one = reward_table(rewards.linear, where), mock.patch.object(blocks, "cores", lambda: 1)
+    table = reward_table(rewards.linear, where)
 
     def work() -> None:
         replay(policy, where, table, seeds=seeds)
 
-    if not alone:
-        return seeds * len(where) / seconds(work)
-    with one:
-        return seeds * len(where) / seconds(work)
+    with one_core() if alone else nullcontext():
+        return seeds * len(where) / seconds(work, repeats=repeats)
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep every thread to one core, those too that JAX and the loop have begun already."""
+    usable = os.sched_getaffinity(0)
+
+    def keep(cores: set[int]) -> None:
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(int(thread), cores)
+
+    with mock.patch.object(blocks, "cores", lambda: 1):
+        keep({min(usable)})
+        try:
+            yield
+        finally:
+            keep(usable)
 
 
 def linear() -> Iterator[dict[str, Any]]:
@@ -90,12 +107,12 @@ def policies() -> Iterator[dict[str, Any]]:
     ):  # the one needs a model, the other a log
         policy = POLICIES[name](10, 64)
         how = type(player.player(policy, seed_keys(0, 1), shared(where))).__name__.lower()
-        one = rate(policy, few)
+        one, long = rate(policy, few), few
         if one > SLOW:  # else the first chunks say it
-            one = rate(policy, where)
+            one, long = rate(policy, where), where
         many = apart = math.nan
         if how != "scan":
-            many, apart = (rate(policy, few, seeds=32, alone=alone) for alone in (False, True))
+            many, apart = (rate(policy, long, seeds=32, alone=alone, repeats=1) for alone in (False, True))
         base = base or one
         yield {
             "policy": name,
