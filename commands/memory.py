@@ -82,7 +82,9 @@ def _playing(policy: Any, loaded: Stream, ask: Ask, runs: int) -> int:
     from bandits.policies.linear.affine import form_of
 
     arms, dim = loaded.n_arms, loaded.dim
-    group = lanes.group_size(max(1, runs * ask.seeds))  # what is no number of seeds is refused where it is played
+    group = lanes.group_size(
+        max(1, runs * ask.seeds)
+    )  # what is no number of seeds is refused where it is played
     cells = group * lanes.CHUNK * arms
     chunk = cells * (_TOLD + 1) + group * lanes.CHUNK * 4 * (dim + 1)
     state = group * _state(policy)
