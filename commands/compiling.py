@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from commands.terminal import doing
 
+_BEGUN: list[subprocess.Popen[bytes]] = []  # held, as Python warns of one that is let go while it runs
 _BESIDE = "from bandits.results.tally import prepare; prepare()"
 
 
@@ -28,14 +29,12 @@ def beside() -> None:
     if cores() == 1 or any(kept.glob("kernels_tally.add_up-*.nbi")):
         return
     found = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    subprocess.Popen(
-        [sys.executable, "-c", _BESIDE],
-        env=found,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for the command; what this compiles is of use to the next one
-    )
+    nothing: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    with suppress(OSError):  # no room for a process: then this one compiles it too
+        # Ctrl-C is for the command; what this compiles is of use to the next one.
+        _BEGUN.append(
+            subprocess.Popen([sys.executable, "-c", _BESIDE], env=found, start_new_session=True, **nothing)
+        )
 
 
 @contextmanager

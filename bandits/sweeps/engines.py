@@ -65,6 +65,8 @@ def _pool(work: Work, jobs: Mapping[str, Any], at_once: int) -> Iterator[Done]:
     """
     from joblib import Parallel, delayed, parallel_config
 
+    # A stop cancels what is under way: that it does is no news, and its advice is for another kind of loop.
+    warnings.filterwarnings("ignore", message=r"\d+ tasks (which|have)", module="joblib")
     with parallel_config(backend="loky", inner_max_num_threads=1):
         # A pool of one would be this process itself: then it is one of two that gets a job, the other waits.
         ahead = 1 if at_once == 1 else 2 * at_once
