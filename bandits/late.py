@@ -6,7 +6,6 @@ JAX's own for who checks them. A function that `jit` decorates is compiled as JA
 
 from __future__ import annotations
 
-import gc
 import importlib
 import signal
 import sys
@@ -41,9 +40,6 @@ def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
     return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
 
 
-_SHORT = 700, 10, 10  # Python's own thresholds
-
-
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait: one that comes while JAX's extensions are loaded ends in a crash."""
@@ -65,8 +61,6 @@ def _undisturbed() -> Iterator[None]:
 def _loaded(name: str) -> Any:
     """Return a module of JAX or of what stands on it, imported in one piece."""
     with _undisturbed():
-        # JAX has a callback in each collection, in which Ctrl-C is lost: collections stay short.
-        gc.set_threshold(*min(gc.get_threshold(), _SHORT))
         return importlib.import_module(name)
 
 

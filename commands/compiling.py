@@ -13,7 +13,8 @@ from typing import Any
 from commands.terminal import doing
 
 _BEGUN: list[subprocess.Popen[bytes]] = []  # held, as Python warns of one that is let go while it runs
-_BESIDE = "from bandits.results.tally import prepare; prepare()"
+# -P: never a module of the folder that the user is in.
+BESIDE = ("-P", "-c", "from bandits.results.tally import prepare; prepare()")
 
 
 def beside() -> None:
@@ -33,7 +34,7 @@ def beside() -> None:
     with suppress(OSError):  # no room for a process: then this one compiles it too
         # Ctrl-C is for the command; what this compiles is of use to the next one.
         _BEGUN.append(
-            subprocess.Popen([sys.executable, "-c", _BESIDE], env=found, start_new_session=True, **nothing)
+            subprocess.Popen([sys.executable, *BESIDE], env=found, start_new_session=True, **nothing)
         )
 
 
@@ -45,13 +46,17 @@ def told() -> Iterator[None]:
     events: Any = event  # numba has no types
 
     class Told(events.Listener):  # type: ignore[misc]
+        depth = 0  # what a kernel calls is compiled within it
+
         def on_start(self, event: Any) -> None:
-            function = event.data["dispatcher"].py_func
-            if function.__module__.startswith("bandits."):
-                doing(f"compiling {function.__name__}, once on this machine")
+            if self.depth == 0:
+                doing(f"compiling {event.data['dispatcher'].py_func.__name__}, once on this machine")
+            self.depth += 1
 
         def on_end(self, event: Any) -> None:
-            doing("")
+            self.depth -= 1
+            if self.depth == 0:
+                doing("")
 
     listener = Told()
     events.register("numba:compile", listener)

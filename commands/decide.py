@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands import compiling
 from commands.command_line import spoken
 from commands.help import Topical, option
 from commands.memory import fits
@@ -97,7 +98,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
     sizes = {"seeds": seeds, "seed": options["seed"], "rounds": rounds}
     fits(table, Ask(LINEUP, preference=",".join(worths), seeds=seeds, rounds=rounds))
     soon("sklearn.linear_model", "sklearn.neighbors")
-    with progress(len(worths) * seeds * (rounds or len(table)) * len(LINEUP)) as counted:
+    with compiling.told(), progress(len(worths) * seeds * (rounds or len(table)) * len(LINEUP)) as counted:
         made = play(table, asked.worth, progress=counted, **sizes)
     got = choices.measured(table, [(run.preference, run.traces) for run in made.runs])
     best = decided(got, made.worths, given=asked.worth, limits=asked.limits)

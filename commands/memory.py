@@ -54,7 +54,7 @@ def estimate(loaded: Stream, ask: Ask) -> int:
         default=0,
     )
     traces = 2 * 4 * runs * ask.seeds * rounds * len(ask.policies) * ask.calls
-    return int(laid + held(loaded, runs) + traces + max(playing, _tabling(loaded, ask, runs, rounds)))
+    return int(laid + held(loaded, runs) + traces + max(playing, _tabling(loaded, ask, runs)))
 
 
 def held(loaded: Stream, runs: int = 1) -> int:
@@ -82,9 +82,8 @@ def _playing(policy: Any, loaded: Stream, ask: Ask, runs: int) -> int:
     from bandits.policies.linear.affine import form_of
 
     arms, dim = loaded.n_arms, loaded.dim
-    group = lanes.group_size(
-        max(1, runs * ask.seeds)
-    )  # what is no number of seeds is refused where it is played
+    # What is no number of seeds is refused where it is played.
+    group = lanes.group_size(max(1, runs * ask.seeds))
     cells = group * lanes.CHUNK * arms
     chunk = cells * (_TOLD + 1) + group * lanes.CHUNK * 4 * (dim + 1)
     state = group * _state(policy)
@@ -101,7 +100,7 @@ def _playing(policy: Any, loaded: Stream, ask: Ask, runs: int) -> int:
     return int(max(sheets + 2 * chunk + ahead + states, beginning) + 2 * rows + _KEY * group)
 
 
-def _tabling(loaded: Stream, ask: Ask, runs: int, rounds: int) -> int:
+def _tabling(loaded: Stream, ask: Ask, runs: int) -> int:
     """Return the bytes that tables and page take: sums of every player with every query, and frames made of them."""
     from bandits.results.book import REFERENCES
 
@@ -113,9 +112,8 @@ def _tabling(loaded: Stream, ask: Ask, runs: int, rounds: int) -> int:
     made = (runs - 1) * (each + parts)  # of the runs before
     adding = each + max(book, 2 * each)  # sums; then a frame's columns, and the frame
     breaking = each + each + 4 * parts
-    page = (
-        each + parts + each + each + each // 3
-    )  # frames, the files of them, as arrays, a measure on its way there
+    # Frames, the files of them, as arrays, and a measure on its way there.
+    page = each + parts + each + each + each // 3
     # Its file is as large where numbers are: where Arrow writes it, whose room doubles as it grows, and as bytes.
     filing = each + parts + 2 * each + each
     return int(made + max(adding, breaking, filing, page))

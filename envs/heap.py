@@ -14,9 +14,8 @@ from typing import Any
 
 def give_back() -> None:
     """Give back what is free; nothing where the C library has no way to."""
-    pool = getattr(
-        sys.modules.get("pyarrow"), "default_memory_pool", None
-    )  # None while another thread imports it
+    # It may be there by half, while another thread imports it.
+    pool = getattr(sys.modules.get("pyarrow"), "default_memory_pool", None)
     if pool is not None:
         pool().release_unused()
     if (trim := _trim()) is not None:

@@ -7,12 +7,15 @@ import configparser
 import importlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from commands.compiling import BESIDE
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(
@@ -141,6 +144,48 @@ def test_a_plain_run_loads_what_it_uses_and_nothing_else(tmp_path: Path) -> None
     tops = {name.partition(".")[0] for name in modules}
     assert tops & ({named.get(name, name) for name in known} | LOADED | SPARED) == LOADED
     assert not modules & {"scipy.linalg", "scipy.special", "scipy.stats", "scipy.optimize"}
+
+
+DECIDE = PLAIN.replace(
+    "--policy linucb --stream vqa --rounds 100 --seeds 2", "decide --stream ocr --rounds 100 --seeds 5"
+)
+
+
+def test_decide_plays_without_jax(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", DECIDE, str(tmp_path / "run")], cwd=ROOT, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert not {"jax", "jaxlib", "optax"} & set(json.loads(ran.stdout.splitlines()[-1]))
+
+
+ENDS = """
+import atexit, sys
+import simulate
+atexit.register(print, "left behind")
+sys.argv = ["simulate.py", *sys.argv[1:]]
+simulate.script()
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [(["list"], 0), (["--policy", "nonsense"], 2)])
+def test_a_process_that_ends_at_once_says_all_and_runs_what_is_to_run_at_the_end(
+    words: list[str], code: int
+) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", ENDS, *words], cwd=ROOT, capture_output=True, text=True, env=os.environ
+    )
+    assert ran.returncode == code
+    assert ran.stdout.endswith("left behind\n")
+    assert ("linucb" in ran.stdout) if code == 0 else ran.stderr.startswith("simulate: no policy")
+
+
+def test_what_compiles_beside_a_run_reads_nothing_of_the_folder_that_the_user_is_in(tmp_path: Path) -> None:
+    for name in ("numpy", "numba", "bandits", "random"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')\n")
+    found = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, *BESIDE], cwd=tmp_path, env=found, check=True)
+    assert not (tmp_path / "ran").exists()
 
 
 def _required() -> list[str]:

@@ -9,6 +9,8 @@ from bandits.metrics import curve
 from bandits.metrics.frontier import hypervolume
 from bandits.mmrbench.routers import REFERENCES, ROUTERS, linear, linearmf
 from bandits.mmrbench.routers.base import Floats
+from bandits.mmrbench.routers.kernels_near import least
+from bandits.mmrbench.routers.knn import _by_cosine
 
 # Small enough for a test; the defaults are the published ones.
 QUICK = {"cmr": {"width": 32, "layers": 1, "heads": 4, "epochs": 20, "lr": 3e-3}}
@@ -149,3 +151,25 @@ def test_random_sends_queries_to_recorded_models_only_and_evenly() -> None:
 def test_refuses_hyperparameters_out_of_range(name: str, hyper: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{name} needs"):
         ROUTERS[name](**hyper)
+
+
+def test_the_first_of_equally_near_queries_is_a_neighbour() -> None:
+    rng = np.random.default_rng(0)
+    for n, k in ((5, 5), (40, 1), (40, 7), (400, 50)):
+        distance = rng.integers(0, n // 3, (20, n)).astype(np.float32)
+        near = np.empty((20, k), np.int64)
+        least(distance, near)
+        wanted = np.sort(np.argsort(distance, axis=1, kind="stable")[:, :k], axis=1)
+        np.testing.assert_array_equal(near, wanted)
+
+
+def test_neighbours_by_cosine_are_as_near_as_those_of_scikit_learn() -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    rng = np.random.default_rng(1)
+    known, asked = rng.normal(size=(700, 9)), rng.normal(size=(300, 9))
+    ours = _by_cosine(known, 20)(asked)
+    theirs = (
+        NearestNeighbors(n_neighbors=20, metric="cosine").fit(known).kneighbors(asked, return_distance=False)
+    )
+    np.testing.assert_array_equal(ours, np.sort(theirs, axis=1))

@@ -3,7 +3,7 @@
 A policy built from a `Form` (`bandits.policies.linear.affine`) is replayed by a numba kernel
 (`bandits.loop.kernels_blocks`) that gives the arms of the plain scan, exact ties aside. What the form weighs in
 (bonuses, random draws, targets) is computed ahead by JAX for a whole chunk, from the same keys. On an AMD EPYC the
-kernel makes 3.7 times the rounds of the scan at d=64 and 6.4 times at d=768, since the scan reads every inverse in
+kernel makes 2.7 times the rounds of the scan at d=64 and 6.2 times at d=768, since the scan reads every inverse in
 every round; `make bench` measures both. On another platform than the CPU the scan runs, but
 for policies that ask nothing of JAX (`keyless`): those a kernel plays anywhere.
 """

@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from bandits.kernels import exact
+
 Array = NDArray[Any]
 
 
@@ -107,7 +109,7 @@ def steps(start: Array, row: Array, arm: Array, value: Array) -> Array:
     return out
 
 
-@njit(cache=True, nogil=True)
+@exact
 def _two_sum(total: float, carry: float, term: float) -> tuple[float, float]:
     """Return what `_add` returns, for terms that are finite."""
     after = total + term
@@ -115,7 +117,7 @@ def _two_sum(total: float, carry: float, term: float) -> tuple[float, float]:
     return after, carry + ((total - own) + (term - (after - own)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@exact
 def weighted_frontier(
     first: Array, row: Array, step: Array, point: Array, weight: Array, n_points: int
 ) -> Array:
@@ -142,9 +144,8 @@ def weighted_frontier(
         while e < row.size and point[e] == p:
             w = weight[row[e]]
             dearer, better = w * step[e, 0], w * step[e, 1]
-            cost, cost_carry = _two_sum(
-                cost, cost_carry, dearer if w != 0 else 0.0
-            )  # a step may be NaN there
+            # A step of a query that is not drawn may be NaN.
+            cost, cost_carry = _two_sum(cost, cost_carry, dearer if w != 0 else 0.0)
             utility, utility_carry = _two_sum(utility, utility_carry, better if w != 0 else 0.0)
             e += 1
         c, u = (cost + cost_carry) / total, (utility + utility_carry) / total

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.loop.blocks import shared_out
 from bandits.metrics import curve
 from bandits.metrics.curve import Path
 from bandits.metrics.frontier import hypervolume
-from envs.cores import cores
 
 Floats = NDArray[np.floating[Any]]
 # Scores that the bootstrap recomputes, in this order.
@@ -102,11 +100,6 @@ def _read(
     }
 
 
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores())
-
-
 def resample(path: Path, true: Truth, weights: Floats | NDArray[np.integer[Any]]) -> Floats:
     """Return `(B, 6)`, the scores `RESAMPLED` of a path on each resample of its queries.
 
@@ -136,13 +129,15 @@ def resample(path: Path, true: Truth, weights: Floats | NDArray[np.integer[Any]]
         # Sums in another order end in other digits: to 12 of them, what is equal is a tie.
         means = np.round(means, 12)
         best = np.nanargmax(means, axis=1)
-        spans = zip(np.nanmin(costs, axis=1), np.nanmax(costs, axis=1), strict=True)
         rows = np.arange(len(counts))
         singles = zip(means[rows, best].tolist(), costs[rows, best].tolist(), strict=True)
+        spans = zip(np.nanmin(costs, axis=1), np.nanmax(costs, axis=1), strict=True)
 
-        def scored(weight: Floats, single: tuple[float, float], span: tuple[float, float]) -> list[float]:
+        def scored(given: tuple[Floats, tuple[float, float], tuple[float, float]]) -> list[float]:
+            weight, single, span = given
             cost, utility = frontier(weight)
             return list(_read(cost, np.round(utility, 12), *single, span).values())
 
-        out[start : start + len(counts)] = list(_threads().map(scored, counts, singles, spans))
+        parts = list(zip(counts, singles, spans, strict=True))
+        out[start : start + len(counts)] = shared_out(scored, parts)
     return out

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from bandits.kernels import exact
 
 
-@njit(cache=True, nogil=True)
+@exact
 def least(distance: Any, near: Any) -> None:
     """Fill `near (m, k)` int64 with the places of the k least of each row of `distance (m, n)`, in ascending places.
 
@@ -20,7 +21,7 @@ def least(distance: Any, near: Any) -> None:
         row = distance[i]
         for j in range(k):  # a heap, its largest in front
             at = j
-            while at > 0 and held[(at - 1) // 2] < row[j]:
+            while at > 0 and held[(at - 1) // 2] <= row[j]:
                 held[at], place[at] = held[(at - 1) // 2], place[(at - 1) // 2]
                 at = (at - 1) // 2
             held[at], place[at] = row[j], j
@@ -37,7 +38,7 @@ def least(distance: Any, near: Any) -> None:
                     or (held[below + 1] == held[below] and place[below + 1] > place[below])
                 ):
                     below += 1
-                if held[below] < row[j]:
+                if held[below] <= row[j]:  # of equals the later place is in front, to leave first
                     break
                 held[at], place[at] = held[below], place[below]
                 at = below

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits import require
+from bandits.loop.blocks import shared_out
 from bandits.mmrbench.routers.base import Fit, Floats, Predict, mean_where_seen
-from envs.cores import cores
 
 _AT_ONCE = 4096  # queries whose neighbours' outcomes are held
 _TOGETHER = 256  # queries whose distances are held
@@ -59,7 +58,6 @@ def _by_metric(context: Floats, k: int, metric: str) -> Callable[[Floats], NDArr
 def _by_cosine(context: Floats, k: int) -> Callable[[Floats], NDArray[np.int64]]:
     """Return what `_by_metric` returns for cosines: scikit-learn's distances, without sorting all of them."""
     from sklearn.preprocessing import normalize
-    from threadpoolctl import threadpool_limits
 
     from bandits.mmrbench.routers.kernels_near import least
 
@@ -73,8 +71,7 @@ def _by_cosine(context: Floats, k: int) -> Callable[[Floats], NDArray[np.int64]]
             np.subtract(1, distance, out=distance)
             least(np.clip(distance, 0, 2, out=distance), near[i : i + _TOGETHER])
 
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores()) as threads:
-            list(threads.map(some, range(0, len(asked), _TOGETHER)))
+        shared_out(some, range(0, len(asked), _TOGETHER))
         return near
 
     return find
