@@ -143,7 +143,7 @@ def unit_rows(matrix: Floats) -> Floats:
 
 def _lengths(matrix: Floats) -> Floats:
     """Return `(T, 1)` what rows are divided by, 1 for rows of zeros; norms in stretches, as each takes a copy."""
-    begins = range(0, len(matrix), _STRETCH)
+    begins = range(0, max(len(matrix), 1), _STRETCH)
     lengths = np.concatenate(
         [np.linalg.norm(matrix[i : i + _STRETCH], axis=1, keepdims=True) for i in begins]
     )
