@@ -80,7 +80,7 @@ def _beyond(typing: Any, where: Any, limit: Any) -> Any:
 @intrinsic
 def _lowest(typing: Any, bits: Any) -> Any:
     """Return the number of the lowest bit that is set; one is."""
-    from llvmlite import ir  # type: ignore[import-untyped]
+    from llvmlite import ir
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         return builder.cttz(given[0], ir.Constant(ir.IntType(1), 1))
