@@ -31,23 +31,43 @@ Array = NDArray[Any]
 
 
 class Met(NamedTuple):
-    """What one lane meets in `C` rounds, float32: all that a kernel reads of them.
+    """What one lane meets in `C` rounds, and what a kernel reads of it: copied where it is asked for.
 
     Attributes:
-        context: `(C, d)`.
+        context: `(C, d)` float32.
         available: `(C, K)` bool.
-        utility, reward: `(C, K)`.
-        cost, price: `(C, K)` in units of the scale; price is NaN where none is posted.
-        preference: `(C,)`.
+        preference: `(C,)` float32.
+        outcome: `(C, K, 2 + R)` float32, as `Chunk` has it.
+        posted: `(C, K)` prices.
+        scale: of cost.
     """
 
     context: Array
     available: Array
-    utility: Array
-    reward: Array
-    cost: Array
-    price: Array
     preference: Array
+    outcome: Array
+    posted: Array
+    scale: Array
+
+    @property
+    def utility(self) -> Array:
+        """`(C, K)` float32."""
+        return np.ascontiguousarray(self.outcome[..., 0])
+
+    @property
+    def reward(self) -> Array:
+        """`(C, K)` float32."""
+        return np.ascontiguousarray(self.outcome[..., 1])
+
+    @property
+    def cost(self) -> Array:
+        """`(C, K)` float32 in units of the scale."""
+        return np.ascontiguousarray(self.outcome[..., 2] / self.scale)
+
+    @property
+    def price(self) -> Array:
+        """`(C, K)` float32 in units of the scale, NaN where none is posted."""
+        return np.ascontiguousarray(self.posted / self.scale)
 
 
 # (form, the lane's state, written to, what it meets, what was drawn for it ahead, (C,) arms to fill)
@@ -104,13 +124,13 @@ class Compiled:
         return called, None
 
     def _met(self, chunk: Chunk, s: int, real: int) -> Met:
-        """Return what a lane meets, as kernels read it."""
+        """Return what a lane meets."""
         told = chunk.outcome[s, :real]
-        price = np.broadcast_to(self._price if chunk.price is None else chunk.price[s, :real], told.shape[:2])
-        utility, reward, cost = (np.ascontiguousarray(told[..., i], np.float32) for i in range(3))
+        posted = (
+            np.broadcast_to(self._price, told.shape[:2]) if chunk.price is None else chunk.price[s, :real]
+        )
         return Met(
-            chunk.context[s, :real], chunk.available[s, :real], utility, reward, cost / self._scale,
-            np.ascontiguousarray(price / self._scale, np.float32), chunk.preference[s, :real],
+            chunk.context[s, :real], chunk.available[s, :real], chunk.preference[s, :real], told, posted, self._scale
         )  # fmt: skip
 
 
@@ -206,7 +226,7 @@ def _hybrid(form: Joint, state: State, met: Met, drawn: None, called: Array) -> 
     from bandits.loop.kernels_hybrid import replay_hybrid, room
 
     price, (arms, dim), block = (
-        np.nan_to_num(met.price[0]),
+        np.nan_to_num(met.posted[0] / met.scale),
         state.weight.shape,
         16 if met.context.shape[1] <= 96 else 32,
     )
