@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
+import numba
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ import bandits
 from bandits import POLICIES, reward_table
 from bandits.base import played_form_of
 from bandits.forms.form import Heard, Seen, leaves
+from bandits.kernels import SPAN, lower, pointer, reach
 from bandits.loop import blocks, lanes, scan
 from bandits.loop.compiled import _drawn, compiled
 from bandits.loop.kernels_counts import logarithm
@@ -93,6 +95,42 @@ def gaps(policy, stream, preference, rows: np.ndarray, called: np.ndarray, key) 
         ).items():
             has[name][at] = value
     return found
+
+
+@pytest.mark.parametrize(("spec", "hyper"), SPECS)
+def test_what_is_called_first_does_not_depend_on_how_many_rounds_come(
+    spec: str, hyper: dict, irregular
+) -> None:
+    policy = POLICIES[spec](irregular.n_arms, irregular.dim, **hyper)
+    table = reward_table(bandits.rewards.linear, irregular)
+    whole = replay(policy, irregular, table, seeds=2, rounds=1200).arms
+    for rounds in (1, 15, 16, 17, 63, 1089):  # ends within a span of a block, at its edge, and a round after
+        np.testing.assert_array_equal(
+            replay(policy, irregular, table, seeds=2, rounds=rounds).arms, whole[:, :rounds]
+        )
+
+
+@pytest.mark.parametrize("d", [1, 2, 7, 64])
+def test_vectors_of_columns_are_multiplied_as_numpy_does(d: int) -> None:
+    rng = np.random.default_rng(d)
+    u, here, told = rng.random(d, np.float32), rng.random((d, 40), np.float32), rng.random(SPAN, np.float32)
+    lowered, found = here.copy(), np.full(SPAN + 1, np.float32(9.0))
+    _reached(u, here, 3, found)
+    _lowered(u, told, lowered, 3)
+    np.testing.assert_allclose(found[:SPAN], u @ here[:, 3 : 3 + SPAN], rtol=1e-5)
+    assert found[SPAN] == 9.0
+    here[:, 3 : 3 + SPAN] -= np.outer(u, told)
+    np.testing.assert_allclose(lowered, here, atol=1e-6)
+
+
+@numba.njit
+def _reached(u, here, first, told):
+    reach(len(u), here.shape[1], pointer(u, 0), pointer(here, first), pointer(told, 0))
+
+
+@numba.njit
+def _lowered(u, told, here, first):
+    lower(len(u), here.shape[1], pointer(u, 0), pointer(told, 0), pointer(here, first))
 
 
 @pytest.mark.parametrize("spec", ["averaged", "glm"])

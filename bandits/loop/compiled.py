@@ -1,8 +1,9 @@
 """Policies that have a kernel of their own (numba), which calls what the plain scan calls, exact ties aside.
 
-`dlinucb` by `kernels_discounts`; `swlinucb`, and `averaged` and `glm` under the linear reward, by `kernels_weighed`;
-`hybrid` where posted prices stay by `kernels_hybrid`; `bootstrap` by `kernels_bagged`; `ucb1` by `kernels_counts`. With
-late feedback the scan runs; so it does on another platform than the CPU, but for what asks nothing of JAX (`keyless`).
+`dlinucb` by `kernels_discounts`; `swlinucb`, and `glm` under the linear reward, by `kernels_weighed`; `averaged` under
+the same reward by `kernels_averaged`; `hybrid` where posted prices stay by `kernels_hybrid`; `bootstrap` by
+`kernels_bagged`; `ucb1` by `kernels_counts`. With late feedback the scan runs; so it does on another platform than the
+CPU, but for what asks nothing of JAX (`keyless`).
 """
 
 from __future__ import annotations
@@ -30,23 +31,43 @@ Array = NDArray[Any]
 
 
 class Met(NamedTuple):
-    """What one lane meets in `C` rounds, float32: all that a kernel reads of them.
+    """What one lane meets in `C` rounds, and what a kernel reads of it: copied where it is asked for.
 
     Attributes:
-        context: `(C, d)`.
+        context: `(C, d)` float32.
         available: `(C, K)` bool.
-        utility, reward: `(C, K)`.
-        cost, price: `(C, K)` in units of the scale; price is NaN where none is posted.
-        preference: `(C,)`.
+        preference: `(C,)` float32.
+        outcome: `(C, K, 2 + R)` float32, as `Chunk` has it.
+        posted: `(C, K)` prices.
+        scale: of cost.
     """
 
     context: Array
     available: Array
-    utility: Array
-    reward: Array
-    cost: Array
-    price: Array
     preference: Array
+    outcome: Array
+    posted: Array
+    scale: Array
+
+    @property
+    def utility(self) -> Array:
+        """`(C, K)` float32."""
+        return np.ascontiguousarray(self.outcome[..., 0])
+
+    @property
+    def reward(self) -> Array:
+        """`(C, K)` float32."""
+        return np.ascontiguousarray(self.outcome[..., 1])
+
+    @property
+    def cost(self) -> Array:
+        """`(C, K)` float32 in units of the scale."""
+        return np.ascontiguousarray(self.outcome[..., 2] / self.scale)
+
+    @property
+    def price(self) -> Array:
+        """`(C, K)` float32 in units of the scale, NaN where none is posted."""
+        return np.ascontiguousarray(self.posted / self.scale)
 
 
 # (form, the lane's state, written to, what it meets, what was drawn for it ahead, (C,) arms to fill)
@@ -103,13 +124,13 @@ class Compiled:
         return called, None
 
     def _met(self, chunk: Chunk, s: int, real: int) -> Met:
-        """Return what a lane meets, as kernels read it."""
+        """Return what a lane meets."""
         told = chunk.outcome[s, :real]
-        price = np.broadcast_to(self._price if chunk.price is None else chunk.price[s, :real], told.shape[:2])
-        utility, reward, cost = (np.ascontiguousarray(told[..., i], np.float32) for i in range(3))
+        posted = (
+            np.broadcast_to(self._price, told.shape[:2]) if chunk.price is None else chunk.price[s, :real]
+        )
         return Met(
-            chunk.context[s, :real], chunk.available[s, :real], utility, reward, cost / self._scale,
-            np.ascontiguousarray(price / self._scale, np.float32), chunk.preference[s, :real],
+            chunk.context[s, :real], chunk.available[s, :real], chunk.preference[s, :real], told, posted, self._scale
         )  # fmt: skip
 
 
@@ -124,9 +145,16 @@ def _drawn(heads: int, keys: jax.Array, number: jax.Array) -> Any:
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(keys, number)
 
 
-def _shape(arms: int, dim: int) -> tuple[int, int]:
-    """Return the rounds a block and how many inverses are multiplied together."""
-    return block_of(dim), together_of(arms, dim, block_of(dim))
+def _asked(met: Met, block: int) -> tuple[Array, Array]:
+    """Return a lane's contexts and what is available, as kernels that go in blocks read them."""
+    from bandits.loop.kernels_blocks import upright
+
+    return upright(met.context, block), met.available.view(np.uint8)
+
+
+def _calls(called: Array, pulls: Array) -> Array:
+    """Return the calls of each arm, in the dtype of `pulls (K,)`."""
+    return np.bincount(called, minlength=len(pulls)).astype(pulls.dtype)
 
 
 def _fading(form: Fading, state: State, met: Met, drawn: None, called: Array) -> None:
@@ -143,57 +171,74 @@ def _fading(form: Fading, state: State, met: Met, drawn: None, called: Array) ->
 
 
 def _windowed(form: Windowed, state: State, met: Met, drawn: None, called: Array) -> None:
-    from bandits.loop.kernels_weighed import replay_windowed
+    from bandits.loop.kernels_weighed import replay_windowed, room
 
     inverse, weight, pulls = state.arms
-    arms, dim = weight.shape
-    window, begin = (state.context, state.arm, state.reward), int(state.at[0])
-    learned = inverse, weight.reshape(arms, 1, dim), pulls
-    lane = met.context, met.available, met.reward
-    whole: Any = (*lane, form.alpha, learned, window, begin, *_shape(arms, dim), called)
+    (arms, dim), begin = weight.shape, int(state.at[0])
+    block, window = block_of(dim), (state.context, state.arm, state.reward)
+    space = room(arms, 1, 2, dim, block), np.empty(2 * block, np.int32)
+    lane = *_asked(met, block), met.reward, np.float32(form.alpha)
+    whole: Any = (*lane, inverse, weight, *window, begin, *space, together_of(arms, dim, block), called)
     replay_windowed(*whole)
+    pulls += _calls(called, pulls)
     state.at[:] = (begin + len(called)) % form.window
 
 
 def _averaged(form: Averaging, state: State, met: Met, drawn: None, called: Array) -> None:
-    from bandits.loop.kernels_weighed import replay_averaged
+    from bandits.loop.kernels_averaged import replay_averaged, room
 
     inverse, weight, pulls = state.models
     models, arms, dim = weight.shape
-    flat = inverse.reshape(-1, dim, dim), weight.reshape(-1, 1, dim), pulls
-    lane = met.context, met.available, met.utility, met.cost, met.price, met.preference
-    shape = _shape(models * arms, dim)
-    whole: Any = (*lane, form.alpha, form.noise, flat, state.evidence, state.spent, *shape, called)
+    block, heard = block_of(dim), pulls[0].astype(np.float32)
+    lane = *_asked(met, block), met.utility, met.cost, met.price, met.preference
+    numbers = np.float32(form.alpha), np.float32(form.noise) ** 2
+    learned = inverse.reshape(-1, dim, dim), weight.reshape(-1, dim), heard, state.evidence, state.spent
+    space, together = room(models, arms, dim, block), together_of(models * arms, dim, block)
+    whole: Any = (*lane, *numbers, *learned, space, together, called)
     replay_averaged(*whole)
+    pulls += _calls(called, pulls[0])
 
 
 def _logistic(form: Logistic, state: State, met: Met, drawn: None, called: Array) -> None:
-    from bandits.loop.kernels_weighed import replay_logistic
+    from bandits.loop.kernels_weighed import replay_logistic, room
 
-    lane = met.context, met.available, met.utility, met.cost, met.preference
-    arms, _, dim = state.weight.shape
-    whole: Any = (*lane, form.alpha, tuple(state), *_shape(arms, dim), called)
+    inverse, weight, pulls = state
+    arms, targets, dim = weight.shape
+    block = block_of(dim)
+    lane = *_asked(met, block), met.utility, met.cost, met.preference, np.float32(form.alpha)
+    space = room(arms, targets, 1, dim, block)
+    whole: Any = (*lane, inverse, weight, space, together_of(arms, dim, block), called)
     replay_logistic(*whole)
+    pulls += _calls(called, pulls)
 
 
 def _bagged(form: Bagged, state: State, met: Met, drawn: Any, called: Array) -> None:
-    from bandits.loop.kernels_bagged import replay_bagged
+    from bandits.loop.kernels_bagged import replay_bagged, room
 
-    whole: Any = (met.context, met.available, met.reward, *drawn, *state, called)
+    heads, arms, dim = state.weight.shape
+    space = room(heads, arms, dim), np.zeros((heads, arms), np.int32)
+    lane = met.context, met.available.view(np.uint8), met.reward, *drawn
+    whole: Any = (*lane, *state, *space, called)
     replay_bagged(*whole)
 
 
 def _hybrid(form: Joint, state: State, met: Met, drawn: None, called: Array) -> None:
-    from bandits.loop.kernels_hybrid import replay_hybrid
+    from bandits.loop.kernels_hybrid import replay_hybrid, room
 
-    price, dim = np.nan_to_num(met.price[0]), len(state.beta) // 2
+    price, (arms, dim), block = (
+        np.nan_to_num(met.posted[0] / met.scale),
+        state.weight.shape,
+        16 if met.context.shape[1] <= 96 else 32,
+    )
     learned = state.shared, state.beta, state.inverse, state.weight
-    lane = met.context, met.available, met.reward
-    whole: Any = (*lane, price, form.alpha, form.ridge, learned, 16 if dim <= 96 else 32, called)
+    numbers = price, np.float32(form.alpha), np.float32(form.ridge)
+    space = room(arms, dim, block), together_of(arms, dim, block)
+    whole: Any = (*_asked(met, block), met.reward, *numbers, *learned, *space, called)
     replay_hybrid(*whole)
     # A_k^-1 B_k = (I - ridge A_k^-1) (I, p_k I), see there.
     known = np.eye(dim, dtype=np.float32) - np.float32(form.ridge) * state.inverse
-    state.cross[:] = np.concatenate([known, price[:, None, None] * known], axis=2)
+    state.cross[..., :dim] = known
+    np.multiply(price[:, None, None], known, out=state.cross[..., dim:])
 
 
 def _counted(form: Bounds, state: State, met: Met, drawn: None, called: Array) -> None:

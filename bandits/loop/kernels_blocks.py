@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.kernels import along_rows, kernel, part, pointer, product, take_off
-
-_SPAN = 16  # rounds whose pulls reach each other one by one, and what comes after them as one product
+from bandits.kernels import SPAN, along_rows, kernel, part, pointer, product, take_off
 
 
 def upright(context: NDArray[np.float32], block: int) -> NDArray[np.float32]:
@@ -114,18 +112,18 @@ def _gaps(arms: int, index: Any, available: Any, rate: Any) -> None:
 
 
 @part
-def _settle(arms: int, d: int, size: int, called: Any, pulled: Any, own: Any, inverse: Any) -> None:
-    """Take a block's pulls off the inverses: `A^-1 -= U'U`, with the pulls of an arm as rows of `U`."""
+def settle(arms: int, d: int, size: int, called: Any, pulled: Any, lead: int, own: Any, inverse: Any) -> None:
+    """Take a block's pulls, `lead` numbers apart, off the inverses: `A^-1 -= U'U`, an arm's pulls as rows of `U`."""
     for k in range(arms):
         count = 0
         for p in range(size):
             if called[p] == k:
-                u, row = pointer(pulled, p * d), pointer(own, count * d)
+                u, row = pointer(pulled, p * lead), pointer(own, count * d)
                 for q in range(d):
                     row[q] = u[q]
                 count += 1
         if count > 0:
-            take_off(count, d, own, pointer(inverse, k * d * d))
+            take_off(count, d, own, own, pointer(inverse, k * d * d))
 
 
 @kernel
@@ -174,7 +172,7 @@ def replay_rounds(
         forecast(arms, d, block, size, together, inverses, here, none, whole, spread)
         product(arms * targets, size, d, weights, d, here, block, mean, block)
         for i in range(size):
-            first, t, edge = i // _SPAN * _SPAN, start + i, (i // _SPAN + 1) * _SPAN
+            first, t, edge = i // SPAN * SPAN, start + i, (i // SPAN + 1) * SPAN
             edge = edge if edge < size else size
             can, width, bonus = (
                 pointer(available, t * arms),
@@ -239,4 +237,4 @@ def replay_rounds(
                     means, step = pointer(mean, (k * targets + f) * block), steps[p * targets + f]
                     for j in range(i + 1, last):
                         means[j] += step * told[j]
-        _settle(arms, d, size, arm_of, pulled, own, inverses)
+        settle(arms, d, size, arm_of, pulled, d, own, inverses)

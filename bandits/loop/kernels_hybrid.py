@@ -11,118 +11,147 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bandits.kernels import kernel
-from bandits.loop.kernels_pulls import dot, highest, matvec, reach, settle
+from bandits.kernels import SPAN, along_rows, kernel, lower, part, pointer, product, reach, take_off
+from bandits.loop.kernels_blocks import forecast, highest, settle
+from bandits.loop.kernels_pulls import dot, less
 
 
-@kernel
+def room(arms: int, dim: int, block: int) -> NDArray[np.float32]:
+    """Return room for what `replay_hybrid` works out in a block."""
+    by_round = 1 + arms * (dim + 2) + 5 * dim
+    return np.zeros(by_round * block + dim * dim + arms + 6 * dim + 2 * SPAN, np.float32)
+
+
+@part
+def _joined(d: int, p: Any, square: Any, shared: Any, both: Any) -> None:
+    """Fill `both (d, d)` with an arm's `ridge^2 E_k`, from `shared (2 d, 2 d)`."""
+    for x in range(d):
+        upper, lower, row = pointer(shared, 2 * x * d), pointer(shared, 2 * (d + x) * d), pointer(both, x * d)
+        right, under = pointer(upper, d), pointer(lower, d)
+        for y in range(d):
+            row[y] = square * (upper[y] + p * (right[y] + lower[y] + p * under[y]))
+
+
+@part
 def _foretold(
-    upright: Any, price: Any, ridge: Any, state: Any, product: Any, mean: Any, variance: Any
-) -> None:
-    """Fill `product (K d, B)` with the inverses times the contexts, and the `(K, B)` means and variances of a block."""
-    shared, beta, inverse, weight = state
-    (d, size), arms = upright.shape, len(inverse)
-    square = ridge * ridge
-    upper, lower = square * shared[:d, :d], square * shared[d:, d:]
-    cross = square * (shared[:d, d:] + shared[d:, :d])
-    both, along = np.empty((d, d), np.float32), np.empty((d, size), np.float32)
-    mean[:] = np.dot(weight, upright)
+    arms: int, d: int, block: int, size: int, ridge: Any, price: Any, shared: Any, beta: Any, both: Any, turned: Any,
+    whole: Any, mean: Any, variance: Any,
+) -> None:  # fmt: skip
+    """Add to the `(K, B)` means and variances of a block what comes of the shared weights.
+
+    Args:
+        both, turned: `(d, d)` and `(d, B)` of room.
+        whole: `(K d, B)`, the inverses times the contexts.
+    """
     for k in range(arms):
-        p, own = price[k], product[k * d : (k + 1) * d]
-        np.dot(inverse[k], upright, own)
-        for x in range(d):
-            for y in range(d):
-                both[x, y] = upper[x, y] + p * (cross[x, y] + p * lower[x, y])
-        np.dot(both, own, along)
-        variance[k] = np.float32(0.0)
-        for q in range(0, d - 1, 2):
-            s0, s1 = ridge * (beta[q] + p * beta[d + q]), ridge * (beta[q + 1] + p * beta[d + q + 1])
-            y0, y1, x0, x1, a0, a1 = own[q], own[q + 1], upright[q], upright[q + 1], along[q], along[q + 1]
+        p, own = price[k], pointer(whole, k * d * block)
+        _joined(d, p, ridge * ridge, shared, both)
+        product(d, size, d, both, d, own, block, turned, block)
+        wide, means = pointer(variance, k * block), pointer(mean, k * block)
+        for q in range(d):
+            step, y, a = (
+                ridge * (beta[q] + p * beta[d + q]),
+                pointer(own, q * block),
+                pointer(turned, q * block),
+            )
             for j in range(size):
-                variance[k, j] += y0[j] * (x0[j] + a0[j]) + y1[j] * (x1[j] + a1[j])
-                mean[k, j] += s0 * y0[j] + s1 * y1[j]
-        if d % 2:
-            step = ridge * (beta[d - 1] + p * beta[2 * d - 1])
-            for j in range(size):
-                variance[k, j] += own[d - 1, j] * (upright[d - 1, j] + along[d - 1, j])
-                mean[k, j] += step * own[d - 1, j]
+                wide[j] += y[j] * a[j]
+                means[j] += step * y[j]
 
 
 @kernel
 def replay_hybrid(
-    context: Any, available: Any, reward: Any, price: Any, alpha: Any, ridge: Any, state: Any, block: int,
-    called: Any,
+    contexts: Any, available: Any, reward: Any, price: Any, alpha: Any, ridge: Any, shared: Any, beta: Any,
+    inverse: Any, weight: Any, room: Any, together: int, called: Any,
 ) -> None:  # fmt: skip
-    """Play `C` rounds of one seed; `state` and `called` are changed in place.
+    """Play `C` rounds of one seed; `shared`, `beta`, `inverse`, `weight` and `called` are changed in place.
 
     Args:
-        context: `(C, d)` float32.
-        available: `(C, K)` bool.
+        contexts: from `kernels_blocks.upright`.
+        available: `(C, K)` uint8.
         reward: `(C, K)` float32, what each arm would teach.
         price: `(K,)` float32 in units of the cost scale, 0 where none is posted.
-        alpha, ridge: as in `hybrid`.
-        state: `shared`, `beta`, `inverse` and `weight` of `Hybrid`.
-        block: rounds a block, `B`.
+        alpha, ridge: float32, as in `hybrid`.
+        shared, beta, inverse, weight: as in `Hybrid`.
+        room: from `room`.
+        together: as in `bandits.loop.kernels_blocks.replay_rounds`.
         called: `(C,)` int32, filled with the arms.
     """
-    shared, beta, inverse, weight = state
-    (rounds, d), arms = context.shape, len(inverse)
-    alpha, ridge, one = np.float32(alpha), np.float32(ridge), np.float32(1.0)
-    taken, pulled = np.empty((block, 2 * d), np.float32), np.empty((block, d), np.float32)
-    pulls_of, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
-    index, ones = np.empty(arms, np.float32), np.ones(block, np.float32)
-    y, rest, along = np.empty(d, np.float32), np.empty(2 * d, np.float32), np.empty(2 * d, np.float32)
-    turned, told, own_told = np.empty(d, np.float32), np.empty(block, np.float32), np.empty(block, np.float32)
+    _, d, block = contexts.shape
+    (rounds, arms), one = available.shape, np.float32(1.0)
+    matrix, moved, inverses, weights = (
+        pointer(shared, 0),
+        pointer(beta, 0),
+        pointer(inverse, 0),
+        pointer(weight, 0),
+    )
+    prices = pointer(price, 0)
+    none = pointer(room, 0)
+    whole = pointer(none, block)
+    mean = pointer(whole, arms * d * block)
+    variance = pointer(mean, arms * block)
+    turned = pointer(variance, arms * block)
+    taken = pointer(turned, d * block)
+    pulled = pointer(taken, 2 * d * block)
+    own = pointer(pulled, d * block)
+    both = pointer(own, d * block)
+    index = pointer(both, d * d)
+    y = pointer(index, arms)
+    rest, along, part_of = pointer(y, d), pointer(y, 3 * d), pointer(y, 5 * d)
+    told, own_told = pointer(y, 6 * d), pointer(y, 6 * d + SPAN)
     for start in range(0, rounds, block):
-        size = min(block, rounds - start)
-        upright = np.ascontiguousarray(context[start : start + size].T)
-        product = np.empty((arms * d, size), np.float32)
-        mean, variance = np.empty((arms, size), np.float32), np.empty((arms, size), np.float32)
-        _foretold(upright, price, ridge, state, product, mean, variance)
-        count[:] = 0
+        size = block if rounds - start > block else rounds - start
+        here, arm_of = pointer(contexts, start * d), pointer(called, start)
+        forecast(arms, d, block, size, together, inverses, here, none, whole, variance)
+        product(arms, size, d, weights, d, here, block, mean, block)
+        _foretold(arms, d, block, size, ridge, prices, matrix, moved, both, turned, whole, mean, variance)
         for i in range(size):
             t = start + i
             for k in range(arms):
-                index[k] = mean[k, i] + alpha * np.sqrt(max(variance[k, i], np.float32(0.0)))
-            k = called[t] = highest(index, available[t])
-            x, mine = context[t], product[k * d : (k + 1) * d]
+                wide = variance[k * block + i]
+                index[k] = mean[k * block + i] + alpha * np.sqrt(wide if wide > 0 else np.float32(0.0))
+            k = highest(arms, index, pointer(available, t * arms))
+            arm_of[i] = k
+            mine, learned, p = pointer(whole, k * d * block), pointer(weights, k * d), prices[k]
+            length, guess, value = np.float32(0.0), np.float32(0.0), pointer(reward, t * arms)[k]
             for q in range(d):
-                y[q] = mine[q, i]
+                x, y[q] = here[q * block + i], mine[q * block + i]
                 rest[q] = ridge * y[q]
-                rest[d + q] = price[k] * rest[q]
-            matvec(shared, rest, along)  # A_0^-1 r, as of now
-            for p in range(i):
-                step = dot(taken[p], rest)
-                for q in range(2 * d):
-                    along[q] -= step * taken[p, q]
-            own = one + dot(x, y)
-            joint = own + dot(rest, along)
-            gain = (reward[t, k] - mean[k, i]) / joint
-            reach(y, upright, i + 1, own_told)
+                rest[d + q] = p * rest[q]
+                length += x * y[q]
+                guess += x * learned[q]
+            along_rows(2 * d, 2 * d, rest, matrix, 2 * d, along)  # A_0^-1 r, as of now
+            for b in range(i):
+                before = pointer(taken, 2 * b * d)
+                less(2 * d, dot(2 * d, before, rest), before, along)
+            alone = one + length
+            joint = alone + dot(2 * d, rest, along)
+            gain, surprise = (value - mean[k * block + i]) / joint, (value - guess) / alone
+            small, scale = one / np.sqrt(joint), one / np.sqrt(alone)
             # What the call tells of every arm at the contexts to come: its covariance with them.
-            for a in range(arms):
-                for q in range(d):
-                    turned[q] = ridge * (along[q] + price[a] * along[d + q])
-                reach(turned, product[a * d : (a + 1) * d], i + 1, told)
-                share = one if a == k else np.float32(0.0)
-                for j in range(i + 1, size):
-                    both = told[j] + share * own_told[j]
-                    variance[a, j] -= both * both / joint
-                    mean[a, j] += both * gain
-            surprise = (reward[t, k] - dot(weight[k], x)) / own
+            for first in range(i // SPAN * SPAN, size, SPAN):
+                reach(d, block, y, pointer(here, first), own_told)
+                for a in range(arms):
+                    for q in range(d):
+                        part_of[q] = ridge * (along[q] + prices[a] * along[d + q])
+                    reach(d, block, part_of, pointer(whole, a * d * block + first), told)
+                    share = one if a == k else np.float32(0.0)
+                    wide, means = pointer(variance, a * block + first), pointer(mean, a * block + first)
+                    for j in range(SPAN):
+                        covered = told[j] + share * own_told[j]
+                        scaled = small * covered
+                        wide[j] -= scaled * scaled
+                        means[j] += gain * covered
+                for j in range(SPAN):
+                    told[j] = own_told[j] / alone
+                lower(d, block, y, told, pointer(mine, first))
             for q in range(d):
-                step = y[q] / own
-                for j in range(i + 1, size):
-                    mine[q, j] -= step * own_told[j]
-                weight[k, q] += surprise * y[q]
-                pulled[i, q] = y[q] / np.sqrt(own)
+                learned[q] += surprise * y[q]
+                pulled[i * d + q] = y[q] * scale
             for q in range(2 * d):
-                beta[q] += gain * along[q]
-                taken[i, q] = along[q] / np.sqrt(joint)
-            pulls_of[k, count[k]] = i
-            count[k] += 1
-        settle(shared, taken[:size], ones[:size])
-        for k in range(arms):
-            if count[k] > 0:
-                settle(inverse[k], pulled[pulls_of[k, : count[k]]], ones[: count[k]])
+                moved[q] += gain * along[q]
+                taken[2 * i * d + q] = along[q] * small
+        take_off(size, 2 * d, taken, taken, matrix)
+        settle(arms, d, size, arm_of, pulled, d, own, inverses)

@@ -1,4 +1,4 @@
-"""Rounds in blocks of ridges whose pulls have weights: SW-LinUCB, averaged ridges and GLM-UCB (numba).
+"""Rounds in blocks of ridges whose pulls have weights: SW-LinUCB and GLM-UCB (numba).
 
 Each is as in `bandits.loop.kernels_blocks`, exact but for rounding: the inverses times a block's contexts are matrix
 products, and a pull changes what is foretold of the rounds to come.
@@ -9,212 +9,118 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bandits.kernels import kernel, pointer
-from bandits.loop.kernels_blocks import forecast
-from bandits.loop.kernels_pulls import current, dot, highest, matvec, reach, settle
-
-
-@kernel
-def _pull(
-    u: Any, weight: Any, step: Any, scale: Any, sign: Any, upright: Any, first: int, spread: Any, mean: Any, told: Any
-) -> None:  # fmt: skip
-    """Let an arm learn: its weights move, and what is foretold of the rounds from `first` on.
-
-    Args:
-        u: `(d,)`, `A^-1 x` before, times `scale` after, which is `1 / sqrt|1 + c x'A^-1 x|`.
-        weight, step: `(m, d)` and `(m,)`: the weights move by `step u`.
-        scale, sign: of `u`, and of `u u'` in `A^-1 -= sign u u'`.
-        upright: `(d, B)`.
-        first: the first round to come.
-        spread, mean: `(B,)` and `(m, B)` of the arm.
-        told: `(B,)` of room.
-    """
-    d, size = upright.shape
-    for q in range(d):
-        u[q] *= scale
-    reach(u, upright, first, told)
-    for j in range(first, size):
-        spread[j] -= sign * told[j] * told[j]
-    for f in range(len(step)):
-        for j in range(first, size):
-            mean[f, j] += step[f] * told[j]
-        for q in range(d):
-            weight[f, q] += step[f] * u[q]
+from bandits.kernels import SPAN, along_rows, kernel, part, pointer, product, reach
+from bandits.loop.kernels_blocks import forecast, highest
+from bandits.loop.kernels_pulls import dot, less, narrow, settle, shift
 
 
-@kernel
-def _foretold(
-    many: int, together: int, flat: Any, upright: Any, none: Any, product: Any, spread: Any
-) -> None:
-    """Fill `product (K d, B)` and `spread (K, B)` as `forecast` does, for contexts `(d, B)`."""
-    d, size = upright.shape
-    room, wide = pointer(product, 0), pointer(spread, 0)
-    forecast(
-        many, d, size, size, together, pointer(flat, 0), pointer(upright, 0), pointer(none, 0), room, wide
-    )
-
-
-@kernel
-def _settled(inverse: Any, pulled: Any, factor: Any, pulls_of: Any, count: Any) -> None:
-    """Take a block's pulls off the inverses of the arms that had any."""
-    for k in range(len(inverse)):
-        if count[k] > 0:
-            own = pulls_of[k, : count[k]]
-            settle(inverse[k], pulled[own], factor[own])
+def room(arms: int, targets: int, pulls: int, dim: int, block: int) -> NDArray[np.float32]:
+    """Return room for what a kernel works out in a block, in each of whose rounds there are so many pulls at most."""
+    by_arm, by_pull = arms * (dim + 1 + targets), pulls * (3 * dim + block + 1 + targets)
+    return np.zeros((1 + by_arm + by_pull) * block + arms, np.float32)
 
 
 @kernel
 def replay_windowed(
-    context: Any, available: Any, reward: Any, alpha: float, arms: Any, window: Any, at: int, block: int,
-    together: int, called: Any,
+    contexts: Any, available: Any, reward: Any, alpha: Any, inverse: Any, weight: Any, past: Any, past_arm: Any,
+    past_reward: Any, at: int, room: Any, where: Any, together: int, called: Any,
 ) -> None:  # fmt: skip
-    """Play `C` rounds of one seed of `swlinucb`; `arms`, `window` and `called` are changed in place.
+    """Play `C` rounds of one seed of `swlinucb`; its state and `called` are changed in place.
 
     Args:
-        context: `(C, d)` float32.
-        available: `(C, K)` bool.
+        contexts: from `kernels_blocks.upright`.
+        available: `(C, K)` uint8.
         reward: `(C, K)` float32, what each arm would teach.
-        alpha: as in `swlinucb`.
-        arms: `inverse (K, d, d)`, `weight (K, 1, d)` and `pulls (K,)`.
-        window: `context`, `arm` and `reward` of `Window`.
+        alpha: float32, as in `swlinucb`.
+        inverse, weight: `(K, d, d)` and `(K, d)` float32.
+        past, past_arm, past_reward: `context`, `arm` and `reward` of `Window`.
         at: the place in it that the first round takes.
-        block, together: as in `bandits.loop.kernels_blocks.replay_rounds`.
+        room: from `room`, for one target and two pulls a round: its own, and that which leaves the window.
+        where: `(2 B,)` int32 of room.
+        together: as in `bandits.loop.kernels_blocks.replay_rounds`.
         called: `(C,)` int32, filled with the arms.
     """
-    inverse, weight, pulls = arms
-    past, past_arm, past_reward = window
-    (rounds, d), n_arms, one = context.shape, len(inverse), np.float32(1.0)
-    flat, flat_weight = inverse.reshape(n_arms * d, d), weight.reshape(n_arms, d)
-    # A round has up to two pulls: its own, and that which leaves the window.
-    pulled, factor = np.empty((2 * block, d), np.float32), np.empty(2 * block, np.float32)
-    pulls_of, count = np.empty((n_arms, 2 * block), np.int64), np.zeros(n_arms, np.int64)
-    index, told, step = np.empty(n_arms, np.float32), np.empty(block, np.float32), np.empty(1, np.float32)
-    none = np.zeros(block, np.float32)
+    _, d, block = contexts.shape
+    (rounds, arms), one = available.shape, np.float32(1.0)
+    inverses, weights, arm_at = pointer(inverse, 0), pointer(weight, 0), pointer(where, 0)
+    kept, kept_arm, kept_reward = pointer(past, 0), pointer(past_arm, 0), pointer(past_reward, 0)
+    none = pointer(room, 0)
+    whole = pointer(none, block)
+    spread = pointer(whole, arms * d * block)
+    mean = pointer(spread, arms * block)
+    pulled = pointer(mean, arms * block)
+    left = pointer(pulled, 2 * d * block)
+    right = pointer(left, 2 * d * block)
+    along = pointer(right, 2 * d * block)
+    factor = pointer(along, 2 * block * block)
+    steps = pointer(factor, 2 * block)
+    index = pointer(steps, 2 * block)
     for start in range(0, rounds, block):
-        size = min(block, rounds - start)
-        upright = np.ascontiguousarray(context[start : start + size].T)
-        product, spread = np.empty((n_arms * d, size), np.float32), np.empty((n_arms, size), np.float32)
-        _foretold(n_arms, together, flat, upright, none, product, spread)
-        mean = np.dot(flat_weight, upright).reshape(n_arms, 1, size)
-        count[:] = 0
+        size, events, begun = block if rounds - start > block else rounds - start, 0, 0
+        here = pointer(contexts, start * d)
+        forecast(arms, d, block, size, together, inverses, here, none, whole, spread)
+        product(arms, size, d, weights, d, here, block, mean, block)
         for i in range(size):
-            t = start + i
-            for k in range(n_arms):
-                index[k] = mean[k, 0, i] + np.float32(alpha) * np.sqrt(max(spread[k, i], np.float32(0.0)))
-            k = called[t] = highest(index, available[t])
-            x, u = context[t], pulled[2 * i]
-            u[:] = product[k * d : (k + 1) * d, i]
-            along = current(u, x, pulled, factor, pulls_of[k], count[k])
-            scale, factor[2 * i] = one / np.sqrt(one + along), one
-            step[0] = (reward[t, k] - mean[k, 0, i]) * scale
-            _pull(u, weight[k], step, scale, one, upright, i + 1, spread[k], mean[k], told)
-            pulls_of[k, count[k]] = 2 * i
-            count[k] += 1
-            pulls[k] += 1
-            old = past_arm[at]
-            if old >= 0:
-                left, u = past[at], pulled[2 * i + 1]
-                matvec(inverse[old], left, u)
-                along = current(u, left, pulled, factor, pulls_of[old], count[old])
-                factor[2 * i + 1] = -one if along < one else one
-                scale = one / np.sqrt(abs(one - along))
-                step[0] = (past_reward[at] - dot(weight[old, 0], left)) * scale * factor[2 * i + 1]
-                _pull(
-                    u,
-                    weight[old],
-                    step,
-                    scale,
-                    factor[2 * i + 1],
-                    upright,
-                    i + 1,
-                    spread[old],
-                    mean[old],
-                    told,
-                )
-                pulls_of[old, count[old]] = 2 * i + 1
-                count[old] += 1
-            past[at], past_arm[at], past_reward[at] = x, k, reward[t, k]
-            at = (at + 1) % len(past_arm)
-        _settled(inverse, pulled, factor, pulls_of, count)
-
-
-@kernel
-def replay_averaged(
-    context: Any, available: Any, utility: Any, cost: Any, price: Any, preference: Any, alpha: float, noise: float,
-    models: Any, evidence: Any, spent: Any, block: int, together: int, called: Any,
-) -> None:  # fmt: skip
-    """Play `C` rounds of one seed of `averaged` under the linear reward; its state and `called` are changed in place.
-
-    Args:
-        context: `(C, d)` float32.
-        available: `(C, K)` bool.
-        utility, cost: `(C, K)` float32, what each call gives; cost in units of the scale.
-        price: `(C, K)` float32 in units of the scale, NaN where none is posted.
-        preference: `(C,)` float32.
-        alpha, noise: as in `averaged`.
-        models: `inverse (M K, d, d)`, `weight (M K, 1, d)` and `pulls (M, K)`.
-        evidence, spent: as in `Averaged`.
-        block, together: as in `bandits.loop.kernels_blocks.replay_rounds`.
-        called: `(C,)` int32, filled with the arms.
-    """
-    inverse, weight, pulls = models
-    (rounds, d), (many, arms), total = context.shape, pulls.shape, len(inverse)
-    one, square = np.float32(1.0), np.float32(noise) * np.float32(noise)
-    flat, flat_weight = inverse.reshape(total * d, d), weight.reshape(total, d)
-    pulled, factor = np.empty((many, block, d), np.float32), np.ones(block, np.float32)
-    pulls_of, count = np.empty((arms, block), np.int64), np.zeros(arms, np.int64)
-    index, told, step = np.empty(arms, np.float32), np.empty(block, np.float32), np.empty(1, np.float32)
-    share = np.empty(many, np.float32)
-    none = np.zeros(block, np.float32)
-    for start in range(0, rounds, block):
-        size = min(block, rounds - start)
-        upright = np.ascontiguousarray(context[start : start + size].T)
-        product, spread = np.empty((total * d, size), np.float32), np.empty((total, size), np.float32)
-        _foretold(total, together, flat, upright, none, product, spread)
-        mean = np.dot(flat_weight, upright).reshape(total, 1, size)
-        count[:] = 0
-        for i in range(size):
-            t, top = start + i, evidence.max()
-            for m in range(many):
-                share[m] = np.exp(evidence[m] - top)
-            share /= share.sum()
+            first, t = i // SPAN * SPAN, start + i
             for k in range(arms):
-                middle = within = np.float32(0.0)
-                for m in range(many):
-                    middle += share[m] * mean[m * arms + k, 0, i]
-                for m in range(many):
-                    apart = mean[m * arms + k, 0, i] - middle
-                    within += share[m] * (
-                        square * max(spread[m * arms + k, i], np.float32(0.0)) + apart * apart
-                    )
-                expected = price[t, k]
-                if np.isnan(expected):
-                    expected = spent[k] / pulls[0, k] if pulls[0, k] > 0 else one
-                index[k] = middle - preference[t] * expected + np.float32(alpha) * np.sqrt(within)
-            k = called[t] = highest(index, available[t])
-            x = context[t]
-            for m in range(many):
-                own, u = m * arms + k, pulled[m, i]
-                u[:] = product[own * d : (own + 1) * d, i]
-                along = current(u, x, pulled[m], factor, pulls_of[k], count[k])
-                error, scale = utility[t, k] - mean[own, 0, i], one / np.sqrt(one + along)
-                step[0] = error * scale
-                _pull(u, weight[own], step, scale, one, upright, i + 1, spread[own], mean[own], told)
-                variance = square * (one + along)
-                evidence[m] -= np.float32(0.5) * (
-                    np.log(np.float32(2.0 * np.pi) * variance) + error * error / variance
-                )
-                pulls[m, k] += 1
-            evidence -= evidence.max()
-            spent[k] += np.float32(0.0) if np.isnan(cost[t, k]) else cost[t, k]
-            pulls_of[k, count[k]] = i
-            count[k] += 1
-        for m in range(many):
-            _settled(inverse[m * arms : (m + 1) * arms], pulled[m], factor, pulls_of, count)
+                wide = spread[k * block + i]
+                index[k] = mean[k * block + i] + alpha * np.sqrt(wide if wide > 0 else np.float32(0.0))
+            new, old = highest(arms, index, pointer(available, t * arms)), kept_arm[at]
+            pointer(called, t)[0] = new
+            row, gained = pointer(kept, at * d), pointer(reward, t * arms)[new]
+            # First in, then out: the precision never falls below the ridge in between.
+            for leaves in range(1 if old < 0 else 2):
+                k = old if leaves else new
+                u, learned = pointer(pulled, events * d), pointer(weights, k * d)
+                if leaves:
+                    along_rows(d, d, row, pointer(inverses, k * d * d), d, u)
+                    for p in range(events):
+                        if arm_at[p] == k:
+                            other = pointer(pulled, p * d)
+                            less(d, factor[p] * dot(d, other, row), other, u)
+                    grown = one - dot(d, u, row)
+                    sign = -one if grown > 0 else one
+                    error = sign * (kept_reward[at] - dot(d, learned, row))
+                else:
+                    mine = pointer(whole, k * d * block + i)
+                    for q in range(d):
+                        u[q] = mine[q * block]
+                    for p in range(events):
+                        if arm_at[p] == k:
+                            less(d, factor[p] * along[p * block + i], pointer(pulled, p * d), u)
+                    grown, sign = one + spread[k * block + i], one
+                    error = gained - mean[k * block + i]
+                scale = one / np.sqrt(abs(grown))
+                step = error * scale
+                for q in range(d):
+                    u[q] *= scale
+                    learned[q] += step * u[q]
+                arm_at[events], factor[events], steps[events] = k, sign, step
+                told = pointer(along, events * block + first)
+                reach(d, block, u, pointer(here, first), told)
+                narrow(0, SPAN, sign, told, pointer(spread, k * block + first))
+                shift(0, SPAN, step, told, pointer(mean, k * block + first))
+                events += 1
+            for q in range(d):
+                row[q] = here[q * block + i]
+            kept_arm[at], kept_reward[at] = new, gained
+            at = at + 1 if at + 1 < len(past_arm) else 0
+            edge = first + SPAN
+            if i + 1 == edge and edge < size:
+                after = pointer(along, begun * block + edge)
+                rows = pointer(pulled, begun * d)
+                product(events - begun, size - edge, d, rows, d, pointer(here, edge), block, after, block)
+                for p in range(begun, events):
+                    k, told = arm_at[p] * block, pointer(along, p * block)
+                    narrow(edge, size, factor[p], told, pointer(spread, k))
+                    shift(edge, size, steps[p], told, pointer(mean, k))
+                begun = events
+        settle(arms, d, events, arm_at, factor, pulled, left, right, inverses)
 
 
-@kernel
+@part
 def _sigmoid(x: Any) -> Any:
     """Return the logistic function of a float32 number, exactly 0 or 1 far out."""
     small = np.exp(-abs(x))
@@ -223,51 +129,79 @@ def _sigmoid(x: Any) -> Any:
 
 @kernel
 def replay_logistic(
-    context: Any, available: Any, utility: Any, cost: Any, preference: Any, alpha: float, arms: Any, block: int,
-    together: int, called: Any,
+    contexts: Any, available: Any, utility: Any, cost: Any, preference: Any, alpha: Any, inverse: Any,
+    weight: Any, room: Any, together: int, called: Any,
 ) -> None:  # fmt: skip
-    """Play `C` rounds of one seed of `glm` under the linear reward; `arms` and `called` are changed in place.
+    """Play `C` rounds of one seed of `glm` under the linear reward; its state and `called` are changed in place.
 
     Args:
-        context: `(C, d)` float32.
-        available: `(C, K)` bool.
+        contexts: from `kernels_blocks.upright`.
+        available: `(C, K)` uint8.
         utility, cost: `(C, K)` float32, what each call gives; cost in units of the scale.
         preference: `(C,)` float32.
-        alpha: as in `glm`.
-        arms: `inverse (K, d, d)`, `weight (K, 2, d)` and `pulls (K,)`.
-        block, together: as in `bandits.loop.kernels_blocks.replay_rounds`.
+        alpha: float32, as in `glm`.
+        inverse, weight: `(K, d, d)` and `(K, 2, d)` float32.
+        room: from `room`, for two targets and one pull a round.
+        together: as in `bandits.loop.kernels_blocks.replay_rounds`.
         called: `(C,)` int32, filled with the arms.
     """
-    inverse, weight, pulls = arms
-    (rounds, d), n_arms, one = context.shape, len(inverse), np.float32(1.0)
-    flat, flat_weight = inverse.reshape(n_arms * d, d), weight.reshape(n_arms * 2, d)
-    pulled, factor = np.empty((block, d), np.float32), np.empty(block, np.float32)
-    pulls_of, count = np.empty((n_arms, block), np.int64), np.zeros(n_arms, np.int64)
-    index, told, step = np.empty(n_arms, np.float32), np.empty(block, np.float32), np.empty(2, np.float32)
-    none = np.zeros(block, np.float32)
+    _, d, block = contexts.shape
+    (rounds, arms), one = available.shape, np.float32(1.0)
+    inverses, weights = pointer(inverse, 0), pointer(weight, 0)
+    none = pointer(room, 0)
+    whole = pointer(none, block)
+    spread = pointer(whole, arms * d * block)
+    mean = pointer(spread, arms * block)
+    pulled = pointer(mean, 2 * arms * block)
+    left = pointer(pulled, d * block)
+    right = pointer(left, d * block)
+    along = pointer(right, d * block)
+    factor = pointer(along, block * block)
+    steps = pointer(factor, block)
+    index = pointer(steps, 2 * block)
     for start in range(0, rounds, block):
-        size = min(block, rounds - start)
-        upright = np.ascontiguousarray(context[start : start + size].T)
-        product, spread = np.empty((n_arms * d, size), np.float32), np.empty((n_arms, size), np.float32)
-        _foretold(n_arms, together, flat, upright, none, product, spread)
-        mean = np.dot(flat_weight, upright).reshape(n_arms, 2, size)
-        count[:] = 0
+        size = block if rounds - start > block else rounds - start
+        here, arm_of = pointer(contexts, start * d), pointer(called, start)
+        forecast(arms, d, block, size, together, inverses, here, none, whole, spread)
+        product(2 * arms, size, d, weights, d, here, block, mean, block)
         for i in range(size):
-            t = start + i
-            for k in range(n_arms):
-                width = np.float32(alpha) * np.sqrt(max(spread[k, i], np.float32(0.0)))
-                index[k] = min(_sigmoid(mean[k, 0, i]) + width, one) - preference[t] * mean[k, 1, i]
-            k = called[t] = highest(index, available[t])
-            x, u = context[t], pulled[i]
-            u[:] = product[k * d : (k + 1) * d, i]
-            along = current(u, x, pulled, factor, pulls_of[k], count[k])
-            chance = _sigmoid(mean[k, 0, i])
-            factor[i] = curved = chance * (one - chance)
-            scale = one / np.sqrt(one + curved * along)
-            step[0] = (utility[t, k] - chance) * scale
-            step[1] = curved * (cost[t, k] - mean[k, 1, i]) * scale
-            _pull(u, weight[k], step, scale, curved, upright, i + 1, spread[k], mean[k], told)
-            pulls_of[k, count[k]] = i
-            count[k] += 1
-            pulls[k] += 1
-        _settled(inverse, pulled, factor, pulls_of, count)
+            first, t, edge = i // SPAN * SPAN, start + i, (i // SPAN + 1) * SPAN
+            shown = pointer(preference, t)[0]
+            for k in range(arms):
+                wide = spread[k * block + i]
+                chance = _sigmoid(mean[2 * k * block + i])
+                bound = chance + alpha * np.sqrt(wide if wide > 0 else np.float32(0.0))
+                index[k] = (bound if bound < one else one) - shown * mean[(2 * k + 1) * block + i]
+            k = highest(arms, index, pointer(available, t * arms))
+            arm_of[i] = k
+            u, mine, wide = pointer(pulled, i * d), pointer(whole, k * d * block + i), spread[k * block + i]
+            useful, taken = pointer(utility, t * arms)[k], pointer(cost, t * arms)[k]
+            means = pointer(mean, 2 * k * block)
+            chance = _sigmoid(means[i])
+            curved = chance * (one - chance)
+            scale = one / np.sqrt(one + curved * wide)
+            for q in range(d):
+                u[q] = scale * mine[q * block]
+            for p in range(i):
+                if arm_of[p] == k:
+                    less(d, scale * factor[p] * along[p * block + i], pointer(pulled, p * d), u)
+            factor[i], steps[2 * i] = curved, (useful - chance) * scale
+            steps[2 * i + 1] = curved * (taken - means[block + i]) * scale
+            told = pointer(along, i * block + first)
+            reach(d, block, u, pointer(here, first), told)
+            narrow(0, SPAN, curved, told, pointer(spread, k * block + first))
+            for f in range(2):
+                learned, step = pointer(weights, (2 * k + f) * d), steps[2 * i + f]
+                for q in range(d):
+                    learned[q] += step * u[q]
+                shift(0, SPAN, step, told, pointer(means, f * block + first))
+            if i + 1 == edge and edge < size:
+                after = pointer(along, first * block + edge)
+                rows = pointer(pulled, first * d)
+                product(SPAN, size - edge, d, rows, d, pointer(here, edge), block, after, block)
+                for p in range(first, edge):
+                    k, told = arm_of[p], pointer(along, p * block)
+                    narrow(edge, size, factor[p], told, pointer(spread, k * block))
+                    for f in range(2):
+                        shift(edge, size, steps[2 * p + f], told, pointer(mean, (2 * k + f) * block))
+        settle(arms, d, size, arm_of, factor, pulled, left, right, inverses)
