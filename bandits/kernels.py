@@ -132,10 +132,10 @@ def _lower(typing: Any, d: Any, lead: Any, u: Any, told: Any, here: Any) -> Any:
 reach: Any = _reach
 lower: Any = _lower
 
+
 @intrinsic
 def _beyond(typing: Any, where: Any, limit: Any) -> Any:
     """Return a bit for each of the 32 numbers from a pointer on: whether it is not at most `limit`."""
-    from llvmlite import ir  # type: ignore[import-untyped]
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         vector = ir.VectorType(context.get_value_type(where.dtype), 32)
@@ -154,7 +154,6 @@ def _beyond(typing: Any, where: Any, limit: Any) -> Any:
 @intrinsic
 def _lowest(typing: Any, bits: Any) -> Any:
     """Return the number of the lowest bit that is set; one is."""
-    from llvmlite import ir
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         return builder.cttz(given[0], ir.Constant(ir.IntType(1), 1))

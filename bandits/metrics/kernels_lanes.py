@@ -12,7 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from bandits.kernels import exact, lowest, part, pointer
+from bandits.kernels import exact, ir, lowest, part, pointer
 
 Array = NDArray[Any]
 LANES = 16
@@ -23,7 +23,6 @@ ROWS = 6
 @intrinsic
 def _ahead(typing: Any, sums: Any) -> Any:
     """Return in which lanes the point is cheaper or better than where the lane stands: a bit each."""
-    from llvmlite import ir  # type: ignore[import-untyped]
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         vector = ir.VectorType(ir.DoubleType(), LANES).as_pointer()
