@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 _KEY = 1024  # bytes of a seed's key, about: an array of its own
 _TOLD = 4 * 5  # bytes of what a call tells: utility, reward, cost, latency and tokens in float32
-_DRAWN = 3 << 19  # bytes of a lane that the C library keeps, whatever its shape, where JAX draws ahead; measured
+_DRAWN = (
+    3 << 19
+)  # bytes of a lane that the C library keeps, whatever its shape, where JAX draws ahead; measured
 _LAPACK = ("cholesky", "eigh", "lu", "qr", "svd", "triangular_solve")
 _PRODUCTS = ("dot_general", "conv_general_dilated", *_LAPACK)
 _COPIES = 3  # of a product: as it goes on, what its slope needs, and the slope itself
@@ -34,8 +36,8 @@ def playing(policy: Any, loaded: Stream, ask: Ask, runs: int) -> int:
     beginning = 2 * states  # JAX makes it, and then it is where it is played
     if ask.calls > 1:  # what a further call is decided from is not to be had here
         ahead = 2 * chunk
-    elif late(ask):  # what is heard in a chunk is gathered beside what is met in it, and read by JAX too
-        ahead = 4 * chunk + _working(policy, arms, dim, group)
+    elif late(ask):  # beside what is met what is heard, of two chunks, and once more where JAX reads it
+        ahead = 5 * chunk + _working(policy, arms, dim, group)
     elif keyless(policy):
         ahead = 6 * 4 * cells if form_of(policy) is not None else 0  # three weights, targets of three chunks
         states += states // group  # each has a copy of what the policy begins with
