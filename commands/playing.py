@@ -16,6 +16,7 @@ _TOLD = 4 * 5  # bytes of what a call tells: utility, reward, cost, latency and 
 _DRAWN = (
     3 << 19
 )  # bytes of a lane that the C library keeps, whatever its shape, where JAX draws ahead; measured
+_SCANNED = 3 << 18  # the same, where JAX plays
 _LAPACK = ("cholesky", "eigh", "lu", "qr", "svd", "triangular_solve")
 _PRODUCTS = ("dot_general", "conv_general_dilated", *_LAPACK)
 _COPIES = 3  # of a product: as it goes on, what its slope needs, and the slope itself
@@ -72,14 +73,17 @@ def state(policy: Policy) -> int:
 
 
 def _working(policy: Policy, arms: int, dim: int, lanes: int) -> int:
-    """Return the bytes that the programs of a scanned policy work in: of the groups that are under way at once."""
+    """Return the bytes that the programs of a scanned policy work in, and what the C library keeps of its lanes.
+
+    Only groups that are under way at once work.
+    """
     from bandits.loop.scan import groups
     from envs.cores import cores
 
     traced = _traced(policy, arms, dim)
     many, size = groups(lanes)
     at_once = 1 if any(part.primitive.name in _LAPACK for part in _parts(traced)) else min(many, cores())
-    return at_once * size * working(traced)
+    return at_once * size * working(traced) + _SCANNED * lanes
 
 
 def _traced(policy: Policy, arms: int, dim: int) -> Any:
