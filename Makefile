@@ -47,6 +47,7 @@ bench: install
 	$(OWN_BLAS) $(BIN)/python benchmarks/after.py growth page
 	$(OWN_BLAS) $(BIN)/python benchmarks/sweeps.py --jobs 500
 	$(OWN_BLAS) $(BIN)/python benchmarks/reading.py --kind "many models"
+	$(OWN_BLAS) $(BIN)/python benchmarks/protocol.py
 
 # A library that cannot be installed (contextualbandits needs a C compiler) is a row of the table that says so.
 $(PEERS)/.installed: benchmarks/peers.txt

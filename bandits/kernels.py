@@ -58,6 +58,40 @@ def _pointer(typing: Any, where: Any, start: Any) -> Any:
 pointer: Any = _pointer
 
 
+@intrinsic
+def _beyond(typing: Any, where: Any, limit: Any) -> Any:
+    """Return a bit for each of the 32 numbers from a pointer on: whether it is not at most `limit`."""
+    from llvmlite import ir  # type: ignore[import-untyped]
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        vector = ir.VectorType(context.get_value_type(where.dtype), 32)
+        numbers = builder.load(
+            builder.bitcast(given[0], vector.as_pointer()), align=where.dtype.bitwidth // 8
+        )
+        limits = ir.Constant(vector, ir.Undefined)
+        for place in range(32):
+            limits = builder.insert_element(limits, given[1], ir.Constant(ir.IntType(32), place))
+        bits = builder.fcmp_unordered(">", numbers, limits)
+        return builder.zext(builder.bitcast(bits, ir.IntType(32)), ir.IntType(64))
+
+    return _types.int64(where, where.dtype), generate
+
+
+@intrinsic
+def _lowest(typing: Any, bits: Any) -> Any:
+    """Return the number of the lowest bit that is set; one is."""
+    from llvmlite import ir
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.cttz(given[0], ir.Constant(ir.IntType(1), 1))
+
+    return _types.int64(_types.int64), generate
+
+
+beyond: Any = _beyond
+lowest: Any = _lowest
+
+
 # The symbols that `np.dot` calls, which look up SciPy's BLAS.
 _letter, _number, _place = _types.char, _types.intp, _types.CPointer(_types.float32)
 _gemm: Any = _types.ExternalFunction("numba_xxgemm", _types.intc(

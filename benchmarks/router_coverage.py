@@ -70,8 +70,8 @@ def scored(queries: Queries) -> tuple[curve.Path, scores.Truth, Floats]:
 def intervals(queries: Queries, resamples: int, seed: int) -> Floats:
     """Return `(forms, scores, 2)`, the ends of each form of interval."""
     path, true, found = scored(queries)
-    plan = resampling.scheme(np.arange(len(queries.cost)), resamples, seed)
-    drawn, left = scores.resample(path, true, plan.drawn), scores.resample(path, true, plan.left)
+    weights = [block for _, block in resampling.weights(np.arange(len(queries.cost)), resamples, seed)]
+    drawn, left = np.split(scores.resample(path, true, np.concatenate(weights)), [resamples])
     out = np.empty((len(FORMS), len(found), 2))
     for j, estimate in enumerate(found):
         known = drawn[~np.isnan(drawn[:, j]), j]

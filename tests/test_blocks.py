@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -140,3 +142,33 @@ def test_a_policy_that_learns_in_another_way_is_scanned(known) -> None:
     assert form_of(policy) is not None and form_of(forgetful) is None
     arms = replay(forgetful, known, table, seeds=2).arms
     assert (arms == 0).all()  # nothing learned: every arm ties in every round, and the lowest is called
+
+
+def test_parts_are_taken_up_once_each_and_made_when_a_core_is_free(monkeypatch) -> None:
+    monkeypatch.setattr(blocks, "cores", lambda: 3)
+    ahead, seen = [], []
+
+    def parts():
+        for i in range(40):
+            ahead.append(i - len(seen))
+            yield i
+
+    blocks.taken_up(lambda i: (time.sleep(0.001), seen.append(i)), parts())
+    assert sorted(seen) == list(range(40)) and max(ahead) <= 3  # those that are worked on
+
+
+def test_a_part_that_fails_ends_the_others(monkeypatch) -> None:
+    monkeypatch.setattr(blocks, "cores", lambda: 2)
+    for source in (iter(range(10**9)), _broken()):
+        with pytest.raises(ValueError, match="no part 3"):
+            blocks.taken_up(_refused, source)
+
+
+def _broken():
+    yield from (0, 1)
+    raise ValueError("no part 3")
+
+
+def _refused(part: int) -> None:
+    if part == 3:
+        raise ValueError("no part 3")

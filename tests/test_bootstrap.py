@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 
 from bandits.metrics import bootstrap, curve
-from bandits.mmrbench import scores
+from bandits.mmrbench import resampling, scores
 
 Floats = np.ndarray
 
@@ -76,22 +76,86 @@ def test_draws_without_a_number_and_without_an_end() -> None:
     assert low == 0.5 and high == math.inf
 
 
-def test_the_compiled_frontier_is_that_of_the_points() -> None:
+def kept(path: curve.Path, utility: Floats, cost: Floats, weight: Floats) -> list[Floats]:
+    """Return the frontier of all points, each found by itself."""
+    points = curve.points(path, utility, cost, weight)
+    chosen = curve.frontier(*points)
+    return [x[chosen] for x in points]
+
+
+def test_the_compiled_frontiers_are_those_of_the_points() -> None:
     rng = np.random.default_rng(5)
     for n, models in ((1, 2), (40, 3), (300, 6)):
         utility, cost = rng.integers(0, 2, (n, models)) * 1.0, rng.lognormal(size=(n, models))
         told = rng.normal(size=(n, models)).round(1), rng.lognormal(size=(n, models)).round(1)
         path = curve.path(*told)
-        of = curve.reweighted(path, utility, cost)
-        for _ in range(5):
-            weight = rng.integers(0, 4, n) * 1.0 + (n == 1)
-            points = curve.points(path, utility, cost, weight)
-            kept = curve.frontier(*points)
-            np.testing.assert_allclose(of(weight), [x[kept] for x in points], rtol=1e-12)
+        weight = rng.integers(0, 4, (n, 16)) + (n == 1)
+        found = curve.reweighted(path, utility, cost)(weight.astype(np.uint16))
+        for lane, points in enumerate(found):
+            expected = kept(path, utility, cost, weight[:, lane])
+            np.testing.assert_allclose(points, expected, rtol=1e-12)
         for point in (0, len(path.threshold) // 2, len(path.threshold) - 1):
             chosen = curve.choice(path, point)
             mean = utility[np.arange(n), chosen].mean()
             assert curve.points(path, utility, cost)[1][point] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 16])
+def test_compiled_frontiers_of_walks_that_turn_back_and_tie(lanes: int) -> None:
+    """Whole numbers, whose sums are exact: costs fall as often as they rise, points tie, changes change nothing."""
+    rng = np.random.default_rng(lanes)
+    for attempt in range(150):
+        n, models, n_points = rng.integers(1, 30), rng.integers(1, 5), rng.integers(1, 40)
+        utility, cost = (rng.integers(0, 4, (n, models)) * 1.0 for _ in range(2))
+        if attempt % 3 == 0:  # a router that starts with the dearest model: every change is cheaper
+            cost, utility = (np.sort(v, axis=1)[:, ::-1].copy() for v in (cost, utility))
+        if attempt % 2:
+            choices = rng.integers(0, models, (n_points, n))
+            path = curve.sequence(np.sort(choices, axis=0) if attempt % 3 == 0 else choices)
+        else:
+            path = curve.path(*(rng.integers(0, 6, (n, models)) * 1.0 for _ in range(2)))
+        weight = rng.integers(0, 3, (n, lanes)) + np.eye(n, 1, dtype=int)
+        found = curve.reweighted(path, utility, cost)(weight.astype(np.uint16))
+        assert len(found) == lanes
+        for lane, points in enumerate(found):
+            np.testing.assert_array_equal(points, kept(path, utility, cost, weight[:, lane]))
+
+
+def test_a_query_that_is_not_drawn_may_have_no_outcome() -> None:
+    cost, utility = np.array([[1.0, 2.0], [1.0, np.nan]]), np.array([[0.0, 1.0], [0.0, np.nan]])
+    path = curve.path(np.array([[0.0, 1.0]] * 2), np.array([[1.0, 2.0]] * 2))
+    weight = np.array([[1, 1, 2], [0, 1, 0]], np.uint16)
+    found = curve.reweighted(path, utility, cost)(weight)
+    for lane in (0, 2):
+        np.testing.assert_array_equal(found[lane], [[1, 2], [0, 1]])
+    np.testing.assert_array_equal(found[1], [[1], [0]])  # from where on nothing is known
+
+
+def test_a_resample_has_the_scores_of_a_table_in_which_its_queries_come_that_often() -> None:
+    rng = np.random.default_rng(8)
+    utility, cost = rng.random((70, 4)), rng.lognormal(size=(70, 4))
+    told = utility + 0.2 * rng.normal(size=(70, 4)), cost * rng.lognormal(sigma=0.2, size=(70, 4))
+    weights = 1 + rng.multinomial(70, np.full(70, 1 / 70), size=20)  # all are drawn: the points are the same
+    found = scores.resample(curve.path(*told), scores.truth(utility, cost), weights)
+    for weight, row in zip(weights, found, strict=True):
+        own = [np.repeat(v, weight, axis=0) for v in (*told, utility, cost)]
+        expected = scores.score(curve.path(*own[:2]), scores.truth(*own[2:]))
+        assert row == pytest.approx([expected[name] for name in scores.RESAMPLED], rel=1e-11)
+    assert np.isfinite(found[:, :4]).all()
+
+
+def test_weights_of_resamples_come_in_blocks_and_then_leave_out_each_group_once() -> None:
+    unit = np.array([0, 1, 1, 2, 3, 4, 4, 4])
+    blocks = list(resampling.weights(unit, 20, 7))
+    assert [start for start, _ in blocks] == [0, 16, 20]
+    whole = np.concatenate([block for _, block in blocks])
+    rng = np.random.default_rng(7)
+    for row in whole[:20]:
+        drawn = rng.integers(0, 5, 5).tolist()
+        np.testing.assert_array_equal(row, [drawn.count(u) for u in unit])
+    left_out = whole[20:] == 0
+    assert left_out.shape == (5, 8) and (left_out.sum(axis=0) == 1).all()
+    assert all(len(set(unit[row])) == 1 for row in left_out)
 
 
 def coverage() -> Any:

@@ -156,6 +156,19 @@ def test_hypervolume_is_the_area_of_the_steps() -> None:
     assert metrics.hypervolume([], [], worst_cost=4.0) == 0.0
 
 
+def test_hypervolume_of_points_in_order_is_that_of_the_points_in_any_order() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        cost, value = (
+            np.cumsum(rng.integers(1, 4, 12)) / 4,
+            np.cumsum(rng.integers(0, 2, 12)) / 8,
+        )  # values tie
+        worst, shuffled = cost[rng.integers(12)], rng.permutation(12)
+        assert not (np.diff(cost[shuffled]) > 0).all()
+        area = metrics.hypervolume(cost, value, worst_cost=worst)
+        assert area == metrics.hypervolume(cost[shuffled], value[shuffled], worst_cost=worst)
+
+
 def test_the_interval_is_students_of_scipy() -> None:
     values = np.random.default_rng(3).normal(size=(7, 4))
     low, high = metrics.student(values)

@@ -8,8 +8,8 @@ import pytest
 from bandits.metrics import curve
 from bandits.metrics.frontier import hypervolume
 from bandits.mmrbench.routers import REFERENCES, ROUTERS, linear, linearmf
-from bandits.mmrbench.routers.base import Floats
-from bandits.mmrbench.routers.kernels_near import least
+from bandits.mmrbench.routers.base import Floats, mean_where_seen
+from bandits.mmrbench.routers.kernels_near import means, nearest
 from bandits.mmrbench.routers.knn import _by_cosine
 
 # Small enough for a test; the defaults are the published ones.
@@ -153,14 +153,29 @@ def test_refuses_hyperparameters_out_of_range(name: str, hyper: dict[str, float]
         ROUTERS[name](**hyper)
 
 
-def test_the_first_of_equally_near_queries_is_a_neighbour() -> None:
+@pytest.mark.parametrize("number", [np.float32, np.float64])
+def test_the_first_of_equally_near_queries_is_a_neighbour(number: type) -> None:
     rng = np.random.default_rng(0)
-    for n, k in ((5, 5), (40, 1), (40, 7), (400, 50)):
-        distance = rng.integers(0, n // 3, (20, n)).astype(np.float32)
-        near = np.empty((20, k), np.int64)
-        least(distance, near)
+    for n, k, together in ((5, 5, 5), (40, 1, 40), (40, 7, 3), (400, 50, 64), (400, 50, 37), (70, 40, 33)):
+        similar = (rng.integers(-n, n + 1, (20, n)) / n * 1.1).astype(number)  # rounding takes some beyond 1
+        held, near = np.empty((20, k), number), np.empty((20, k), np.int64)
+        for start in range(0, n, together):
+            nearest(similar[:, start : start + together].copy(), start, held, near)
+        distance = np.clip(1 - similar, 0, 2)
         wanted = np.sort(np.argsort(distance, axis=1, kind="stable")[:, :k], axis=1)
-        np.testing.assert_array_equal(near, wanted)
+        np.testing.assert_array_equal(np.sort(near, axis=1), wanted)
+        np.testing.assert_array_equal(np.sort(held, axis=1), np.sort(distance, axis=1)[:, :k])
+
+
+def test_means_of_neighbours_pass_over_what_was_not_recorded() -> None:
+    rng = np.random.default_rng(2)
+    value, near = rng.normal(size=(30, 5)), rng.integers(0, 30, (50, 6))
+    value[rng.random(value.shape) < 0.4] = np.nan
+    value[:, 4] = np.nan
+    out = np.empty((50, 5))
+    means(value, near, out)
+    np.testing.assert_array_equal(out, mean_where_seen(value[near], axis=1))
+    assert np.isnan(out[:, 4]).all() and not np.isnan(out[:, :4]).all()
 
 
 def test_neighbours_by_cosine_are_as_near_as_those_of_scikit_learn() -> None:

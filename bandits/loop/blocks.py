@@ -10,9 +10,10 @@ for policies that ask nothing of JAX (`keyless`): those a kernel plays anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -182,6 +183,28 @@ def shared_out(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
     """Return what `work` makes of each part, in order, on as many cores as there are; BLAS has one for each."""
     with blas().limit(limits=1):
         return list((map if cores() == 1 or len(parts) == 1 else _threads().map)(work, parts))
+
+
+def taken_up(work: Callable[[Any], object], parts: Iterator[Any]) -> None:
+    """Have `work` done on each part by whichever core is free; a part is made when it is taken, one at a time."""
+    turn, ended = Lock(), Event()
+
+    def some(_: int) -> None:
+        try:
+            while True:
+                with turn:
+                    part = None if ended.is_set() else next(parts, None)
+                if part is None:
+                    return
+                work(part)
+        except BaseException:
+            ended.set()
+            raise
+
+    try:
+        shared_out(some, range(cores()))
+    finally:
+        ended.set()  # Ctrl-C ends the others after their part
 
 
 @cache

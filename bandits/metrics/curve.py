@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics import kernels_curve
+from bandits.metrics import kernels_curve, kernels_lanes
+from bandits.metrics.kernels_lanes import LANES, ROWS
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
@@ -104,10 +105,13 @@ def points(path: Path, utility: Floats, cost: Floats, weight: Floats | None = No
     return sums[0] / total, sums[1] / total
 
 
-def reweighted(path: Path, utility: Floats, cost: Floats) -> Callable[[Floats], tuple[Floats, Floats]]:
-    """Return the function from weights `(n,)` to the frontier's mean cost and utility: for thousands of resamples.
+def reweighted(
+    path: Path, utility: Floats, cost: Floats
+) -> Callable[[NDArray[np.uint16]], list[tuple[Floats, Floats]]]:
+    """Return the function from weights `(n, m)` to `m` frontiers, mean cost and utility each: for resamples.
 
-    It returns what `frontier` keeps of `points(path, utility, cost, weight)`, in one pass.
+    Each is what `frontier` keeps of `points(path, utility, cost, weight)`. One pass over the path serves them all: `m`
+    is at most `LANES`, and no column of the weights is all 0.
 
     Args:
         path: of `n` queries.
@@ -117,12 +121,51 @@ def reweighted(path: Path, utility: Floats, cost: Floats) -> Callable[[Floats], 
     sheets = [np.asarray(value, np.float64) for value in (cost, utility)]
     first = np.stack([value[rows, path.start] for value in sheets], axis=1)
     step = np.stack([kernels_curve.steps(path.start, path.row, path.arm, value) for value in sheets], axis=1)
+    tested = _telling(path, step)
+    size = np.count_nonzero(tested) + 2
 
-    def frontier_of(weight: Floats) -> tuple[Floats, Floats]:
-        kept = kernels_curve.weighted_frontier(first, path.row, step, path.point, weight, len(path.threshold))
-        return kept[:, 0], kept[:, 1]
+    def frontiers_of(weight: NDArray[np.uint16]) -> list[tuple[Floats, Floats]]:
+        many = weight.shape[1]
+        lanes = np.pad(weight, ((0, 0), (0, LANES - many)))
+        sums, ends, stairs = (
+            np.zeros((ROWS, LANES)),
+            np.zeros((2, LANES), np.int64),
+            np.empty((LANES, size, 2)),
+        )
+        sums[-2:], ends[1], stairs[:, 0], stairs[:, -1] = -np.inf, size - 1, -np.inf, np.inf
+        kernels_lanes.frontiers(first, path.row, step, tested, lanes, sums, ends, stairs)
+        total = weight.sum(axis=0)
+        return [_means(stairs[i], ends[0, i], ends[1, i], total[i]) for i in range(many)]
 
-    return frontier_of
+    return frontiers_of
+
+
+def _telling(path: Path, step: Floats) -> NDArray[np.bool_]:
+    """Return `(1 + E,)`: after which changes, or before them all, a point may be on a frontier, whatever the weights.
+
+    It is on none where its changes make no query cheaper and none better, nor where those of the next point make none
+    dearer and none worse.
+    """
+    tested = np.zeros(1 + len(step), bool)
+    if not len(step):
+        return ~tested
+    dearer, better = step.T
+    starts = np.flatnonzero(np.append(True, path.point[1:] != path.point[:-1]))
+    worse = np.logical_and.reduceat((dearer >= 0) & (better <= 0), starts)
+    beaten = np.logical_and.reduceat((dearer <= 0) & (better >= 0), starts) & ~worse  # of equals one stays
+    tested[0] = path.point[0] > 0
+    worse[0] &= tested[0]  # what goes before is no point
+    tested[np.append(starts[1:], len(step))] = ~worse & ~np.append(beaten[1:], False)
+    return tested
+
+
+def _means(stairs: Floats, left: int, right: int, total: float) -> tuple[Floats, Floats]:
+    """Return mean cost and utility of the points of a staircase; of those that rounding makes equal the best one."""
+    cost, utility = (np.concatenate([stairs[1 : left + 1], stairs[right:-1]]) / total).T
+    better = np.append(True, utility[1:] > utility[:-1])
+    cost, utility = cost[better], utility[better]
+    last = np.append(cost[1:] != cost[:-1], True)
+    return cost[last], utility[last]
 
 
 def choice(path: Path, point: int) -> Integers:
@@ -176,8 +219,10 @@ def fair_nauc(cost: Floats, utility: Floats, low: float, high: float) -> float:
     """Return the area under a frontier over `[low, high]` by that range, constant beyond its ends; NaN if empty."""
     if not high > low:
         return float("nan")
-    grid = np.concatenate([[low], cost[(cost > low) & (cost < high)], [high]])
-    return float(np.trapezoid(np.interp(grid, cost, utility), grid) / (high - low))
+    inner = slice(np.searchsorted(cost, low, "right"), np.searchsorted(cost, high, "left"))
+    ends = np.interp([low, high], cost, utility)
+    grid = np.concatenate([[low], cost[inner], [high]])
+    return float(np.trapezoid(np.concatenate([ends[:1], utility[inner], ends[1:]]), grid) / (high - low))
 
 
 def qnc(cost: Floats, utility: Floats, best_utility: float, best_cost: float) -> float:

@@ -46,7 +46,10 @@ def hypervolume(cost: ArrayLike, value: ArrayLike, *, worst_cost: float, worst_v
         ValueError: as `pareto`.
     """
     x, y = np.asarray(cost, np.float64), np.asarray(value, np.float64)
-    kept = pareto(x, y)
+    if x.ndim == 1 and x.shape == y.shape and (x[1:] > x[:-1]).all() and (y[1:] >= y[:-1]).all():
+        kept = np.append(True, y[1:] > y[:-1])[: len(x)]  # in order already: nothing to sort
+    else:
+        kept = pareto(x, y)
     kept &= np.less(x, worst_cost) & np.greater(y, worst_value)
     order = np.lexsort((y[kept], x[kept]))
     x, y = x[kept][order], y[kept][order]

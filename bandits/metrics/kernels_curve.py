@@ -8,8 +8,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from bandits.kernels import exact
-
 Array = NDArray[Any]
 
 
@@ -107,60 +105,3 @@ def steps(start: Array, row: Array, arm: Array, value: Array) -> Array:
         out[e] = value[i, arm[e]] - value[i, chosen[i]]
         chosen[i] = arm[e]
     return out
-
-
-@exact
-def _two_sum(total: float, carry: float, term: float) -> tuple[float, float]:
-    """Return what `_add` returns, for terms that are finite."""
-    after = total + term
-    own = after - term
-    return after, carry + ((total - own) + (term - (after - own)))
-
-
-@exact
-def weighted_frontier(
-    first: Array, row: Array, step: Array, point: Array, weight: Array, n_points: int
-) -> Array:
-    """Return `(F, 2)`, mean cost and utility of the points of a weighted path that beat all cheaper ones.
-
-    The same points as `curve.frontier` of `curve.points`; in one pass, for thousands of resamples. Without branches,
-    which weights drawn by chance would mislead: the error of a sum is Knuth's TwoSum, the number that `_add` finds.
-
-    Args:
-        first: `(n, 2)`, cost and utility of each query before any change.
-        row, point: `(E,)` of the path; `point` is ascending.
-        step: `(E, 2)`, from `steps` of cost and of utility.
-        weight: `(n,)`, how often each query counts; not all 0.
-        n_points: points of the path.
-    """
-    total = weight.sum()
-    cost, cost_carry, utility, utility_carry = 0.0, 0.0, 0.0, 0.0
-    for i in range(weight.size):
-        cost, cost_carry = _two_sum(cost, cost_carry, weight[i] * first[i, 0])
-        utility, utility_carry = _two_sum(utility, utility_carry, weight[i] * first[i, 1])
-    at = np.empty((n_points, 2))
-    size, e, top, top_cost = 0, 0, -np.inf, np.inf
-    for p in range(n_points):
-        while e < row.size and point[e] == p:
-            w = weight[row[e]]
-            dearer, better = w * step[e, 0], w * step[e, 1]
-            # A step of a query that is not drawn may be NaN.
-            cost, cost_carry = _two_sum(cost, cost_carry, dearer if w != 0 else 0.0)
-            utility, utility_carry = _two_sum(utility, utility_carry, better if w != 0 else 0.0)
-            e += 1
-        c, u = (cost + cost_carry) / total, (utility + utility_carry) / total
-        if u <= top and c >= top_cost:
-            continue  # no better than an earlier point that costs no more: most are, and need no sorting
-        at[size] = c, u
-        size += 1
-        if u > top:
-            top, top_cost = u, c
-    kept = np.empty((size, 2))
-    left, best = 0, -np.inf
-    for i in np.argsort(at[:size, 0], kind="mergesort"):
-        if at[i, 1] > best:
-            best = at[i, 1]
-            if left == 0 or kept[left - 1, 0] != at[i, 0]:
-                left += 1
-            kept[left - 1] = at[i]
-    return kept[:left].copy()

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandits.metrics.bootstrap import interval, p_value
-from bandits.metrics.curve import Path
+from bandits.metrics.kernels_lanes import LANES
 from bandits.mmrbench import scores, trial
 
 Floats = NDArray[np.floating[Any]]
 GROUPS = 100  # of the jackknife: the acceleration's error is then .245 / (6 sqrt(100)) = .004
-
-
-class Scheme(NamedTuple):
-    """How often each query counts in each resample, and in the sample without each group of queries.
-
-    Attributes:
-        drawn: `(B, N)` uint16; near copies are drawn together.
-        left: `(G, N)` bool.
-    """
-
-    drawn: NDArray[np.uint16]
-    left: NDArray[np.bool_]
 
 
 class Resampled(NamedTuple):
@@ -58,8 +47,11 @@ class Resampled(NamedTuple):
             return Resampled(*(a - b for a, b in zip(self, other, strict=True)))
 
 
-def scheme(unit: NDArray[np.intp], resamples: int, seed: int) -> Scheme:
-    """Return resamples of units with replacement, as many as there are, and groups of them at random.
+def weights(unit: NDArray[np.intp], resamples: int, seed: int) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+    """Yield how often each query counts in each resample of units, with replacement and as many as there are units.
+
+    Then in the sample without each group of units, groups made at random. They come in blocks that are made when they
+    are asked for: number of the first one, and `(m, N)`, `m` at most `LANES`.
 
     Args:
         unit: `(N,)` numbers from 0, which near copies share, from `splits.units`.
@@ -68,35 +60,49 @@ def scheme(unit: NDArray[np.intp], resamples: int, seed: int) -> Scheme:
     """
     size = int(unit.max()) + 1
     rng = np.random.default_rng(seed)
-    drawn = np.empty((resamples, len(unit)), np.uint16)
-    for b in range(resamples):
-        drawn[b] = np.bincount(rng.integers(0, size, size), minlength=size)[unit]
-    groups = min(size, GROUPS)
-    group = (rng.permutation(size) % groups)[unit]
-    return Scheme(drawn, group != np.arange(groups)[:, None])
+    for start in range(0, resamples, LANES):
+        block = np.empty((min(LANES, resamples - start), len(unit)), np.uint16)
+        for row in block:
+            row[:] = np.bincount(rng.integers(0, size, size), minlength=size)[unit]
+        yield start, block
+    group = (rng.permutation(size) % _groups(unit))[unit]
+    for start in range(0, _groups(unit), LANES):
+        left_out = np.arange(start, min(start + LANES, _groups(unit)))
+        yield resamples + start, (group != left_out[:, None]).astype(np.uint16)
 
 
-def resampled(paths: list[Path], cases: list[trial.Case], values: Floats, plan: Scheme) -> Resampled:
-    """Return a router's scores under a scheme.
+def _groups(unit: NDArray[np.intp]) -> int:
+    return min(int(unit.max()) + 1, GROUPS)
+
+
+def resampled(part: trial.Part, values: Floats, resamples: int, seed: int) -> list[Resampled]:
+    """Return each router's scores on the same resamples.
 
     Args:
-        paths, cases: one each a repetition.
-        values: `(R,)`, the scores `scores.RESAMPLED` of the sample.
-        plan: for the rows of the table that the cases come from.
+        part: what was played.
+        values: `(R, 6)`, the scores `scores.RESAMPLED` of the sample.
+        resamples, seed: see `weights`.
 
     Raises:
-        ValueError: see `scores.resample`.
+        ValueError: a resample draws none of the test queries, so few are they.
     """
-    drawn, left = (
-        np.mean([_scored(p, c, w[:, c.split.test]) for p, c in zip(paths, cases, strict=True)], axis=0)
-        for w in (plan.drawn, plan.left)
-    )
-    return Resampled(values, drawn, left)
+    found = []
+    for s, case in enumerate(part.cases):
+        paths, size = [e.paths[s] for e in part.entries], resamples + _groups(part.unit)
+        blocks = _tested(weights(part.unit, resamples, seed), case.split.test, resamples)
+        found.append(scores.resample_each(paths, case.true, blocks, size))
+    means = np.mean(found, axis=0)
+    return [Resampled(*own, *np.split(mean, [resamples])) for *own, mean in zip(values, means, strict=True)]
 
 
-def _scored(path: Path, case: trial.Case, weights: NDArray[Any]) -> Floats:
-    """Return the scores `(B, R)`; NaN for a sample from which every test query is left out."""
-    kept = weights.any(axis=1) | (weights.dtype != bool)  # a resample of nothing is refused, see `resample`
-    out = np.full((len(weights), len(scores.RESAMPLED)), np.nan)
-    out[kept] = scores.resample(path, case.true, weights[kept])
-    return out
+def _tested(
+    blocks: Iterator[tuple[int, NDArray[np.uint16]]], test: NDArray[np.intp], resamples: int
+) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+    """Yield the weights of the test queries; none of them may be left out, a whole group of units may."""
+    for start, block in blocks:
+        own = block[:, test]
+        if start < resamples and not own.any(axis=1).all():
+            raise ValueError(
+                f"mmrbench needs more test queries for intervals, got {len(test)}: a resample drew none of them"
+            )
+        yield start, own

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.loop.blocks import shared_out
+from bandits.loop.blocks import taken_up
 from bandits.metrics import curve
 from bandits.metrics.curve import Path
 from bandits.metrics.frontier import hypervolume
+from bandits.metrics.kernels_lanes import LANES
 
 Floats = NDArray[np.floating[Any]]
 # Scores that the bootstrap recomputes, in this order.
 RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain", "QNC", "hypervolume")
-_CHUNK = 100  # resamples whose counts are held as floats
 
 
 class Truth(NamedTuple):
@@ -109,35 +110,59 @@ def resample(path: Path, true: Truth, weights: Floats | NDArray[np.integer[Any]]
     Args:
         path: of `n` queries.
         true: their outcomes.
-        weights: `(B, n)`, how often each resample draws each query.
-
-    Raises:
-        ValueError: a resample draws none of the queries, so few are they.
+        weights: `(B, n)`, how often each resample draws each query, below 65,536; NaN where it draws none.
     """
-    if not weights.any(axis=1).all():
-        raise ValueError(
-            f"mmrbench needs more test queries for intervals, got {weights.shape[1]}: a resample drew none of them"
-        )
-    frontier = curve.reweighted(path, true.utility, true.cost)
+    blocks = ((i, np.asarray(weights[i : i + LANES], np.uint16)) for i in range(0, len(weights), LANES))
+    found: Floats = resample_each([path], true, blocks, len(weights))[0]
+    return found
+
+
+def resample_each(
+    paths: Sequence[Path], true: Truth, blocks: Iterator[tuple[int, NDArray[np.uint16]]], size: int
+) -> Floats:
+    """Return `(R, B, 6)`, what `resample` returns of each path.
+
+    Args:
+        paths: of the same `n` queries.
+        true: their outcomes.
+        blocks: number of a resample, and weights `(m, n)` of it and those after it, `m` at most `LANES`.
+        size: `B`, resamples in all.
+    """
+    frontiers = [curve.reweighted(path, true.utility, true.cost) for path in paths]
+    beside = _singles(true)
+    out = np.full((len(paths), size, len(RESAMPLED)), np.nan)
+
+    def score(block: tuple[int, NDArray[np.uint16]]) -> None:
+        start, weights = block
+        drawn = np.flatnonzero(weights.any(axis=1))
+        if not len(drawn):
+            return
+        weight = np.ascontiguousarray(weights[drawn].T)
+        singles = beside(weight)
+        for own, frontiers_of in zip(out, frontiers, strict=True):
+            for i, (cost, utility), single in zip(drawn, frontiers_of(weight), singles, strict=True):
+                own[start + i] = list(_read(cost, np.round(utility, 12), *single).values())
+
+    taken_up(score, blocks)
+    return out
+
+
+def _singles(true: Truth) -> Callable[[NDArray[np.uint16]], list[tuple[float, float, tuple[float, float]]]]:
+    """Return the function from weights `(n, m)` to each one's best single model, its utility and cost, and `span`."""
     seen = ~np.isnan(true.utility)
-    known = np.where(seen, true.utility, 0.0), np.where(seen, true.cost, 0.0)
-    out = np.empty((len(weights), len(RESAMPLED)))
-    for start in range(0, len(weights), _CHUNK):
-        counts = np.asarray(weights[start : start + _CHUNK], np.float64)
+    whole = bool(seen.all())
+    known = true[:2] if whole else tuple(np.where(seen, value, 0.0) for value in true[:2])
+    here = None if whole else seen.astype(np.float64)
+
+    def of(weight: NDArray[np.uint16]) -> list[tuple[float, float, tuple[float, float]]]:
+        counts = np.ascontiguousarray(weight.T, np.float64)
+        drawn = counts.sum(axis=1)[:, None] if here is None else counts @ here
         with np.errstate(invalid="ignore"):  # a model of which a resample drew nothing has no mean
-            means, costs = (counts @ value / (counts @ seen) for value in known)
+            means, costs = (counts @ value / drawn for value in known)
         # Sums in another order end in other digits: to 12 of them, what is equal is a tie.
         means = np.round(means, 12)
-        best = np.nanargmax(means, axis=1)
-        rows = np.arange(len(counts))
-        singles = zip(means[rows, best].tolist(), costs[rows, best].tolist(), strict=True)
+        best, rows = np.nanargmax(means, axis=1), np.arange(len(counts))
         spans = zip(np.nanmin(costs, axis=1), np.nanmax(costs, axis=1), strict=True)
+        return list(zip(means[rows, best].tolist(), costs[rows, best].tolist(), spans, strict=True))
 
-        def scored(given: tuple[Floats, tuple[float, float], tuple[float, float]]) -> list[float]:
-            weight, single, span = given
-            cost, utility = frontier(weight)
-            return list(_read(cost, np.round(utility, 12), *single, span).values())
-
-        parts = list(zip(counts, singles, spans, strict=True))
-        out[start : start + len(counts)] = shared_out(scored, parts)
-    return out
+    return of

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bandits.metrics.kernels_lanes import LANES
+from envs.cores import cores
 from envs.outcomes import Outcomes
 
 
@@ -24,9 +26,13 @@ def estimate(
     embedded = sum(x.nbytes for x in (table.text, table.image) if x is not None)
     split = embedded + cells * 2 * 8 + len(table) * 8
     path = cells * (3 * 4 + 8)  # at most every model once a query: row, model, point, threshold
+    changes = cells * (2 * 8 + 1)  # by how much cost and utility change, and whether that tells
+    # How often each query counts: all of them, those tested twice more, and once as floats.
+    lanes = cores() * LANES * len(table) * (3 * 2 + 8)
     traces = 2 * policies * preferences * seeds * len(table) * (2 * 4 + 2 * 8)
     repetitions = 1 if policies else seeds
-    return int(repetitions * (split + routers * path) + resamples * len(table) * 2 + traces)
+    scored = resamples * routers * seeds * 6 * 8
+    return int(repetitions * (split + routers * path) + routers * changes + lanes + scored + traces)
 
 
 def check(table: Outcomes, free: int | None, **asked: Any) -> int:

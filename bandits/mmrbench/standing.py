@@ -60,13 +60,10 @@ def _of_one(
 ) -> tuple[list[Row], str | None]:
     """Return the rows of one split, its intervals from resamples that all routers share, and the leader's spec."""
     cases, entries = part.cases, part.entries
-    plan = resampling.scheme(part.unit, protocol.resamples, protocol.random_state)
     values = [[scores.score(p, c.true) for p, c in zip(e.paths, cases, strict=True)] for e in entries]
     means = [{name: _mean([v[name] for v in many]) for name in many[0]} for many in values]
-    drawn = [
-        resampling.resampled(e.paths, cases, np.array([mean[name] for name in scores.RESAMPLED]), plan)
-        for e, mean in zip(entries, means, strict=True)
-    ]
+    sample = np.array([[mean[name] for name in scores.RESAMPLED] for mean in means])
+    drawn = resampling.resampled(part, sample, protocol.resamples, protocol.random_state)
     learned = [i for i, e in enumerate(entries) if e.maker.learns]
     leader = max(learned, key=lambda i: means[i]["Ps"]) if learned else None
     made = []

@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from bandits import require
 from bandits.loop.blocks import shared_out
-from bandits.mmrbench.routers.base import Fit, Floats, Predict, mean_where_seen
+from bandits.mmrbench.routers.base import Fit, Floats, Predict
+from bandits.mmrbench.routers.kernels_near import means, nearest
 
-_AT_ONCE = 4096  # queries whose neighbours' outcomes are held
-_TOGETHER = 256  # queries whose distances are held
+_AT_ONCE = 4096  # queries whose neighbours are held
+_TOGETHER = 256  # queries that a core takes up
+_BLOCK = (
+    960  # training queries whose similarities are held; whole tiles of BLAS, so that its sums are the same
+)
 
 
 def knn(*, k: int = 50, metric: str = "cosine") -> Fit:
@@ -33,10 +37,11 @@ def knn(*, k: int = 50, metric: str = "cosine") -> Fit:
 
         def predict(context: Floats) -> tuple[Floats, Floats]:
             made = np.empty((2, len(context), utility.shape[1]))
+            tables = [np.ascontiguousarray(values, np.float64) for values in (utility, cost)]
             for i in range(0, len(context), _AT_ONCE):
                 near = find(context[i : i + _AT_ONCE])
-                for own, values in zip(made, (utility, cost), strict=True):
-                    own[i : i + len(near)] = mean_where_seen(values[near], axis=1)
+                for own, values in zip(made, tables, strict=True):
+                    means(values, near, own[i : i + _AT_ONCE])
             return made[0], made[1]
 
         return predict
@@ -59,19 +64,18 @@ def _by_cosine(context: Floats, k: int) -> Callable[[Floats], NDArray[np.int64]]
     """Return what `_by_metric` returns for cosines: scikit-learn's distances, without sorting all of them."""
     from sklearn.preprocessing import normalize
 
-    from bandits.mmrbench.routers.kernels_near import least
-
     known = normalize(context).T
 
     def find(asked: Floats) -> NDArray[np.int64]:
-        units, near = normalize(asked), np.empty((len(asked), k), np.int64)
+        units = normalize(asked)
+        held, near = np.empty((len(units), k), units.dtype), np.empty((len(units), k), np.int64)
 
         def some(i: int) -> None:
-            distance = units[i : i + _TOGETHER] @ known
-            np.subtract(1, distance, out=distance)
-            least(np.clip(distance, 0, 2, out=distance), near[i : i + _TOGETHER])
+            rows = slice(i, i + _TOGETHER)
+            for start in range(0, known.shape[1], _BLOCK):
+                nearest(units[rows] @ known[:, start : start + _BLOCK], start, held[rows], near[rows])
 
         shared_out(some, range(0, len(asked), _TOGETHER))
-        return near
+        return np.sort(near, axis=1)
 
     return find
