@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from commands.playing import playing, state
 
 if TYPE_CHECKING:
     from bandits.experiment.ask import Ask
     from envs.stream import Stream
     from envs.windows.big import Big
 
-_KEY = 1024  # bytes of a seed's key, about: an array of its own
-_TOLD = 4 * 5  # bytes of what a call tells: utility, reward, cost, latency and tokens in float32
 _COLUMNS = 11  # of `by_dataset`, beside the calls of each model
 _PROBE = 1024  # texts of a column that are looked at
 
@@ -45,16 +44,16 @@ def estimate(loaded: Stream, ask: Ask) -> int:
         loaded = duels.pairs(loaded)
     runs, rounds = len(names(ask)), ask.rounds or len(loaded)
     worth = resolve.function(ask.reward, REWARDS, "reward")
-    playing = max(
+    played = max(
         (
-            _playing(build(spec, loaded, worth, checked=".py:" in spec, again=True), loaded, ask, runs)
+            playing(build(spec, loaded, worth, checked=".py:" in spec, again=True), loaded, ask, runs)
             for spec in ask.policies
             if spec not in REFERENCES and not trained(spec)
         ),
         default=0,
     )
     traces = 2 * 4 * runs * ask.seeds * rounds * len(ask.policies) * ask.calls
-    return int(laid + held(loaded, runs) + traces + max(playing, _tabling(loaded, ask, runs)))
+    return int(laid + held(loaded, runs) + traces + max(played, _tabling(loaded, ask, runs)))
 
 
 def held(loaded: Stream, runs: int = 1) -> int:
@@ -75,31 +74,6 @@ def _texts(loaded: Stream) -> int:
     return size
 
 
-def _playing(policy: Any, loaded: Stream, ask: Ask, runs: int) -> int:
-    """Return the bytes that a policy takes while it plays: sheets, two chunks, what is computed ahead, states."""
-    from bandits.loop import lanes
-    from bandits.loop.player import keyless
-    from bandits.policies.linear.affine import form_of
-
-    arms, dim = loaded.n_arms, loaded.dim
-    # What is no number of seeds is refused where it is played.
-    group = lanes.group_size(max(1, runs * ask.seeds))
-    cells = group * lanes.CHUNK * arms
-    chunk = cells * (_TOLD + 1) + group * lanes.CHUNK * 4 * (dim + 1)
-    state = group * _state(policy)
-    if keyless(policy):
-        ahead = 6 * 4 * cells if form_of(policy) is not None else 0  # three weights, targets of three chunks
-        states = state + state // group  # each has a copy of what the policy begins with
-    elif form_of(policy) is not None:
-        ahead, states = 3 * 4 * 4 * cells + chunk, state  # of three chunks, and the chunk where JAX reads it
-    else:
-        ahead, states = 2 * chunk, state  # the chunk where JAX reads it, and by rounds
-    sheets = (_TOLD + 1) * runs * loaded.utility.size
-    rows = 4 * group * (ask.rounds or len(loaded))
-    beginning = 0 if keyless(policy) else 2 * state  # JAX makes it, and then it is where it is played
-    return int(max(sheets + 2 * chunk + ahead + states, beginning) + 2 * rows + _KEY * group)
-
-
 def _tabling(loaded: Stream, ask: Ask, runs: int) -> int:
     """Return the bytes that tables and page take: sums of every player with every query, and frames made of them."""
     from bandits.results.book import REFERENCES
@@ -117,19 +91,6 @@ def _tabling(loaded: Stream, ask: Ask, runs: int) -> int:
     # Its file is as large where numbers are: where Arrow writes it, whose room doubles as it grows, and as bytes.
     filing = each + parts + 2 * each + each
     return int(made + max(adding, breaking, filing, page))
-
-
-def _state(policy: Any) -> int:
-    """Return the bytes of a policy's state for one seed; nothing is computed."""
-    from bandits.late import jax, mapped
-    from bandits.loop.player import keyless
-
-    if keyless(policy):  # its state can be looked at without JAX
-        sizes: list[int] = []
-        mapped(lambda part: sizes.append(part.nbytes), policy.init(None))
-        return sum(sizes)
-    leaves = jax.tree.leaves(jax.eval_shape(policy.init, jax.random.key(0)))
-    return sum(math.prod(leaf.shape) * getattr(leaf.dtype, "itemsize", 8) for leaf in leaves)
 
 
 def available() -> int | None:
@@ -172,7 +133,7 @@ def streamed(table: Big, ask: Ask) -> int:
     worth = resolve.function(ask.reward, REWARDS, "reward")
     rows, policies = min(WINDOW, len(table)), len(ask.policies)
     players = policies + len(REFERENCES) + table.n_arms
-    states = 2 * ask.seeds * sum(_state(build(spec, table, worth, checked=False)) for spec in ask.policies)
+    states = 2 * ask.seeds * sum(state(build(spec, table, worth, checked=False)) for spec in ask.policies)
     window = rows * (table.n_arms * 8 * 12 + table.dim * 4 * 2 + players * 3 * 8)
     played = ask.seeds * rows * (8 + 2 * 4 * policies)  # orders and arms; none is kept beyond its window
     lines = 2 * (policies + len(REFERENCES)) + table.n_arms

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from envs.outcomes import Outcomes
-from envs.tables import formats
+from envs.tables import delimited, formats
 from envs.tables.datasets import scenario_of
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -479,3 +479,23 @@ def test_embeddings_beside_the_file(tmp_path: Path) -> None:
     beside.write_bytes(b"no zip")
     with pytest.raises(ValueError, match="needs plain numeric arrays"):
         formats.read(path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("asked", ["plain {i}", '"in two\nlines {i}"', 'a "" {i}'])
+def test_blocks_are_cut_where_rows_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, asked: str
+) -> None:
+    """Whatever the size of a block, and whether or not a quote lets a line end inside a cell."""
+    lines = [f"q{i},{asked.format(i=i)},{i % 2},0.{i % 10},1,0.25" for i in range(999)]
+    path = tmp_path / "t.csv"
+    path.write_text(end.join(["query_id,question,a_correct,a_cost,b_correct,b_cost", *lines]), newline="")
+    assert delimited._quoted(path, None) == delimited._quoted(path, path.read_bytes()) == ('"' in asked)
+    wanted = pd.read_csv(path, engine="python")
+    for block in (128, 1000, 1 << 20):
+        monkeypatch.setattr(delimited, "_QUICK" if '"' in asked else "_PLAIN", block)
+        found = formats.read(path)
+        assert found.query_id.tolist() == [f"q{i}" for i in range(999)]
+        assert found.question.tolist() == wanted["question"].tolist()
+        assert np.array_equal(found.utility[:, 0], wanted["a_correct"])
+        assert np.array_equal(found.cost[:, 0], wanted["a_cost"])

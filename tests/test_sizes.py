@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from bandits.experiment.ask import Ask
-from commands import dry_run, memory
+from commands import dry_run, memory, playing
 from tests.conftest import make_stream
 
 
@@ -51,7 +51,7 @@ def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.Monk
     monkeypatch.setattr(memory, "available", lambda: needed - 1)
     with pytest.raises(ValueError, match=r"GiB of memory, .* GiB are free here"):
         memory.fits(stream, ask)
-    state = memory._state(make_policy())
+    state = playing.state(make_policy())
     assert state == 4 * 6 + 5
 
 

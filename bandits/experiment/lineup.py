@@ -28,6 +28,7 @@ from bandits.wrappers.conservative import conservative
 from bandits.wrappers.newcomers import explore_new, pooled
 from bandits.wrappers.own_length import own_length
 from bandits.wrappers.restart import restart
+from envs import heap
 
 if TYPE_CHECKING:
     from bandits.policies.llmbandit.tasks import Log
@@ -277,6 +278,7 @@ def run(
                 done = slots.replays(policy, one.again.stream, cases, one.again.worth, **more)
             else:
                 done = replays(policy, one.heard[0], cases, **more)
+            heap.give_back()  # the next policy works with other sizes
         else:
             done = []
         for name, trace in zip(to_do, done, strict=True):

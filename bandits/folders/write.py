@@ -79,6 +79,7 @@ def keep(
         whole: the table before a warm start set a part of it aside; None: nothing was.
         more: other files of `place.FILES`, written with them.
     """
+    heap.give_back()
     files = {**more, trace.FILE: trace.written(run.traces, run.stream)}
     if whole is not None:
         files["split.csv"] = _split(whole, run.stream).to_csv(index=False).encode()

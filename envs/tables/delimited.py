@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from envs.tables.sheet import SAMPLE, Sheet, one_line, unique
 
 _BLOCK = 1 << 24  # bytes Arrow parses at a time at most; one row must fit
 _QUICK = 1 << 22  # at first: blocks that stay in a core's cache, and enough of them for all cores
+_PLAIN = 1 << 20  # where no row has to be looked through for its end
 _NULLS = sorted(
     {form for word in MISSING for form in (word, word.upper(), word.title(), word.capitalize())} | {"NaN"}
 )
@@ -79,12 +81,13 @@ def _table(path: Path, data: bytes | None, mark: str, width: int, wanted: Sequen
 
     plain = dict.fromkeys(wanted, pa.string())
     ways = [types, plain] if types != plain else [plain]
-    for block, asked in [(_QUICK, ways[0]), *((_BLOCK, way) for way in ways)]:
+    first = _QUICK if _quoted(path, data) else _PLAIN
+    for block, asked in [(first, ways[0]), *((_BLOCK, way) for way in ways)]:
         try:
             return arrow_csv.read_csv(
                 str(path) if data is None else pa.BufferReader(data),
                 arrow_csv.ReadOptions(block_size=block),
-                arrow_csv.ParseOptions(newlines_in_values=True, delimiter=mark),
+                arrow_csv.ParseOptions(newlines_in_values=block != _PLAIN, delimiter=mark),
                 arrow_csv.ConvertOptions(
                     include_columns=list(wanted), column_types=asked, null_values=_NULLS,
                     true_values=_WORDS["1"], false_values=_WORDS["0"],
@@ -92,12 +95,20 @@ def _table(path: Path, data: bytes | None, mark: str, width: int, wanted: Sequen
             )  # fmt: skip
         except (pa.ArrowException, KeyError, UnicodeError, OSError) as error:
             fault = error
-            if block == _QUICK:
+            if block == first:
                 continue  # a row may be longer, and messages are those of one way of reading
             if asked is types and types is not plain and "conversion error" in str(error):
                 continue  # some cell is no plain number: as text, its row can be named
             break
     raise ValueError(f"{path}: {_fault(path, data, mark, width) or one_line(fault)}") from fault
+
+
+def _quoted(path: Path, data: bytes | None) -> bool:
+    """Return whether there is a quote, in which a line may end: if not, Arrow needs not look for one to cut blocks."""
+    if data is not None:
+        return b'"' in data
+    with path.open("rb", buffering=0) as source:
+        return any(b'"' in block for block in iter(partial(source.read, 1 << 20), b""))
 
 
 def _text(path: Path, data: bytes | None) -> io.TextIOWrapper:
