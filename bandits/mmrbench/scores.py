@@ -12,10 +12,14 @@ from bandits.loop.blocks import shared_out
 from bandits.metrics import curve
 from bandits.metrics.curve import Path
 from bandits.metrics.frontier import hypervolume
+from bandits.metrics.intervals import AMOUNT, SHARE, SHARES_APART
 
 Floats = NDArray[np.floating[Any]]
 # Scores that the bootstrap recomputes, in this order.
 RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain", "QNC", "hypervolume")
+RANGE = dict(
+    zip(RESAMPLED, (SHARE, SHARE, SHARE, SHARES_APART, AMOUNT, SHARE), strict=True)
+)  # of their values
 _CHUNK = 100  # resamples whose counts are held as floats
 
 

@@ -89,7 +89,7 @@ def _table(words: Words) -> dict[str, Any]:
 
 def _ends(row: Mapping[str, Any], name: str) -> str:
     low, high = row[f"{name}_lo"], row[f"{name}_hi"]
-    return "" if math.isnan(low) or low == high else f"{plain(max(low, 0.0))} to {plain(high)}"
+    return "" if math.isnan(low) or low == high else f"{plain(low)} to {plain(high)}"
 
 
 def _difference(words: Words, row: Mapping[str, Any]) -> tuple[str, str]:
