@@ -26,6 +26,10 @@ ADDED = (
     "value: reward of 100 queries with the new model less without it, with its wider 95 % interval; share: of the"
     " queries that it gets. All figures: --wide."
 )
+RANKED = (
+    "Cost in the table's unit and reward, a query; over best_fixed: reward of 100 queries above the best fixed choice,"
+    " with its wider 95 % interval. All figures: --wide."
+)
 CALLED = (
     "stops: % of queries that stop after each call; added: points of accuracy that each call adds; over random: points"
     " more than the same sequences dealt at random. All figures: --wide."
@@ -74,6 +78,21 @@ def merged(rows: Sequence[Row]) -> Cells:
         for row in rows
     ]  # fmt: skip
     return ["quality", "weight", "decided by", "value", "share", "verdict"], lines
+
+
+def ranked(rows: Sequence[Row]) -> Cells:
+    """Return the ranking of a sweep, of the rows of `sweeps.ranking.ranking`; over the best fixed choice, wider."""
+    lines = []
+    for row in rows:
+        over = [(row["over_lo"], row["over_hi"]), (row["over_queries_lo"], row["over_queries_hi"])]
+        low, high = max(
+            (one for one in over if not math.isnan(one[0])), key=lambda one: one[1] - one[0], default=over[0]
+        )
+        lines.append([
+            row["policy"], _hundred(row["accuracy"], 1), plain(row["cost"]), f"{row['reward']:.4f}",
+            _hundred(row["over"], 2, low, high, sign="+"), row["verdict"].removesuffix(" best_fixed"),
+        ])  # fmt: skip
+    return ["", "right %", "cost", "reward", "over best_fixed", "verdict"], lines
 
 
 def break_even(rows: Sequence[Row], quality: Sequence[float]) -> Cells:
