@@ -129,6 +129,7 @@ def best(file: str, out: str, top: int, wide: bool, form: str) -> None:
 def _table(part: pd.DataFrame, top: int, form: str, wide: bool) -> None:
     """Print the ranking of one question."""
     from bandits.report import brief
+    from bandits.report.parts import records
     from bandits.rows import counted, laid
     from bandits.sweeps.ranking import QUESTION
 
@@ -148,7 +149,7 @@ def _table(part: pd.DataFrame, top: int, form: str, wide: bool) -> None:
     if wide:
         show(shown, form)
     else:
-        click.echo(laid(*brief.ranked(shown.to_dict("records")), form))
+        click.echo(laid(*brief.ranked(records(shown)), form))
         click.echo("\n" * (form == "markdown"), nl=False)
         remark(brief.RANKED, form)
     told = (

@@ -85,9 +85,8 @@ def ranked(rows: Sequence[Row]) -> Cells:
     lines = []
     for row in rows:
         over = [(row["over_lo"], row["over_hi"]), (row["over_queries_lo"], row["over_queries_hi"])]
-        low, high = max(
-            (one for one in over if not math.isnan(one[0])), key=lambda one: one[1] - one[0], default=over[0]
-        )
+        known = [ends for ends in over if not math.isnan(ends[0])]
+        low, high = max(known, key=lambda ends: ends[1] - ends[0], default=over[0])
         lines.append([
             row["policy"], _hundred(row["accuracy"], 1), plain(row["cost"]), f"{row['reward']:.4f}",
             _hundred(row["over"], 2, low, high, sign="+"), row["verdict"].removesuffix(" best_fixed"),
