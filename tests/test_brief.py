@@ -89,3 +89,27 @@ def test_many_judges_have_some_columns_the_best_one_included() -> None:
     headings, lines = brief.break_even([row, row | {"break_even": np.inf}], quality)
     assert headings[-2:] == ["0.9", "breaks even"] and [line[-1] for line in lines] == ["0.72", "never"]
     assert max(map(len, narrow(headings, lines).splitlines())) <= WIDTH
+
+
+def test_inspect_fits_a_terminal_whatever_names_are(run: Any, table: Path) -> None:  # noqa: F811
+    code, out, err = run("inspect", table)
+    assert code == 0 and max(map(len, out.splitlines())) <= WIDTH, err
+    assert all(f"{size}b-instruct" in out for size in (72, 405))
+    code, twin, err = run("inspect", "RealWorldQA")
+    assert (
+        code == 0
+        and max(map(len, twin.splitlines())) <= WIDTH
+        and "see data/README.md" in " ".join(twin.split())
+    )
+
+
+def test_two_runs_differ_in_80_columns(run: Any, table: Path) -> None:  # noqa: F811
+    for name in ("linucb", "thompson"):
+        assert run("--policy", name, "--data", table, "--seeds", 3, "--rounds", 90, "--out", name)[0] == 0
+    code, out, err = run("diff", "linucb", "thompson", "--datasets")
+    assert code == 0 and max(map(len, out.splitlines())) <= WIDTH, err
+    assert "thompson less linucb" in out and " accuracy " in out and "shown" in out
+    wide = run("diff", "linucb", "thompson", "--wide")[1]
+    rows = json.loads(run("diff", "linucb", "thompson", "--format", "json")[1])
+    assert "queries_lo" in wide and "queries_lo" not in out
+    assert any(f"{row['difference']:+.3g} (" in out for row in rows)

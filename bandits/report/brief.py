@@ -9,7 +9,7 @@ from typing import Any
 from bandits.money import plain
 from bandits.report.merged import wider
 from bandits.report.words import number, whole
-from bandits.rows import WIDTH
+from bandits.rows import WIDTH, cut
 
 Row = Mapping[str, Any]
 Cells = tuple[list[str], list[list[str]]]  # headings and lines of cells, as `rows.laid` takes them
@@ -30,11 +30,16 @@ RANKED = (
     "Cost in the table's unit and reward, a query; over best_fixed: reward of 100 queries above the best fixed choice,"
     " with its wider 95 % interval. All figures: --wide."
 )
+APART = (
+    "Of the second run's policies less the first's on the same seeds, with the wider 95 % interval, over seeds or over"
+    " queries; cost in the table's unit. All figures, with why: --wide."
+)
 CALLED = (
     "stops: % of queries that stop after each call; added: points of accuracy that each call adds; over random: points"
     " more than the same sequences dealt at random. All figures: --wide."
 )
 _JUDGES = 8  # simulated judges that have a column
+_TEXT = 24  # characters of a name in another column than the first
 _NAME = 12  # characters that a name has at least
 
 
@@ -94,6 +99,22 @@ def ranked(rows: Sequence[Row]) -> Cells:
     return ["", "right %", "cost", "reward", "over best_fixed", "verdict"], lines
 
 
+def differences(rows: Sequence[Row]) -> Cells:
+    """Return how far policies of two runs are apart, of the rows of `folders.read.difference`; the wider interval."""
+    several = len({row["dataset"] for row in rows}) > 1
+    lines = []
+    for row in rows:
+        over = [(row["lo"], row["hi"]), (row["queries_lo"], row["queries_hi"])]
+        known = [ends for ends in over if not math.isnan(ends[0])]
+        low, high = max(known, key=lambda ends: ends[1] - ends[0], default=over[0])
+        ends = "" if math.isnan(low) else f" ({low:.3g} to {high:.3g})"
+        lines.append([
+            f"{row['policy']} less {row['against']}", *[cut(row["dataset"], _NAME)] * several, row["measure"],
+            f"{row['difference']:+.3g}{ends}", "shown" if row["shown"] else "not shown",
+        ])  # fmt: skip
+    return ["", *["data set"] * several, "a query", "difference", ""], lines
+
+
 def break_even(rows: Sequence[Row], quality: Sequence[float]) -> Cells:
     """Return a cascade's lead in points at each judge's AUC, of the rows of `contests.words.break_even`.
 
@@ -130,7 +151,8 @@ def chains(rows: Sequence[Row]) -> list[str]:
 def figures(rows: Sequence[Row]) -> Cells:
     """Return rows as they are, the first column a name, numbers in three digits."""
     headings = [str(name).replace("_", " ") for name in rows[0]] if rows else []
-    return ["", *headings[1:]], [[_short(value) for value in row.values()] for row in rows]
+    lines = [[str(name), *map(_short, values)] for name, *values in (row.values() for row in rows)]
+    return ["", *headings[1:]], lines
 
 
 def calls(rows: Sequence[Row]) -> Cells:
@@ -157,7 +179,7 @@ def _joined(row: Row, start: str, form: str) -> str:
 
 def _short(value: Any) -> str:
     if not isinstance(value, float):
-        return str(value)
+        return cut(str(value), _TEXT)
     return "-" if math.isnan(value) else f"{value:.3g}"
 
 
