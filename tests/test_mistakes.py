@@ -164,3 +164,15 @@ def test_every_room_is_packed() -> None:
         for p in (ROOT / top).rglob("__init__.py")
     ]
     assert sorted({*packed} - {"envs.data"}) == sorted(".".join(room.parts) for room in rooms)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("decide", ""), ("inspect", ""), ("merge", "--data", ""), ("scenarios", "--policy", "ucb1", "--data", ""),
+        ("--policy", "", "--stream", "ocr"), ("--policy", "ucb1", "--data", ""), ("export", "", "--policy", "ucb1"),
+    ],
+)  # fmt: skip
+def test_an_empty_name_is_neither_this_folder_nor_the_twin(words: tuple[str, ...]) -> None:
+    code, message = answer(list(words))
+    assert code == 2 and message.endswith("needs a value, got ''") and "\n" not in message
