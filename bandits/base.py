@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits import threefry
 from bandits.late import jax, jnp
 
 State = Any  # any pytree of arrays; its structure, shapes and dtypes never change
@@ -254,7 +255,7 @@ def check(policy: Policy, n_arms: int, dim: int, name: str = "policy") -> Policy
         raise ValueError(
             f"{name} needs to return a bandits.Policy(init, act, update), got {type(policy).__name__}"
         )
-    key = jax.random.key(0)
+    key = threefry.key(0)
     observation, feedback = example(n_arms, dim)
     # Shapes are found by tracing alone, and choices by one program for all arms: a check costs no eager dispatch.
     state = jax.eval_shape(policy.init, key)

@@ -1,4 +1,4 @@
-"""Parts of `benchmarks/speed.py`: larger shapes with their memory, what symmetry could bring, what training costs."""
+"""Parts of `benchmarks/speed.py`: larger shapes with their memory, what symmetry could bring."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reference import peak_memory, stream
+from reference import least, peak_memory, stream
 
 # policy, what grows, and the smaller and the larger (K, d, rounds)
 LARGE = (
@@ -22,17 +22,6 @@ LARGE = (
     ("ucb1", "K", (50, 2, 8192), (500, 2, 8192)),
     ("linucb", "T", (10, 64, 100_000), (10, 64, 1_000_000)),
 )
-
-
-def least(work: Callable[[], object], repeats: int = 5) -> float:
-    """Return the least processor time of some work, which other programs disturb less than the clock."""
-    work()
-    taken = []
-    for _ in range(repeats):
-        begun = time.process_time()
-        work()
-        taken.append(time.process_time() - begun)
-    return min(taken)
 
 
 def alone(name: str, arms: int, dim: int, rounds: int) -> dict[str, float]:
@@ -116,71 +105,6 @@ def symmetry() -> Iterator[dict[str, Any]]:
             "ten of sixteen": half,
             "the called arm's": single,
             "pulls taken off, of all": taken / (whole + taken),
-        }
-
-
-def neural() -> Iterator[dict[str, Any]]:
-    """Where a round of the neural policies goes (K=10, d=64, five seeds): microseconds of processor time a seed.
-
-    Arithmetic is that of a training step's matrix products at the machine's peak: what could not be less.
-    """
-    import jax
-    import jax.numpy as jnp
-    import optax
-
-    from bandits.policies.neural import gradients, heads
-    from bandits.policies.neural.learner import Heard, sample
-
-    seeds, arms, dim, batch, key = 5, 10, 64, 64, jax.random.key(0)
-    square, adam = np.ones((2048, 2048), np.float32), optax.adam(1e-3)
-    peak = 2 * 2048**3 / least(lambda: square @ square)
-
-    def many(tree: Any) -> Any:
-        return jax.tree.map(lambda a: jnp.stack([jnp.asarray(a)] * seeds), tree)
-
-    def cost(function: Any, *given: Any) -> float:
-        compiled = jax.jit(jax.vmap(function))
-        return 1e6 * least(lambda: [jax.block_until_ready(compiled(*given)) for _ in range(20)]) / 20 / seeds
-
-    def stepped(gradient: Any, moments: Any, weight: Any) -> Any:
-        change, moments = adam.update(gradient, moments)
-        return optax.apply_updates(weight, change), moments
-
-    rng = np.random.default_rng(0)
-    buffer = Heard(
-        jnp.asarray(rng.normal(size=(4096, dim)), jnp.float32), jnp.asarray(rng.integers(0, arms, 4096), jnp.int32),
-        jnp.ones(4096), jnp.int32(4096),
-    )  # fmt: skip
-    drawn, keys = many(sample(key, buffer, batch)), jax.random.split(key, seeds)
-    to_draw = cost(lambda key, heard: sample(key, heard, batch), keys, many(buffer))
-    ours = gradients.first_weights(key, gradients.Shape(arms, dim, 32, 2))
-    nets = {
-        "neuralucb": (ours, partial(gradients.loss, 0.1, 4096), 4 * batch * arms * dim * 32),
-        "neurallinear": (
-            heads.first_weights(key, arms, dim, 32, 2),
-            partial(heads.loss, 0.0),
-            2 * batch * 32 * (2 * dim + 3 * arms),
-        ),
-        "dropout": (
-            heads.first_weights(key, arms, dim, 64, 2),
-            partial(heads.loss, 0.2),
-            2 * batch * 64 * (2 * dim + 3 * arms),
-        ),
-    }
-    for name, (weight, loss, work) in nets.items():
-        weights = many(weight)
-        gradient: Any = jax.vmap(lambda w, k, h, loss=loss: jax.grad(loss)(w, w, k, h))
-        costs = cost(lambda w, k, h, loss=loss: jax.grad(loss)(w, w, k, h), weights, keys, drawn)
-        moved = cost(stepped, gradient(weights, keys, drawn), many(adam.init(weight)), weights)
-        arithmetic = 1e6 * work / peak
-        yield {
-            "policy": name,
-            "share of peak in a training step": arithmetic / (costs + moved + to_draw),
-            "of it in the gradient": arithmetic / costs,
-            "arithmetic at peak": arithmetic,
-            "gradient": costs,
-            "Adam": moved,
-            "drawing a batch": to_draw,
         }
 
 

@@ -21,8 +21,9 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores()))  # as simulate.py doe
 
 import jax
 import numpy as np
+from neural import neural, rates
 from reference import numpy_linucb, seconds, sgemm_peak, stream
-from shapes import neural, shapes, symmetry
+from shapes import shapes, symmetry
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from bandits import POLICIES, replay, reward_table, rewards
@@ -158,6 +159,7 @@ PARTS = {
     "kernels": kernels,
     "shapes": shapes,
     "symmetry": symmetry,
+    "rates": rates,
     "neural": neural,
 }
 

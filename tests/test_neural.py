@@ -17,7 +17,7 @@ from bandits.policies.neural import gradients, heads
 from bandits.policies.neural.dropout import dropout
 from bandits.policies.neural.gradients import Shape
 from bandits.policies.neural.learner import Heard, remember, sample, training
-from bandits.policies.neural.neurallinear import Bayes, Prior, draw, neurallinear, posterior
+from bandits.policies.neural.neurallinear import Bayes, Prior, by_arm, draw, neurallinear, posterior
 from bandits.policies.neural.neurallinear import learn as learn_bayes
 from bandits.policies.neural.neuralucb import neuralts, neuralucb
 
@@ -237,6 +237,23 @@ def test_neurallinear_posterior_is_that_of_the_normal_equations() -> None:
             np.testing.assert_allclose(bayes.ridge.weight[arm], theta, atol=1e-4)
             np.testing.assert_allclose(bayes.shape[arm], shape, rtol=1e-6)
             np.testing.assert_allclose(bayes.scale[arm], scale, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("places", "rounds"), [(300, 300), (300, 263), (300, 1000), (7, 3), (64, 0)])
+def test_sums_by_arm_are_those_of_a_loop(places: int, rounds: int) -> None:
+    """Arms without a row, with one, with one block, with more; places that are not filled do not count."""
+    rng = np.random.default_rng(5)
+    arms = np.repeat([0, 1, 2, 4, 5], [1, 64, 65, 129, 41])[rng.permutation(300)][:places]
+    rows = rng.normal(size=(places, 3))
+    rows[min(rounds, places) :] = np.nan
+    buffer = Heard(jnp.zeros((places, 1)), jnp.asarray(arms), jnp.zeros(places), jnp.int32(rounds))
+    products, pulls = by_arm(jnp.asarray(rows, jnp.float32), buffer, 6)
+    want, calls = np.zeros((6, 3, 3)), np.zeros(6, int)
+    for row, arm in zip(rows[:rounds], arms[:rounds], strict=True):
+        want[arm] += np.outer(row, row)
+        calls[arm] += 1
+    np.testing.assert_allclose(products, want, atol=1e-4)
+    np.testing.assert_array_equal(pulls, calls)
 
 
 def test_neurallinear_draws_have_the_moments_of_the_posterior() -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits import threefry
 from bandits.graphs.network import Batch, Weights, cce, first_weights, logits, names
 from bandits.late import jax, jnp, optax
 from envs.graphs.tasks import Tasks
@@ -50,7 +51,7 @@ def fit(
         rate: of Adam at first.
     """
 
-    weights = first_weights(jax.random.key(seed), len(train.vqa), len(train.loc), train.text.shape[1])
+    weights = first_weights(threefry.key(seed), len(train.vqa), len(train.loc), train.text.shape[1])
     moments: optax.OptState = _adam(rate).init(weights)
     rows, rng = jnp.asarray(names(len(train.vqa), len(train.loc))), np.random.default_rng([seed, 22])
     best = Fitted(weights, 0, -1.0)

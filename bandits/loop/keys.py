@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from bandits import threefry
 from bandits.late import jax
 
 
@@ -38,4 +39,4 @@ def made(keys: Sequence[Any]) -> list[jax.Array]:
 @partial(jax.jit, static_argnums=1)
 def seed_keys(seed: int, seeds: int) -> list[jax.Array]:
     """Return a key for each seed of a run."""
-    return [jax.random.fold_in(jax.random.key(seed), s) for s in range(seeds)]
+    return [jax.random.fold_in(threefry.key(seed), s) for s in range(seeds)]

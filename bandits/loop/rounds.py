@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bandits import threefry
 from bandits.base import RESOURCES, Feedback, Observation, Policy, State, example
 from bandits.late import jax, jnp, mapped
 
@@ -77,7 +78,7 @@ def ring(
     arm, one = jnp.int32(0), jnp.float32(1)
     kept = None
     if policy.keep is not None:
-        state = jax.eval_shape(policy.init, jax.random.key(0))
+        state = jax.eval_shape(policy.init, threefry.key(0))
         kept = jax.tree.map(room, jax.eval_shape(policy.keep, state, example(n_arms, dim)[0]))
     return Ring(
         room(arm),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits import threefry
 from bandits.base import RESOURCES, Feedback, Observation, Policy, chances_of
 from bandits.late import jax, jnp
 from bandits.loop.keys import seed_keys
@@ -53,7 +54,7 @@ def learned(policy: Policy, rounds: Rounds, *, seed: int = 0) -> Floats:
     """
     first, found = halves(rounds, seed), np.empty(rounds.available.shape)
     seen, arms, heard = _laid_out(rounds)
-    key = jax.random.key(seed)
+    key = threefry.key(seed)
     for half in (first, ~first):
         other = np.flatnonzero(~half)
         order = other[np.argsort(rounds.time[other], kind="stable")]
@@ -123,7 +124,7 @@ def _choose(policy: Policy, key: jax.Array, state: State, seen: Observation, row
 def still(policy: Policy, rounds: Rounds) -> Floats:
     """Return `(n, K)` probabilities of a policy that does not learn: nothing of the log is shown to it."""
     seen, _, _ = _laid_out(rounds)
-    key, n = jax.random.key(0), len(rounds)
+    key, n = threefry.key(0), len(rounds)
     state, found = policy.init(key), np.empty(rounds.available.shape)
     for begin in range(0, n, BLOCK):
         some = np.arange(begin, min(begin + BLOCK, n))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bandits import require
+from bandits import require, threefry
 from bandits.base import Feedback, Index, Observation, Policy, State, around, before_all, choose, ranked
 from bandits.late import jax, jnp
 from bandits.policies.linear.ridge import Ridge
@@ -98,7 +98,7 @@ def pooled(policy: Policy, n_arms: int, dim: int) -> Policy:
         ValueError: the policy holds no such posterior.
     """
     del dim
-    held = jax.tree.leaves(jax.eval_shape(policy.init, jax.random.key(0)), is_leaf=_is_ridge)
+    held = jax.tree.leaves(jax.eval_shape(policy.init, threefry.key(0)), is_leaf=_is_ridge)
     if not any(_is_ridge(part) and part.pulls.shape == (n_arms,) for part in held):
         raise ValueError("pooled needs a policy with a ridge posterior of each arm, such as linucb; got none")
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bandits import require
+from bandits import require, threefry
 from bandits.late import jax, jnp, optax
 from bandits.mmrbench.routers.base import Fit, Floats, Predict
 
@@ -54,7 +54,7 @@ def network(name: str, initial: Initial, forward: Forward, schedule: Schedule, s
         seen = ~np.isnan(cost)
         scale = float((np.where(seen, cost, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)).max()) or 1.0
         target = jnp.asarray(np.stack([utility, cost / scale], axis=1), jnp.float32)
-        start, drawn = jax.random.split(jax.random.key(seed))
+        start, drawn = jax.random.split(threefry.key(seed))
         params = initial(start, context.shape[1], utility.shape[1])
         data = jnp.asarray(context, jnp.float32), target
         passes = schedule.epochs, min(schedule.batch, len(context))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bandits import threefry
 from bandits.late import jax, jnp, optax
 from bandits.policies.neural.layers import Layer, relu_net
 
@@ -153,7 +154,7 @@ def fit(seed: int, context: Any, right: Any, settings: Settings) -> Irt:
     response = first_dense(rng, np.shape(context)[1], settings.width, settings.size + 1)
     start = Irt(response, Posterior(mean, jnp.full(shape, -2.0)))
     log = jnp.asarray(context, jnp.float32), jnp.asarray(right, jnp.float32)
-    fitted: Irt = _fit(settings, jax.random.key(seed), start, *log)
+    fitted: Irt = _fit(settings, threefry.key(seed), start, *log)
     return fitted
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits import threefry
 from bandits.late import jax, jnp, optax
 from bandits.policies.llmbandit import identity
 from bandits.policies.llmbandit.networks import Actor, Pool, Trained, first_actor, first_critic
@@ -30,7 +31,7 @@ def train(log: Log, *, seed: int = 0, schedule: Schedule = _DEFAULT) -> Trained:
         ValueError: the log is too small, or a model has no outcome in it.
     """
     log = _answered(log)
-    of_pretrain, of_ppo = jax.random.split(jax.random.key(seed))
+    of_pretrain, of_ppo = jax.random.split(threefry.key(seed))
     rng = np.random.default_rng(seed)
     known = identify(seed, log, schedule)
     sizes = known.log.context.shape[1], schedule.irt.size, schedule.width

@@ -14,6 +14,8 @@ from bandits.policies.linear.ridge import learn as learn_ridge
 from bandits.policies.neural import heads
 from bandits.policies.neural.learner import Heard, Learner, training
 
+BLOCK = 64  # rows of one arm that go into a product
+
 
 class Bayes(NamedTuple):
     """Each arm's posterior given the representation: weights normal, noise variance inverse gamma.
@@ -147,16 +149,39 @@ def learn(bayes: Bayes, features: jax.Array, arm: jax.Array, reward: jax.Array) 
 
 def posterior(prior: Prior, features: jax.Array, heard: Heard, n_arms: int) -> Bayes:
     """Return the posterior of all rounds in the buffer, `features` `(M, m + 1)` their representation now."""
-    filled = jnp.arange(heard.arm.shape[0]) < heard.rounds
-    mine = jnp.where(filled[:, None], jax.nn.one_hot(heard.arm, n_arms), 0.0)
-    by_arm = (mine[:, :, None] * features[:, None, :]).reshape(features.shape[0], -1)
     size = features.shape[1]
-    precision = (by_arm.T @ features).reshape(n_arms, size, size) + prior.ridge * jnp.eye(size)
-    moment = (by_arm.T @ heard.reward).reshape(n_arms, size)
+    products, pulls = by_arm(jnp.append(features, heard.reward[:, None], axis=1), heard, n_arms)
+    precision = products[:, :size, :size] + prior.ridge * jnp.eye(size)
+    moment, squares = products[:, :size, size], products[:, size, size]
     factor = jnp.linalg.cholesky(precision)
     inverse = jax.scipy.linalg.cho_solve((factor, True), jnp.broadcast_to(jnp.eye(size), precision.shape))
     weight = jnp.einsum("kij,kj->ki", inverse, moment)
-    pulls = mine.sum(axis=0)
-    residual = jnp.square(heard.reward) @ mine - jnp.sum(weight * moment, axis=1)
+    residual = squares - jnp.sum(weight * moment, axis=1)
     scale = prior.scale + 0.5 * jnp.maximum(residual, 0.0)
     return Bayes(Ridge(inverse, weight, pulls.astype(jnp.int32)), prior.shape + 0.5 * pulls, scale)
+
+
+def by_arm(rows: jax.Array, heard: Heard, n_arms: int) -> tuple[jax.Array, jax.Array]:
+    """Return each arm's sum of `x x'` over its rows `x` of the buffer, `(K, n, n)`, and how many they are, `(K,)`.
+
+    Rows are laid out arm by arm in blocks that are filled up with zeros: one product a block. A product of all rows,
+    coded by their arm, would be with zeros in `K - 1` of `K` places.
+
+    Args:
+        rows: `(M, n)`.
+        heard: the buffer, whose first `min(rounds, M)` places count.
+        n_arms: `K`.
+    """
+    places = rows.shape[0]
+    blocks = -(-places // BLOCK) + n_arms  # at most one of each arm's is not full
+    arm = jnp.where(jnp.arange(places) < heard.rounds, heard.arm, n_arms)
+    pulls = jnp.bincount(arm, length=n_arms + 1)[:n_arms]
+    held = -(-pulls // BLOCK)  # blocks of each arm
+    owner = jnp.searchsorted(jnp.cumsum(held), jnp.arange(blocks), side="right")  # K: no arm's
+    own = jnp.minimum(owner, n_arms - 1)
+    within = (jnp.arange(blocks) - (jnp.cumsum(held) - held)[own])[:, None] * BLOCK + jnp.arange(BLOCK)
+    filled = (within < pulls[own][:, None]) & (owner < n_arms)[:, None]
+    place = jnp.where(filled, (jnp.cumsum(pulls) - pulls)[own][:, None] + within, 0)
+    block = jnp.where(filled[:, :, None], rows[jnp.argsort(arm, stable=True)[place]], 0.0)
+    products = jnp.einsum("bri,brj->bij", block, block)
+    return jax.ops.segment_sum(products, owner, num_segments=n_arms + 1)[:n_arms], pulls

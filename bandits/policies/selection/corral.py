@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bandits import require
+from bandits import require, threefry
 from bandits.base import Feedback, Observation, Policy, State, form_of, formed
 from bandits.forms.choosing import Corralling, plain
 from bandits.late import jax, jnp
@@ -77,7 +77,7 @@ def corral(
 
     def advised(state: Band, observation: Observation) -> jax.Array:
         """Return `(M,)` the arm of each base."""
-        keys = jax.random.split(jax.random.key(state.lot), count)
+        keys = jax.random.split(threefry.key(state.lot), count)
         each = [b.act(k, s, observation) for b, k, s in zip(those, keys, state.states, strict=True)]
         return jnp.stack(each)
 

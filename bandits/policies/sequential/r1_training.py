@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits import threefry
 from bandits.late import jax, jnp, optax
 from bandits.policies.llmbandit import training
 from bandits.policies.llmbandit.ppo import clipped
@@ -93,7 +94,7 @@ def train(log: Logged, *, seed: int, schedule: Schedule) -> tuple[Networks, Froz
     frozen = Frozen(base.response, base.pool, jnp.float32(unit))
     score, cost = (jnp.asarray(a, jnp.float32) for a in (log.score, log.paid))
     known = Known(jnp.asarray(log.context, jnp.float32), base.seen, score, cost)
-    rng, key = np.random.default_rng(seed), jax.random.key(seed)
+    rng, key = np.random.default_rng(seed), threefry.key(seed)
     networks = first_networks(rng, log.context.shape[1], frozen.pool.vector.shape[1], schedule.width)
     moments, window = optax.adam(schedule.lr).init(networks), router_r1.Window()
     steps = schedule._replace(alpha=0.0)  # the reward alone knows alpha: one program serves all

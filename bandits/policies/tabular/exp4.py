@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bandits import require
+from bandits import require, threefry
 from bandits.base import Feedback, Observation, Policy, State
 from bandits.late import jax, jnp
 from bandits.policies.linear.linucb import linucb
@@ -103,7 +103,7 @@ def advice(panel: Sequence[Policy], state: Committee, observation: Observation) 
     """Return the `(N, K)` probabilities advised by each arm alone, the uniform choice and the policies."""
     available = observation.available.astype(jnp.float32)
     n_arms = available.shape[0]
-    keys = jax.random.split(jax.random.key(state.lot), len(panel))
+    keys = jax.random.split(threefry.key(state.lot), len(panel))
     chosen = [expert.act(k, s, observation) for expert, k, s in zip(panel, keys, state.experts, strict=True)]
     return jnp.concatenate(
         [jnp.eye(n_arms), (available / available.sum())[None], jax.nn.one_hot(jnp.stack(chosen), n_arms)]
