@@ -15,7 +15,6 @@ from commands.terminal import say, show, told
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from envs.stream import Stream
 
 _FEWEST, _MOST = 1.2, 0.9  # budgets lie between so many times the cheapest and the dearest model's mean cost
 _LENGTH = 3  # models of a cascade at most, where nothing is said
@@ -46,8 +45,11 @@ _CHAINS = 3_000_000  # combinations of orders and thresholds that are searched w
     help="How chains are found: every quantile, or FrugalGPT's search (exactly --length models).",
 )
 @option("--seed", type=SEED, default=0, show_default=True, help="Of the rows and of what is simulated.")
+@option(
+    "--wide", is_flag=True, help="Every figure, and each cascade as a policy's spec, instead of 80 columns."
+)
 @voice
-def cascade(file: str | None, stream: str, form: str, **options: Any) -> None:
+def cascade(file: str | None, stream: str, form: str, wide: bool, **options: Any) -> None:
     """Compare the best cascade with a router at equal cost, budget by budget.
 
     FILE is a wide table with <model>_conf, what a judge says of each answer; without it, or with --judge, the judge is
@@ -65,10 +67,10 @@ def cascade(file: str | None, stream: str, form: str, **options: Any) -> None:
     judges = _judges(options)
     found = [_met(table, data, options, judge) for judge in judges]
     if options["break_even"] is None:
-        _tell(table, found[0], form)
+        _tell(found[0], form, wide)
     else:
         quality = [float(j.removeprefix("auc=")) for j in judges]
-        rows = _tell_break_even(quality, found, form)
+        rows = _tell_break_even(quality, found, form, wide)
         if place is not None:
             _draw(place, quality, rows, found[0]["unit"].per_1000, table.outcomes.label)
     said = found[0]["notes"] if options["break_even"] is None else found[0]["notes"][:-1]
@@ -162,9 +164,10 @@ def _check_size(count: int, length: int) -> None:
         )
 
 
-def _tell(table: Stream, found: dict[str, Any], form: str) -> None:
+def _tell(found: dict[str, Any], form: str, wide: bool) -> None:
     from bandits import rows as tables
     from bandits.contests import words
+    from bandits.report import brief
 
     rows = found["rows"]
     if form != "table":
@@ -173,17 +176,25 @@ def _tell(table: Stream, found: dict[str, Any], form: str) -> None:
     for line in words.verdict(rows, found["queries"], found["learned"], found["unit"]):
         told(line)
     click.echo()
+    if wide:
+        show(rows, form)
+        click.echo("\njudges")
+        show(found["quality"], form)
+        return
     told(
         f"costs in {found['unit'].per_1000}; cascade and router: accuracy in %; difference: cascade less router at"
         " equal cost in points, 95 % interval; over chance: cascade less the same one going on at random, in points"
     )
     click.echo(tables.laid(*words.table(rows), form))
-    click.echo("\ncascades, and the share of queries that stops at each model")
-    for row in rows:
-        stops = " ".join(f"{row[k]:.0%}" for k in row if k.startswith("stopped_"))
-        click.echo(f"  {row['budget']:.4g}: {row['chain']}  ({stops})")
-    click.echo("\njudges: how well a score tells right answers from wrong ones (0.5: not at all)")
-    show(found["quality"], form)
+    click.echo()
+    told(
+        "the cascade of each budget, and the share of queries that stops at each of its models; as a spec: --wide"
+    )
+    for line in brief.chains(rows):
+        told(f"  {line}", indent="    ")
+    click.echo()
+    told("judges: how well a score tells right answers from wrong ones (auroc; 0.5: not at all)")
+    click.echo(tables.laid(*brief.figures(found["quality"]), form))
 
 
 def _place(draw: str | None, break_even: str | None) -> Any:
@@ -204,18 +215,25 @@ def _draw(place: Path, quality: list[float], rows: list[dict[str, Any]], unit: s
     say(f"drawing: {place}")
 
 
-def _tell_break_even(quality: list[float], found: list[dict[str, Any]], form: str) -> list[dict[str, Any]]:
+def _tell_break_even(
+    quality: list[float], found: list[dict[str, Any]], form: str, wide: bool
+) -> list[dict[str, Any]]:
+    from bandits import rows as tables
     from bandits.contests import words
+    from bandits.report import brief
 
     rows = words.break_even(quality, [one["rows"] for one in found])
     if form != "table":
         show(rows, form)
         return rows
     told(words.of_break_even(rows))
-    click.echo(
-        f"\ncosts in {found[0]['unit'].per_1000}; accuracy of the cascade less the router's at equal cost"
+    click.echo()
+    told(
+        f"costs in {found[0]['unit'].per_1000}; accuracy of the cascade less the router's at equal cost, in points, at"
+        " each AUC of the judge, and the AUC from which on the cascade leads"
     )
-    show(
-        [{k: v for k, v in row.items() if not k.startswith("shown_") and k != "leads"} for row in rows], form
-    )
+    if wide:
+        show(rows, form)
+    else:
+        click.echo(tables.laid(*brief.break_even(rows, quality), form))
     return rows

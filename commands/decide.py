@@ -162,7 +162,7 @@ def _print(found: dict[str, Any], speech: Any, form: str, wide: bool) -> None:
     if form == "json":
         click.echo(json.dumps(tables.plain(found), indent=2))
         return
-    flat = [{k: v for k, v in row.items() if k != "calls"} for row in found["choices"]]
+    flat = [{k: v for k, v in row.items() if k != "calls"} for row in (*found["choices"], *speech.cascades)]
     if form == "csv":
         show(flat, form)
         return

@@ -12,7 +12,7 @@ from commands.help import Topical, option
 from commands.numbers import SEED
 from commands.options import SETTINGS, voice
 from commands.prepare import prepare_jax
-from commands.terminal import show, wrote
+from commands.terminal import remark, show, wrote
 
 
 @click.command(cls=Topical, context_settings=SETTINGS)
@@ -43,15 +43,24 @@ def report(ctx: click.Context, /, folders: tuple[str, ...], out: str, form: str)
 @click.argument("first", metavar="DIR")
 @click.argument("second", metavar="DIR")
 @option("--datasets", is_flag=True, help="Each dataset too, not only all together.")
+@option("--wide", is_flag=True, help="Every figure instead of 80 columns.")
 @voice
-def diff(first: str, second: str, datasets: bool, form: str) -> None:
+def diff(first: str, second: str, datasets: bool, wide: bool, form: str) -> None:
     """Print how far the second run's policies are from the first's, paired over seeds."""
+    from bandits import rows as tables
     from bandits.folders import read as compare
+    from bandits.report import brief
+    from bandits.report.parts import records
 
     runs = compare.read(first), compare.read(second)
     with compare.fitting(runs):
         found = compare.difference(*runs, datasets=datasets)
-    show(found, form)
+    if wide or form in ("csv", "json"):
+        show(found, form)
+        return
+    click.echo(tables.laid(*brief.differences(records(found)), form))
+    click.echo("\n" * (form == "markdown"), nl=False)
+    remark(brief.APART, form)
 
 
 @click.command(cls=Topical, context_settings=SETTINGS)

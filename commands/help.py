@@ -54,9 +54,13 @@ class Topical(click.Command):
                 formatter.write_text(part)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, and name the nearest option for one that is wrong."""
+        """Parse, and name the nearest option for one that is wrong.
+
+        A value that is empty is refused, as of a shell's variable that is not set: as a path it would be this folder,
+        and as a table not given it would be the twin.
+        """
         try:
-            return super().parse_args(ctx, args)
+            left = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             from envs.nearest import near
 
@@ -64,6 +68,13 @@ class Topical(click.Command):
             raise click.UsageError(
                 f"no option {error.option_name!r}; {near(error.option_name, known)}", ctx
             ) from error
+        for one in self.get_params(ctx):
+            given, value = ctx.get_parameter_source(one.name or ""), ctx.params.get(one.name or "")
+            empty = "" in (value if isinstance(value, tuple) else (value,))
+            if empty and given is click.core.ParameterSource.COMMANDLINE:
+                name = one.opts[0] if isinstance(one, click.Option) else one.human_readable_name
+                raise click.UsageError(f"{name} needs a value, got ''", ctx)
+        return left
 
 
 class Group(Topical, click.Group):

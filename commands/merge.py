@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILES = ("merge.html", "merge.csv")
-_LONG = ("why", "p")
 
 
 @click.command(cls=Topical, context_settings=SETTINGS)
@@ -45,10 +44,18 @@ _LONG = ("why", "p")
 )
 @option("--seed", type=SEED, default=0, show_default=True)
 @option("--out", metavar="DIR", help="Write merge.html and merge.csv.")
+@option("--wide", is_flag=True, help="Every figure instead of 80 columns.")
 @voice
 @click.pass_context
 def merge(
-    ctx: click.Context, /, file: str | None, form: str, out: str | None, model: str | None, **options: Any
+    ctx: click.Context,
+    /,
+    file: str | None,
+    form: str,
+    out: str | None,
+    model: str | None,
+    wide: bool,
+    **options: Any,
 ) -> None:
     """Say what one more model adds to the pool: reward a query with it, less without, decided on other queries.
 
@@ -80,10 +87,8 @@ def merge(
         )  # fmt: skip
         label = f"{stream.outcomes.label}; the merged model is synthetic"
     rows = merged.worth(stream, pools, seed=seed)
-    show([{k: v for k, v in row.items() if form in ("csv", "json") or k not in _LONG} for row in rows], form)
     said = ("" if model is not None else impossible(drawn, "draws")) or merged.verdict(rows)
-    if form not in ("csv", "json"):
-        remark(said, form)
+    _tell(rows, said, form, wide)
     say(*stream.notes, f"numbers are from: {label}")
     if folder is not None:
         known = {
@@ -92,6 +97,22 @@ def merge(
         }  # fmt: skip
         _write(folder, rows, known)
         wrote({"page": f"{out}/{FILES[0]}"}, form)
+
+
+def _tell(rows: list[dict[str, Any]], said: str, form: str, wide: bool) -> None:
+    """Print the table: for programs every figure, for people what fits, with a sentence."""
+    from bandits import rows as tables
+    from bandits.report import brief
+
+    if wide or form in ("csv", "json"):
+        show(rows, form)
+    else:
+        click.echo(tables.laid(*brief.merged(rows), form))
+        click.echo("\n" * (form == "markdown"), nl=False)
+        remark(brief.ADDED, form)
+    if form not in ("csv", "json"):
+        click.echo()
+        remark(said, form)
 
 
 def _qualities(text: str) -> list[float]:

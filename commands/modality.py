@@ -13,16 +13,10 @@ from commands.memory import fits
 from commands.numbers import FINITE, SEED, WHOLE
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
-from commands.terminal import progress, say, show, told, wrote
+from commands.terminal import progress, remark, say, show, wrote
 
 if TYPE_CHECKING:
     from envs.stream import Stream
-
-_SHORT = (
-    "policy", "left", "reward", "lost", "lost_verdict", "refit_lost", "flips", "shortcut", "shortcut_right",
-    "shortcut_wrong", "alike", "chance",
-)  # fmt: skip
-_BLIND_SHORT = ("model", "queries", "accuracy", "accuracy_lo", "accuracy_hi", "seeing_accuracy", "shortcut")
 
 
 @click.command(cls=Topical, context_settings=SETTINGS)
@@ -39,6 +33,7 @@ _BLIND_SHORT = ("model", "queries", "accuracy", "accuracy_lo", "accuracy_hi", "s
 @option("--seeds", type=WHOLE, default=10, show_default=True)
 @option("--seed", type=SEED, default=0, show_default=True)
 @option("--out", metavar="DIR", help="Write modality.html and the tables.")
+@option("--wide", is_flag=True, help="Every figure instead of 80 columns.")
 @voice
 @click.pass_context
 def modality(
@@ -49,6 +44,7 @@ def modality(
     blind: str | None,
     form: str,
     out: str | None,
+    wide: bool,
     **options: Any,
 ) -> None:
     """Diagnose modality bias: a policy with text, image and both, and what models that see no image get right.
@@ -83,7 +79,7 @@ def modality(
         from bandits.sweeps.modality import verdict
 
         said.insert(0, impossible(options["seeds"]) or verdict(rows))
-    _tell(rows, found, said, form)
+    _tell(rows, found, said, form, wide)
     say(*stream.notes, f"numbers are from: {stream.outcomes.label}")
     if folder is not None:
         publish(folder, rows, found, _known(ctx, stream, policies, said))
@@ -131,16 +127,23 @@ def _diagnosed(stream: Stream, policies: tuple[str, ...], options: dict[str, Any
         return diagnose(stream, policies, worth, run, context=context, progress=counted)
 
 
-def _tell(rows: list[Any], blind: list[Any], said: list[str], form: str) -> None:
+def _tell(rows: list[Any], blind: list[Any], said: list[str], form: str, wide: bool) -> None:
     """Print both tables: for programs every figure, for people what fits, with a sentence."""
+    from bandits import rows as tables
+    from bandits.report import brief
+
     if form in ("csv", "json"):
         both = [{"table": "decisions", **row} for row in rows] + [{"table": "blind", **row} for row in blind]
         show(both, form)
         return
-    if rows:
-        show([{k: row[k] for k in _SHORT} for row in rows], form)
-    if blind:
-        show([{k: row[k] for k in _BLIND_SHORT} for row in blind if row["dataset"] == "all"], form)
-    if form == "table":
-        for sentence in said:
-            told(sentence)
+    whole = [row for row in blind if row["dataset"] == "all"]
+    for part, cells, legend in ((rows, brief.modality, brief.MASKED), (whole, brief.blind, brief.BLIND)):
+        if part and wide:
+            show(part, form)
+        elif part:
+            click.echo(tables.laid(*cells(part), form))
+            click.echo("\n" * (form == "markdown"), nl=False)
+            remark(legend, form)
+    click.echo()
+    for sentence in said:
+        remark(sentence, form)

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
 _KEY = 1024  # bytes of a seed's key, about: an array of its own
 _TOLD = 4 * 5  # bytes of what a call tells: utility, reward, cost, latency and tokens in float32
-_DRAWN = (
-    3 << 19
-)  # bytes of a lane that the C library keeps, whatever its shape, where JAX draws ahead; measured
+# Bytes of a lane that the C library keeps, whatever its shape, where JAX draws ahead; measured.
+_DRAWN = 3 << 19
 _SCANNED = 3 << 18  # the same, where JAX plays
 _LAPACK = ("cholesky", "eigh", "lu", "qr", "svd", "triangular_solve")
 _PRODUCTS = ("dot_general", "conv_general_dilated", *_LAPACK)
@@ -62,6 +61,7 @@ def late(ask: Ask) -> bool:
 
 def state(policy: Policy) -> int:
     """Return the bytes of a policy's state for one seed."""
+    from bandits import threefry
     from bandits.late import jax, mapped
     from bandits.loop.player import keyless
 
@@ -69,7 +69,7 @@ def state(policy: Policy) -> int:
         sizes: list[int] = []
         mapped(lambda part: sizes.append(part.nbytes), policy.init(None))  # type: ignore[arg-type]
         return sum(sizes)
-    return sum(map(_bytes, jax.tree.leaves(jax.eval_shape(policy.init, jax.random.key(0)))))
+    return sum(map(_bytes, jax.tree.leaves(jax.eval_shape(policy.init, threefry.key(0)))))
 
 
 def _working(policy: Policy, arms: int, dim: int, lanes: int) -> int:
@@ -88,13 +88,14 @@ def _working(policy: Policy, arms: int, dim: int, lanes: int) -> int:
 
 def _traced(policy: Policy, arms: int, dim: int) -> Any:
     """Return what a round of a policy computes, as JAX writes it down."""
+    from bandits import threefry
     from bandits.base import example
     from bandits.late import jax, jnp
 
     def one(key: Any, state: Any, seen: Any, arm: Any, told: Any) -> Any:
         return policy.act(key, state, seen), policy.update(key, state, seen, arm, told)
 
-    key = jax.random.key(0)
+    key = threefry.key(0)
     kept = jax.eval_shape(policy.init, key)
     seen, told = example(arms, dim)
     return jax.make_jaxpr(one)(key, kept, seen, jnp.int32(0), told).jaxpr

@@ -94,7 +94,8 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         )
     _say(made, labels, places, folder, drawn, form, options["wide"], played.outcomes, notes)
     if judging and form == "table":
-        about_calls(several.quality(loaded), [names.labelled(one, labels) for one in made])
+        told = [names.labelled(one, labels) for one in made]
+        about_calls(several.quality(loaded), told, wide=options["wide"])
     for place, tabled in zip(places.values(), made, strict=True):
         tracking.track(options["track"], place, tabled)
 

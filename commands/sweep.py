@@ -16,7 +16,7 @@ from commands.help import Topical, option
 from commands.memory import fits
 from commands.options import FORMATS, SETTINGS
 from commands.prepare import prepare_jax
-from commands.terminal import say, show
+from commands.terminal import remark, say, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,8 +101,9 @@ def _fitting(at_once: int, *, here: bool) -> Callable[[Any, Any], object]:
 @option(
     "--top", default=10, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Rows of a table; 0: all."
 )
+@option("--wide", is_flag=True, help="Every figure instead of 80 columns.")
 @option("--format", "form", type=FORMATS, default="table", show_default=True)
-def best(file: str, out: str, top: int, form: str) -> None:
+def best(file: str, out: str, top: int, wide: bool, form: str) -> None:
     """Rank what a sweep has computed, with paired differences to the leader on the same seeds."""
     from bandits.rows import counted
     from bandits.sweeps import plan, ranking, results
@@ -116,7 +117,7 @@ def best(file: str, out: str, top: int, form: str) -> None:
         show(frame, form)
     else:
         for _, part in frame.groupby(list(ranking.QUESTION), sort=False):
-            _table(part, top, form)
+            _table(part, top, form, wide)
     if left := len(jobs) - len(finished):
         say(
             f"{left} of {counted(len(jobs), 'job')} {_be(left, 'has', 'have')} no result yet; simulate.py sweep {file}"
@@ -125,9 +126,11 @@ def best(file: str, out: str, top: int, form: str) -> None:
     say(*sorted({f"numbers are from: {job.known['label']}" for job, _ in finished}))
 
 
-def _table(part: pd.DataFrame, top: int, form: str) -> None:
+def _table(part: pd.DataFrame, top: int, form: str, wide: bool) -> None:
     """Print the ranking of one question."""
-    from bandits.rows import counted, remark
+    from bandits.report import brief
+    from bandits.report.parts import records
+    from bandits.rows import counted, laid
     from bandits.sweeps.ranking import QUESTION
 
     first, seeds = part.iloc[0], int(part.iloc[0]["seeds"])
@@ -139,16 +142,22 @@ def _table(part: pd.DataFrame, top: int, form: str) -> None:
         f"{first['stream']}, reward {first['reward_spec']}, preference {first['preference']}{budget}:"
         f" {counted(contenders, 'contender')}, {counted(seeds, 'seed')}, {first['rounds']} rounds"
     )
-    click.echo(remark(told, form))
+    remark(told, form)
     silent = [] if part["unanswered"].any() else ["unanswered"]
     shown = part.drop(columns=[*QUESTION, "seeds", "rounds", *silent])
-    show(shown.head(top) if top else shown, form)
+    shown = shown.head(top) if top else shown
+    if wide:
+        show(shown, form)
+    else:
+        click.echo(laid(*brief.ranked(records(shown)), form))
+        click.echo("\n" * (form == "markdown"), nl=False)
+        remark(brief.RANKED, form)
     told = (
         f"of {contenders}, {won} shown to beat the best fixed choice, {lost} to be below it, {contenders - won - lost}"
         f" neither (5 % over {counted(seeds, 'seed')} and {counted(int(first['queries']), 'query', 'queries')}, paired"
         " t-tests, Holm-adjusted)"
     )
-    click.echo(remark(told, form))
+    remark(told, form)
     click.echo()
 
 

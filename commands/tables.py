@@ -11,7 +11,7 @@ import click
 from commands.help import Topical, option
 from commands.options import SETTINGS, voice, world
 from commands.prepare import load, prepare_jax
-from commands.terminal import say, show, told
+from commands.terminal import fitted, say, show, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,12 +63,13 @@ def inspect_table(
     else:
         lines = [[k.replace("_", " "), tables.number(v)] for k, v in whole.items()]
         if form == "table":
-            click.echo("\n".join(f"{name:28} {value}" for name, value in lines))
+            for name, value in lines:
+                told(f"{name:28} {value}", indent=" " * 29)
         else:
             click.echo(tables.laid(["", "value"], lines, form))
         for title, rows in parts.items():
             click.echo(f"\n{tables.remark(title, form)}{chr(10) * (form == 'markdown')}")
-            show(rows, form)
+            fitted(rows, form)
         say(*stream.notes)
 
 

@@ -132,6 +132,17 @@ def show(rows: pd.DataFrame | Sequence[Mapping[str, Any]], form: str) -> None:
     click.echo(text)
 
 
+def fitted(rows: Sequence[Mapping[str, Any]], form: str) -> None:
+    """Print rows; a table too wide for a plain terminal has fewer digits, and names with their middle left out."""
+    from bandits import rows as tables
+    from bandits.report import brief
+
+    if form == "table" and max(map(len, tables.render(rows, form).splitlines())) > tables.WIDTH:
+        click.echo(tables.laid(*brief.figures(rows), form))
+    else:
+        show(rows, form)
+
+
 def wrote(path: dict[str, str], form: str) -> None:
     """Say where something was written: a line for people, rows for programs; beside a paper's table, on stderr."""
     if form in ("markdown", "latex"):

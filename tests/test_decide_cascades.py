@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 
@@ -85,6 +86,13 @@ def test_the_best_cascade_and_its_lead_are_those_of_a_plain_search(tables):
     interval = stats.ttest_1samp(lead[against], 0.0).confidence_interval()
     assert (row["difference_lo"], row["difference_hi"]) == pytest.approx(tuple(interval))
     assert row["learned"] == row["compared"] == 150
+    kept = table[~learn]["little_conf"] >= row["threshold"]
+    for name, scale, column in (("accuracy", 1, "correct"), ("cost_per_1000", 1000, "cost")):
+        little, large = (table[~learn][f"{model}_{column}"] for model in ("little", "large"))
+        got = scale * np.where(kept, little, large + (little if column == "cost" else 0))
+        span = stats.ttest_1samp(got, 0.0).confidence_interval()
+        assert row[name] == pytest.approx(got.mean())
+        assert (row[f"{name}_lo"], row[f"{name}_hi"]) == pytest.approx(tuple(span))
 
 
 def test_scores_that_know_nothing_show_nothing(tables):
@@ -101,7 +109,19 @@ def test_decide_says_that_a_cascade_is_better_on_terminal_page_and_record(tables
     assert row["shown"] and "A cascade is shown to be better than each single model" in text, err
     assert f"{100 * row['difference']:.1f} points" in text and f"{100 * row['accuracy']:.1f} %" in text
     assert "no policy is shown to be better" not in text
-    assert "A cascade is shown to be better" in (tmp_path / "out" / "decision.html").read_text()
+    page = (tmp_path / "out" / "decision.html").read_text()
+    assert "A cascade is shown to be better" in page
+    name = f"little, then large below {row['threshold']:.3g}"
+    assert name in page
+    ends = f"({100 * row['accuracy_lo']:.1f}-{100 * row['accuracy_hi']:.1f})"
+    (line,) = (line for line in out.splitlines() if ends in line)
+    assert line.startswith(" little") and line.endswith(f"{100 * row['difference']:+.1f} shown")
+    assert "on the 150 queries that they were not found on" in text
+    assert max(len(line) for line in out.splitlines() if ": /" not in line) <= 80
+    sheet = run("decide", tables / "told.csv", *told[:-2], "--format", "csv")[1]
+    (kept,) = pd.read_csv(io.StringIO(sheet)).query("kind == 'cascade'").to_dict("records")
+    assert kept["name"] == name and kept["accuracy"] == pytest.approx(row["accuracy"])
+    assert kept["cost_per_1000_lo"] <= kept["cost_per_1000"] <= kept["cost_per_1000_hi"]
 
 
 def test_nothing_is_said_without_scores_and_why_not_where_they_are_wrong_or_cost_nothing(tables):

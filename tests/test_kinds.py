@@ -276,6 +276,19 @@ def test_two_kinds_that_fit_are_an_error_that_names_both(tmp_path: Path) -> None
         formats.read(path)
 
 
+def test_a_judges_scores_of_a_wide_table_are_no_models(tmp_path: Path) -> None:
+    """They hold 0 to 1 and are called like models where the models are; so does what `--judge-column` names."""
+    row = {
+        f"{m}_{e}": v
+        for m in ("gpt-4", "me/qwen-7b")
+        for e, v in (("correct", 1), ("conf", 0.9), ("sure", 0.2))
+    }
+    assert formats.read(put(tmp_path / "t.csv", [{"question": "what is it", **row}])).models == (
+        "gpt-4",
+        "me/qwen-7b",
+    )
+
+
 def test_models_by_name_and_the_line_that_helps(tmp_path: Path) -> None:
     path = put(tmp_path / "t.csv", [{"id": i, "weak": i % 2, "strong": 1} for i in range(4)])
     with pytest.raises(ValueError, match="--models weak,strong"):

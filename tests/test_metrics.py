@@ -11,6 +11,7 @@ from scipy import stats
 from bandits import metrics
 from bandits.loop.replay import Trace
 from bandits.metrics import kernels
+from bandits.metrics.intervals import AMOUNT, ANYTHING, SHARE, SHARES_APART
 from bandits.metrics.regret import fall_back, slope
 
 ROWS, MODELS, SEEDS, ROUNDS = 40, 4, 3, 90  # more rounds than rows: rows repeat
@@ -177,6 +178,22 @@ def test_the_interval_is_students_of_scipy() -> None:
     np.testing.assert_allclose(
         metrics.band(values, level=0.9), stats.ttest_1samp(values, 0).confidence_interval(0.9)
     )
+
+
+def test_an_interval_ends_where_the_range_of_its_quantity_does() -> None:
+    """Two seeds have a t quantile of 12.7, so an accuracy of 0.9 and 1 would reach from 0.31 to 1.59."""
+    accuracy = np.array([[0.9, 0.02, 0.4], [1.0, 0.0, 0.41]])
+    low, high = metrics.student(accuracy)
+    assert high[0] > 1 and low[1] < 0 and 0 < low[2] < high[2] < 1
+    np.testing.assert_array_equal(
+        metrics.student(accuracy, within=SHARE), [[low[0], 0, low[2]], [1, high[1], high[2]]]
+    )
+    each = tuple(np.array([SHARE, AMOUNT, ANYTHING]).T)  # a range a column
+    np.testing.assert_array_equal(metrics.band(accuracy, within=each)[1], [1, high[1], high[2]])
+    gap = metrics.paired(accuracy, 1 - accuracy)
+    cut = gap.within(SHARES_APART)
+    assert gap.hi[0] > 1 == cut.hi[0] and cut.p is gap.p and cut.hi[2] == gap.hi[2]
+    assert np.isnan(metrics.student(accuracy[:1], within=SHARE)).all()
 
 
 def test_one_seed_has_no_interval_and_neither_have_seeds_that_are_one_draw() -> None:

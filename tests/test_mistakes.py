@@ -164,3 +164,36 @@ def test_every_room_is_packed() -> None:
         for p in (ROOT / top).rglob("__init__.py")
     ]
     assert sorted({*packed} - {"envs.data"}) == sorted(".".join(room.parts) for room in rooms)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("decide", ""), ("inspect", ""), ("merge", "--data", ""), ("scenarios", "--policy", "ucb1", "--data", ""),
+        ("--policy", "", "--stream", "ocr"), ("--policy", "ucb1", "--data", ""), ("export", "", "--policy", "ucb1"),
+    ],
+)  # fmt: skip
+def test_an_empty_name_is_neither_this_folder_nor_the_twin(words: tuple[str, ...]) -> None:
+    code, message = answer(list(words))
+    assert code == 2 and message.endswith("needs a value, got ''") and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("export", "t.csv", "--policy", "ucb1"),
+            "t.csv needs to be the folder of a finished run; it is a file",
+        ),
+        (("diff", "t.csv", "t.csv"), "t.csv needs to be the folder of a finished run; it is a file"),
+        (("graphs", "t.csv"), "t.csv needs to be the folder of a release of MS-GQA, it is a file"),
+        (("sweep", "a\0.toml"), "needs to be TOML: embedded null byte"),
+    ],
+)
+def test_a_file_for_a_folder_and_a_name_that_is_none(
+    words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("a,b\n1,2\n")
+    code, message = answer(list(words))
+    assert code == 2 and said in message and "\n" not in message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 
 from bandits import metrics
 from bandits.loop.replay import Trace
+from bandits.metrics.intervals import student
 from bandits.metrics.kernels_tally import add_known, add_up
+from bandits.money import money
+from bandits.report import datasets, narrow
 from bandits.results.differences import against, paired_differences, scores
 from bandits.results.summary import Summary, summarise
 from bandits.results.tally import prepare
@@ -253,3 +257,29 @@ def test_of_many_datasets_those_asked_most_have_shares_of_their_own() -> None:
     curves = summarise(stream, make_table(stream), {"mixed": trace}).curves
     quantities = curves["quantity"][curves["quantity"].str.startswith("share@")]
     assert {q.removeprefix("share@").split(":")[0] for q in quantities} == {f"d{n:02}" for n in range(4, 16)}
+
+
+def test_no_interval_of_two_seeds_passes_what_its_quantity_can_be() -> None:
+    """Of the summary, the curves, the differences, and what a terminal and a page say of them."""
+    stream = make_stream()
+    rng = np.random.default_rng(3)
+    order = np.stack([rng.permutation(ROWS)[:12] for _ in range(2)]).astype(np.int32)
+    made = summarise(stream, make_table(stream), {"fixed": Trace(order, np.full(order.shape, 2, np.int32))})
+    got = scores(made.by_dataset, made.by_query)
+    frame, curves = made.summary, made.curves
+    spread = student(got.value["accuracy"][:, :, 0])
+    assert np.nanmin(spread[0]) < 0 and np.nanmax(spread[1]) > 1  # the seeds differ so much
+    told = frame[["accuracy_lo", "accuracy_hi"]].dropna()
+    assert len(told) and ((told >= 0) & (told <= 1)).all(axis=None)
+    assert (frame["cost_lo"].dropna() >= 0).all() and (frame["cost_lo"] == 0).any()
+    assert (curves[curves["quantity"] == "cost"]["lo"] >= 0).all()
+    apart = paired_differences(got, against(got, "small"), measures=("accuracy",))
+    assert (apart[["lo", "hi", "queries_lo", "queries_hi"]].abs().max() <= 1).all()
+    _, lines = narrow.table([narrow.Told("", frame.to_dict("records"), got)], "USD/query")
+    ends = [float(x) for line in lines for x in re.findall(r"(?<![0-9])-?[0-9.]+", line[1].partition("(")[2])]
+    assert ends and min(ends) >= 0 and max(ends) <= 100
+    page = datasets.table(got, ["fixed"], money("USD/query"))
+    spans = re.findall(
+        r"</th><td>[0-9.]+<small>(.*?) to (.*?)</small>", page
+    )  # of accuracy, the first column
+    assert spans and all(0 <= float(low) <= float(high) <= 100 for low, high in spans)

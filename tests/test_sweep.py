@@ -24,6 +24,7 @@ from bandits import linucb, replay, reward_table
 from bandits.experiment.lineup import build
 from bandits.metrics.regret import comparator
 from bandits.rewards import linear
+from bandits.rows import WIDTH
 from bandits.sweeps import engines, grid, plan
 from bandits.wrappers.budget import held
 from envs import load, write
@@ -315,6 +316,21 @@ def test_two_sweeps_share_results_and_whatever_determines_one_names_it(run) -> N
     assert "no job of sweep.toml has a result" in run("best", first)[2]
 
 
+def test_numbers_are_said_to_be_what_was_played(run) -> None:
+    """A change may make answers that were not recorded: the label of a sweep says so, as that of a run does."""
+    change = "arrive,merge=@best+@second,between=0.8,at=0.3"
+    file = asked(f'policies = ["ucb1"]\nchange = ["{change}"]\n')
+    label = run("--policy", "ucb1", "--data", "table.parquet", "--seeds", 2, "--change", change)[
+        2
+    ].splitlines()[-1]
+    assert label.endswith("is synthetic")
+    for command in ("sweep", "best"):
+        code, _, err = run(command, file)
+        assert code == 0 and err.splitlines()[-1] == label
+    (kept,) = Path("runs/sweeps").iterdir()
+    assert label == f"numbers are from: {json.loads(kept.read_text())['label']}"
+
+
 # --- what goes wrong ------------------------------------------------------------------------------------------------
 
 
@@ -442,9 +458,15 @@ def test_best_prints_a_table_for_each_question_and_says_what_it_stands_on(run) -
     assert (
         code == 0 and "1 of 4 jobs has no result yet" in err and "numbers are from: recorded answers" in err
     )
-    assert "table.parquet:all, reward linear, preference 0: 2 contenders, 3 seeds, 150 rounds" in out
-    assert out.count(" oracle ") == 2
-    assert out.count("of 2, ") == 2 and "over 3 seeds and " in out and "Holm-adjusted" in out
+    assert "table.parquet:all, reward linear, preference 0: 2 contenders, 3 seeds, 150 rounds" in " ".join(
+        out.split()
+    )
+    assert out.count("\noracle ") == 2 and max(map(len, out.splitlines())) <= WIDTH
+    wide = run("best", more, "--top", 2, "--wide")[1]
+    assert "over_queries_lo" in wide and "over_queries_lo" not in out
+    assert (
+        out.count("of 2, ") == 2 and "over 3 seeds and " in " ".join(out.split()) and "Holm-adjusted" in out
+    )
 
 
 def test_a_named_policy_is_built_once() -> None:

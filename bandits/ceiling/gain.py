@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.ceiling.learners import LEARNERS, QUICK, Floats, Learner, Seen, ridge, single_thread
-from bandits.metrics.intervals import Estimate, clustered
+from bandits.metrics.intervals import SHARES_APART, Estimate, clustered
 from bandits.metrics.regret import comparator
 from bandits.metrics.significance import holm
 from bandits.metrics.verdict import ALPHA, FEWEST_QUERIES
@@ -217,7 +217,7 @@ def _saved(
         spent = np.array([cost[fold.held][at, inside].mean() for inside, _ in ways])
         enough = right >= right[: len(models)].max()
         arms[fold.test] = ways[int(np.where(enough, spent, np.inf).argmin())][1]
-    found = _clustered(utility[rows, arms] - utility[rows, most], cluster)
+    found = _clustered(utility[rows, arms] - utility[rows, most], cluster).within(SHARES_APART)
     return {
         "model": models[int(np.bincount(most).argmax())],
         "saved": float(1 - cost[rows, arms].mean() / cost[rows, most].mean())

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.intervals import Estimate, clustered
+from bandits.metrics.intervals import SHARES_APART, Estimate, clustered
 from bandits.metrics.significance import holm
 from bandits.metrics.verdict import ALPHA, FEWEST_QUERIES
 from bandits.sequential import frugal
@@ -150,7 +150,7 @@ def meet(
                 float(ran.utility.mean() - over.mean()),
                 paired(over, sides.cluster),
                 float(by_chance.utility.mean()),
-                paired(gain, sides.cluster),
+                paired(gain, sides.cluster).within(SHARES_APART),
             )
         )
     return found

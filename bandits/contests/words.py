@@ -9,6 +9,7 @@ import numpy as np
 
 from bandits.contests.contest import Met, Sides, shown
 from bandits.money import Money, plain
+from bandits.rows import counted
 
 
 def chain(met: Met, models: Sequence[str]) -> str:
@@ -147,7 +148,8 @@ def of_break_even(found: Sequence[dict[str, Any]]) -> str:
             f" {len(at) - always}."
         )
     return (
-        f"A judge breaks even with the router at an AUC of {np.median(finite):.2f} in the median budget"
-        f" ({finite.min():.2f} to {finite.max():.2f}; {int((at == np.inf).sum())} budgets never, "
-        f"{int((at == -np.inf).sum())} from the lowest AUC tried)."
+        f"A cascade breaks even with the router at a judge's AUC of {np.median(finite):.2f} in the median budget"
+        f" ({finite.min():.2f} to {finite.max():.2f} over {counted(len(finite), 'budget')}); at"
+        f" {counted(int((at == -np.inf).sum()), 'budget')} it leads at every AUC tried, at"
+        f" {int((at == np.inf).sum())} at none."
     )

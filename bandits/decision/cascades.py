@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bandits.decision.choices import ACCURACY, COST
 from bandits.decision.compare import net
 from bandits.decision.figures import per_cent, points
-from bandits.metrics.intervals import Estimate, clustered
+from bandits.metrics.intervals import AMOUNT, SHARE, Estimate, clustered
 from bandits.metrics.verdict import FEWEST_QUERIES, FEWEST_SEEDS, judge
 from bandits.money import Money, money
 from bandits.results.by_query import clusters
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
 Row = Mapping[str, Any]
+KIND = "cascade"
+_SHARED = (
+    "accuracy", "accuracy_lo", "accuracy_hi", "cost_per_1000", "cost_per_1000_lo", "cost_per_1000_hi", "against",
+    "worth", "difference", "difference_lo", "difference_hi", "p", "p_holm", "shown",
+)  # fmt: skip
 SEE = "simulate.py cascade FILE compares cascades with routers"
 
 
@@ -136,6 +141,8 @@ def _row(
     label = np.unique(code, return_inverse=True)[1]
     sums = np.stack([np.bincount(label, gap[:, k]) for k in range(gap.shape[1])], axis=1)
     lead = clustered(sums, np.bincount(label))
+    own = clustered(np.stack([np.bincount(label, one) for one in mine.T], axis=1), np.bincount(label))
+    own = own.within(tuple(np.array([SHARE, AMOUNT]).T))  # of accuracy and cost
     best = int(lead.mean.argmin())
     p = np.where(lead.mean <= 0, 1.0, lead.p).max() if lead.mean[best] > 0 else lead.p[best]
     thousand = 1000 * unit.factor
@@ -143,12 +150,40 @@ def _row(
         "first": models[chain.order[0]], "second": models[chain.order[1]], "threshold": chain.thresholds[0],
         "worth": worth * unit.factor, "passed_on": float((ran.stopped == 1).mean()),
         "accuracy": float(mine[:, ACCURACY].mean()), "cost_per_1000": float(mine[:, COST].mean() * thousand),
+        "accuracy_lo": float(own.lo[ACCURACY]), "accuracy_hi": float(own.hi[ACCURACY]),
+        "cost_per_1000_lo": float(own.lo[COST] * thousand), "cost_per_1000_hi": float(own.hi[COST] * thousand),
         "against": models[best], "against_accuracy": float(alone[:, best, ACCURACY].mean()),
         "against_cost_per_1000": float(alone[:, best, COST].mean() * thousand),
         "difference": float(lead.mean[best]), "difference_lo": float(lead.lo[best]),
         "difference_hi": float(lead.hi[best]),
     }  # fmt: skip
     return row, (float(lead.mean[best]), float(lead.lo[best]), float(lead.hi[best]), float(p))
+
+
+def choices(found: Mapping[str, Any] | None, month: float | None) -> list[dict[str, Any]]:
+    """Return cascades as rows of the choices of a decision, on the queries that they were not found on.
+
+    Args:
+        found: `rows` from `tried`, and `why`; None: the table has no scores.
+        month: queries a month; None: not known.
+    """
+    return [
+        {
+            "name": _named(row, several=len(found["rows"]) > 1 if found else False), "kind": KIND,
+            "policy": "", "preference": "", "affordable": True,
+            **{key: row[key] for key in _SHARED},
+            "cost_per_month": math.nan if month is None else row["cost_per_1000"] * month / 1000,
+            "latency": math.nan, "latency_lo": math.nan, "latency_hi": math.nan,
+            "why": "" if row["shown"] else "not ahead of each single model after Holm's correction",
+            "calls": {row["first"]: 1.0, row["second"]: row["passed_on"]},
+        }
+        for row in (found["rows"] if found else ())
+    ]  # fmt: skip
+
+
+def _named(row: Row, *, several: bool) -> str:
+    worth = f" at {row['worth']:.3g}" if several and math.isfinite(row["worth"]) else ""
+    return f"{row['first']}, then {row['second']} below {row['threshold']:.3g}{worth}"
 
 
 def sentences(found: Mapping[str, Any] | None, currency: Money) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.loop.replay import Trace
-from bandits.metrics.intervals import Estimate, clustered, student
+from bandits.metrics.intervals import AMOUNT, SHARE, clustered, student
 from bandits.metrics.regret import comparator, earned_by, played, rewards
 from bandits.results.by_query import clusters
 
@@ -58,10 +58,12 @@ class Choices(NamedTuple):
     def interval(self) -> tuple[Floats, Floats]:
         """Return the ends `(P, M)` of the 95 % interval of each mean: over queries or over seeds, whichever is wider.
 
-        Both are centred at the mean where every seed has as many rounds, so the wider one holds the other.
+        Both are centred at the mean where every seed has as many rounds, so the wider one holds the other; neither
+        passes what the measure can be.
         """
-        over: Estimate = clustered(self.by_cluster, self.rounds)
-        low, high = student(self.by_seed) if len(self.by_seed) > 1 else (np.full_like(over.lo, np.nan),) * 2
+        within = tuple(np.array([SHARE, AMOUNT, AMOUNT]).T)  # of accuracy, cost and latency
+        over = clustered(self.by_cluster, self.rounds).within(within)
+        low, high = student(self.by_seed, within=within)
         return np.fmin(over.lo, low), np.fmax(over.hi, high)
 
 

@@ -26,6 +26,8 @@ class Words:
         self.rows: dict[str, Row] = {row["name"]: row for row in record["choices"]}
         self.money = Money(record["currency"] or UNNAMED, 1.0)
         self.priced = record["currency"] is not None
+        # Of other queries than all, so they stand beside the choices and are none of them.
+        self.cascades = cascades.choices(record.get("cascades"), record["queries_per_month"])
 
     def verdict(self) -> str:
         """Return the verdict: what to call, at what accuracy and cost, and what it was compared with."""
@@ -235,7 +237,7 @@ class Words:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return headings and cells of the choices that matter, the most accurate first; `*`: recommended."""
-        rows = sorted(self._that_matter(), key=lambda row: -row["accuracy"])
+        rows = sorted([*self._that_matter(), *self.cascades], key=lambda row: -row["accuracy"])
         several = len({row["preference"] for row in rows if row["policy"]}) > 1
         headings = [
             "choice",
@@ -258,7 +260,18 @@ class Words:
         left = len(record["choices"]) - len(self._that_matter())
         unnamed = self.priced and self.money.currency == UNNAMED
         told += ["The table does not say what its costs are in: --unit USD names it."] * unnamed
-        return [*told, *[f"{left} more choices: --wide."] * (left > 0)]
+        more = f"{left} more {'choice' if left == 1 else 'choices'}: --wide."
+        return [*told, *self.of_cascades(), *[more] * (left > 0)]
+
+    def of_cascades(self) -> list[str]:
+        """Return what the rows of cascades stand on; nothing where there are none."""
+        if not self.cascades:
+            return []
+        half = self.record["cascades"]["rows"][0]["compared"]
+        return [
+            f"Cascades (a, then b below a score): on the {half:,} queries that they were not found on, every call and"
+            " judge paid; the difference is to the single model that is best there."
+        ]
 
     def _recommended(self) -> set[str]:
         return {piece["choice"] for piece in self.record["by_worth"]}

@@ -142,7 +142,7 @@ def _posed(stream: Stream, ask: Ask, log: Any, context: Mapping[str, Any]) -> _P
         logged, stream = logs.weighed(log, stream)
     if ask.fit == "warm":
         logged, stream = refit(logged, stream, **context)
-    stream, waiting = _world(stream, ask), worlds.late(ask)
+    stream, waiting = world(stream, ask), worlds.late(ask)
     rounds = ask.rounds or (len(stream) if stream.world is None else stream.world.rounds)
     budgets = budget.forms(ask.budget) or [""]
     amounts = {text: limits(stream, ask._replace(budget=(text,) if text else ()), rounds) for text in budgets}
@@ -235,8 +235,8 @@ def _replayed(ask: Ask) -> dict[str, Any]:
     return {"seeds": ask.seeds, "seed": ask.seed, "order": ask.order, "rounds": ask.rounds}
 
 
-def _world(stream: Stream, ask: Ask) -> Any:
-    """Return the stream with what changes in it."""
+def world(stream: Stream, ask: Ask) -> Any:
+    """Return the stream that is played: with what changes in it, and pairs of models where they duel."""
     ready = () if ask.scenario is None else worlds.scenario(ask.scenario).changes
     stream = several.changed(worlds.changed(stream, (*ready, *ask.change), **_replayed(ask)), ask)
     return duels.pairs(stream) if ask.feedback == "dueling" else stream

@@ -91,6 +91,8 @@ def read(place: Path) -> dict[str, Any]:
         begun = place.with_name(f".{place.name}.unfinished").is_dir() if place.name else False
         why = "it was stopped, and its command with --resume goes on" if begun else "it has no manifest.json"
         raise ValueError(f"{shown} needs to be the folder of a finished run; {why}") from error
+    except NotADirectoryError as error:
+        raise ValueError(f"{shown} needs to be the folder of a finished run; it is a file") from error
     except (ValueError, RecursionError, OSError) as error:
         why = " ".join(str(error).split())[:_LONGEST]
         raise ValueError(f"{shown} needs to be the folder of a finished run: manifest.json: {why}") from error

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bandits.base import Policy
 from bandits.experiment.lineup import build, trained
 from bandits.loop import replay, slots
-from bandits.metrics.intervals import clustered, paired, student
+from bandits.metrics.intervals import SHARE, SHARES_APART, clustered, paired, student
 from bandits.metrics.verdict import judge
 from bandits.policies.sequential.factored import factored
 from bandits.rewards import accuracy, reward_table
@@ -201,7 +201,7 @@ def _row(
 ) -> tuple[dict[str, Any], Any]:
     count = asked.sum(axis=1)
     mean = np.where(asked, one.success, 0.0).sum(axis=1) / np.maximum(count, 1)
-    lo, hi = student(mean)
+    lo, hi = student(mean, within=SHARE)
     heard = float(np.where(asked, one.heard, 0.0).sum() / max(count.sum(), 1))
     row: dict[str, Any] = {
         "policy": one.name, "way": one.way, "hears": HEARS[one.way], "programs": group,
@@ -213,12 +213,12 @@ def _row(
     if one is base or not count.all():
         return row, None
     gap = np.where(asked, one.success - base.success, 0.0)
-    over_seeds = paired(gap.sum(axis=1) / count, np.zeros(len(count)))
+    over_seeds = paired(gap.sum(axis=1) / count, np.zeros(len(count))).within(SHARES_APART)
     groups = int(cluster.max()) + 1
     of_query = cluster[one.order].ravel()
     over_queries = clustered(
         np.bincount(of_query, gap.ravel(), groups), np.bincount(of_query, asked.ravel(), groups)
-    )
+    ).within(SHARES_APART)
     lo_, hi_ = (min(over_seeds.lo, over_queries.lo), max(over_seeds.hi, over_queries.hi))
     row |= {"over_flat": float(over_seeds.mean), "lo": float(lo_), "hi": float(hi_)}
     if one.way == FIXED:  # a yardstick, no contender: nothing plays it without hindsight

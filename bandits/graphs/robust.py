@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bandits.graphs import training
 from bandits.graphs.training import Floats, labels, masked, predicted, succeeds
-from bandits.metrics.intervals import Estimate, clustered, paired, student
+from bandits.metrics.intervals import SHARE, SHARES_APART, Estimate, clustered, paired, student
 from bandits.metrics.verdict import Verdict, judge
 from envs.graphs.tasks import SPLITS, Tasks, flat
 
@@ -97,11 +97,12 @@ def _rows(ratios: Sequence[float], got: Floats, cluster: NDArray[Any]) -> list[d
     """Return the rows from `(ratios, methods, S, n)` successes."""
     base, seeds, groups = METHODS.index(BASE), got.shape[2], int(cluster.max()) + 1
     mean = np.moveaxis(got.mean(axis=3), 2, 0)  # (S, ratios, methods)
-    level = student(mean)
-    over_seeds = paired(mean, np.broadcast_to(mean[:, :, base, None], mean.shape))
+    level = student(mean, within=SHARE)
+    over_seeds = paired(mean, np.broadcast_to(mean[:, :, base, None], mean.shape)).within(SHARES_APART)
     gap = (got - got[:, base, None]).mean(axis=2).reshape(-1, got.shape[3])
     sums = np.stack([np.bincount(cluster, one, groups) for one in gap], axis=1)
-    over_queries = clustered(sums.reshape(groups, *mean.shape[1:]), np.bincount(cluster, minlength=groups))
+    each = sums.reshape(groups, *mean.shape[1:])
+    over_queries = clustered(each, np.bincount(cluster, minlength=groups)).within(SHARES_APART)
     others = [m for m in range(len(METHODS)) if m != base]
     both = [Estimate(*(part[:, others] for part in one)) for one in (over_seeds, over_queries)]
     said = judge(*both, seeds=seeds, queries=groups)

@@ -10,7 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from envs.bare import special
 
 Floats = NDArray[np.float64]
+Span = tuple[ArrayLike, ArrayLike]
 LEVEL = 0.95
+# What a mean is known to lie in beforehand, to which `within` cuts its interval: shares and accuracies, differences
+# of two of them, and costs, seconds or rounds. A reward is any function of the user's and has no such range.
+SHARE, SHARES_APART, AMOUNT = (0.0, 1.0), (-1.0, 1.0), (0.0, np.inf)
+ANYTHING = (-np.inf, np.inf)
 # Seeds that differ by less than this share of their size differ by rounding only: they are one draw.
 _ROUNDING = 1e-10
 
@@ -23,8 +28,12 @@ class Estimate(NamedTuple):
     hi: Floats
     p: Floats
 
+    def within(self, span: Span) -> Estimate:
+        """Return the estimate with both ends cut to what its mean is known to lie in."""
+        return self._replace(lo=np.clip(self.lo, *span), hi=np.clip(self.hi, *span))
 
-def band(values: ArrayLike, *, level: float = LEVEL) -> tuple[Floats, Floats]:
+
+def band(values: ArrayLike, *, level: float = LEVEL, within: Span = ANYTHING) -> tuple[Floats, Floats]:
     """Return both ends of the t interval of the mean over seeds, each of shape `values.shape[1:]`.
 
     For the band of a curve, which may have width 0 where all seeds are alike. With a single seed both ends are NaN:
@@ -33,6 +42,7 @@ def band(values: ArrayLike, *, level: float = LEVEL) -> tuple[Floats, Floats]:
     Args:
         values: `(S, ...)`, one row a seed.
         level: of the interval, in (0, 1).
+        within: the least and the largest that the mean can be, to which both ends are cut; see `SHARE`.
 
     Raises:
         ValueError: no seeds, or a level out of its range.
@@ -47,20 +57,20 @@ def band(values: ArrayLike, *, level: float = LEVEL) -> tuple[Floats, Floats]:
         return unknown, unknown.copy()
     half = _quantile(len(rows) - 1, level) * rows.std(axis=0, ddof=1) / np.sqrt(len(rows))
     mean = rows.mean(axis=0)
-    return mean - half, mean + half
+    return np.clip(mean - half, *within), np.clip(mean + half, *within)
 
 
-def student(values: ArrayLike, *, level: float = LEVEL) -> tuple[Floats, Floats]:
+def student(values: ArrayLike, *, level: float = LEVEL, within: Span = ANYTHING) -> tuple[Floats, Floats]:
     """Return the ends of `band`, NaN where all seeds are the same draw: an interval of width 0 would be none.
 
     A fixed model that is asked every query once has the same mean with every seed, and so has a policy that was
     trained once for all of them; that says nothing of how certain the mean is.
 
     Args:
-        values, level: see `band`.
+        values, level, within: see `band`.
     """
     rows = np.asarray(values, np.float64)
-    low, high = band(rows, level=level)
+    low, high = band(rows, level=level, within=within)
     alike = one_draw(rows, np.abs(rows).max(axis=0))
     return np.where(alike, np.nan, low), np.where(alike, np.nan, high)
 

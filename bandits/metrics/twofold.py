@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.metrics.intervals import Estimate, clustered, paired
+from bandits.metrics.intervals import ANYTHING, Estimate, Span, clustered, paired
 
 
 class Twofold(NamedTuple):
@@ -29,13 +29,16 @@ class Twofold(NamedTuple):
         return max(ends, key=lambda pair: pair[1] - pair[0], default=(np.nan, np.nan))
 
 
-def twofold(values: ArrayLike, weight: ArrayLike, cluster: NDArray[np.integer]) -> Twofold:
+def twofold(
+    values: ArrayLike, weight: ArrayLike, cluster: NDArray[np.integer], *, within: Span = ANYTHING
+) -> Twofold:
     """Return the weighted mean `sum w v / sum w` of rounds, over seeds and over clusters of queries.
 
     Args:
         values: `(S, N)` of each seed and row; what has no weight is ignored, NaN too.
         weight: `(S, N)` >= 0, what each counts for: 1 where the row was asked, else 0.
         cluster: `(N,)` numbers from 0; rows that are near copies share one.
+        within: what the mean is known to lie in, to which both intervals are cut.
     """
     counts = np.asarray(weight, np.float64)
     sums = np.where(counts > 0, np.asarray(values, np.float64), 0.0) * counts
@@ -44,7 +47,8 @@ def twofold(values: ArrayLike, weight: ArrayLike, cluster: NDArray[np.integer]) 
     own = each[known] / total[known] if known.any() else np.array([np.nan])
     groups = np.bincount(cluster, counts.sum(axis=0))
     over = clustered(np.bincount(cluster, sums.sum(axis=0)), groups)
-    return Twofold(paired(own, np.zeros_like(own)), over, int((groups > 0).sum()))
+    seeds = paired(own, np.zeros_like(own))
+    return Twofold(seeds.within(within), over.within(within), int((groups > 0).sum()))
 
 
 def stacked(found: list[Twofold]) -> tuple[Estimate, Estimate, NDArray[np.int64]]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bandits.metrics import curve
 from bandits.metrics.curve import Path
-from bandits.metrics.intervals import Estimate, clustered, paired
+from bandits.metrics.intervals import SHARES_APART, Estimate, clustered, paired
 from bandits.metrics.verdict import FEWEST_QUERIES, Verdict, judge
 from bandits.mmrbench import trial
 
@@ -228,10 +228,11 @@ def _against_single(c: Contest) -> tuple[Estimate, Estimate, Floats]:
     """Return both claims `(2, R)` over repetitions and over queries, and the share of cost at the match `(R,)`."""
     margin = MARGIN * c.rounds[:, None]
     top, near, dear, single, price = np.moveaxis(c.seeds, 2, 0)
-    seeds = [paired(top, single), paired(near + MARGIN, single), paired(price, dear)]
+    seeds = [paired(top, single).within(SHARES_APART), paired(near + MARGIN, single), paired(price, dear)]
     top, near, dear, single, price = np.moveaxis(c.queries, 2, 0)
     gaps = top - single, near + margin - single, price - dear
     queries = [clustered(gap, c.rounds) for gap in gaps]
+    queries[0] = queries[0].within(SHARES_APART)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = dear.sum(axis=0) / price.sum(axis=0)
     return _claims(seeds), _claims(queries), share

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bandits import resolve
 from bandits.base import Policy
 from bandits.experiment import lineup as experiment
-from bandits.metrics.intervals import student
+from bandits.metrics.intervals import AMOUNT, SHARE, student
 from bandits.mmrbench import modes, protocol, scores, trial
 from bandits.mmrbench.protocol import Protocol, Row
 from bandits.policies.llmbandit.tasks import Log
@@ -196,7 +196,7 @@ def _policy_row(name: str, learned: int, cost: Floats, utility: Floats, true: sc
     row: Row = {"name": name, "kind": "policy", "outcomes": learned}
     row |= {score: float(np.mean([one[score] for one in each])) for score in _KEPT}
     for score in _SPANNED:
-        low, high = student([one[score] for one in each])
+        low, high = student([one[score] for one in each], within=SHARE)
         row |= {f"{score}_lo": float(low), f"{score}_hi": float(high)}
     return row | {"interval": "seeds"}
 
@@ -213,8 +213,8 @@ def _policy_points(name: str, preferences: Sequence[float], cost: Floats, utilit
     import pandas as pd
 
     columns: dict[str, Any] = {"name": name, "kind": "policy", "preference": preferences}
-    for what, values in (("cost", cost), ("utility", utility)):
-        low, high = student(values)
+    for what, values, within in (("cost", cost, AMOUNT), ("utility", utility, SHARE)):
+        low, high = student(values, within=within)
         columns |= {what: values.mean(axis=0), f"{what}_lo": low, f"{what}_hi": high}
     return pd.DataFrame(columns).sort_values("cost", kind="stable")
 

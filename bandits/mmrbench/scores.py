@@ -13,11 +13,14 @@ from bandits.loop.blocks import taken_up
 from bandits.metrics import curve
 from bandits.metrics.curve import Path
 from bandits.metrics.frontier import hypervolume
+from bandits.metrics.intervals import AMOUNT, SHARE, SHARES_APART
 from bandits.metrics.kernels_lanes import LANES
 
 Floats = NDArray[np.floating[Any]]
 # Scores that the bootstrap recomputes, in this order.
 RESAMPLED = ("nAUC", "nAUC_fair", "Ps", "gain", "QNC", "hypervolume")
+# What they can be.
+RANGE = dict(zip(RESAMPLED, (SHARE, SHARE, SHARE, SHARES_APART, AMOUNT, SHARE), strict=True))
 
 
 class Truth(NamedTuple):

@@ -108,6 +108,6 @@ def _intervals(drawn: resampling.Resampled, many: list[dict[str, float]]) -> Row
     for name in scores.RESAMPLED:
         row[f"{name}_lo"], row[f"{name}_hi"] = drawn.interval(name)
         with np.errstate(invalid="ignore"):  # a cost to match that is never reached has no mean
-            low, high = student([v[name] for v in many])
+            low, high = student([v[name] for v in many], within=scores.RANGE[name])
         row[f"{name}_seed_lo"], row[f"{name}_seed_hi"] = float(low), float(high)
     return row

@@ -99,7 +99,8 @@ def answer(
 def _own(rounds: Rounds, wide: bool) -> list[dict[str, Any]]:
     """Return the logged policy's own row: its means need no propensity."""
     found = {
-        name: [Estimate("mean", float(y.mean()), *student(y), "t", y)] for name, y in rounds.values.items()
+        name: [Estimate("mean", float(y.mean()), *student(y), "t", y).within(name)]
+        for name, y in rounds.values.items()
     }
     return _rows(LOGGED, found, wide)
 
@@ -204,9 +205,10 @@ def replayed(rounds: Rounds, spec: str, reward: Reward, *, seed: int = 0) -> dic
     count = int(found.accepted.sum())
     row: dict[str, Any] = {"policy": spec, "accepted": count, "of": len(rounds), "bound": found.bound}
     for name, y in rounds.values.items():
-        low, high = student(y[found.accepted]) if count > 1 else (np.nan, np.nan)
+        ends = student(y[found.accepted]) if count > 1 else (np.nan, np.nan)
         mean = float(y[found.accepted].mean()) if count else np.nan
-        row |= {name: mean, f"{name}_lo": low, f"{name}_hi": high}
+        one = Estimate("replay", mean, *ends, "t").within(name)
+        row |= {name: mean, f"{name}_lo": one.low, f"{name}_hi": one.high}
     return row
 
 

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.metrics import off_policy as ope
+from bandits.metrics.intervals import AMOUNT, ANYTHING, SHARE
 from bandits.metrics.off_policy import intervals, models, tuning
 from bandits.metrics.off_policy.design import Design, designed, noise_of
 from bandits.off_policy.rounds import Rounds
 
 Floats = NDArray[np.float64]
+RANGE = {"utility": SHARE, "cost": AMOUNT}  # what a value is known to lie in; a reward is any function
 CLIPS = (2.0, 5.0, 10.0, 30.0, 100.0)  # thresholds and shrinkages that are tried
 
 
@@ -32,6 +34,11 @@ class Estimate(NamedTuple):
     high: float
     interval: str
     rounds: Floats | None = None
+
+    def within(self, quantity: str) -> Estimate:
+        """Return the estimate with its interval cut to what the quantity is known to lie in."""
+        low, high = np.clip((self.low, self.high), *RANGE.get(quantity, ANYTHING))
+        return self._replace(low=float(low), high=float(high))
 
 
 def modelled(rounds: Rounds, *, boosted: bool = False, parts: int = 3, seed: int = 0) -> dict[str, Floats]:
@@ -91,12 +98,12 @@ def valued(rounds: Rounds, chances: Floats, quantity: str, model: Floats, how: H
             f"{rounds.name}: --groups needs the log's whole distribution: columns chance:MODEL, or candidates model:p"
         )
     if rounds.propensity is None:
-        return [_student("DM", v)]
+        return [_student("DM", v).within(quantity)]
     w = chances[at] / rounds.propensity
     q, boot = model[at], partial(_booted, how)
     best = boot(recommended(rounds, chances, quantity, model), ope.dr_likelihood, w, y, q, v)
     if not how.wide:
-        return [best]
+        return [best.within(quantity)]
     low, high = ranged(rounds, quantity)
     found = [
         best,
@@ -116,7 +123,7 @@ def valued(rounds: Rounds, chances: Floats, quantity: str, model: Floats, how: H
         found.append(_student(f"SWITCH at {cut:g}", rows))
         if how.groups is not None:
             found.append(_student("MIPS", ope.mips(chances, rounds.every, rounds.arm, y, how.groups)))
-    return found + _ranged(w, y, low, high)
+    return [one.within(quantity) for one in found + _ranged(w, y, low, high)]
 
 
 def _booted(how: How, one: Estimate, estimate: Callable[..., Floats], *given: Floats) -> Estimate:
@@ -134,9 +141,7 @@ def recommended(rounds: Rounds, chances: Floats, quantity: str, model: Floats) -
     v = ope.dm(chances, model)
     rows = ope.dr_likelihood(chances[at] / rounds.propensity, y, model[at], v)
     ends = designed(float(rows.mean()), v, chances, design_of(rounds, quantity, model))
-    within = (0.0 if quantity != "reward" else -np.inf, 1.0 if quantity == "utility" else np.inf)
-    low, high = (min(max(end, within[0]), within[1]) for end in ends)
-    return Estimate(RECOMMENDED, float(rows.mean()), low, high, "design", rows)
+    return Estimate(RECOMMENDED, float(rows.mean()), *ends, "design", rows).within(quantity)
 
 
 def design_of(rounds: Rounds, quantity: str, model: Floats) -> Design:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bandits.metrics.intervals import student
+from bandits.metrics.intervals import AMOUNT, ANYTHING, SHARE, student
 from bandits.metrics.verdict import ALPHA, FEWEST_QUERIES, FEWEST_SEEDS
 from bandits.money import Money
 from bandits.report.axes import PER
@@ -85,8 +85,12 @@ def table(got: Scores, first: Sequence[str], of: Money) -> str:
     }
     if np.isnan(got.value["cost"]).all():
         columns.pop(f"cost, {of.per_1000}")
+    known = {"accuracy": SHARE, "cost": AMOUNT}
     spans = {
-        measure: (got.value[measure].mean(axis=0), *student(got.value[measure]))
+        measure: (
+            got.value[measure].mean(axis=0),
+            *student(got.value[measure], within=known.get(measure, ANYTHING)),
+        )
         for measure, _, _ in columns.values()
     }
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in ("player", *columns, "difference"))

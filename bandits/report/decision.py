@@ -38,7 +38,9 @@ def render(record: Mapping[str, Any], known: Mapping[str, Any]) -> str:
         "plane": plane(record, words.money) if words.priced else None,
         "carried": words.carried(),
         "gate": words.gate(),
-        "legend": words.legend()[0].replace("*: recommended", "Bold: recommended"),
+        "legend": " ".join(
+            [words.legend()[0].replace("*: recommended", "Bold: recommended"), *words.of_cascades()]
+        ),
         **_table(words),
         "export": _export(known),
         "run": _run(record, known),
@@ -62,13 +64,14 @@ def _worth(words: Words, piece: Mapping[str, Any]) -> dict[str, str]:
 def _table(words: Words) -> dict[str, Any]:
     """Return headings and rows of every choice, the most accurate first."""
     record = words.record
-    timed = any(not math.isnan(row["latency"]) for row in record["choices"])
+    choices = [*record["choices"], *words.cascades]
+    timed = any(not math.isnan(row["latency"]) for row in choices)
     monthly = words.priced and record["queries_per_month"] is not None
     headings = ["choice", "accuracy"]
     headings += [words.money.per_1000] * words.priced + [f"{words.money.currency} a month"] * monthly
     headings += ["seconds"] * timed + ["difference, points", "calls most, at the end"]
     rows = []
-    for row in sorted(record["choices"], key=lambda row: -row["accuracy"]):
+    for row in sorted(choices, key=lambda row: -row["accuracy"]):
         cells = [(per_cent(row["accuracy"]), span(row))]
         if words.priced:
             cells.append((plain(row["cost_per_1000"]), _ends(row, "cost_per_1000")))
@@ -89,7 +92,7 @@ def _table(words: Words) -> dict[str, Any]:
 
 def _ends(row: Mapping[str, Any], name: str) -> str:
     low, high = row[f"{name}_lo"], row[f"{name}_hi"]
-    return "" if math.isnan(low) or low == high else f"{plain(max(low, 0.0))} to {plain(high)}"
+    return "" if math.isnan(low) or low == high else f"{plain(low)} to {plain(high)}"
 
 
 def _difference(words: Words, row: Mapping[str, Any]) -> tuple[str, str]:

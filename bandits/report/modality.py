@@ -67,7 +67,7 @@ def _blind(row: Row) -> Line:
 def _span(row: Row, name: str) -> tuple[str, str]:
     """Return a share and its interval in whole per cent."""
     low, high = row[f"{name}_lo"], row[f"{name}_hi"]
-    return whole(row[name]), "" if math.isnan(low) else f"{whole(max(low, 0.0))} to {whole(min(high, 1.0))}"
+    return whole(row[name]), "" if math.isnan(low) else f"{whole(low)} to {whole(high)}"
 
 
 def _decisions(rows: Sequence[Row]) -> Table:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandits.metrics.intervals import clustered
+from bandits.metrics.intervals import SHARE, clustered
 from bandits.money import Money, money, plain
 from bandits.report.opening import Row, yardstick
 from bandits.results.differences import Scores, against, paired_differences
@@ -131,7 +131,7 @@ def _accuracy(got: Scores, row: Row) -> str:
         code = np.unique(queries.cluster, return_inverse=True)[1]
         sums = np.bincount(code, queries.value["accuracy"][:, place] * queries.rounds)
         rounds = np.bincount(code, queries.rounds)
-        over = clustered(sums[rounds > 0], rounds[rounds > 0])
+        over = clustered(sums[rounds > 0], rounds[rounds > 0]).within(SHARE)
         low, high = float(np.fmin(low, over.lo)), float(np.fmax(high, over.hi))
     text = f"{100 * row['accuracy']:.1f}"
     return text if math.isnan(low) else f"{text} ({100 * low:.1f}-{100 * high:.1f})"

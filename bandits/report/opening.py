@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bandits.metrics.intervals import student
+from bandits.metrics.intervals import AMOUNT, student
 from bandits.report.parts import records
 from bandits.report.styles import own
 from bandits.report.words import code, interval, number, per_cent, span, whole
@@ -191,7 +191,7 @@ def share(got: Scores, measure: str, player: str, other: str) -> tuple[float, fl
     """Return what a player got as a share of what another did, paired over seeds, with its 95 % interval."""
     mine, theirs = (got.of(measure, name)[:, 0] for name in (player, other))
     each = mine / theirs
-    low, high = student(each)
+    low, high = student(each, within=AMOUNT)
     return float(each.mean()), float(low), float(high)
 
 

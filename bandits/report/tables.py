@@ -107,7 +107,7 @@ def _columns(of: Money, *, priced: bool, timed: bool, alike: bool) -> dict[str, 
 
     def cost(row: Row) -> str:
         ends = [row[f"cost_{end}"] * thousand for end in ("lo", "hi")]
-        return _spanned(plain(row["cost_mean"] * thousand), *(plain(max(end, 0.0)) for end in ends))
+        return _spanned(plain(row["cost_mean"] * thousand), *(plain(end) for end in ends))
 
     costs: dict[str, Callable[[Row], str]] = {
         f"cost, {of.per_1000}": cost,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.intervals import band
+from bandits.metrics.intervals import AMOUNT, ANYTHING, band
 from bandits.metrics.regret import BASELINES
 from bandits.results.by_dataset import REGRETS
 from bandits.results.tally import kept_rounds, share_rounds, window
@@ -60,7 +60,8 @@ def curves(tally: Tally, of: Players, table: Any, *, planned: bool = False) -> p
         if table.priced:
             lines["cost"] = spent[i][:, at]
         stacked = np.stack(list(lines.values()), axis=1)
-        low, high = band(stacked)
+        ranges = [AMOUNT if name == "cost" else ANYTHING for name in lines]
+        low, high = band(stacked, within=tuple(np.array(ranges).T[..., None]))
         parts.append(_Part(of.names[i], points, list(lines), stacked.mean(axis=0), low, high))
         if of.kinds[i] == "policy":
             calls = np.moveaxis(tally.arrays["kept_calls"][i], 0, 1) / tally.shape[2]  # (K, stops), of a seed

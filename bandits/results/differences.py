@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.intervals import Estimate, clustered, paired
+from bandits.metrics.intervals import ANYTHING, SHARES_APART, Estimate, clustered, paired
 from bandits.metrics.verdict import judge
 from bandits.results.by_dataset import MEASURES, REGRETS
 from bandits.rows import counted
@@ -173,7 +173,8 @@ def paired_differences(
     frames = []
     for measure in measures:
         mine, theirs = (got.value[measure][:, side] for side in (first, second))
-        seeds = paired(mine, theirs)
+        within = SHARES_APART if measure == "accuracy" else ANYTHING
+        seeds = paired(mine, theirs).within(within)
         queries, clusters = _over_queries(got, measure, first, second)
         found = judge(seeds, queries, seeds=len(mine), queries=clusters, family=family)
         columns = {
@@ -201,4 +202,5 @@ def _over_queries(
         return Estimate(unknown, unknown, unknown, unknown), np.zeros(shape[1], np.int64)
     parts = [got.queries.between(measure, first, second, dataset) for dataset in got.datasets]
     stacked = Estimate(*(np.stack(column, axis=1) for column in zip(*(e for e, _ in parts), strict=True)))
-    return stacked, np.array([clusters for _, clusters in parts])
+    within = SHARES_APART if measure == "accuracy" else ANYTHING
+    return stacked.within(within), np.array([clusters for _, clusters in parts])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bandits.base import RESOURCES
 from bandits.experiment.ask import Run
 from bandits.experiment.lineup import REFERENCES
-from bandits.metrics.intervals import student
+from bandits.metrics.intervals import ANYTHING, SHARE, student
 from bandits.metrics.knapsack import best_mixture, best_within
 from bandits.metrics.regret import comparator, rewards
 
@@ -64,8 +64,8 @@ def _point(run: Run, name: str, use: NDArray[Any], limit: float) -> dict[str, An
     )
     ends = {
         f"{what}_{end}": float(x)
-        for what, values in (("reward", reward), ("accuracy", accuracy))
-        for end, x in zip(("lo", "hi"), student(values), strict=True)
+        for what, values, within in (("reward", reward, ANYTHING), ("accuracy", accuracy, SHARE))
+        for end, x in zip(("lo", "hi"), student(values, within=within), strict=True)
     }
     return {
         "name": name,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.base import RESOURCES
-from bandits.metrics.intervals import band, paired
+from bandits.metrics.intervals import AMOUNT, band, paired
 from bandits.metrics.knapsack import best_within
 from bandits.metrics.regret import fall_back, stand_in
 from envs.windows import big
@@ -180,11 +180,13 @@ class Spending:
         for p, policy in enumerate(self.policies):
             for r in self.held:
                 name = RESOURCES[r]
+                # No more than all is left, and less than nothing where the budget may be passed.
                 curves = {f"left:{name}": 1.0 - self.arrays["kept"][p, :, :, r] / self.limits[r]}
                 price = self.arrays["price"][p, :, :, r].astype(float)
                 curves |= {} if np.isnan(price).all() else {f"price:{name}": price}
                 for quantity, curve in curves.items():
-                    low, high = band(curve)
+                    within = AMOUNT if quantity.startswith("price:") else (-np.inf, 1.0)
+                    low, high = band(curve, within=within)
                     known = {"policy": policy, "round": self.points, "quantity": quantity}
                     frames.append(pd.DataFrame({**known, "mean": curve.mean(axis=0), "lo": low, "hi": high}))
         return pd.concat(frames, ignore_index=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.metrics.intervals import paired, student
+from bandits.metrics.intervals import AMOUNT, ANYTHING, SHARE, paired, student
 from bandits.metrics.regret import checked, fall_back, fixed_sums, growth_rounds, played, slope, stand_in
 from bandits.results.book import Best, book
 from bandits.results.by_dataset import REGRETS, by_dataset
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _MEASURED = ("reward", "accuracy", "cost", *REGRETS, "unanswered", "lag")
+_KNOWN = {"accuracy": SHARE, "cost": AMOUNT, "unanswered": SHARE}
+_RANGE = np.array([_KNOWN.get(name, ANYTHING) for name in _MEASURED[:-1]]).T  # of all but the lag
 COLUMNS = (
     "policy", "stream", "seeds", "rounds", "reward_mean", "reward_lo", "reward_hi", "accuracy", "cost_mean",
     "cost_total", *REGRETS, "regret_lo", "regret_hi", "exponent", "gap_closed", "unanswered", "kind",
@@ -41,7 +43,8 @@ class Summary(NamedTuple):
     Attributes:
         summary: a row for each policy, reference and single model. `reward_mean`, `accuracy` and `cost_mean`
             are per round, `cost_total` and `regret_*` up to the last one. `_lo` and `_hi` are Student's 95 %
-            interval of the mean over seeds, NaN where all seeds are the same draw;
+            interval of the mean over seeds, NaN where all seeds are the same draw, cut to 0 to 1 for accuracy and
+            at 0 for costs;
             `regret_lo` and `regret_hi` belong to `regret_oracle`.
             `exponent`: growth of `regret_oracle`, see `metrics.exponent`. `gap_closed`: share of the gap in
             reward between `best_fixed` and `oracle`. `unanswered`: share of rounds without a call. `kind`:
@@ -169,7 +172,7 @@ def _frame_of(names: list[str], kinds: list[str], measured: Floats, rounds: int)
     reward = measured[:, :, 0]
     lag = paired(np.broadcast_to(reward[:, [leader]], reward.shape), reward)
     means = np.concatenate([measured.mean(axis=0).T, lag.mean[None]])
-    ends = zip(student(measured), (lag.lo, lag.hi), strict=True)
+    ends = zip(student(measured, within=tuple(_RANGE)), (lag.lo, lag.hi), strict=True)
     mean = dict(zip(_MEASURED, means, strict=True))
     low, high = (
         dict(zip(_MEASURED, np.concatenate([end.T, lagging[None]]), strict=True)) for end, lagging in ends

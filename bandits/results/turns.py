@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bandits.base import RESOURCES
 from bandits.experiment.ask import Judged, Run
 from bandits.experiment.sequences import delivered, valued
-from bandits.metrics.intervals import clustered
+from bandits.metrics.intervals import SHARES_APART, clustered
 from bandits.metrics.regret import comparator, earned_by, played
 from bandits.results.by_query import clusters
 from bandits.sequential import pairs
@@ -83,7 +83,7 @@ def _beside(run: Run, spec: str) -> dict[str, Any]:
     utility, cost = (np.nansum(weight * sheet, axis=1) for sheet in (stream.utility, stream.cost))
     rows = clusters(stream)
     gap = np.bincount(rows[order], weights=made - utility[order])
-    found = clustered(gap, np.bincount(rows[order], minlength=len(gap)))
+    found = clustered(gap, np.bincount(rows[order], minlength=len(gap))).within(SHARES_APART)
     return {
         "accuracy": float(made.mean()),
         "reward": float(reward.mean()),

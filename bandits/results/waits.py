@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.metrics.intervals import band
+from bandits.metrics.intervals import AMOUNT, band
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ class Waits:
             OUTSTANDING: float(self.arrays["total"].sum() / (len(left) * self.rounds)),
             "never_heard": float(left[:, -1].mean()),
         }
-        low, high = band(left)
+        low, high = band(left, within=AMOUNT)
         line = {
             "round": self.points,
             "quantity": OUTSTANDING,

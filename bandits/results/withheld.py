@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bandits.experiment.ask import Run
 from bandits.metrics.abstention import aurc, curve
-from bandits.metrics.intervals import student
+from bandits.metrics.intervals import SHARE, student
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def tables(run: Run, threshold: float | None) -> dict[str, pd.DataFrame]:
         numbers = {name: np.array([one[0][name] for one in each]) for name in each[0][0]}
         row: dict[str, Any] = {"policy": spec, "threshold": threshold}
         for name, values in numbers.items():
-            low, high = np.clip(student(values), 0.0, 1.0)
+            low, high = student(values, within=SHARE)
             row |= {name: float(values.mean()), f"{name}_lo": float(low), f"{name}_hi": float(high)}
         rows.append(row)
         means = np.mean([one[1] for one in each], axis=0)

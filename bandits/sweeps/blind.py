@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.metrics.intervals import SHARE, SHARES_APART
 from bandits.metrics.twofold import twofold
 from bandits.results.by_query import clusters
 
@@ -65,10 +66,10 @@ def _row(
         return None
     weight = asked[None].astype(float)
     found = {
-        "accuracy": twofold(utility[None], weight, cluster),
-        "seeing_accuracy": twofold(seen[None], weight, cluster),
-        "behind": twofold((seen - utility)[None], weight, cluster),
-        "shortcut": twofold(utility[None], weight * np.where(asked, seen, 0.0), cluster),
+        "accuracy": twofold(utility[None], weight, cluster, within=SHARE),
+        "seeing_accuracy": twofold(seen[None], weight, cluster, within=SHARE),
+        "behind": twofold((seen - utility)[None], weight, cluster, within=SHARES_APART),
+        "shortcut": twofold(utility[None], weight * np.where(asked, seen, 0.0), cluster, within=SHARE),
     }
     row: dict[str, Any] = {"queries": found["accuracy"].clusters}
     for name, one in found.items():

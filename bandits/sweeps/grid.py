@@ -79,7 +79,7 @@ def read(path: Path | str) -> Grid:
     """
     try:
         given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or of a name with a null byte
         raise ValueError(f"{path} needs to be TOML: {error}") from error
     known = (*_MULTIPLIED, *_OPTIONS)
     for key in given:

@@ -99,7 +99,7 @@ class Job(NamedTuple):
         return f"{self.policy} on {self.stream}, reward {ask['reward']}, preference {ask['preference']}"
 
 
-def job(ask: runs.Ask, load: dict[str, Any], stream: Stream, data: str) -> Job:
+def job(ask: runs.Ask, load: dict[str, Any], stream: Stream, data: str, label: str) -> Job:
     """Return the job of this ask on a loaded stream.
 
     Args:
@@ -107,12 +107,13 @@ def job(ask: runs.Ask, load: dict[str, Any], stream: Stream, data: str) -> Job:
         load: what the stream was loaded by.
         stream: the `Stream`.
         data: `sha256` of its table.
+        label: of the numbers that are played, changes of the stream included.
     """
     known = {
         "ask": ask._asdict(),
         "context": {k: load[k] for k in CONTEXT if k in load},
         "data": data,
-        "label": stream.outcomes.label,
+        "label": label,
         "models": stream.models,
         "own files": _own_files(ask),
         "versions": versions(),

@@ -19,6 +19,7 @@ from bandits.loop.frozen import decisions
 from bandits.loop.orders import orders
 from bandits.loop.relearn import relearned
 from bandits.loop.replay import replay
+from bandits.metrics.intervals import SHARE
 from bandits.metrics.twofold import Twofold, stacked, twofold
 from bandits.metrics.verdict import judge
 from bandits.results.by_query import clusters
@@ -186,10 +187,10 @@ def _row(
     right = np.clip(stream.utility[rows, whole], 0.0, 1.0)
     same = (whole == alone).astype(float)
     rates = {
-        "flips": twofold(whole != masked, tested, cluster),
-        "shortcut": twofold(same, tested, cluster),
-        "shortcut_right": twofold(same, tested * right, cluster),
-        "shortcut_wrong": twofold(same, tested * (1 - right), cluster),
+        "flips": twofold(whole != masked, tested, cluster, within=SHARE),
+        "shortcut": twofold(same, tested, cluster, within=SHARE),
+        "shortcut_right": twofold(same, tested * right, cluster, within=SHARE),
+        "shortcut_wrong": twofold(same, tested * (1 - right), cluster, within=SHARE),
     }
     row: dict[str, Any] = {"reward": twofold(worth, tested, cluster).mean}
     for name, one in rates.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bandits import resolve
 from bandits.experiment import lineup as experiment
 from bandits.experiment.ask import Ask
-from bandits.experiment.play import finish
+from bandits.experiment.play import finish, world
 from bandits.publish.asked import one_call
 from bandits.rewards import REWARDS
 from bandits.sweeps import grid
@@ -47,12 +47,13 @@ def jobs(
             raise ValueError(f"{path}: {refused}")
         stream = loaded(asks[0], load)
         data = sha256(stream)
+        label = world(stream, asks[0]._replace(seeds=1)).outcomes.label  # changes are the same for all jobs
         if tried:
             for ask in asks:
                 fits(stream, ask)
             _try(stream, asks, {k: load[k] for k in CONTEXT if k in load})
         for ask in asks:
-            made = job(ask, load, stream, data)
+            made = job(ask, load, stream, data, label)
             found.setdefault(made.digest, made)
         if streams is not None:
             streams[made.home] = stream

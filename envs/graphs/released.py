@@ -140,6 +140,8 @@ def _places(path: Path, rows: int) -> NDArray[np.int64]:
 
 
 def _json(path: Path, kind: type) -> Any:
+    if path.parent.is_file():
+        raise ValueError(f"{path.parent} needs to be the folder of a release of MS-GQA, it is a file")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -35,6 +35,10 @@ def _unknown(columns: Sequence[str]) -> list[str]:
     fields = [name for names in aliases.FIELDS.values() for name in names]
     ends = tuple(f"{mark}{e}" for e in (*aliases.ENDINGS, *fields, "response") for mark in "_.")
     free = [n for n in columns if n and aliases.snake(n) not in known and not is_embedding(n)]
+    # Of a wide table, what else is told of an answer, a judge's score of it for one, is no model.
+    told = tuple(f"{mark}{e}" for e in aliases.ENDINGS for mark in "_.")
+    owners = tuple(n.removesuffix(e) + mark for n in columns for e in told if n.endswith(e) for mark in "_.")
+    free = [n for n in free if not n.startswith(owners)]
     return [n for n in free if not n.endswith(ends) and not any(mark in n for mark in ("|", "file."))]
 
 
