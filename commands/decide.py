@@ -91,7 +91,7 @@ def decide(ctx: click.Context, /, file: str | None, stream: str, form: str, **op
 
     unit = money(table.outcomes.cost_unit)
     asked = _in_table(asked, unit, table)
-    folder = None if options["out"] is None else check_folder(_named(options["out"]))
+    folder = None if options["out"] is None else check_folder(options["out"])
     worths = sweep(table, asked.worth)
     seeds, rounds = options["seeds"], options["rounds"]
     seeds = affordable_seeds(table, len(worths), rounds) if seeds is None else seeds
@@ -131,12 +131,6 @@ def _loaded(data: Any, table: Any, options: dict[str, Any]) -> dict[str, Any]:
             **reading(options),
         },
     }
-
-
-def _named(out: str) -> str:
-    if not out:
-        raise click.UsageError("--out needs the name of a folder, got ''")
-    return out
 
 
 def _write(folder: Path, out: str, found: Any, made: Any, known: dict[str, Any], form: str) -> None:

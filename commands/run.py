@@ -30,8 +30,6 @@ def run(ctx: click.Context, *, stream: str, out: str | None, form: str, **option
         raise click.UsageError(
             "--policy is needed, for example --policy linucb; `simulate.py list` names them all"
         )
-    if out == "":
-        raise click.UsageError("--out needs the name of a folder, got ''")
     drawn = figures.asked(ctx, options["plots"], options["plot_width"])
     tracking.check(options["track"])
     large = streams.wanted({"stream": stream, **options})

@@ -247,7 +247,7 @@ MISTAKES = {
     "no worth": (("--worth", "0"), "--worth needs a number > 0"),
     "no queries": (("--queries-per-month", "-1"), "--queries-per-month needs a number > 0"),
     "an accuracy above 1": (("--min-accuracy", "75"), "--min-accuracy needs accuracy as a number in [0, 1]"),
-    "no folder": (("--out", ""), "--out needs the name of a folder"),
+    "no folder": (("--out", ""), "--out needs a value, got ''"),
     "no seed": (("--seeds", "0"), "seeds"),
 }
 
