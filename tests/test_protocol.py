@@ -79,13 +79,14 @@ def test_what_stands_beside_the_paper_is_ours_less_theirs() -> None:
 def test_policies_have_a_point_for_each_preference_and_routers_learn_from_all_models() -> None:
     """Two seeds, three preferences: means, ends and the order by cost; a router hears n_train x K outcomes."""
     cost = np.array([[3.0, 1.0, 2.0], [5.0, 2.0, 2.5]])
-    utility = np.array([[0.9, 0.8, 0.4], [0.7, 0.6, 0.5]])
+    utility = np.array([[0.81, 0.8, 0.4], [0.79, 0.6, 0.5]])
     frame = online._policy_points("p", (0.1, 1.0, 0.5), cost, utility)
     assert frame["preference"].tolist() == [1.0, 0.5, 0.1]
     np.testing.assert_allclose(frame["cost"], [1.5, 2.25, 4.0])
     np.testing.assert_allclose(frame["utility"], [0.7, 0.45, 0.8])
-    half = 12.7062 * np.std([0.9, 0.7], ddof=1) / np.sqrt(2)
+    half = 12.7062 * np.std([0.81, 0.79], ddof=1) / np.sqrt(2)
     np.testing.assert_allclose(frame["utility_hi"].iloc[-1] - 0.8, half, rtol=1e-4)
+    assert frame["utility_hi"].iloc[0] == 1.0  # where the t interval goes beyond what utility can be
     spans = {f"{s}_{end}": 0.5 for s in ("Ps", "nAUC_fair") for end in ("lo", "hi")}
     known = dict.fromkeys(("Ps", "nAUC_fair", "QNC", "QNC_01", "hypervolume", "n_pareto"), 0.5)
     row = {"router": "knn", "kind": "router", "n_train": 12, **known, **spans}

@@ -133,7 +133,7 @@ def test_the_command_ends_in_a_summary_with_calls(table: Path, tmp_path: Path) -
         )  # fmt: skip
         said = streams[0].getvalue().decode()
     assert (code, message) == (0, "")
-    assert "auroc" in said and "stopped_2" in said and "paid" in said
+    assert "auroc" in said and "stops %" in said and "paid" in said
     calls = pd.read_csv(tmp_path / "run" / "calls.csv")
     assert calls["policy"][calls["kind"] == "policy"].tolist() == [CHAIN] and 1 < calls["calls"][0] < 3
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
