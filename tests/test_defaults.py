@@ -154,7 +154,7 @@ def test_what_a_verdict_and_an_estimate_from_a_log_are_made_with() -> None:
     assert defaults(changing.recovery) == "window=100 within=0.05"
     assert defaults(changing.recovery_interval) == "window=100 within=0.05 resamples=400 seed=0"
     assert defaults(changing.adoption) == "share=0.2 window=100"
-    assert defaults(intervals.student) == defaults(intervals.band) == "level=0.95"
+    assert defaults(intervals.student) == defaults(intervals.band) == "level=0.95 within=(-inf, inf)"
     assert defaults(regret.exponent) == "skip=0.5"
     for interval in (ope.student, ope.gaussian):
         assert defaults(interval) == "alpha=0.05"
