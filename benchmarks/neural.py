@@ -25,7 +25,7 @@ ARMS, DIM, BATCH, MEMORY, EVERY = 10, 64, 64, 4096, 20  # a policy's own default
 LANES = 8  # of a group, as the replay has them
 STEPS = 40  # of a part in one program, so that its start is not counted
 SEEDS, ROUNDS = 20, 1_000
-ROLLOUTS = 5  # of PPO, where a user's run has hundreds: its time grows with them
+ROLLOUTS = 1  # of PPO, where a user's run has hundreds: its time grows with them
 
 
 class Part(NamedTuple):
@@ -109,7 +109,6 @@ def parts(policies: dict[str, Any]) -> Iterator[tuple[str, str, Part]]:
         "neurallinear": (own, lambda w, key, batch: heads.loss(0.0, w, own, key, batch)),
         "dropout": (wide, lambda w, key, batch: heads.loss(0.2, w, wide, key, batch)),
     }
-    nets["neuralts"] = nets["neuralucb"]
     prior = neurallinear.Prior(1.0, 3.0, 0.5)
 
     def refit(weight: Any, key: jax.Array) -> Any:
@@ -170,7 +169,7 @@ def built() -> tuple[dict[str, Any], dict[str, float]]:
 def rates() -> Iterator[dict[str, Any]]:
     """Policies on a network, K=10, d=64, 20 seeds and 1,000 rounds: rounds a second, all seeds together, on all cores.
 
-    Processor time of a round of a seed is in microseconds. What is trained on a log (of 500 queries, five rollouts of
+    Processor time of a round of a seed is in microseconds. What is trained on a log (of 500 queries, one rollout of
     PPO) before it plays says how long that takes, compilation included. Router-R1 plays runs with several calls a query
     only.
     """
@@ -196,7 +195,7 @@ def neural() -> Iterator[dict[str, Any]]:
     """Where a round of them goes (eight seeds side by side on one core): microseconds of processor time of a seed.
 
     Arithmetic is what XLA counts of a part, at the machine's peak of matrix products: less is not possible as it is
-    written. `times a round` is how often a round has it.
+    written. `times a round` is how often a round has it. `neuralts` is trained as `neuralucb` is.
     """
     square = np.ones((2048, 2048), np.float32)
     peak = 2 * 2048**3 / least(lambda: square @ square)

@@ -70,7 +70,7 @@ def linear() -> Iterator[dict[str, Any]]:
     """LinUCB against NumPy: dimensions, arms, seeds, and the share of the machine's matrix-product peak."""
     shapes = [(d, 10) for d in (32, 64, 128, 384, 512, 768)] + [(64, 3), (64, 30)]
     for dim, arms in shapes:
-        length = ROUNDS if dim <= 128 else 4096
+        length = ROUNDS if dim <= 128 else 2048
         where = stream(length, dim, arms)
         table = reward_table(rewards.linear, where)
         policy, few = POLICIES["linucb"](arms, dim), min(length, max(512, 300_000 // dim))

@@ -17,7 +17,7 @@ from bandits.policies.neural import gradients, heads
 from bandits.policies.neural.dropout import dropout
 from bandits.policies.neural.gradients import Shape
 from bandits.policies.neural.learner import Heard, remember, sample, training
-from bandits.policies.neural.neurallinear import Bayes, Prior, by_arm, draw, neurallinear, posterior
+from bandits.policies.neural.neurallinear import Bayes, Prior, by_arm, draw, inverted, neurallinear, posterior
 from bandits.policies.neural.neurallinear import learn as learn_bayes
 from bandits.policies.neural.neuralucb import neuralts, neuralucb
 
@@ -254,6 +254,20 @@ def test_sums_by_arm_are_those_of_a_loop(places: int, rounds: int) -> None:
         calls[arm] += 1
     np.testing.assert_allclose(products, want, atol=1e-4)
     np.testing.assert_array_equal(pulls, calls)
+
+
+@pytest.mark.parametrize("size", [1, 2, 33, 64, 65])
+def test_inverses_are_those_of_float64(size: int) -> None:
+    """Up to 64 by Gauss and Jordan, above by LAPACK; conditioned as after thousands of calls of one arm."""
+    rows = np.random.default_rng(size).normal(size=(3, 4000, size)) * np.geomspace(0.05, 1.0, size)
+    precision = np.einsum("kri,krj->kij", rows, rows) + np.eye(size)
+    got, want = np.asarray(inverted(jnp.asarray(precision, jnp.float32))), np.linalg.inv(precision)
+    assert np.abs(got - want).max() < 2e-5 * np.abs(want).max()
+
+
+def test_neurallinear_refuses_a_buffer_whose_places_cannot_be_numbered() -> None:
+    with pytest.raises(ValueError, match="neurallinear needs memory below 195,225,786, got 200,000,000"):
+        neurallinear(10, 4, memory=200_000_000)
 
 
 def test_neurallinear_draws_have_the_moments_of_the_posterior() -> None:
