@@ -54,12 +54,12 @@ def test_the_largest_branch_counts_beside_what_is_held() -> None:
 def test_what_only_the_training_reads_counts_for_the_groups_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """32 hidden units of 4,096 remembered rounds; a program with LAPACK is never played in two groups at once."""
+    """64 hidden units of 4,096 remembered rounds; a program with LAPACK is never played in two groups at once."""
     monkeypatch.setattr("envs.cores.cores", lambda: 2)
     arms, dim = 10, 65
-    policy = POLICIES["neurallinear"](arms, dim)
+    policy = POLICIES["neurallinear"](arms, dim, width=64)
     one = playing.working(playing._traced(policy, arms, dim))
-    assert one >= 4 * 4096 * (dim + 3 * 32)
+    assert one >= 4 * 4096 * (dim + 3 * 64)
     kept = 16 * playing._SCANNED
     assert playing._working(policy, arms, dim, 16) == 8 * one + kept
     policy = POLICIES["neuralucb"](arms, dim)

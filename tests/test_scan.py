@@ -84,11 +84,14 @@ def test_what_is_carried_can_be_taken_and_given_back(known, monkeypatch) -> None
         np.testing.assert_array_equal(other, own)
 
 
-@pytest.mark.parametrize(("name", "shared_out"), [("neurallinear", False), ("dropout", True)])
+@pytest.mark.parametrize(
+    ("name", "options", "shared_out"),
+    [("neurallinear", {"width": 64}, False), ("neurallinear", {}, True), ("dropout", {}, True)],
+)
 def test_programs_that_call_lapack_stay_on_one_device(
-    name: str, shared_out: bool, known, monkeypatch
+    name: str, options: dict[str, int], shared_out: bool, known, monkeypatch
 ) -> None:
-    """Several at once can wait for each other for ever."""
+    """Several at once can wait for each other for ever. Small posteriors are inverted without LAPACK."""
     monkeypatch.setattr(scan, "devices", jax.local_devices)
     used = []
     placed = scan.Scan._placed
@@ -99,7 +102,7 @@ def test_programs_that_call_lapack_stay_on_one_device(
 
     monkeypatch.setattr(scan.Scan, "_placed", spy)
     table = reward_table(bandits.rewards.linear, known)
-    replay(POLICIES[name](known.n_arms, known.dim), known, table, seeds=4, rounds=100)
+    replay(POLICIES[name](known.n_arms, known.dim, **options), known, table, seeds=4, rounds=100)
     assert (len(set(used)) > 1) == shared_out
 
 
