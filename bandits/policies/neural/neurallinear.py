@@ -85,9 +85,9 @@ def neurallinear(
     require.whole("neurallinear", 1, width=width)
     require.whole("neurallinear", 2, depth=depth)
     options = dict(train_every=train_every, train_steps=train_steps, batch=batch, memory=memory)
-    if memory * (n_arms + 1) >= 2**31:  # arm and place are one number, see `by_arm`
-        raise ValueError(f"neurallinear needs memory below {2**31 // (n_arms + 1):,}, got {memory:,}")
     trainer = training("neurallinear", partial(heads.loss, 0.0), lr=lr, **options)
+    if memory * (n_arms + 1) >= 2**31:  # arm and place are one number, see `by_arm`
+        raise ValueError(f"neurallinear needs memory < {2**31 // (n_arms + 1)}, got memory={memory}")
     prior = Prior(ridge, shape, shape * noise)
 
     def init(key: jax.Array) -> State:
