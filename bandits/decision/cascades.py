@@ -167,9 +167,10 @@ def choices(found: Mapping[str, Any] | None, month: float | None) -> list[dict[s
         found: `rows` from `tried`, and `why`; None: the table has no scores.
         month: queries a month; None: not known.
     """
+    rows = found["rows"] if found else ()
     return [
         {
-            "name": _named(row, several=len(found["rows"]) > 1 if found else False), "kind": KIND,
+            "name": _named(row, several=len(rows) > 1), "kind": KIND,
             "policy": "", "preference": "", "affordable": True,
             **{key: row[key] for key in _SHARED},
             "cost_per_month": math.nan if month is None else row["cost_per_1000"] * month / 1000,
@@ -177,8 +178,18 @@ def choices(found: Mapping[str, Any] | None, month: float | None) -> list[dict[s
             "why": "" if row["shown"] else "not ahead of each single model after Holm's correction",
             "calls": {row["first"]: 1.0, row["second"]: row["passed_on"]},
         }
-        for row in (found["rows"] if found else ())
+        for row in rows
     ]  # fmt: skip
+
+
+def legend(found: Mapping[str, Any] | None) -> list[str]:
+    """Return what the rows of `choices` stand on; nothing where there are none."""
+    if not found or not found["rows"]:
+        return []
+    return [
+        f"Cascades (a, then b below a score): on the {found['rows'][0]['compared']:,} queries that they were not found"
+        " on, every call and judge paid; the difference is to the single model that is best there."
+    ]
 
 
 def _named(row: Row, *, several: bool) -> str:

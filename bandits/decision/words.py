@@ -239,13 +239,9 @@ class Words:
         """Return headings and cells of the choices that matter, the most accurate first; `*`: recommended."""
         rows = sorted([*self._that_matter(), *self.cascades], key=lambda row: -row["accuracy"])
         several = len({row["preference"] for row in rows if row["policy"]}) > 1
-        headings = [
-            "choice",
-            *["pref."] * several,
-            "accuracy %",
-            *[f"{self.money.currency} per 1,000"] * self.priced,
-        ]
-        return [*headings, "difference"], [self._cells(row, several) for row in rows]
+        paid = [f"{self.money.currency} per 1,000"] * self.priced
+        headings = ["choice", *["pref."] * several, "accuracy %", *paid, "difference"]
+        return headings, [self._cells(row, several) for row in rows]
 
     def legend(self) -> list[str]:
         """Return what the table's columns mean, and how many choices it leaves out."""
@@ -260,18 +256,8 @@ class Words:
         left = len(record["choices"]) - len(self._that_matter())
         unnamed = self.priced and self.money.currency == UNNAMED
         told += ["The table does not say what its costs are in: --unit USD names it."] * unnamed
-        more = f"{left} more {'choice' if left == 1 else 'choices'}: --wide."
-        return [*told, *self.of_cascades(), *[more] * (left > 0)]
-
-    def of_cascades(self) -> list[str]:
-        """Return what the rows of cascades stand on; nothing where there are none."""
-        if not self.cascades:
-            return []
-        half = self.record["cascades"]["rows"][0]["compared"]
-        return [
-            f"Cascades (a, then b below a score): on the {half:,} queries that they were not found on, every call and"
-            " judge paid; the difference is to the single model that is best there."
-        ]
+        told += cascades.legend(record.get("cascades"))
+        return [*told, *[f"{left} more {'choice' if left == 1 else 'choices'}: --wide."] * (left > 0)]
 
     def _recommended(self) -> set[str]:
         return {piece["choice"] for piece in self.record["by_worth"]}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from bandits.decision import cascades
 from bandits.decision.figures import per_cent, points, span
 from bandits.decision.words import Words
 from bandits.money import plain
@@ -39,7 +40,10 @@ def render(record: Mapping[str, Any], known: Mapping[str, Any]) -> str:
         "carried": words.carried(),
         "gate": words.gate(),
         "legend": " ".join(
-            [words.legend()[0].replace("*: recommended", "Bold: recommended"), *words.of_cascades()]
+            [
+                words.legend()[0].replace("*: recommended", "Bold: recommended"),
+                *cascades.legend(record.get("cascades")),
+            ]
         ),
         **_table(words),
         "export": _export(known),

@@ -14,9 +14,9 @@ from bandits.mmrbench.routers.kernels_near import means, nearest
 
 _AT_ONCE = 4096  # queries whose neighbours are held
 _TOGETHER = 256  # queries that a core takes up
-_BLOCK = (
-    960  # training queries whose similarities are held; whole tiles of BLAS, so that its sums are the same
-)
+# Training queries whose similarities are held: whole tiles of OpenBLAS's Haswell kernels, whose sums are then those of
+# one product with all of them.
+_BLOCK = 960
 
 
 def knn(*, k: int = 50, metric: str = "cosine") -> Fit:
